@@ -1,0 +1,260 @@
+//! Owns the grammar of the command line: noun, then verb.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use probe::CheckType;
+
+/// First responder for MCP servers: the Markdown runbook is the program.
+///
+/// Exit codes: 0 done or healthy, 1 the answer is no, 2 usage or configuration, 3 not reachable, 4 refused by policy.
+#[derive(Debug, Parser)]
+#[command(name = "paramedic", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// The configuration [default: /etc/paramedic/paramedic.toml as root, otherwise
+    /// ~/.config/paramedic/paramedic.toml]
+    #[arg(long, global = true, env = "PARAMEDIC_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How to print what was found
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+}
+
+/// How to print what was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON document a line.
+    Jsonl,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole thing: two servers go down, Paramedic brings them back (under 20 seconds)
+    Demo {
+        /// Go on serving afterwards, and keep the files
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Watch the configured servers and answer their incidents
+    Serve,
+    /// Stand in front of one MCP server on standard input and output, and give it HTTP, health and metrics
+    Guard(GuardArguments),
+    /// Ask servers how they are
+    Check(CheckArguments),
+    /// Show the metrics of a server's guard
+    Metrics {
+        /// The server
+        server: String,
+    },
+    /// Read the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Say what this machine and these privileges allow
+    Doctor,
+    /// Read and follow runbooks
+    #[command(subcommand)]
+    Runbook(RunbookCommand),
+    /// See and answer incidents
+    #[command(subcommand)]
+    Incident(IncidentCommand),
+    /// See and control servers, through their owner
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Be one of the demonstration's MCP servers
+    #[command(hide = true)]
+    DemoServer {
+        /// `notes` or `sums`
+        kind: drill::servers::Kind,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GuardArguments {
+    /// The server's name
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// The control socket, for `serve` [default: in the run directory, by name]
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) control: Option<PathBuf>,
+    /// The server's log, as JSON lines [default: in the log directory, by name]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    /// How long the server may take until it answers
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub(crate) start_timeout: Duration,
+    /// End with the process of this number
+    #[arg(long, value_name = "PID")]
+    pub(crate) tie: Option<i32>,
+    /// The server's command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The server [default: all]
+    pub(crate) server: Option<String>,
+    /// What to ask
+    #[arg(long = "type", value_enum, default_value_t = Check::Readiness)]
+    pub(crate) check: Check,
+}
+
+/// What to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Check {
+    /// Whether the server itself answers.
+    Liveness,
+    /// That, and whether what it needs is there.
+    Readiness,
+    /// Only whether what it needs is there.
+    Dependency,
+    /// All of them.
+    All,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say what is wrong with the configuration
+    Check,
+    /// Show the configuration with all defaults
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunbookCommand {
+    /// Show what a runbook says: procedures, phases, steps, statements and their effects
+    Show {
+        /// The runbook
+        file: PathBuf,
+    },
+    /// Follow a procedure by hand: each statement is shown, asked about if it changes anything, run and recorded
+    Run {
+        /// The runbook
+        file: PathBuf,
+        /// The procedure: its alert, title or id
+        #[arg(long)]
+        procedure: String,
+        /// A parameter
+        #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = assignment)]
+        parameters: Vec<(String, String)>,
+        /// Say yes to every question
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IncidentCommand {
+    /// List incidents
+    List {
+        /// Those that are over too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one incident with its timeline
+    Show {
+        /// Its name, or enough of it
+        id: String,
+    },
+    /// Take notice of an incident
+    Ack {
+        /// Its name, or enough of it
+        id: String,
+    },
+    /// Say yes to what waits
+    Approve {
+        /// Its name, or enough of it
+        id: String,
+        /// What waits, for example 6.1
+        unit: String,
+        /// A parameter that was missing
+        #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = assignment)]
+        parameters: Vec<(String, String)>,
+    },
+    /// Say no to what waits
+    Reject {
+        /// Its name, or enough of it
+        id: String,
+        /// What waits, for example 6.1
+        unit: String,
+        /// Why
+        #[arg(long, default_value = "no reason given")]
+        reason: String,
+    },
+    /// Print the report, in Markdown
+    Report {
+        /// Its name, or enough of it
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// List the servers
+    List,
+    /// Show how one server is; exit code 1 when it is not ready
+    Status {
+        /// The server
+        name: String,
+    },
+    /// End its process and start another, and wait until it answers
+    Restart {
+        /// The server
+        name: String,
+    },
+    /// Start it if it does not run, and wait until it answers
+    Start {
+        /// The server
+        name: String,
+    },
+    /// End it and leave it so
+    Stop {
+        /// The server
+        name: String,
+    },
+}
+
+// === impl Check ===
+
+impl Check {
+    pub(crate) fn types(self) -> &'static [CheckType] {
+        match self {
+            Self::Liveness => &[CheckType::Liveness],
+            Self::Readiness => &[CheckType::Readiness],
+            Self::Dependency => &[CheckType::Dependency],
+            Self::All => &[CheckType::Liveness, CheckType::Readiness, CheckType::Dependency],
+        }
+    }
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not NAME=VALUE, with both of them there")),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    runbook::parse_duration(text).ok_or_else(|| format!("`{text}` is no duration; write it as 500ms, 5s or 1h30m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
+}

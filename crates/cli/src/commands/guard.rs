@@ -1,0 +1,41 @@
+//! Owns `paramedic guard`.
+
+use std::path::PathBuf;
+
+use guard::Settings;
+
+use super::serve;
+use crate::arguments::GuardArguments;
+use crate::context;
+use crate::fail::{Code, Failure};
+
+pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<Code, Failure> {
+    serve::log("info");
+    let paramedic_exe = context::program()?;
+    let name = arguments.name;
+    let (control, log) = match (arguments.control, arguments.log) {
+        (Some(control), Some(log)) => (control, log),
+        (control, log) => {
+            let (config, _) = context::load_or_default(config)?;
+            (
+                control.unwrap_or_else(|| config.run_dir.join("guards").join(format!("{name}.sock"))),
+                log.unwrap_or_else(|| config.log_dir.join(format!("{name}.log"))),
+            )
+        }
+    };
+    let settings = Settings {
+        name,
+        listen: arguments.listen,
+        control,
+        log,
+        command: arguments.command,
+        environment: Vec::new(),
+        directory: None,
+        start_timeout: arguments.start_timeout,
+        request_timeout: guard::REQUEST_TIMEOUT,
+        tie: arguments.tie,
+        paramedic_exe,
+    };
+    context::runtime()?.block_on(guard::run(settings)).map_err(Failure::usage)?;
+    Ok(Code::Done)
+}

@@ -1,0 +1,87 @@
+//! Owns `paramedic incident`, over the local socket of `serve`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use incident::{Incident, describe};
+use server::api::wire::{Approve, By, Detail, Reject, Summary};
+use server::client::Client;
+
+use crate::arguments::{IncidentCommand, Output};
+use crate::context::{self, actor};
+use crate::fail::{Code, Failure};
+use crate::show;
+
+/// How long a word to an incident may take.
+const WORD_MAX: Duration = Duration::from_secs(10);
+
+pub(super) fn run(command: IncidentCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    let client = context::client(config)?;
+    context::runtime()?.block_on(answer(&client, command, output))
+}
+
+async fn answer(client: &Client, command: IncidentCommand, output: Output) -> Result<Code, Failure> {
+    match command {
+        IncidentCommand::List { all } => list(client, all, output).await?,
+        IncidentCommand::Show { id } => show_one(&client.get(&format!("/api/v1/incidents/{id}")).await?, output),
+        IncidentCommand::Report { id } => {
+            show::line(client.get_text(&format!("/api/v1/incidents/{id}/report")).await?.trim_end());
+        }
+        IncidentCommand::Ack { id } => {
+            let _: Detail = client.post(&format!("/api/v1/incidents/{id}/ack"), &By { by: actor() }, WORD_MAX).await?;
+            anstream::eprintln!("acknowledged");
+        }
+        IncidentCommand::Approve { id, unit, parameters } => {
+            let values = parameters.into_iter().collect();
+            let word = Approve { unit, by: actor(), values };
+            let _: Detail = client.post(&format!("/api/v1/incidents/{id}/approve"), &word, WORD_MAX).await?;
+            anstream::eprintln!("approved: {}", word.unit);
+        }
+        IncidentCommand::Reject { id, unit, reason } => {
+            let word = Reject { unit, by: actor(), reason };
+            let _: Detail = client.post(&format!("/api/v1/incidents/{id}/reject"), &word, WORD_MAX).await?;
+            anstream::eprintln!("rejected: {}", word.unit);
+        }
+    }
+    Ok(Code::Done)
+}
+
+async fn list(client: &Client, all: bool, output: Output) -> Result<(), Failure> {
+    let mut incidents: Vec<Summary> = client.get("/api/v1/incidents").await?;
+    incidents.retain(|incident| all || incident.state.is_open());
+    if incidents.is_empty() && output == Output::Table {
+        anstream::eprintln!("{}", if all { "no incidents" } else { "no open incidents; --all shows those that are over" });
+        return Ok(());
+    }
+    show::rows(output, &incidents, &["incident", "state", "server", "opened (UTC)", "what", "waits for"], |one| {
+        let waits = match (&one.person_needed, one.waiting.as_slice()) {
+            (_, [_, ..]) => format!("approval of {}", one.waiting.join(", ")),
+            (Some(_), []) => "a person".to_owned(),
+            (None, []) => String::new(),
+        };
+        let opened = show::time(one.opened_ms);
+        vec![one.id.to_string(), one.state.to_string(), one.server.clone(), opened, one.summary.clone(), waits]
+    });
+    Ok(())
+}
+
+fn show_one(detail: &Detail, output: Output) {
+    if output != Output::Table {
+        show::json(detail);
+        return;
+    }
+    let records = detail.timeline.iter().map(|happened| (happened.at_ms, &happened.record));
+    let Some(incident) = Incident::fold(&detail.id, records) else { return };
+    show::line(&format!("{}  {}  {}  {}", incident.id, incident.state, incident.server, incident.title));
+    for (at_ms, record) in &incident.timeline {
+        if let Some(what) = describe(record) {
+            show::line(&format!("{}  {what}", show::time(*at_ms)));
+        }
+    }
+    for (unit, view, asked) in incident.open_questions() {
+        show::line(&format!("\n{} waits for a person ({}): {}\n{}", unit.unit, asked.effect, asked.reason, view.statement));
+        let missing: String = asked.missing.iter().map(|name| format!(" -p {name}=VALUE")).collect();
+        show::line(&format!("\n  paramedic incident approve {} {}{missing}", incident.id, unit.unit));
+        show::line(&format!("  paramedic incident reject {} {}", incident.id, unit.unit));
+    }
+}

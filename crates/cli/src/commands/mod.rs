@@ -1,0 +1,34 @@
+//! Owns the commands: one file each, thin over the crates that do the work.
+
+mod check;
+mod config;
+mod demo;
+mod doctor;
+mod guard;
+mod incident;
+mod metrics;
+pub(crate) mod roles;
+mod runbook;
+mod serve;
+mod server;
+
+use crate::arguments::{Arguments, Command};
+use crate::fail::{Code, Failure};
+
+/// Runs one command.
+pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
+    let Arguments { command, config, output } = arguments;
+    match command {
+        Command::Demo { keep } => demo::run(keep),
+        Command::Serve => serve::run(config),
+        Command::Guard(arguments) => guard::run(arguments, config),
+        Command::Check(arguments) => check::run(&arguments, config, output),
+        Command::Metrics { server } => metrics::run(&server, config),
+        Command::Config(command) => config::run(&command, config, output),
+        Command::Doctor => doctor::run(config, output),
+        Command::Runbook(command) => runbook::run(command, config, output),
+        Command::Incident(command) => incident::run(command, config, output),
+        Command::Server(command) => server::run(command, config, output),
+        Command::DemoServer { kind } => roles::demo_server(kind),
+    }
+}

@@ -1,0 +1,200 @@
+//! Owns `paramedic runbook run`: one procedure, shown, asked about, run and recorded, with a person at the keyboard.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use incident::{Book, Engine, Happening, IncidentId, Record, Settings, State, UnitEnd, Verification, describe};
+use probe::Prober;
+use runbook::Procedure;
+use tokio::sync::broadcast;
+
+use super::world::HandWorld;
+use crate::context::{self, actor};
+use crate::fail::{Code, Failure};
+use crate::show;
+
+/// How long a statement may run where its author says nothing: a person can interrupt it.
+const UNIT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How much output of a statement is kept, in bytes.
+const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Whether a person is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consent {
+    /// Yes, each time.
+    Ask,
+    /// The person has said yes to everything.
+    Always,
+}
+
+pub(super) fn run(
+    book: &Book,
+    wanted: &str,
+    parameters: BTreeMap<String, String>,
+    consent: Consent,
+    config: Option<PathBuf>,
+) -> Result<Code, Failure> {
+    let procedure = find(book, wanted)?;
+    require(book, procedure, &parameters)?;
+    let (config, config_path) = context::load_or_default(config)?;
+    let exe = context::program()?;
+    server::private_folder(&config.data_dir).map_err(Failure::usage)?;
+    let bin = server::program_folder(&config, &exe).map_err(Failure::usage)?;
+    context::threaded_runtime()?.block_on(async {
+        let (journal, blobs) = server::open_stores(&config).await.map_err(Failure::usage)?;
+        let settings = Settings {
+            runs: config.data_dir.join("runs"),
+            reports: config.data_dir.join("reports"),
+            verification: Verification::Person,
+            unit_timeout: UNIT_TIMEOUT,
+            output_bytes_max: OUTPUT_BYTES_MAX,
+        };
+        let name = parameters.get("SERVER_NAME").cloned().unwrap_or_default();
+        let prober = Prober::new().map_err(Failure::usage)?;
+        let world = Arc::new(HandWorld { config, config_path, prober, exe, bin, parameters });
+        let shelf = incident::Shelf::new(vec![book.clone()]);
+        let engine = Engine::start(world, journal, blobs, shelf, settings).await.map_err(Failure::no)?;
+        let mut feed = engine.feed();
+        let id = engine.open_by_hand(&name, book, &procedure.id, &actor()).await.map_err(Failure::no)?;
+        follow(&engine, &id, &mut feed, consent).await
+    })
+}
+
+fn find<'a>(book: &'a Book, wanted: &str) -> Result<&'a Procedure, Failure> {
+    book.runbook.procedure(wanted).ok_or_else(|| {
+        let known: Vec<_> = book.runbook.procedures.iter().map(|one| one.id.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Failure::usage(anyhow::anyhow!("`{}` has no procedure `{wanted}`; it has: {known}", book.runbook.name))
+    })
+}
+
+/// A procedure with a parameter missing stops before anything ran.
+fn require(book: &Book, procedure: &Procedure, given: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let missing: Vec<String> = procedure
+        .parameters()
+        .into_iter()
+        .filter(|one| !given.contains_key(&one.name) && one.name != "INCIDENT_ID")
+        .map(|one| format!("{} (line {})", one.name, one.first_line))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage(anyhow::anyhow!(
+        "nothing was run: the procedure `{}` of `{}` needs {}; give each with -p NAME=VALUE",
+        procedure.id,
+        book.runbook.name,
+        missing.join(", ")
+    )))
+}
+
+/// Shows what happens, and asks, until the procedure has ended.
+async fn follow(
+    engine: &Engine<HandWorld>,
+    id: &IncidentId,
+    feed: &mut broadcast::Receiver<Happening>,
+    consent: Consent,
+) -> Result<Code, Failure> {
+    show::line(&format!("incident {id}, followed by hand by {}\n", actor()));
+    let mut code = Code::Done;
+    loop {
+        let record = match feed.recv().await {
+            Ok(happening) if happening.incident == *id => happening.record,
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return Ok(Code::No),
+        };
+        narrate(&record);
+        match &record {
+            Record::ApprovalAsked { unit, .. } => {
+                let asked = ask(&record, consent).await;
+                let word = match asked {
+                    Word::Yes => engine.approve(id, &unit.unit, &actor(), BTreeMap::new()).await,
+                    Word::No => {
+                        code = Code::Refused;
+                        engine.reject(id, &unit.unit, &actor(), "the person at the keyboard said no").await
+                    }
+                    Word::Nobody => {
+                        code = Code::Refused;
+                        let reason = "nobody is at the keyboard; --yes says yes to everything";
+                        engine.reject(id, &unit.unit, &actor(), reason).await
+                    }
+                };
+                word.map_err(Failure::no)?;
+            }
+            Record::StepEnded { end: incident::StepEnd::Failed, .. } if code == Code::Done => code = Code::No,
+            Record::Reported { .. } => {
+                let incident = engine.incident(id).await.map_err(Failure::no)?;
+                debug_assert_eq!(incident.state, State::Closed, "a report by hand comes after the end");
+                return Ok(code);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Shows one record: statements as they would be typed, outputs as they came.
+fn narrate(record: &Record) {
+    match record {
+        Record::StepStarted { step } => show::line(&format!("\n{}. {}", step.number, step.title)),
+        Record::Intent { statement, effect, .. } => {
+            show::line(&format!("  $ {}    [{effect}]", statement.trim().replace('\n', "\n    ")));
+        }
+        Record::Outcome { end, meaning, stdout, stderr, .. } => {
+            for output in [stdout, stderr].into_iter().flatten() {
+                for line in output.excerpt.lines() {
+                    show::line(&format!("    {line}"));
+                }
+            }
+            if *end != (UnitEnd::Exited { code: 0 }) || !meaning.is_empty() {
+                show_described(record);
+            }
+        }
+        Record::ApprovalAsked { .. } | Record::Opened { .. } => {}
+        _ => show_described(record),
+    }
+}
+
+fn show_described(record: &Record) {
+    if let Some(line) = describe(record) {
+        show::line(&format!("  ({line})"));
+    }
+}
+
+enum Word {
+    Yes,
+    No,
+    Nobody,
+}
+
+async fn ask(record: &Record, consent: Consent) -> Word {
+    let Record::ApprovalAsked { unit, statement, effect, reason, .. } = record else { return Word::Nobody };
+    show::line(&format!("  {} {}", unit.unit, statement.trim().replace('\n', "\n    ")));
+    show::line(&format!("    effect {effect}: {reason}"));
+    if consent == Consent::Always {
+        return Word::Yes;
+    }
+    if !std::io::stdin().is_terminal() {
+        return Word::Nobody;
+    }
+    let question = if effect == "manual" { "    Is it done? [y/n] " } else { "    Run it? [y/n] " };
+    tokio::task::spawn_blocking(move || read_word(question)).await.unwrap_or(Word::Nobody)
+}
+
+fn read_word(question: &str) -> Word {
+    loop {
+        anstream::print!("{question}");
+        let _ = std::io::stdout().flush();
+        let mut line = String::new();
+        match std::io::stdin().lock().read_line(&mut line) {
+            Ok(0) | Err(_) => return Word::Nobody,
+            Ok(_) => match line.trim().to_lowercase().as_str() {
+                "y" | "yes" => return Word::Yes,
+                "n" | "no" => return Word::No,
+                _ => {}
+            },
+        }
+    }
+}

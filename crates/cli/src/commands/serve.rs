@@ -1,0 +1,47 @@
+//! Owns `paramedic serve`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use server::{Serve, Start, Surroundings};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::context;
+use crate::fail::{Code, Failure};
+
+pub(super) fn run(config: Option<PathBuf>) -> Result<Code, Failure> {
+    log("info");
+    let (config, config_path) = context::load(config)?;
+    let exe = context::program()?;
+    context::threaded_runtime()?.block_on(async {
+        let (listen, servers) = (config.listen, config.server.len());
+        let surroundings = Surroundings { exe, tie: None };
+        let serve = Serve::start(Start { config, config_path, surroundings }).await.map_err(Failure::usage)?;
+        tracing::info!(%listen, servers, "serving");
+        wait_for_end().await.map_err(Failure::usage)?;
+        tracing::info!("stopping; guards, servers and running steps go on");
+        serve.stop().await;
+        Ok(Code::Done)
+    })
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn wait_for_end() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    Ok(())
+}
+
+/// Sends the program's own messages to standard error; `PARAMEDIC_LOG` says which.
+pub(super) fn log(default: &str) {
+    let filter = EnvFilter::try_from_env("PARAMEDIC_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,108 @@
+//! Owns `paramedic server`, over the local socket of `serve`.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use server::api::wire::{Done, Order, ServerStatus};
+use server::client::{Client, ClientError};
+
+use crate::arguments::{Output, ServerCommand};
+use crate::context::{self, actor};
+use crate::fail::{Code, Failure};
+use crate::show;
+
+/// How long an order may take: a start time-out and more.
+const ORDER_MAX: Duration = Duration::from_secs(600);
+
+/// How long a step of a runbook goes on looking for a `serve` that is gone: it may just be coming back.
+const COMING_BACK_MAX: Duration = Duration::from_secs(60);
+
+/// The time between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    let client = context::client(config)?;
+    context::runtime()?.block_on(answer(&client, command, output))
+}
+
+async fn answer(client: &Client, command: ServerCommand, output: Output) -> Result<Code, Failure> {
+    match command {
+        ServerCommand::List => {
+            let servers: Vec<ServerStatus> = client.get("/api/v1/servers").await?;
+            show::rows(output, &servers, &["server", "phase", "health", "pid", "endpoint", "reason"], |one| {
+                let pid = one.pid.map(|pid| pid.to_string()).unwrap_or_default();
+                let (name, phase, health) = (one.name.clone(), one.phase.clone(), one.health.clone());
+                vec![name, phase, health, pid, one.endpoint.clone(), one.reason.clone()]
+            });
+            Ok(Code::Done)
+        }
+        ServerCommand::Status { name } => {
+            let status: ServerStatus = client.get(&format!("/api/v1/servers/{name}")).await?;
+            show_status(&status, output);
+            let ready = status.phase == "ready" || (status.phase == "upstream" && status.health == "healthy");
+            Ok(if ready { Code::Done } else { Code::No })
+        }
+        ServerCommand::Restart { name } => order(client, &name, "restart", output).await,
+        ServerCommand::Start { name } => order(client, &name, "start", output).await,
+        ServerCommand::Stop { name } => order(client, &name, "stop", output).await,
+    }
+}
+
+/// Gives an order until somebody takes it. The key makes that safe: what was carried out once is not again.
+async fn order(client: &Client, name: &str, verb: &str, output: Output) -> Result<Code, Failure> {
+    let in_runbook = std::env::var("PARAMEDIC_KEY").ok().filter(|key| !key.is_empty());
+    let patience = if in_runbook.is_some() { COMING_BACK_MAX } else { Duration::ZERO };
+    let key = in_runbook.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let order = Order { key, by: actor() };
+    let path = format!("/api/v1/servers/{name}/{verb}");
+    let began = Instant::now();
+    let done: Done = loop {
+        match client.post(&path, &order, ORDER_MAX).await {
+            Ok(done) => break done,
+            Err(ClientError::NotReachable { .. } | ClientError::Answer(_)) if began.elapsed() < patience => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    if output == Output::Table {
+        let pid = done.server.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+        show::line(&format!("{name}: {verb} done in {} ms; {}{pid}", done.took_ms, done.server.phase));
+    } else {
+        show::json(&done);
+    }
+    Ok(Code::Done)
+}
+
+fn show_status(status: &ServerStatus, output: Output) {
+    if output != Output::Table {
+        show::json(status);
+        return;
+    }
+    let number = |n: Option<i32>| n.map(|n| n.to_string());
+    let rows = [
+        ("server", Some(status.name.clone())),
+        ("phase", Some(status.phase.clone())),
+        ("health", Some(format!("{}: {}", status.health, status.reason))),
+        ("endpoint", Some(status.endpoint.clone())),
+        ("process", number(status.pid)),
+        ("guard", number(status.guard_pid)),
+        ("starts", status.starts.map(|n| n.to_string())),
+        ("stopped by", status.stopped_by.clone()),
+        (
+            "last exit",
+            status.last_exit.as_ref().map(|reason| {
+                let at = status.last_exit_ms.map(show::time).unwrap_or_default();
+                format!("{at} UTC {reason}")
+            }),
+        ),
+    ];
+    for (name, value) in rows {
+        if let Some(value) = value {
+            show::line(&format!("{name:<11} {value}"));
+        }
+    }
+    for words in &status.stderr {
+        show::line(&format!("{:<11} {words}", "its stderr"));
+    }
+}

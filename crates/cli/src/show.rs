@@ -1,0 +1,56 @@
+//! Owns how data is printed: tables for people, JSON for programs, and never a panic on a closed pipe.
+
+use std::io::Write as _;
+
+use chrono::DateTime;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use serde::Serialize;
+
+use crate::arguments::Output;
+
+/// Prints rows, as a table or as JSON.
+pub(crate) fn rows<T: Serialize>(
+    output: Output,
+    rows: &[T],
+    header: &[&str],
+    cells: impl Fn(&T) -> Vec<String>,
+) {
+    match output {
+        Output::Json => json(&rows),
+        Output::Jsonl => rows.iter().for_each(json_line),
+        Output::Table => {
+            let mut table = Table::new();
+            table.load_style(NOTHING).set_header(header.iter().map(|name| name.to_uppercase()));
+            table.add_rows(rows.iter().map(&cells));
+            line(&table.trim_fmt());
+        }
+    }
+}
+
+/// Prints one document.
+pub(crate) fn json(document: &impl Serialize) {
+    match serde_json::to_string_pretty(document) {
+        Ok(text) => line(&text),
+        Err(error) => anstream::eprintln!("paramedic: cannot print this as JSON: {error}"),
+    }
+}
+
+fn json_line(document: &impl Serialize) {
+    match serde_json::to_string(document) {
+        Ok(text) => line(&text),
+        Err(error) => anstream::eprintln!("paramedic: cannot print this as JSON: {error}"),
+    }
+}
+
+/// Prints one line. A reader that has gone away (`| head`) ends the program quietly.
+pub(crate) fn line(text: &str) {
+    if writeln!(anstream::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// A time for people, in UTC.
+pub(crate) fn time(at_ms: i64) -> String {
+    DateTime::from_timestamp_millis(at_ms).unwrap_or_default().format("%Y-%m-%d %H:%M:%S").to_string()
+}

@@ -1,0 +1,395 @@
+//! Owns the life of the child: starting it, noticing its end, and carrying out orders, one at a time.
+//!
+//! A child is started behind a lifeline, greeted (`initialize`), and then offered to clients. It is ended by closing
+//! its standard input; after 2 s by SIGTERM, after 3 s more by SIGKILL; a stopped one (SIGSTOP) by SIGKILL at once.
+//! Nothing is restarted here except on order: who restarts, and how often, is for `serve` to say.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use process::control::{Event, Exit, ExitCause, Phase, Status};
+use process::{Ending, Launch, Lifeline};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::clock;
+use crate::envelope;
+use crate::inflight::Answer;
+use crate::log::{About, Level};
+use crate::metrics::Failure;
+use crate::pipe::{Link, Readers, Unanswered};
+use crate::state::{Child, Guard};
+
+/// The revision that the guard speaks with children.
+pub(crate) const PROTOCOL_VERSION: &str = "2025-11-25";
+/// All servers seen so far leave within 0.7 s once their input ends.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+const TERMINATE_GRACE: Duration = Duration::from_secs(3);
+/// What the child wrote before it ended is in the pipes already; longer than this only waits for somebody else.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// Something that the child is to go through.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// End the child, if there is one, and start another; not twice for one key.
+    Restart { key: String, by: String, reply: Reply },
+    /// Start a child if none runs; not twice for one key.
+    Start { key: String, by: String, reply: Reply },
+    /// End the child.
+    Stop { by: String, reply: Reply },
+    /// End the child, and the guard with it.
+    Shutdown { by: String, reply: Reply },
+}
+
+/// Gets the status once an order is carried out.
+pub(crate) type Reply = oneshot::Sender<Status>;
+
+/// Carries out orders.
+pub(crate) struct Keeper {
+    guard: Arc<Guard>,
+    orders: mpsc::Receiver<Order>,
+    running: Option<Running>,
+    /// The greeting of the running child, while it has not been answered.
+    greeting: Option<JoinHandle<Result<String, Greeting>>>,
+    /// Who waits for a start to succeed or fail.
+    waiting: Vec<Reply>,
+    exits: u64,
+}
+
+struct Running {
+    lifeline: Lifeline,
+    link: Arc<Link>,
+    readers: Readers,
+    child: Child,
+}
+
+/// Why a child was not taken into service.
+enum Greeting {
+    TimedOut,
+    Refused(String),
+}
+
+/// How a child came to its end.
+struct End {
+    pid: Option<i32>,
+    ending: Option<Ending>,
+    uptime: Duration,
+    cause: ExitCause,
+    reason: String,
+    stderr: Vec<String>,
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    pub(crate) fn new(guard: Arc<Guard>, orders: mpsc::Receiver<Order>) -> Self {
+        Self { guard, orders, running: None, greeting: None, waiting: Vec::new(), exits: 0 }
+    }
+
+    /// Starts the first child, and keeps to the orders until a shutdown is done.
+    pub(crate) async fn run(mut self) {
+        self.start().await;
+        loop {
+            tokio::select! {
+                ending = ended(self.running.as_ref()) => self.child_ended(ending).await,
+                greeted = greeted(self.greeting.as_mut()) => self.greeted(greeted).await,
+                order = self.orders.recv() => match order {
+                    None => return,
+                    Some(Order::Shutdown { by, reply }) => {
+                        self.end(&format!("being shut down by {by}"), &format!("shut down by {by}")).await;
+                        self.stopped(by);
+                        // Whoever asked may not wait for the answer.
+                        let _ = reply.send(self.guard.status());
+                        return;
+                    }
+                    Some(order) => self.obey(order).await,
+                },
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        let reply = match order {
+            Order::Restart { key, by, reply } => {
+                if self.is_new(&key) {
+                    self.note_order("restart", &by, &key);
+                    self.end(&format!("being restarted by {by}"), &format!("restarted by {by}")).await;
+                    self.start().await;
+                }
+                reply
+            }
+            Order::Start { key, by, reply } => {
+                if self.is_new(&key) {
+                    self.note_order("start", &by, &key);
+                    if self.running.is_none() {
+                        self.start().await;
+                    }
+                }
+                reply
+            }
+            Order::Stop { by, reply } | Order::Shutdown { by, reply } => {
+                self.note_order("stop", &by, "");
+                self.end(&format!("being stopped by {by}"), &format!("stopped by {by}")).await;
+                self.stopped(by);
+                reply
+            }
+        };
+        self.waiting.push(reply);
+        self.settle();
+    }
+
+    /// Whether no order with this key has been carried out; from now on, one has.
+    fn is_new(&self, key: &str) -> bool {
+        let mut state = self.guard.state();
+        let new = state.last_key.as_deref() != Some(key);
+        state.last_key = Some(key.to_owned());
+        new
+    }
+
+    fn note_order(&self, what: &str, by: &str, key: &str) {
+        let message = format!("{what} ordered by {by}");
+        self.guard.note(Level::Info, About::Audit, &message, [("key", key.into()), ("by", by.into())]);
+    }
+
+    fn stopped(&self, by: String) {
+        let mut state = self.guard.state();
+        state.phase = Phase::Stopped;
+        state.stopped_by = Some(by);
+    }
+
+    /// Answers everybody who waits for a start, unless one is still going on.
+    fn settle(&mut self) {
+        if self.greeting.is_none() {
+            for reply in self.waiting.drain(..) {
+                let _ = reply.send(self.guard.status());
+            }
+        }
+    }
+
+    // --- start ---
+
+    async fn start(&mut self) {
+        let generation = {
+            let mut state = self.guard.state();
+            state.phase = Phase::Starting;
+            state.stopped_by = None;
+            state.starts += 1;
+            state.starts
+        };
+        self.guard.metrics.started();
+        let settings = &self.guard.settings;
+        let mut command = settings.command.iter().cloned();
+        let launch = Launch {
+            paramedic_exe: settings.paramedic_exe.clone(),
+            program: command.next().unwrap_or_default(),
+            args: command.collect(),
+            env: settings.environment.clone(),
+            cwd: settings.directory.clone(),
+        };
+        match Lifeline::spawn(launch).await {
+            Ok((lifeline, pipes)) => self.started(generation, lifeline, pipes),
+            Err(error) => {
+                let reason = match std::error::Error::source(&error) {
+                    Some(source) => format!("{error}: {source}"),
+                    None => error.to_string(),
+                };
+                self.exited(End {
+                    pid: None,
+                    ending: None,
+                    uptime: Duration::ZERO,
+                    cause: ExitCause::StartFailed,
+                    reason,
+                    stderr: Vec::new(),
+                });
+            }
+        }
+    }
+
+    fn started(&mut self, generation: u64, lifeline: Lifeline, pipes: process::Pipes) {
+        let child = Child { id: lifeline.child(), started: Instant::now(), started_ms: clock::now_ms() };
+        let (link, readers) = Link::open(&self.guard, generation, pipes);
+        self.guard.state().child = Some(child);
+        self.guard.tell(Event::Started { child: child.id, at_ms: child.started_ms });
+        let message = format!("started process {}", child.id);
+        self.guard.note(Level::Info, About::System, &message, [("pid", child.id.pid.into())]);
+        self.greeting = Some(tokio::spawn(greet(link.clone(), self.guard.settings.start_timeout)));
+        self.running = Some(Running { lifeline, link, readers, child });
+    }
+
+    async fn greeted(&mut self, greeted: Result<String, Greeting>) {
+        self.greeting = None;
+        let limit = self.guard.settings.start_timeout.as_secs_f64();
+        match greeted {
+            Ok(result) => self.ready(result),
+            Err(Greeting::TimedOut) => {
+                let reason = format!("did not answer `initialize` within {limit} s");
+                self.give_up(ExitCause::StartTimedOut, reason).await;
+                self.guard.metrics.failed(Failure::Timeout);
+            }
+            Err(Greeting::Refused(reason)) => self.give_up(ExitCause::StartFailed, reason).await,
+        }
+        self.settle();
+    }
+
+    fn ready(&mut self, result: String) {
+        let Some(Running { link, child, .. }) = &self.running else { return };
+        link.set_initialized(result);
+        self.guard.set_link(Some(link.clone()));
+        self.guard.state().phase = Phase::Ready;
+        let start = child.started.elapsed();
+        let start_ms = u64::try_from(start.as_millis()).unwrap_or(u64::MAX);
+        self.guard.tell(Event::Ready { child: child.id, at_ms: clock::now_ms(), start_ms });
+        let message = format!("ready after {start_ms} ms");
+        self.guard.note(Level::Info, About::System, &message, [("pid", child.id.pid.into())]);
+    }
+
+    /// A child that could not be greeted may not be asked kindly: it would not have understood.
+    async fn give_up(&mut self, cause: ExitCause, reason: String) {
+        let Some(running) = self.running.take() else { return };
+        running.lifeline.kill();
+        let ending = running.lifeline.ended().await;
+        self.bury(running, ending, cause, |_| reason).await;
+    }
+
+    // --- end ---
+
+    /// Ends the child, if there is one. `doing` and `done` say it in words.
+    async fn end(&mut self, doing: &str, done: &str) {
+        let Some(running) = self.running.take() else { return };
+        // A start that is cut short is over, for whoever waits for it.
+        self.greeting.take().inspect(JoinHandle::abort);
+        self.guard.set_link(None);
+        self.guard.state().ending = Some(doing.to_owned());
+        running.link.close();
+        let ended = |within| tokio::time::timeout(within, running.lifeline.ended());
+        if running.child.id.is_stopped() {
+            running.lifeline.kill();
+        } else if ended(CLOSE_GRACE).await.is_err() {
+            running.lifeline.terminate();
+            if ended(TERMINATE_GRACE).await.is_err() {
+                running.lifeline.kill();
+            }
+        }
+        let ending = running.lifeline.ended().await;
+        self.bury(running, ending, ExitCause::Requested, |ending| format!("{done}, {ending}")).await;
+        self.guard.state().ending = None;
+    }
+
+    async fn child_ended(&mut self, ending: Ending) {
+        let Some(running) = self.running.take() else { return };
+        match self.greeting.take() {
+            Some(greeting) => {
+                greeting.abort();
+                let reason = |ending| format!("{ending} before it answered `initialize`");
+                self.bury(running, ending, ExitCause::StartFailed, reason).await;
+            }
+            None => {
+                self.bury(running, ending, ExitCause::Unexpected, |ending| ending.to_string()).await;
+            }
+        }
+        self.settle();
+    }
+
+    /// Whatever the child managed to say is passed on; what it did not is answered with an error.
+    async fn bury(
+        &mut self,
+        running: Running,
+        ending: Ending,
+        cause: ExitCause,
+        reason: impl FnOnce(Ending) -> String,
+    ) {
+        let Running { link, readers, child, .. } = running;
+        let uptime = child.started.elapsed();
+        readers.drain(DRAIN).await;
+        self.guard.set_link(None);
+        let reason = reason(ending);
+        let name = &self.guard.settings.name;
+        let told = format!(
+            "server `{name}` has ended ({reason}) before it answered; the request is not repeated, and may or may \
+             not have been carried out"
+        );
+        link.end(&self.guard, &told);
+        self.guard.sessions.end_generation(link.generation);
+        self.exited(End {
+            pid: Some(child.id.pid),
+            ending: Some(ending),
+            uptime,
+            cause,
+            reason,
+            stderr: link.tail(),
+        });
+    }
+
+    fn exited(&mut self, end: End) {
+        self.exits += 1;
+        let exit = Exit {
+            sequence: self.exits,
+            pid: end.pid,
+            ending: end.ending,
+            at_ms: clock::now_ms(),
+            uptime_ms: u64::try_from(end.uptime.as_millis()).unwrap_or(u64::MAX),
+            cause: end.cause,
+            reason: end.reason,
+            stderr: end.stderr,
+        };
+        let (phase, level) = match end.cause {
+            ExitCause::Unexpected => (Phase::Exited, Level::Error),
+            ExitCause::StartFailed | ExitCause::StartTimedOut => (Phase::Failed, Level::Error),
+            // A restart goes on to start, and a stop to say who stopped it.
+            ExitCause::Requested => (Phase::Stopped, Level::Info),
+        };
+        {
+            let mut state = self.guard.state();
+            state.phase = phase;
+            state.child = None;
+            state.last_exit = Some(exit.clone());
+        }
+        self.guard.tell(Event::Exited { exit: exit.clone() });
+        if end.cause != ExitCause::Requested {
+            self.guard.metrics.failed(Failure::ChildExit);
+        }
+        let pid = exit.pid.map_or(Value::Null, Value::from);
+        let fields = [("pid", pid), ("uptime_ms", exit.uptime_ms.into()), ("cause", json!(exit.cause))];
+        self.guard.note(level, About::System, &format!("ended: {}", exit.reason), fields);
+    }
+}
+
+async fn ended(running: Option<&Running>) -> Ending {
+    match running {
+        Some(running) => running.lifeline.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn greeted(greeting: Option<&mut JoinHandle<Result<String, Greeting>>>) -> Result<String, Greeting> {
+    match greeting {
+        Some(greeting) => greeting.await.unwrap_or_else(|error| Err(Greeting::Refused(error.to_string()))),
+        None => std::future::pending().await,
+    }
+}
+
+/// Introduces the guard to the child. Returns the child's `InitializeResult` as JSON.
+async fn greet(link: Arc<Link>, within: Duration) -> Result<String, Greeting> {
+    let params = json!({
+        "protocolVersion": PROTOCOL_VERSION,
+        "capabilities": {},
+        "clientInfo": { "name": "paramedic-guard", "version": env!("CARGO_PKG_VERSION") },
+    });
+    let result = match link.ask("initialize", Some(&params.to_string()), within).await {
+        Ok(Answer::Result(result)) => result,
+        Ok(Answer::Error(error)) => {
+            return Err(Greeting::Refused(format!("answered `initialize` with the error {error}")));
+        }
+        Ok(Answer::Ended(reason)) | Err(Unanswered::Ended(reason)) => return Err(Greeting::Refused(reason)),
+        Err(Unanswered::TimedOut) => return Err(Greeting::TimedOut),
+    };
+    if !matches!(envelope::member(&result, "protocolVersion"), Ok(Some(_))) {
+        return Err(Greeting::Refused("answered `initialize` without a protocol version".to_owned()));
+    }
+    let mut line = envelope::notification("notifications/initialized", None);
+    line.push(b'\n');
+    // The child has just read and answered; whatever becomes of it later, its end is noticed.
+    let _ = link.send(line);
+    Ok(result)
+}

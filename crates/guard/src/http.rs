@@ -1,0 +1,252 @@
+//! Owns the HTTP side: connections, who may ask, and which path leads where.
+//!
+//! One port serves `/mcp` (see `mcp.rs`), `/health`, `/ready` and `/metrics`. A request with an `Origin` that is not this
+//! machine is refused, and so is, while the guard listens on loopback, one whose `Host` is not: that is how a web page
+//! that rebinds its name to 127.0.0.1 gives itself away.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use process::control::Phase;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::log::{About, Level};
+use crate::metrics::{CONTENT_TYPE, Failure, Present};
+use crate::sse::EventStream;
+use crate::state::Guard;
+use crate::{health, mcp, usage};
+
+/// What every answer is made of.
+pub(crate) type Body = Either<Full<Bytes>, EventStream>;
+
+const PATHS: [&str; 4] = ["/mcp", "/health", "/ready", "/metrics"];
+/// Each takes some kilobytes and a descriptor; the usual limit of descriptors is 1024 or far more.
+const CONNECTIONS_MAX: usize = 4096;
+/// How long a client may take for a request's head, and how long an unused connection stays open.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Out of descriptors, accepting again at once would only burn time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Answers that are ready when the guard ends are still sent, if their clients read them.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves until `leaving` says so, then finishes what is being answered.
+pub(crate) async fn serve(guard: Arc<Guard>, listener: TcpListener, mut leaving: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = told_to_leave(&mut leaving) => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(guard.clone(), stream, leaving.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(FAREWELL, all).await;
+}
+
+async fn connection(guard: Arc<Guard>, stream: TcpStream, mut leaving: watch::Receiver<bool>) {
+    // Without it, an answer would wait for the acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let guard = guard.clone();
+        async move { Ok::<_, Infallible>(answer(&guard, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = told_to_leave(&mut leaving) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// Returns when the guard ends.
+pub(crate) async fn told_to_leave(leaving: &mut watch::Receiver<bool>) {
+    // A sender that is gone has left as well.
+    let _ = leaving.wait_for(|leaving| *leaving).await;
+}
+
+async fn answer(guard: &Arc<Guard>, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    if let Err(reason) = admitted(&head, guard.listen) {
+        guard.metrics.failed(Failure::Security);
+        guard.note(Level::Warning, About::Security, &reason, [("path", head.uri.path().into())]);
+        return problem(StatusCode::FORBIDDEN, &reason);
+    }
+    match (&head.method, head.uri.path()) {
+        (&Method::POST, "/mcp") => mcp::post(guard, &head, body).await,
+        (&Method::GET, "/mcp") => mcp::get(guard, &head),
+        (&Method::DELETE, "/mcp") => mcp::delete(guard, &head),
+        (&Method::GET | &Method::HEAD, "/health") => {
+            let (code, report) = health::health(guard).await;
+            json(code, report)
+        }
+        (&Method::GET | &Method::HEAD, "/ready") => {
+            let (code, report) = health::ready(guard).await;
+            json(code, report)
+        }
+        (&Method::GET | &Method::HEAD, "/metrics") => {
+            let page = metrics(guard).await;
+            with_type(StatusCode::OK, HeaderValue::from_static(CONTENT_TYPE), page)
+        }
+        (_, "/mcp") => not_allowed("GET, POST, DELETE"),
+        (_, "/health" | "/ready" | "/metrics") => not_allowed("GET, HEAD"),
+        _ => json(StatusCode::NOT_FOUND, json!({ "error": "no such path", "paths": PATHS }).to_string()),
+    }
+}
+
+/// Whether a request comes from where it may; otherwise the reason why not.
+fn admitted(head: &Parts, listen: SocketAddr) -> Result<(), String> {
+    if let Some(origin) = head.headers.get(header::ORIGIN) {
+        let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        if !host.is_some_and(|(_, authority)| is_local(authority, listen)) {
+            return Err(format!("origin {origin:?} is not allowed"));
+        }
+    }
+    let host = head.headers.get(header::HOST).map(HeaderValue::to_str);
+    // Only HTTP/1.0 knows no host, and no browser speaks it.
+    match head.uri.authority().map(|authority| Ok(authority.as_str())).or(host) {
+        Some(Ok(host)) if listen.ip().is_loopback() && !is_local(host, listen) => {
+            Err(format!("host {host:?} is not allowed on a loopback address"))
+        }
+        Some(Err(_)) => Err("the host is not text".to_owned()),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
+/// Whether `HOST` or `HOST:PORT` means this machine, or the address that the guard listens on.
+fn is_local(authority: &str, listen: SocketAddr) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(host, _)| host),
+        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    };
+    let address = host.parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.is_loopback() || address == listen.ip())
+}
+
+async fn metrics(guard: &Arc<Guard>) -> String {
+    let (phase, child) = {
+        let state = guard.state();
+        (state.phase, state.child)
+    };
+    let look = move || child.map(|child| (usage::of_tree(child.id), child.id.is_stopped()));
+    let (usage, stopped) = tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or_default();
+    let link = guard.link();
+    let up = phase == Phase::Ready && !stopped && link.is_some();
+    guard.metrics.page(&Present {
+        up: up.into(),
+        rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),
+        descriptors: i64::try_from(usage.descriptors).unwrap_or(i64::MAX),
+        sessions: i64::try_from(guard.sessions.len()).unwrap_or(i64::MAX),
+        running: link.map_or_else(Vec::new, |link| link.in_flight.methods()),
+        child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
+    })
+}
+
+// === responses ===
+
+/// A JSON document.
+pub(crate) fn json(code: StatusCode, document: impl Into<Bytes>) -> Response<Body> {
+    with_type(code, HeaderValue::from_static("application/json"), document)
+}
+
+/// A refusal, in words.
+pub(crate) fn problem(code: StatusCode, reason: &str) -> Response<Body> {
+    json(code, json!({ "error": reason }).to_string())
+}
+
+/// A response without a body.
+pub(crate) fn empty(code: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::default()));
+    *response.status_mut() = code;
+    response
+}
+
+fn with_type(code: StatusCode, media_type: HeaderValue, document: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(document.into())));
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Body> {
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("allowed here: {allowed}"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::admitted;
+
+    #[track_caller]
+    fn check(listen: &str, host: Option<&str>, origin: Option<&str>, expect: bool) {
+        let mut request = Request::builder();
+        for (name, value) in [("host", host), ("origin", origin)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(admitted(&head, listen.parse().unwrap()).is_ok(), expect, "{host:?} {origin:?}");
+    }
+
+    #[test]
+    fn only_this_machine_is_admitted_on_loopback() {
+        let listen = "127.0.0.1:8101";
+        for host in
+            ["localhost", "localhost:8101", "LOCALHOST:1", "127.0.0.1:8101", "127.1.2.3", "[::1]:8101"]
+        {
+            check(listen, Some(host), None, true);
+        }
+        check(listen, None, None, true);
+        for host in ["evil.example", "evil.example:8101", "localhost.evil.example", "192.0.2.1", "", "[::1"] {
+            check(listen, Some(host), None, host == "[::1");
+        }
+        for origin in ["http://localhost:5173", "http://127.0.0.1", "https://[::1]:3"] {
+            check(listen, Some("localhost"), Some(origin), true);
+        }
+        for origin in ["null", "http://evil.example", "http://localhost.evil.example", "", "file://"] {
+            check(listen, Some("localhost"), Some(origin), false);
+        }
+    }
+
+    #[test]
+    fn other_addresses_have_other_names() {
+        check("192.0.2.7:80", Some("mcp.example"), None, true);
+        check("192.0.2.7:80", Some("mcp.example"), Some("http://192.0.2.7"), true);
+        check("192.0.2.7:80", Some("mcp.example"), Some("http://mcp.example"), false);
+    }
+}

@@ -1,0 +1,350 @@
+//! Owns the requests that the child has not answered yet: whose they are, under which ids, and until when they wait.
+//!
+//! Towards the child every request has a number of this table as its id and as its progress token, so that clients
+//! with equal ids and tokens never meet. The client's own come back with the answer, exactly as they were written.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::Map;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::envelope::{self, Outcome, SERVER_ERROR};
+use crate::log::{About, Level, clip};
+use crate::metrics::{Failure, Method, Status};
+use crate::session::{Running, Session};
+use crate::sse;
+use crate::state::Guard;
+
+/// More running requests than this mean that the server does not keep up; their clients should hear so.
+const REQUESTS_MAX: usize = 1024;
+/// An answer that took longer is marked in the log.
+const SLOW: Duration = Duration::from_secs(5);
+/// What a server says about an error goes into the log as far as a line should be long.
+const MESSAGE_CHARS: usize = 500;
+
+/// All requests that wait for an answer.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<u64, Entry>,
+    last: u64,
+    ended: Option<String>,
+}
+
+/// One request that waits.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) method: Method,
+    pub(crate) started: Instant,
+    pub(crate) deadline: Instant,
+    pub(crate) waiter: Waiter,
+}
+
+/// Who waits.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    /// A client.
+    Client(Client),
+    /// The guard itself.
+    Own(oneshot::Sender<Answer>),
+}
+
+/// A client that waits.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) running: Running,
+    /// Its own id, as JSON.
+    pub(crate) id: Box<str>,
+    /// Its own progress token, as JSON, and where its progress goes.
+    pub(crate) progress: Option<(Box<str>, mpsc::Sender<Bytes>)>,
+    /// The tool that it calls, for the log.
+    pub(crate) tool: Option<String>,
+    /// Where its answer goes, as a whole message.
+    pub(crate) reply: oneshot::Sender<Bytes>,
+}
+
+/// What the guard itself was answered.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A result, as JSON.
+    Result(String),
+    /// An error, as JSON.
+    Error(String),
+    /// Nothing any more, for this reason.
+    Ended(String),
+}
+
+/// Why a request was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There are too many.
+    Full,
+    /// The child has ended, like this.
+    Ended(String),
+}
+
+// === impl InFlight ===
+
+impl InFlight {
+    pub(crate) fn new() -> Self {
+        Self { table: Mutex::default() }
+    }
+
+    /// Takes a request and gives it its number. The guard's own are always taken: there are few.
+    pub(crate) fn add(&self, entry: Entry) -> Result<u64, Refusal> {
+        let mut table = self.table();
+        if let Some(reason) = &table.ended {
+            return Err(Refusal::Ended(reason.clone()));
+        }
+        if matches!(entry.waiter, Waiter::Client(_)) && table.entries.len() >= REQUESTS_MAX {
+            return Err(Refusal::Full);
+        }
+        table.last += 1;
+        let number = table.last;
+        table.entries.insert(number, entry);
+        Ok(number)
+    }
+
+    pub(crate) fn take(&self, number: u64) -> Option<Entry> {
+        self.table().entries.remove(&number)
+    }
+
+    /// The number of the request that this session knows under this id.
+    pub(crate) fn find(&self, session: &Session, id: &str) -> Option<u64> {
+        let table = self.table();
+        let found = table.entries.iter().find(|(_, entry)| match &entry.waiter {
+            Waiter::Client(client) => &*client.id == id && client.running.session().id == session.id,
+            Waiter::Own(_) => false,
+        });
+        found.map(|(number, _)| *number)
+    }
+
+    /// Passes progress on to whoever asked for it, under the client's own token. A client that reads too slowly
+    /// misses some.
+    pub(crate) fn progress(&self, params: &str) {
+        let Ok(Some(token)) = envelope::member(params, "progressToken") else { return };
+        let table = self.table();
+        let entry = token.parse().ok().and_then(|number: u64| table.entries.get(&number));
+        if let Some(Entry { waiter: Waiter::Client(Client { progress: Some((own, stream)), .. }), .. }) =
+            entry
+        {
+            let params = envelope::exchange(params, token, own);
+            let message = envelope::notification("notifications/progress", Some(&params));
+            let _ = stream.try_send(sse::event(&message));
+        }
+    }
+
+    /// Takes out whatever has waited too long.
+    pub(crate) fn overdue(&self, now: Instant) -> Vec<(u64, Entry)> {
+        self.table().entries.extract_if(|_, entry| entry.deadline <= now).collect()
+    }
+
+    /// Takes out everything, and takes nothing any more. Only the first reason counts.
+    pub(crate) fn end(&self, reason: &str) -> Vec<Entry> {
+        let mut table = self.table();
+        table.ended.get_or_insert_with(|| reason.to_owned());
+        table.entries.drain().map(|(_, entry)| entry).collect()
+    }
+
+    pub(crate) fn ended(&self) -> Option<String> {
+        self.table().ended.clone()
+    }
+
+    /// The methods that clients wait for.
+    pub(crate) fn methods(&self) -> Vec<Method> {
+        let table = self.table();
+        let clients = table.entries.values().filter(|entry| matches!(entry.waiter, Waiter::Client(_)));
+        clients.map(|entry| entry.method).collect()
+    }
+
+    /// How long the youngest tool call has been running.
+    pub(crate) fn youngest_call(&self, now: Instant) -> Option<Duration> {
+        let table = self.table();
+        let calls = table.entries.values().filter(|entry| entry.method == Method::TOOLS_CALL);
+        calls.map(|entry| now.saturating_duration_since(entry.started)).min()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // No call into foreign code is made while it is locked.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Ends the wait with what the child said.
+    pub(crate) fn answer(self, guard: &Guard, outcome: Outcome<'_>) {
+        let failure = failure(self.method, outcome);
+        self.finish(guard, outcome, failure);
+    }
+
+    /// Ends the wait with an error of the guard's own. An exit counts once, where it is seen, not once per request.
+    pub(crate) fn fail(self, guard: &Guard, reason: &str, failure: Option<Failure>) {
+        if let Waiter::Own(reply) = self.waiter {
+            let _ = reply.send(Answer::Ended(reason.to_owned()));
+            return;
+        }
+        let error = serde_json::json!({ "code": SERVER_ERROR, "message": reason }).to_string();
+        let status = if let Some(failure) = failure { Verdict::Failed(failure) } else { Verdict::Lost };
+        self.finish(guard, Outcome::Error(&error), status);
+    }
+
+    fn finish(self, guard: &Guard, outcome: Outcome<'_>, verdict: Verdict) {
+        let client = match self.waiter {
+            Waiter::Client(client) => client,
+            Waiter::Own(reply) => {
+                let answer = match outcome {
+                    Outcome::Result(result) => Answer::Result(result.to_owned()),
+                    Outcome::Error(error) => Answer::Error(error.to_owned()),
+                };
+                let _ = reply.send(answer);
+                return;
+            }
+        };
+        let took = self.started.elapsed();
+        // A client that has gone away gets nothing, but its request counts.
+        let _ = client.reply.send(envelope::response(&client.id, outcome).into());
+        let status = if matches!(verdict, Verdict::Fine) { Status::Success } else { Status::Error };
+        guard.metrics.finished(self.method, status, took);
+        if let Verdict::Failed(failure) = verdict {
+            guard.metrics.failed(failure);
+        }
+        if self.method != Method::PING {
+            let session = client.running.session().shown();
+            log(guard, self.method, client.tool, session, took, outcome, status);
+        }
+    }
+}
+
+/// What a finished request means for the metrics.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Fine,
+    Failed(Failure),
+    /// It failed because of something that is counted elsewhere.
+    Lost,
+}
+
+fn failure(method: Method, outcome: Outcome<'_>) -> Verdict {
+    match outcome {
+        Outcome::Result(result) if method == Method::TOOLS_CALL => {
+            match envelope::member(result, "isError") {
+                Ok(Some("true")) => Verdict::Failed(Failure::Tool),
+                Ok(_) | Err(_) => Verdict::Fine,
+            }
+        }
+        Outcome::Result(_) => Verdict::Fine,
+        Outcome::Error(_) if method == Method::TOOLS_CALL => Verdict::Failed(Failure::Tool),
+        Outcome::Error(error) => match envelope::member(error, "code") {
+            Ok(Some("-32700" | "-32600" | "-32601" | "-32602")) => Verdict::Failed(Failure::Protocol),
+            Ok(_) | Err(_) => Verdict::Failed(Failure::Internal),
+        },
+    }
+}
+
+fn log(
+    guard: &Guard,
+    method: Method,
+    tool: Option<String>,
+    session: &str,
+    took: Duration,
+    outcome: Outcome<'_>,
+    status: Status,
+) {
+    let (level, about) = match status {
+        Status::Error => (Level::Error, About::Error),
+        Status::Success if took >= SLOW => (Level::Warning, About::Performance),
+        Status::Success => (Level::Info, About::Response),
+    };
+    let words = match (status, outcome) {
+        (Status::Success, _) => format!("{method} answered"),
+        (Status::Error, Outcome::Result(_)) => format!("{method} answered: the tool says that it failed"),
+        (Status::Error, Outcome::Error(error)) => {
+            let message = envelope::member(error, "message").ok().flatten();
+            let message = message.and_then(|json| serde_json::from_str::<String>(json).ok());
+            format!("{method} failed: {}", clip(&message.unwrap_or_default(), MESSAGE_CHARS))
+        }
+    };
+    let millis = took.as_micros() as f64 / 1000.0;
+    let mut fields = Map::from_iter([
+        ("method".to_owned(), method.to_string().into()),
+        ("session".to_owned(), session.into()),
+        ("duration_ms".to_owned(), millis.into()),
+    ]);
+    if let Some(tool) = tool {
+        fields.insert("tool".to_owned(), tool.into());
+    }
+    guard.log.write(level, about, &words, fields);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use bytes::Bytes;
+    use tokio::sync::{mpsc, oneshot};
+
+    use super::{Client, Entry, InFlight, REQUESTS_MAX, Refusal, Waiter};
+    use crate::metrics::Method;
+    use crate::session::{Session, Sessions};
+
+    fn entry(session: &Arc<Session>, id: &str, now: Instant) -> (Entry, mpsc::Receiver<Bytes>) {
+        let (progress, stream) = mpsc::channel(1);
+        let client = Client {
+            running: session.run(),
+            id: id.into(),
+            progress: Some(("\"own\"".into(), progress)),
+            tool: None,
+            reply: oneshot::channel().0,
+        };
+        let deadline = now + Duration::from_secs(9);
+        (Entry { method: Method::TOOLS_CALL, started: now, deadline, waiter: Waiter::Client(client) }, stream)
+    }
+
+    #[test]
+    fn clients_with_the_same_id_are_kept_apart() {
+        let (now, table) = (Instant::now(), InFlight::new());
+        let sessions = Sessions::new(now);
+        let (one, two) = (sessions.open(1, now).unwrap(), sessions.open(1, now).unwrap());
+        let ((first, mut to_first), (second, mut to_second)) = (entry(&one, "7", now), entry(&two, "7", now));
+        assert_eq!((table.add(first), table.add(second)), (Ok(1), Ok(2)));
+        assert_eq!((table.find(&one, "7"), table.find(&two, "7")), (Some(1), Some(2)));
+        assert_eq!(table.find(&one, "\"7\""), None, "a string is not a number");
+        for wrong in [r#"{"progressToken":"2"}"#, r#"{"progressToken":3}"#, "{}", "[2]"] {
+            table.progress(wrong);
+        }
+        table.progress(r#"{"progressToken":2,"progress":1}"#);
+        let event = to_second.try_recv().unwrap();
+        assert!(event.ends_with(b"{\"progressToken\":\"own\",\"progress\":1}}\n\n"), "{event:?}");
+        assert!(to_first.try_recv().is_err());
+        assert_eq!(table.youngest_call(now + Duration::from_secs(4)), Some(Duration::from_secs(4)));
+        assert!(table.overdue(now + Duration::from_secs(8)).is_empty());
+        assert_eq!(table.overdue(now + Duration::from_secs(9)).len(), 2);
+        assert!(table.take(1).is_none());
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_ends_once() {
+        let (now, table) = (Instant::now(), InFlight::new());
+        let session = Sessions::new(now).open(1, now).unwrap();
+        for _ in 0..REQUESTS_MAX {
+            table.add(entry(&session, "1", now).0).unwrap();
+        }
+        assert_eq!(table.add(entry(&session, "1", now).0), Err(Refusal::Full));
+        let own = || Entry { waiter: Waiter::Own(oneshot::channel().0), ..entry(&session, "1", now).0 };
+        table.add(own()).unwrap();
+        assert_eq!(table.methods().len(), REQUESTS_MAX, "the guard's own do not count");
+        assert_eq!(table.end("killed").len(), REQUESTS_MAX + 1);
+        assert!(table.end("later").is_empty());
+        assert_eq!(table.add(own()), Err(Refusal::Ended("killed".to_owned())));
+    }
+}

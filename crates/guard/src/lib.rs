@@ -1,0 +1,171 @@
+//! Owns the guard: the sidecar that gives one MCP server its operational surface.
+//!
+//! It runs the server as a child behind a lifeline (`child`, `pipe`), lets any number of clients share it over Streamable
+//! HTTP (`http`, `mcp`, `session`, `inflight`), tells the truth about its health (`health`) and its numbers (`metrics`), keeps
+//! its log (`log`), and takes orders over a control socket (`control`). It restarts nothing by itself, and whatever
+//! ends it, nothing that it has started is left behind.
+
+mod child;
+mod clock;
+mod control;
+mod envelope;
+mod health;
+mod http;
+mod inflight;
+mod lines;
+mod log;
+mod mcp;
+mod metrics;
+mod pipe;
+mod session;
+mod settings;
+mod sse;
+mod state;
+mod usage;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use process::control::lock_path;
+use process::{Lock, LockError};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use settings::{REQUEST_TIMEOUT, START_TIMEOUT, Settings};
+
+use child::{Keeper, Order};
+use control::Socket;
+use log::Log;
+use state::Guard;
+
+/// Orders wait for the one before; nobody gives many.
+const ORDERS_MAX: usize = 16;
+
+/// Why a guard did not start. Nothing was started then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address cannot be listened on.
+    #[error("cannot listen on `{address}`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another guard has this control socket, or its lock file cannot be made.
+    #[error("cannot become the guard of this name")]
+    Lock(#[from] LockError),
+    /// The control socket cannot be made.
+    #[error("cannot make the control socket `{}`", path.display())]
+    Control {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The log cannot be written.
+    #[error("cannot write the log `{}`", path.display())]
+    Log {
+        /// The log file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is nothing to run.
+    #[error("no command is given for server `{0}`")]
+    NoCommand(String),
+    /// The system refused something that a guard cannot do without.
+    #[error("cannot {0}")]
+    System(&'static str, #[source] io::Error),
+}
+
+// === impl Error ===
+
+impl Error {
+    /// The code to exit with: 2 if the configuration is to blame, 1 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Listen { .. }
+            | Self::Lock(_)
+            | Self::Control { .. }
+            | Self::Log { .. }
+            | Self::NoCommand(_) => 2,
+            Self::System(..) => 1,
+        }
+    }
+}
+
+/// Runs a guard until it is told to end: by SIGTERM or SIGINT, over the control socket, or by the end of `tie_fd`. Then
+/// the child has ended too. It changes the whole process, which should do nothing else: it becomes a subreaper.
+///
+/// # Errors
+/// When it cannot start; nothing is left running then.
+pub async fn run(settings: Settings) -> Result<(), Error> {
+    if settings.command.is_empty() {
+        return Err(Error::NoCommand(settings.name));
+    }
+    let tied = settings.tie_fd.map(process::tie).transpose();
+    let tied =
+        tied.map_err(|source| Error::System("watch the descriptor that the guard is tied to", source))?;
+    let (listener, listen) = bind(settings.listen).await?;
+    let _lock = Lock::acquire(&lock_path(&settings.control))?;
+    let fail = |source| Error::Control { path: settings.control.clone(), source };
+    let socket = Socket::bind(&settings.control).map_err(fail)?;
+    let fail = |source| Error::Log { path: settings.log.clone(), source };
+    let log = Log::open(&settings.log, &settings.name).map_err(fail)?;
+    process::become_subreaper().map_err(|source| Error::System("become a subreaper", source))?;
+    let listen_to = |kind| signal(kind).map_err(|source| Error::System("listen to signals", source));
+    let signals = (listen_to(SignalKind::terminate())?, listen_to(SignalKind::interrupt())?);
+
+    let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+    let guard = Arc::new(Guard::new(settings, listen, log, orders.clone()));
+    let (leave, leaving) = watch::channel(false);
+    let serving = tokio::spawn(http::serve(guard.clone(), listener, leaving.clone()));
+    let controlling = tokio::spawn(socket.serve(guard.clone(), leaving));
+    let keeping = tokio::spawn(Keeper::new(guard.clone(), ordered).run());
+    tokio::spawn(end_when_told(orders, signals, tied));
+    tracing::info!(server = guard.settings.name, %listen, "guarding");
+
+    // The keeper only returns after a shutdown. If it panicked, its lifeline has ended the child.
+    let kept = keeping.await;
+    leave.send_replace(true);
+    // Both return within a second, and a panic in either has no say in how the child was kept.
+    let _ = serving.await;
+    let _ = controlling.await;
+    kept.map_err(|error| Error::System("keep the child", io::Error::other(error)))
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let fail = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let listen = listener.local_addr().map_err(fail)?;
+    Ok((listener, listen))
+}
+
+async fn end_when_told(
+    orders: mpsc::Sender<Order>,
+    (mut terminate, mut interrupt): (Signal, Signal),
+    tied: Option<oneshot::Receiver<()>>,
+) {
+    let by = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        () = untied(tied) => "the end of its owner",
+    };
+    tracing::info!(by, "ending");
+    let (reply, _) = oneshot::channel();
+    // It fails only if a shutdown is being carried out already.
+    let _ = orders.send(Order::Shutdown { by: by.to_owned(), reply }).await;
+}
+
+async fn untied(tied: Option<oneshot::Receiver<()>>) {
+    match tied {
+        // The thread that watches says so, or is gone: either way nobody holds the other end.
+        Some(tied) => drop(tied.await),
+        None => std::future::pending().await,
+    }
+}

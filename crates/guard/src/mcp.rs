@@ -1,0 +1,356 @@
+//! Owns `/mcp`: Streamable HTTP for any number of clients, in front of the one pipe to the child.
+//!
+//! Revisions 2025-11-25, 2025-06-18 and 2025-03-26, of which batches are left out. A client POSTs `initialize` and gets
+//! what the child had answered to the guard, with the revision it asked for (or 2025-11-25), and a session in
+//! `Mcp-Session-Id`, which every further request carries: 400 without one, 404 when it is over, and then the client
+//! initializes again. A POST with a request is answered with JSON, or, if progress comes first or 10 s pass and the
+//! client accepts `text/event-stream`, with a stream that ends with the answer. One with a notification or a response is
+//! 202. GET is the session's stream of announcements (409 if it has one), DELETE its end. That a client hangs up
+//! does not cancel anything.
+
+mod problem;
+mod request;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body_util::Either;
+use hyper::body::Incoming as HttpBody;
+use tokio::sync::{mpsc, oneshot};
+
+use problem::Problem;
+use request::Accepts;
+
+use crate::child::PROTOCOL_VERSION;
+use crate::envelope::{
+    self, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, Malformed, Outcome, PARSE_ERROR,
+    SERVER_ERROR,
+};
+use crate::http::{Body, empty, json};
+use crate::inflight::{Client, Entry, Refusal, Waiter};
+use crate::log::{About, Level};
+use crate::metrics::{Failure, Method, Status};
+use crate::pipe::Link;
+use crate::session::{Session, StreamTaken};
+use crate::sse::{self, EventStream};
+use crate::state::Guard;
+
+const VERSIONS: [&str; 3] = [PROTOCOL_VERSION, "2025-06-18", "2025-03-26"];
+const VERSION: &str = "mcp-protocol-version";
+const SESSION: &str = "mcp-session-id";
+/// After this long a silent connection is taken for dead somewhere on the way.
+const JSON_PATIENCE: Duration = Duration::from_secs(10);
+/// What a client may be behind with; beyond it, progress is left out.
+const PROGRESS_MAX: usize = 64;
+
+/// One request of a client.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    id: &'a str,
+    method: &'a str,
+    params: Option<&'a str>,
+    /// The client's progress token, if it wants progress.
+    token: Option<&'a str>,
+}
+
+/// Where the answer to a call arrives, and its progress if it is wanted.
+struct Arrivals {
+    answer: oneshot::Receiver<Bytes>,
+    progress: Option<mpsc::Receiver<Bytes>>,
+}
+
+/// Answers `POST /mcp`.
+pub(crate) async fn post(guard: &Arc<Guard>, head: &Parts, body: HttpBody) -> Response<Body> {
+    let result = match request::body(&head.headers, body).await {
+        Ok(body) => message(guard, &head.headers, &body).await,
+        Err(problem) => Err(problem),
+    };
+    result.unwrap_or_else(|problem| problem.response(guard))
+}
+
+/// Answers `GET /mcp`.
+pub(crate) fn get(guard: &Guard, head: &Parts) -> Response<Body> {
+    if Accepts::of(&head.headers) == Accepts::Json {
+        let reason = "this is a stream: accept text/event-stream";
+        return Problem::protocol(StatusCode::NOT_ACCEPTABLE, INVALID_REQUEST, reason).response(guard);
+    }
+    let opened = session(guard, &head.headers).and_then(|session| {
+        let (events, open) = session.stream().map_err(|StreamTaken| {
+            let reason = "this session has an open stream already";
+            Problem::protocol(StatusCode::CONFLICT, SERVER_ERROR, reason)
+        })?;
+        Ok(stream(EventStream::new(events, Some(open))))
+    });
+    opened.unwrap_or_else(|problem| problem.response(guard))
+}
+
+/// Answers `DELETE /mcp`.
+pub(crate) fn delete(guard: &Guard, head: &Parts) -> Response<Body> {
+    match session(guard, &head.headers) {
+        Ok(session) => {
+            guard.sessions.end(&session);
+            empty(StatusCode::NO_CONTENT)
+        }
+        Err(problem) => problem.response(guard),
+    }
+}
+
+async fn message(guard: &Guard, headers: &HeaderMap, body: &[u8]) -> Result<Response<Body>, Problem> {
+    let message = envelope::parse(body).map_err(|malformed| {
+        let (code, reason) = match malformed {
+            Malformed::NotJson => (PARSE_ERROR, "the body is not a JSON object"),
+            Malformed::Batch => (INVALID_REQUEST, "batches are not supported"),
+            Malformed::Invalid(reason) => (INVALID_REQUEST, reason),
+        };
+        Problem::protocol(StatusCode::BAD_REQUEST, code, reason)
+    })?;
+    match message {
+        Incoming::Request { id, method, params } if method == "initialize" => {
+            initialize(guard, id, params).map_err(|problem| problem.to(id))
+        }
+        Incoming::Request { id, method, params } => {
+            let session = session(guard, headers).map_err(|problem| problem.to(id))?;
+            let call = Call { id, method: &method, params, token: None };
+            let accepts = Accepts::of(headers);
+            match begin(guard, &session, call, accepts) {
+                Ok(arrivals) => Ok(wait(arrivals, accepts, JSON_PATIENCE).await),
+                Err(problem) => Err(problem.to(id)),
+            }
+        }
+        Incoming::Notification { method, params } => {
+            notify(guard, &*session(guard, headers)?, &method, params);
+            Ok(empty(StatusCode::ACCEPTED))
+        }
+        // The guard passes no requests on to clients, and so expects no responses.
+        Incoming::Response { .. } => session(guard, headers).map(|_| empty(StatusCode::ACCEPTED)),
+    }
+}
+
+fn initialize(guard: &Guard, id: &str, params: Option<&str>) -> Result<Response<Body>, Problem> {
+    let started = Instant::now();
+    let link = guard.link().ok_or_else(|| Problem::unavailable(guard))?;
+    let result = link.initialized().ok_or_else(|| Problem::unavailable(guard))?;
+    let asked = params.and_then(|params| envelope::member(params, "protocolVersion").ok().flatten());
+    let asked = asked.and_then(|json| json.strip_prefix('"')?.strip_suffix('"'));
+    let version = VERSIONS.into_iter().find(|known| asked == Some(known)).unwrap_or(PROTOCOL_VERSION);
+    // It is there: without it, the child would not have been taken into service.
+    let own = envelope::member(result, "protocolVersion").ok().flatten().unwrap_or_default();
+    let result = envelope::exchange(result, own, &format!("\"{version}\""));
+    let session = guard.sessions.open(link.generation, Instant::now()).map_err(|error| {
+        Problem::answer(SERVER_ERROR, format!("no random bytes: {error}"), Some(Failure::Internal))
+    })?;
+    guard.metrics.finished(Method::INITIALIZE, Status::Success, started.elapsed());
+    guard.note(Level::Info, About::Audit, "session opened", [("session", session.shown().into())]);
+    let mut response = json(StatusCode::OK, envelope::response(id, Outcome::Result(&result)));
+    let value = HeaderValue::from_str(&session.id).expect("a session's id is hexadecimal");
+    response.headers_mut().insert(SESSION, value);
+    Ok(response)
+}
+
+/// Passes a request on to the child.
+fn begin(
+    guard: &Guard,
+    session: &Arc<Session>,
+    call: Call<'_>,
+    accepts: Accepts,
+) -> Result<Arrivals, Problem> {
+    let link = guard.link().filter(|link| link.generation == session.generation);
+    let link = link.ok_or_else(|| Problem::unavailable(guard))?;
+    if call.method == "server/discover" {
+        // It belongs to the stateless era, and the pipe is in that of the handshake.
+        return Err(Problem::answer(METHOD_NOT_FOUND, "this is a session, as of initialize", None));
+    }
+    let token = call.params.map(envelope::progress_token).transpose().map_err(|_| {
+        let reason = "`_meta` or `progressToken` is wrong, or there twice";
+        Problem::answer(INVALID_PARAMS, reason, Some(Failure::Protocol))
+    })?;
+    let call = Call { token: token.flatten(), ..call };
+    let (reply, answer) = oneshot::channel();
+    let (own, progress) = match call.token.filter(|_| accepts != Accepts::Json) {
+        Some(token) => {
+            let (sender, receiver) = mpsc::channel(PROGRESS_MAX);
+            (Some((token.into(), sender)), Some(receiver))
+        }
+        None => (None, None),
+    };
+    let method = Method::of(call.method);
+    let tool = call.params.filter(|_| method == Method::TOOLS_CALL).and_then(tool_name);
+    if let Some(tool) = &tool {
+        // Written before it is carried out: it may be the last thing that the server is asked.
+        let fields = [
+            ("method", call.method.into()),
+            ("session", session.shown().into()),
+            ("tool", tool.as_str().into()),
+        ];
+        guard.note(Level::Info, About::Request, "tools/call", fields);
+    }
+    let started = Instant::now();
+    let entry = Entry {
+        method,
+        started,
+        deadline: started + guard.settings.request_timeout,
+        waiter: Waiter::Client(Client {
+            running: session.run(),
+            id: call.id.into(),
+            progress: own,
+            tool,
+            reply,
+        }),
+    };
+    send(guard, &link, entry, call)?;
+    Ok(Arrivals { answer, progress })
+}
+
+fn send(guard: &Guard, link: &Link, entry: Entry, call: Call<'_>) -> Result<(), Problem> {
+    let number = link.in_flight.add(entry).map_err(|refusal| match refusal {
+        Refusal::Full => Problem::overloaded(guard, "too many requests are running"),
+        Refusal::Ended(reason) => Problem::answer(SERVER_ERROR, reason, None),
+    })?;
+    let line = match (call.params, call.token) {
+        (Some(params), Some(token)) => {
+            let params = envelope::exchange(params, token, &number.to_string());
+            envelope::request(number, call.method, Some(&params))
+        }
+        (params, _) => envelope::request(number, call.method, params),
+    };
+    link.send(line).map_err(|_| {
+        link.in_flight.take(number);
+        Problem::overloaded(guard, "it does not read its input")
+    })
+}
+
+/// Waits for the answer as JSON, for as long as the patience lasts, and then as a stream.
+async fn wait(mut arrivals: Arrivals, accepts: Accepts, patience: Duration) -> Response<Body> {
+    let (events, receiver) = mpsc::channel(PROGRESS_MAX);
+    if accepts != Accepts::Events {
+        let first = tokio::select! {
+            biased;
+            Some(event) = next(&mut arrivals.progress) => Some(event),
+            answer = &mut arrivals.answer => {
+                // Every entry of the table is answered before it is dropped.
+                let lost = || envelope::error(None, SERVER_ERROR, "the request was lost").into();
+                return json(StatusCode::OK, answer.unwrap_or_else(|_| lost()));
+            }
+            () = tokio::time::sleep(patience), if accepts == Accepts::Both => None,
+        };
+        if let Some(event) = first {
+            // The channel is new and empty.
+            let _ = events.try_send(event);
+        }
+    }
+    tokio::spawn(forward(arrivals, events));
+    stream(EventStream::new(receiver, None))
+}
+
+/// Passes progress and then the answer on to a stream, until that is closed.
+async fn forward(mut arrivals: Arrivals, events: mpsc::Sender<Bytes>) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            Some(event) = next(&mut arrivals.progress) => event,
+            answer = &mut arrivals.answer => {
+                if let Ok(message) = answer {
+                    let _ = events.send(sse::event(&message)).await;
+                }
+                return;
+            }
+            () = events.closed() => return,
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn next(progress: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
+    match progress {
+        Some(progress) => progress.recv().await,
+        None => None,
+    }
+}
+
+fn notify(guard: &Guard, session: &Session, method: &str, params: Option<&str>) {
+    let Some(link) = guard.link().filter(|link| link.generation == session.generation) else { return };
+    let params = match method {
+        // The guard has said this for itself, and announced no capability that the others belong to.
+        "notifications/initialized" | "notifications/roots/list_changed" | "notifications/progress" => return,
+        "notifications/cancelled" => {
+            let Some(params) = params else { return };
+            let Ok(Some(id)) = envelope::member(params, "requestId") else { return };
+            // What is answered already, or belongs to somebody else, is not cancelled.
+            let Some(number) = link.in_flight.find(session, id) else { return };
+            Some(envelope::exchange(params, id, &number.to_string()))
+        }
+        _ => params.map(str::to_owned),
+    };
+    let mut line = envelope::notification(method, params.as_deref());
+    line.push(b'\n');
+    if link.send(line).is_err() {
+        tracing::debug!(method, "a notification was lost: the server does not read its input");
+    }
+}
+
+fn session(guard: &Guard, headers: &HeaderMap) -> Result<Arc<Session>, Problem> {
+    if let Some(version) = headers.get(VERSION)
+        && !VERSIONS.iter().any(|known| version == known)
+    {
+        let reason = format!("unsupported protocol version (supported: {})", VERSIONS.join(", "));
+        return Err(Problem::protocol(StatusCode::BAD_REQUEST, SERVER_ERROR, reason));
+    }
+    let id = headers.get(SESSION).ok_or_else(|| {
+        let reason = "the header Mcp-Session-Id is missing: initialize first";
+        Problem::protocol(StatusCode::BAD_REQUEST, SERVER_ERROR, reason)
+    })?;
+    let session = id.to_str().ok().and_then(|id| guard.sessions.find(id, Instant::now()));
+    session.ok_or_else(Problem::session_not_found)
+}
+
+fn tool_name(params: &str) -> Option<String> {
+    serde_json::from_str(envelope::member(params, "name").ok()??).ok()
+}
+
+fn stream(events: EventStream) -> Response<Body> {
+    let mut response = Response::new(Either::Right(events));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+    use tokio::sync::oneshot;
+
+    use super::{Accepts, Arrivals, wait};
+
+    #[tokio::test]
+    async fn a_long_wait_becomes_a_stream_if_the_client_takes_one() {
+        let never = Duration::from_secs(600);
+        for (accepts, patience, media_type, expect) in [
+            (Accepts::Both, Duration::ZERO, "text/event-stream", "event: message\ndata: {}\n\n"),
+            (Accepts::Events, never, "text/event-stream", "event: message\ndata: {}\n\n"),
+            (Accepts::Both, never, "application/json", "{}"),
+            (Accepts::Json, Duration::ZERO, "application/json", "{}"),
+        ] {
+            let (reply, answer) = oneshot::channel();
+            let waiting = wait(Arrivals { answer, progress: None }, accepts, patience);
+            let response = if media_type == "application/json" {
+                reply.send("{}".into()).unwrap();
+                waiting.await
+            } else {
+                let response = waiting.await;
+                reply.send("{}".into()).unwrap();
+                response
+            };
+            assert_eq!(response.headers()["content-type"], media_type, "{accepts:?}");
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), expect);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Owns how `/mcp` says no: as a JSON-RPC error with the HTTP status that fits.
+
+use std::borrow::Cow;
+
+use http::{HeaderValue, Response, StatusCode, header};
+
+use crate::envelope::{self, SERVER_ERROR};
+use crate::http::{Body, json};
+use crate::metrics::Failure;
+use crate::state::Guard;
+
+/// What the reference implementations say when a session is unknown.
+const SESSION_NOT_FOUND: i32 = -32001;
+
+/// Why a request is not carried out.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    code: i32,
+    reason: Cow<'static, str>,
+    /// Of the request, as JSON, if it is known.
+    id: Option<Box<str>>,
+    /// What it counts as.
+    failure: Option<Failure>,
+}
+
+// === impl Problem ===
+
+impl Problem {
+    /// The client does not speak the protocol.
+    pub(crate) fn protocol(status: StatusCode, code: i32, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, reason: reason.into(), id: None, failure: Some(Failure::Protocol) }
+    }
+
+    /// The session is over. Not an error: it is how clients learn of a restart.
+    pub(crate) fn session_not_found() -> Self {
+        let (status, code) = (StatusCode::NOT_FOUND, SESSION_NOT_FOUND);
+        Self { status, code, reason: "session not found: initialize again".into(), id: None, failure: None }
+    }
+
+    /// There is no child to ask. What befell it is counted elsewhere.
+    pub(crate) fn unavailable(guard: &Guard) -> Self {
+        let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR);
+        Self { status, code, reason: guard.unavailable().into(), id: None, failure: None }
+    }
+
+    /// The child does not keep up.
+    pub(crate) fn overloaded(guard: &Guard, reason: &str) -> Self {
+        let reason = format!("server `{}` is overloaded: {reason}", guard.settings.name).into();
+        let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR);
+        Self { status, code, reason, id: None, failure: Some(Failure::Internal) }
+    }
+
+    /// The request came through, and its answer is this error.
+    pub(crate) fn answer(code: i32, reason: impl Into<Cow<'static, str>>, failure: Option<Failure>) -> Self {
+        Self { status: StatusCode::OK, code, reason: reason.into(), id: None, failure }
+    }
+
+    /// The same, as the answer to the request with this id.
+    pub(crate) fn to(self, id: &str) -> Self {
+        Self { id: Some(id.into()), ..self }
+    }
+
+    pub(crate) fn response(self, guard: &Guard) -> Response<Body> {
+        if let Some(failure) = self.failure {
+            guard.metrics.failed(failure);
+        }
+        let mut response = json(self.status, envelope::error(self.id.as_deref(), self.code, &self.reason));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            // A start takes seconds, and asking costs nothing.
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

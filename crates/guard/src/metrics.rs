@@ -1,0 +1,360 @@
+//! Owns the metrics of the server in front of which the guard stands, in OpenMetrics text.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The media type of [`Metrics::page`].
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The edges of OpenTelemetry's MCP conventions, and those of the original runbook.
+const DURATION_BUCKETS: [f64; 18] =
+    [0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// The methods that have a name of their own in the metrics. A client that invents methods invents no series.
+const METHODS: [&str; 18] = [
+    "initialize",
+    "ping",
+    "tools/list",
+    "tools/call",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "prompts/list",
+    "prompts/get",
+    "completion/complete",
+    "logging/setLevel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+    "tasks/cancel",
+    OTHER,
+];
+const OTHER: &str = "other";
+
+/// What an operation is counted as while it runs.
+const OPERATIONS: [&str; 4] = ["tools/call", "resources/read", "prompts/get", OTHER];
+
+/// A method of the protocol, or any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Method(&'static str);
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Status {
+    Success,
+    Error,
+}
+
+/// What went wrong. Each has one severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Failure {
+    /// Something was blocked because it looked like an attack.
+    Security,
+    /// Nobody knows who asked.
+    Authentication,
+    /// Who asked may not.
+    Authorization,
+    /// Somebody did not speak the protocol.
+    Protocol,
+    /// No answer came in time.
+    Timeout,
+    /// A tool said that it failed.
+    Tool,
+    /// The server said that it failed itself, or the guard could not serve.
+    Internal,
+    /// The child ended by itself.
+    ChildExit,
+}
+
+const FAILURES: [Failure; 8] = [
+    Failure::Security,
+    Failure::Authentication,
+    Failure::Authorization,
+    Failure::Protocol,
+    Failure::Timeout,
+    Failure::Tool,
+    Failure::Internal,
+    Failure::ChildExit,
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: Method,
+    status: Status,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    error_type: Failure,
+    severity: Severity,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MemoryLabels {
+    memory_type: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabels {
+    operation_type: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Severity {
+    Warning,
+    Critical,
+}
+
+/// What only a look at the present can tell.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Present {
+    /// 1 if a child answers the protocol.
+    pub(crate) up: i64,
+    /// Of the child and everything below it.
+    pub(crate) rss_bytes: i64,
+    /// Of the child and everything below it.
+    pub(crate) descriptors: i64,
+    /// How many sessions clients have open.
+    pub(crate) sessions: i64,
+    /// The methods of the requests that run now.
+    pub(crate) running: Vec<Method>,
+    /// When the child started, in seconds since 1970; 0 if none runs.
+    pub(crate) child_started: f64,
+}
+
+/// All metrics of one server.
+pub(crate) struct Metrics {
+    registry: Registry,
+    durations: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    errors: Family<ErrorLabels, Counter>,
+    starts: Counter,
+    up: Gauge,
+    memory: Family<MemoryLabels, Gauge>,
+    operations: Family<OperationLabels, Gauge>,
+    sessions: Gauge,
+    descriptors: Gauge,
+    child_started: Gauge<f64, AtomicU64>,
+}
+
+// === impl Method, Failure, labels ===
+
+impl Method {
+    pub(crate) const INITIALIZE: Self = Self(METHODS[0]);
+    pub(crate) const PING: Self = Self(METHODS[1]);
+    pub(crate) const TOOLS_CALL: Self = Self(METHODS[3]);
+
+    pub(crate) fn of(name: &str) -> Self {
+        Self(METHODS.into_iter().find(|known| *known == name).unwrap_or(OTHER))
+    }
+
+    fn operation(self) -> &'static str {
+        OPERATIONS.into_iter().find(|known| *known == self.0).unwrap_or(OTHER)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Failure {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Security => "security",
+            Self::Authentication => "authentication",
+            Self::Authorization => "authorization",
+            Self::Protocol => "protocol",
+            Self::Timeout => "timeout",
+            Self::Tool => "tool",
+            Self::Internal => "internal",
+            Self::ChildExit => "child_exit",
+        }
+    }
+
+    fn labels(self) -> ErrorLabels {
+        let severity = match self {
+            Self::Security | Self::ChildExit => Severity::Critical,
+            Self::Authentication
+            | Self::Authorization
+            | Self::Protocol
+            | Self::Timeout
+            | Self::Tool
+            | Self::Internal => Severity::Warning,
+        };
+        ErrorLabels { error_type: self, severity }
+    }
+}
+
+impl EncodeLabelValue for Method {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.0, encoder)
+    }
+}
+
+impl EncodeLabelValue for Failure {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.name(), encoder)
+    }
+}
+
+impl EncodeLabelValue for Status {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Success => "success",
+            Self::Error => "error",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+impl EncodeLabelValue for Severity {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// All series of errors are there from the start, at 0: the increase of a counter that is born at 1 is 0.
+    pub(crate) fn new(server: &str) -> Self {
+        let name = [("server_name".into(), server.to_owned().into())];
+        let metrics = Self {
+            registry: Registry::with_labels(name.into_iter()),
+            durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            errors: Family::default(),
+            starts: Counter::default(),
+            up: Gauge::default(),
+            memory: Family::default(),
+            operations: Family::default(),
+            sessions: Gauge::default(),
+            descriptors: Gauge::default(),
+            child_started: Gauge::default(),
+        };
+        for failure in FAILURES {
+            drop(metrics.errors.get_or_create(&failure.labels()));
+        }
+        metrics.registered()
+    }
+
+    fn registered(mut self) -> Self {
+        let r = &mut self.registry;
+        r.register("mcp_server_up", "Whether a child answers the protocol", self.up.clone());
+        r.register(
+            "mcp_request_duration_seconds",
+            "From the request of a client to the answer of the server",
+            self.durations.clone(),
+        );
+        r.register("mcp_server_errors", "What went wrong", self.errors.clone());
+        r.register(
+            "mcp_server_memory_usage_bytes",
+            "Memory of the server's whole process tree",
+            self.memory.clone(),
+        );
+        r.register("mcp_concurrent_operations", "Requests that run now", self.operations.clone());
+        r.register("mcp_server_connections_active", "Sessions that clients have open", self.sessions.clone());
+        r.register(
+            "mcp_server_file_descriptors",
+            "Open descriptors of the server's whole process tree",
+            self.descriptors.clone(),
+        );
+        r.register("mcp_server_starts", "Children that were started", self.starts.clone());
+        r.register(
+            "mcp_server_process_start_time_seconds",
+            "When the child started, 0 if none runs",
+            self.child_started.clone(),
+        );
+        self
+    }
+
+    pub(crate) fn finished(&self, method: Method, status: Status, took: Duration) {
+        self.durations.get_or_create(&RequestLabels { method, status }).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn failed(&self, failure: Failure) {
+        self.errors.get_or_create(&failure.labels()).inc();
+    }
+
+    pub(crate) fn started(&self) {
+        self.starts.inc();
+    }
+
+    /// The page of all metrics as they are now.
+    pub(crate) fn page(&self, present: &Present) -> String {
+        self.up.set(present.up);
+        self.sessions.set(present.sessions);
+        self.descriptors.set(present.descriptors);
+        self.child_started.set(present.child_started);
+        self.memory.get_or_create(&MemoryLabels { memory_type: "rss" }).set(present.rss_bytes);
+        for operation in OPERATIONS {
+            let count = present.running.iter().filter(|method| method.operation() == operation).count();
+            let gauge = self.operations.get_or_create_owned(&OperationLabels { operation_type: operation });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry).expect("writing to a string cannot fail");
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Failure, Method, Metrics, Present, Status};
+
+    #[test]
+    fn the_page_has_every_series_from_the_start() {
+        let metrics = Metrics::new("mem");
+        let present = Present { running: vec![Method::TOOLS_CALL, Method::of("x")], ..Present::default() };
+        let page = metrics.page(&present);
+        for failure in super::FAILURES {
+            let labels = format!("{{server_name=\"mem\",error_type=\"{}\",severity=", failure.name());
+            let line =
+                page.lines().find(|line| line.starts_with(&format!("mcp_server_errors_total{labels}")));
+            assert!(line.is_some_and(|line| line.ends_with(" 0")), "{line:?} in\n{page}");
+        }
+        for line in [
+            "mcp_server_up{server_name=\"mem\"} 0",
+            "mcp_concurrent_operations{server_name=\"mem\",operation_type=\"tools/call\"} 1",
+            "mcp_concurrent_operations{server_name=\"mem\",operation_type=\"other\"} 1",
+            "mcp_concurrent_operations{server_name=\"mem\",operation_type=\"prompts/get\"} 0",
+            "mcp_server_memory_usage_bytes{server_name=\"mem\",memory_type=\"rss\"} 0",
+            "mcp_server_starts_total{server_name=\"mem\"} 0",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+        }
+        assert!(page.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn invented_methods_are_one_series() {
+        let metrics = Metrics::new("mem");
+        for name in ["a", "b", "tools/list"] {
+            metrics.finished(Method::of(name), Status::Success, Duration::from_millis(30));
+        }
+        metrics.failed(Failure::Tool);
+        let page = metrics.page(&Present::default());
+        let count =
+            "mcp_request_duration_seconds_count{server_name=\"mem\",method=\"other\",status=\"success\"} 2";
+        assert!(page.lines().any(|line| line == count), "{page}");
+        let bucket = "method=\"tools/list\",status=\"success\"} 1";
+        assert!(page.contains("le=\"0.05\"") && page.contains(bucket), "{page}");
+        assert!(page.contains("error_type=\"tool\",severity=\"warning\"} 1"), "{page}");
+    }
+}

@@ -1,0 +1,310 @@
+//! Owns the pipe to one child: MCP over stdio, in the handshake era, with the guard as its only client.
+//!
+//! Each message is one line of JSON on the child's standard input or output; standard error is free text. The guard
+//! itself says `initialize` (revision 2025-11-25, no client capabilities) and `notifications/initialized`, and never
+//! `server/discover`: some servers take that as a change of eras, and would refuse every client from then on.
+//!
+//! From the child come answers, which go to whoever waits; progress, which goes to whoever asked for it; announcements
+//! (`list_changed`, `message`, `resources/updated`), which go to all clients; and requests, of which `ping` is
+//! answered and any other refused. Whatever is none of these is dropped, counted, and logged.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use process::Pipes;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::ChildStdin;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::envelope::{self, Incoming, METHOD_NOT_FOUND, Malformed, Outcome};
+use crate::inflight::{Answer, Entry, InFlight, Refusal, Waiter};
+use crate::lines::{Line, next_line};
+use crate::log::{About, Level, clip};
+use crate::metrics::{Failure, Method};
+use crate::sse;
+use crate::state::Guard;
+
+/// An image or a file in a tool's result may be this long as Base64, and no longer.
+const LINE_BYTES_MAX: usize = 16 << 20;
+const STDERR_LINE_BYTES_MAX: usize = 16 << 10;
+/// What an exit shows: a stack trace's end, which is where the reason stands.
+const TAIL_LINES: usize = 20;
+const TAIL_LINE_CHARS: usize = 1000;
+/// Garbage is shown in the log as far as it helps to recognise it.
+const GARBAGE_CHARS: usize = 300;
+/// Twice the requests that may run: only a child that reads nothing fills it.
+const LINES_WAITING_MAX: usize = 2048;
+/// Lines that wait together are written together.
+const BATCH_LINES: usize = 64;
+const READ_BUFFER_BYTES: usize = 64 << 10;
+/// How long a child may live on after closing its output; it is about to exit, as a rule.
+const CLOSED_GRACE: Duration = Duration::from_secs(1);
+/// How often requests are looked at for being overdue, at most.
+const OVERDUE_EVERY_MAX: Duration = Duration::from_secs(1);
+
+/// The pipe to one child.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Which child this is; 1 for the first.
+    pub(crate) generation: u64,
+    pub(crate) in_flight: InFlight,
+    outgoing: mpsc::Sender<Vec<u8>>,
+    closing: Notify,
+    initialized: OnceLock<String>,
+    tail: Mutex<VecDeque<String>>,
+}
+
+/// The tasks that read what the child says; they end when it can say no more.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    stdout: JoinHandle<()>,
+    stderr: JoinHandle<()>,
+}
+
+/// Why the child gave no answer to the guard.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    TimedOut,
+    Ended(String),
+}
+
+/// The child does not read its standard input.
+#[derive(Debug)]
+pub(crate) struct Stuck;
+
+// === impl Link ===
+
+impl Link {
+    pub(crate) fn open(guard: &Arc<Guard>, generation: u64, pipes: Pipes) -> (Arc<Self>, Readers) {
+        let (outgoing, lines) = mpsc::channel(LINES_WAITING_MAX);
+        let link = Arc::new(Self {
+            generation,
+            in_flight: InFlight::new(),
+            outgoing,
+            closing: Notify::new(),
+            initialized: OnceLock::new(),
+            tail: Mutex::default(),
+        });
+        let Pipes { stdin, stdout, stderr } = pipes;
+        tokio::spawn(write(link.clone(), stdin, lines));
+        tokio::spawn(expire(guard.clone(), link.clone()));
+        let readers = Readers {
+            stdout: tokio::spawn(read(guard.clone(), link.clone(), stdout)),
+            stderr: tokio::spawn(read_errors(guard.clone(), link.clone(), stderr)),
+        };
+        (link, readers)
+    }
+
+    /// Sends one line, at once or not at all.
+    pub(crate) fn send(&self, line: Vec<u8>) -> Result<(), Stuck> {
+        self.outgoing.try_send(line).map_err(|_| Stuck)
+    }
+
+    /// Asks something on the guard's own behalf.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        params: Option<&str>,
+        within: Duration,
+    ) -> Result<Answer, Unanswered> {
+        let (reply, answer) = oneshot::channel();
+        let started = Instant::now();
+        let entry = Entry {
+            method: Method::of(method),
+            started,
+            // Waited for here; the table must not be earlier.
+            deadline: started + within + OVERDUE_EVERY_MAX,
+            waiter: Waiter::Own(reply),
+        };
+        let number = match self.in_flight.add(entry) {
+            Ok(number) => number,
+            Err(Refusal::Ended(reason)) => return Err(Unanswered::Ended(reason)),
+            Err(Refusal::Full) => return Err(Unanswered::TimedOut),
+        };
+        // A child that reads nothing answers nothing: the wait says so.
+        let _ = self.send(envelope::request(number, method, params));
+        let answer = tokio::time::timeout(within, answer).await;
+        self.in_flight.take(number);
+        match answer {
+            Ok(Ok(Answer::Ended(reason))) => Err(Unanswered::Ended(reason)),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(Unanswered::TimedOut),
+        }
+    }
+
+    /// Closes the child's standard input once everything is written that waits.
+    pub(crate) fn close(&self) {
+        self.closing.notify_one();
+    }
+
+    /// Answers everything that waits with an error, and refuses what comes.
+    pub(crate) fn end(&self, guard: &Guard, reason: &str) {
+        for entry in self.in_flight.end(reason) {
+            entry.fail(guard, reason, None);
+        }
+        self.close();
+    }
+
+    /// What the child answered to `initialize`, as JSON.
+    pub(crate) fn initialized(&self) -> Option<&str> {
+        self.initialized.get().map(String::as_str)
+    }
+
+    pub(crate) fn set_initialized(&self, result: String) {
+        // It is only asked once.
+        let _ = self.initialized.set(result);
+    }
+
+    /// The last lines of the child's standard error.
+    pub(crate) fn tail(&self) -> Vec<String> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+impl Readers {
+    /// Waits until everything is read that the child has left in its pipes, but no longer than `within`: a process
+    /// that has got away may hold them open.
+    pub(crate) async fn drain(self, within: Duration) {
+        let both = async {
+            let _ = self.stdout.await;
+            let _ = self.stderr.await;
+        };
+        let _ = tokio::time::timeout(within, both).await;
+    }
+}
+
+async fn write(link: Arc<Link>, mut stdin: ChildStdin, mut lines: mpsc::Receiver<Vec<u8>>) {
+    let mut batch = Vec::with_capacity(BATCH_LINES);
+    loop {
+        let count = tokio::select! {
+            biased;
+            count = lines.recv_many(&mut batch, BATCH_LINES) => count,
+            () = link.closing.notified() => {
+                lines.close();
+                continue;
+            }
+        };
+        let result = match (count, batch.as_slice()) {
+            (0, _) => return,
+            (_, [line]) => stdin.write_all(line).await,
+            (_, many) => stdin.write_all(&many.concat()).await,
+        };
+        if let Err(error) = result {
+            // Its requests are answered when it ends, or are overdue.
+            return tracing::debug!(%error, "the child does not take its input any more");
+        }
+        batch.clear();
+    }
+}
+
+async fn read(guard: Arc<Guard>, link: Arc<Link>, stdout: impl AsyncRead + Unpin) {
+    let mut stdout = BufReader::with_capacity(READ_BUFFER_BYTES, stdout);
+    let mut line = Vec::new();
+    loop {
+        match next_line(&mut stdout, &mut line, LINE_BYTES_MAX).await {
+            Ok(Line::Whole) if line.trim_ascii().is_empty() => {}
+            Ok(Line::Whole) => receive(&guard, &link, &line),
+            Ok(Line::Cut) => garbage(&guard, &line, "a line longer than 16 MiB"),
+            Ok(Line::End) => break,
+            Err(error) => {
+                tracing::warn!(%error, "the child's output cannot be read");
+                break;
+            }
+        }
+    }
+    tokio::spawn(async move {
+        tokio::time::sleep(CLOSED_GRACE).await;
+        link.end(&guard, "the server has closed its standard output");
+    });
+}
+
+fn receive(guard: &Guard, link: &Link, line: &[u8]) {
+    match envelope::parse(line) {
+        Ok(Incoming::Response { id, outcome }) => {
+            let entry = id.parse().ok().and_then(|number| link.in_flight.take(number));
+            match entry {
+                Some(entry) => entry.answer(guard, outcome),
+                // The answer to something that nobody waits for any more.
+                None => tracing::debug!(id, "an answer came too late"),
+            }
+        }
+        Ok(Incoming::Notification { method, params }) => match &*method {
+            "notifications/progress" => link.in_flight.progress(params.unwrap_or_default()),
+            "notifications/tools/list_changed"
+            | "notifications/prompts/list_changed"
+            | "notifications/resources/list_changed"
+            | "notifications/resources/updated"
+            | "notifications/message" => {
+                let event = sse::event(&envelope::notification(&method, params));
+                let missed = guard.sessions.announce(link.generation, &event);
+                if missed > 0 {
+                    tracing::debug!(missed, %method, "clients that read too slowly missed an announcement");
+                }
+            }
+            // Whatever else a server may say is meant for one client, and nobody knows for which.
+            _ => tracing::debug!(%method, "a notification was dropped"),
+        },
+        Ok(Incoming::Request { id, method, .. }) => {
+            let mut answer = match &*method {
+                "ping" => envelope::response(id, Outcome::Result("{}")),
+                _ => envelope::error(Some(id), METHOD_NOT_FOUND, "the guard offers no such method"),
+            };
+            answer.push(b'\n');
+            if let Err(Stuck) = link.send(answer) {
+                tracing::debug!(%method, "a request of the child was not answered: it does not read");
+            }
+        }
+        Err(Malformed::NotJson) => garbage(guard, line, "not JSON"),
+        Err(Malformed::Batch) => garbage(guard, line, "a batch"),
+        Err(Malformed::Invalid(reason)) => garbage(guard, line, reason),
+    }
+}
+
+fn garbage(guard: &Guard, line: &[u8], reason: &str) {
+    guard.metrics.failed(Failure::Protocol);
+    let text = clip(&String::from_utf8_lossy(&line[..line.len().min(4 * GARBAGE_CHARS)]), GARBAGE_CHARS);
+    let message = format!("dropped from the server's standard output ({reason}): {text}");
+    guard.note(Level::Warning, About::Error, &message, [("bytes", line.len().into())]);
+}
+
+async fn read_errors(guard: Arc<Guard>, link: Arc<Link>, stderr: impl AsyncRead + Unpin) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        match next_line(&mut stderr, &mut line, STDERR_LINE_BYTES_MAX).await {
+            Ok(Line::Whole | Line::Cut) => {}
+            Ok(Line::End) | Err(_) => return,
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        if text.is_empty() {
+            continue;
+        }
+        guard.note(Level::guess(text), About::System, text, [("source", Value::from("stderr"))]);
+        let mut tail = link.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        if tail.len() == TAIL_LINES {
+            tail.pop_front();
+        }
+        tail.push_back(clip(text, TAIL_LINE_CHARS));
+    }
+}
+
+/// Ends the waits that are overdue, and tells the child that nobody waits any more.
+async fn expire(guard: Arc<Guard>, link: Arc<Link>) {
+    let timeout = guard.settings.request_timeout;
+    let mut every = tokio::time::interval((timeout / 4).clamp(Duration::from_millis(10), OVERDUE_EVERY_MAX));
+    while link.in_flight.ended().is_none() {
+        every.tick().await;
+        for (number, entry) in link.in_flight.overdue(Instant::now()) {
+            let params = serde_json::json!({ "requestId": number, "reason": "the request timed out" });
+            let mut line = envelope::notification("notifications/cancelled", Some(&params.to_string()));
+            line.push(b'\n');
+            let _ = link.send(line);
+            let reason = format!("no answer within {} s; the request was cancelled", timeout.as_secs_f64());
+            entry.fail(&guard, &reason, Some(Failure::Timeout));
+        }
+    }
+}

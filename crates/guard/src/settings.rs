@@ -1,0 +1,39 @@
+//! Owns what a guard is told at its start.
+
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a child may take to answer `initialize`, unless told otherwise: servers that are installed at their start
+/// need half a minute and more.
+pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a request may take, unless told otherwise.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What a guard is told at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server's name: in metrics, logs and messages.
+    pub name: String,
+    /// Where to listen for HTTP; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The control socket, for `serve` and the command line.
+    pub control: PathBuf,
+    /// The server's log file.
+    pub log: PathBuf,
+    /// What to run, and its arguments.
+    pub command: Vec<String>,
+    /// Variables for the command, added to the guard's own.
+    pub environment: Vec<(String, String)>,
+    /// The command's working directory, if not the guard's.
+    pub directory: Option<PathBuf>,
+    /// How long the command may take until it answers `initialize`; [`START_TIMEOUT`].
+    pub start_timeout: Duration,
+    /// How long a request may take; [`REQUEST_TIMEOUT`].
+    pub request_timeout: Duration,
+    /// An inherited descriptor whose end of file ends the guard and its child.
+    pub tie_fd: Option<RawFd>,
+    /// The program that has the role `lifeline`.
+    pub paramedic_exe: PathBuf,
+}

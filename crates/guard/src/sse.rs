@@ -1,0 +1,87 @@
+//! Owns server-sent events: the form of one, and the body that sends them.
+//!
+//! A message is `event: message`, a line `data: ` with the JSON on it, and an empty line. While nothing happens a
+//! comment is sent every 15 s, so that no proxy in between takes the connection for dead, and a client that has gone
+//! away is noticed.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use crate::session::Running;
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
+
+/// One message, which has no line break, as an event.
+pub(crate) fn event(message: &[u8]) -> Bytes {
+    [b"event: message\ndata: ".as_slice(), message, b"\n\n"].concat().into()
+}
+
+/// A body of events, which ends when their source does.
+#[derive(Debug)]
+pub(crate) struct EventStream {
+    events: mpsc::Receiver<Bytes>,
+    keep_alive: Interval,
+    /// Keeps the session from being idle.
+    _open: Option<Running>,
+}
+
+// === impl EventStream ===
+
+impl EventStream {
+    pub(crate) fn new(events: mpsc::Receiver<Bytes>, open: Option<Running>) -> Self {
+        Self::every(KEEP_ALIVE, events, open)
+    }
+
+    fn every(period: Duration, events: mpsc::Receiver<Bytes>, open: Option<Running>) -> Self {
+        let mut keep_alive = interval_at(Instant::now() + period, period);
+        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { events, keep_alive, _open: open }
+    }
+}
+
+impl Body for EventStream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Poll::Ready(event) = self.events.poll_recv(context) {
+            return Poll::Ready(event.map(|event| Ok(Frame::data(event))));
+        }
+        self.keep_alive.poll_tick(context).map(|_| Some(Ok(Frame::data(COMMENT))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+    use tokio::sync::mpsc;
+
+    use super::{COMMENT, EventStream, event};
+
+    #[tokio::test]
+    async fn a_silent_stream_is_kept_alive_and_ends_with_its_source() {
+        let (sender, events) = mpsc::channel(4);
+        let mut stream = EventStream::every(Duration::from_millis(1), events, None);
+        sender.try_send(event(b"{}")).unwrap();
+        let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(first, "event: message\ndata: {}\n\n");
+        assert_eq!(stream.frame().await.unwrap().unwrap().into_data().unwrap(), COMMENT);
+        drop(sender);
+        while let Some(frame) = stream.frame().await {
+            assert_eq!(frame.unwrap().into_data().unwrap(), COMMENT);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Owns what all parts of a guard share: settings, sessions, metrics, log, and how the child is at this moment.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use process::ProcessId;
+use process::control::{DependencyStatus, Event, Exit, Phase, Status};
+use serde_json::{Map, Value};
+use tokio::sync::{broadcast, mpsc};
+
+use crate::child::Order;
+use crate::health::Pinger;
+use crate::log::{About, Level, Log};
+use crate::metrics::Metrics;
+use crate::pipe::Link;
+use crate::session::Sessions;
+use crate::settings::Settings;
+
+/// A control client that is behind by more events than this is told the whole status instead.
+const EVENTS_MAX: usize = 64;
+
+/// One guard.
+pub(crate) struct Guard {
+    pub(crate) settings: Settings,
+    /// Where it really listens.
+    pub(crate) listen: SocketAddr,
+    pub(crate) sessions: Sessions,
+    pub(crate) metrics: Metrics,
+    pub(crate) log: Log,
+    pub(crate) pinger: Pinger,
+    pub(crate) orders: mpsc::Sender<Order>,
+    process: ProcessId,
+    events: broadcast::Sender<Event>,
+    state: Mutex<State>,
+    /// The pipe to a child that has answered `initialize`.
+    link: RwLock<Option<Arc<Link>>>,
+}
+
+/// How things are.
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    pub(crate) child: Option<Child>,
+    pub(crate) starts: u64,
+    pub(crate) last_exit: Option<Exit>,
+    pub(crate) last_key: Option<String>,
+    pub(crate) stopped_by: Option<String>,
+    pub(crate) dependencies: Vec<DependencyStatus>,
+    /// What is being done to the child, in words, while it is being ended.
+    pub(crate) ending: Option<String>,
+}
+
+/// A running child.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Child {
+    pub(crate) id: ProcessId,
+    pub(crate) started: Instant,
+    pub(crate) started_ms: i64,
+}
+
+// === impl Guard ===
+
+impl Guard {
+    pub(crate) fn new(settings: Settings, listen: SocketAddr, log: Log, orders: mpsc::Sender<Order>) -> Self {
+        let state = State {
+            phase: Phase::Starting,
+            child: None,
+            starts: 0,
+            last_exit: None,
+            last_key: None,
+            stopped_by: None,
+            dependencies: Vec::new(),
+            ending: None,
+        };
+        Self {
+            sessions: Sessions::new(Instant::now()),
+            metrics: Metrics::new(&settings.name),
+            pinger: Pinger::default(),
+            process: ProcessId::current(),
+            events: broadcast::Sender::new(EVENTS_MAX),
+            state: Mutex::new(state),
+            link: RwLock::new(None),
+            settings,
+            listen,
+            log,
+            orders,
+        }
+    }
+
+    /// The state, locked. Never held across an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // Every change of it is a set of plain assignments.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pipe to the child, if it is ready.
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        self.link.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_link(&self, link: Option<Arc<Link>>) {
+        *self.link.write().unwrap_or_else(PoisonError::into_inner) = link;
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+
+    pub(crate) fn listen_to_events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let state = self.state();
+        Status {
+            name: self.settings.name.clone(),
+            guard: self.process,
+            listen: self.listen.to_string(),
+            command: self.settings.command.clone(),
+            phase: state.phase,
+            child: state.child.map(|child| child.id),
+            starts: state.starts,
+            last_exit: state.last_exit.clone(),
+            last_key: state.last_key.clone(),
+            stopped_by: state.stopped_by.clone(),
+        }
+    }
+
+    /// Why no request can be served now, in words.
+    pub(crate) fn unavailable(&self) -> String {
+        let (name, state) = (&self.settings.name, self.state());
+        let exit = || state.last_exit.as_ref().map_or("for an unknown reason", |exit| exit.reason.as_str());
+        match (state.phase, &state.ending) {
+            (_, Some(ending)) => format!("server `{name}` is {ending}"),
+            (Phase::Starting, None) => format!(
+                "server `{name}` is starting: it has not yet answered `initialize`{}",
+                state.child.map_or(String::new(), |child| format!(
+                    ", {} s after its start (limit {} s)",
+                    child.started.elapsed().as_secs(),
+                    self.settings.start_timeout.as_secs()
+                ))
+            ),
+            (Phase::Ready, None) => format!("server `{name}` does not take requests"),
+            (Phase::Exited, None) => format!("server `{name}` has exited: {}", exit()),
+            (Phase::Failed, None) => format!("server `{name}` has failed to start: {}", exit()),
+            (Phase::Stopped, None) => format!(
+                "server `{name}` was stopped by {}",
+                state.stopped_by.as_deref().unwrap_or("an unknown client")
+            ),
+        }
+    }
+
+    /// Writes a line of the guard itself to the server's log.
+    pub(crate) fn note<const N: usize>(
+        &self,
+        level: Level,
+        about: About,
+        message: &str,
+        fields: [(&str, Value); N],
+    ) {
+        let fields: Map<String, Value> =
+            fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.log.write(level, about, message, fields);
+    }
+}

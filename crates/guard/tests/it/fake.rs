@@ -1,0 +1,135 @@
+//! Owns a small MCP server over stdio that misbehaves on demand.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// `fake [MODE]`: `mute` never answers `initialize`, `crash` ends before it, `refuse` answers it with an error,
+/// `stubborn` stays when its input ends.
+pub(crate) fn role(args: &[String]) -> ExitCode {
+    let mode = args.first().map_or("", String::as_str);
+    if mode == "crash" {
+        eprintln!("ModuleNotFoundError: no module named 'nothing'");
+        return ExitCode::from(3);
+    }
+    let mut server = Server { mode, waiting: None, cancelled: Vec::new() };
+    while let Some(line) = read_line() {
+        server.hear(&serde_json::from_str(&line).expect("the guard sends JSON"));
+    }
+    if mode == "stubborn" {
+        loop {
+            std::thread::park();
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+struct Server<'a> {
+    mode: &'a str,
+    /// The first call of `pair`.
+    waiting: Option<(Value, Value)>,
+    cancelled: Vec<Value>,
+}
+
+impl Server<'_> {
+    fn hear(&mut self, message: &Value) {
+        let (id, params) = (&message["id"], &message["params"]);
+        match message["method"].as_str() {
+            Some("initialize") if self.mode == "mute" => {}
+            Some("initialize") if self.mode == "refuse" => {
+                say(&json!({"jsonrpc":"2.0","id":id,"error":{"code":-32603,"message":"no licence"}}));
+            }
+            Some("initialize") => answer(
+                id,
+                &json!({
+                    "protocolVersion": params["protocolVersion"],
+                    "capabilities": {"tools": {"listChanged": true}},
+                    "serverInfo": {"name": "fake", "version": "1", "client": params["clientInfo"]["name"]},
+                }),
+            ),
+            Some("ping") => answer(id, &json!({})),
+            Some("tools/call") => self.call(id, params),
+            Some("notifications/cancelled") => self.cancelled.push(params["requestId"].clone()),
+            Some("notifications/initialized") | None => {}
+            Some(method) => {
+                let error = json!({"code": -32601, "message": format!("no method {method}")});
+                say(&json!({"jsonrpc":"2.0","id":id,"error":error}));
+            }
+        }
+    }
+
+    fn call(&mut self, id: &Value, params: &Value) {
+        let arguments = &params["arguments"];
+        match params["name"].as_str().expect("a tool") {
+            "echo" => text(id, &arguments.to_string()),
+            // Answers two calls together, the second one first.
+            "pair" => match self.waiting.take() {
+                None => self.waiting = Some((id.clone(), arguments.clone())),
+                Some((first, first_arguments)) => {
+                    text(id, &arguments.to_string());
+                    text(&first, &first_arguments.to_string());
+                }
+            },
+            "hang" => {}
+            "block" => {
+                let file = Path::new(arguments["until"].as_str().expect("a path"));
+                while !file.exists() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                text(id, "unblocked");
+            }
+            "cancelled" => text(id, &Value::from(self.cancelled.clone()).to_string()),
+            "fail" => answer(id, &json!({"content": [], "isError": true})),
+            "exit" => {
+                eprintln!("Traceback: the end");
+                std::process::exit(7);
+            }
+            "garbage" => {
+                println!("Server started!\n{{\"level\":\"info\"}}\n{{\"jsonrpc\":\"2.0\",\"id\":\n");
+                text(id, "after garbage");
+            }
+            "progress" => {
+                for done in 1..=2 {
+                    let token = &params["_meta"]["progressToken"];
+                    let progress = json!({"progressToken": token, "progress": done});
+                    say(&json!({"jsonrpc":"2.0","method":"notifications/progress","params":progress}));
+                }
+                text(id, "done");
+            }
+            "announce" => {
+                say(&json!({"jsonrpc":"2.0","method":"notifications/tools/list_changed"}));
+                text(id, "announced");
+            }
+            "ask" => {
+                say(&json!({"jsonrpc":"2.0","id":"r","method":"roots/list"}));
+                say(&json!({"jsonrpc":"2.0","id":"p","method":"ping"}));
+                let answers = [read_line().expect("one"), read_line().expect("two")];
+                text(id, &answers.join(" "));
+            }
+            tool => panic!("no tool {tool}"),
+        }
+    }
+}
+
+fn read_line() -> Option<String> {
+    let mut line = String::new();
+    let bytes = std::io::stdin().read_line(&mut line).unwrap_or(0);
+    (bytes > 0).then(|| line.trim_end().to_owned())
+}
+
+fn text(id: &Value, text: &str) {
+    answer(id, &json!({"content": [{"type": "text", "text": text}]}));
+}
+
+fn answer(id: &Value, result: &Value) {
+    say(&json!({"jsonrpc": "2.0", "id": id, "result": result}));
+}
+
+fn say(message: &Value) {
+    let mut stdout = std::io::stdout();
+    // A guard that is gone is noticed at the end of the input.
+    let _ = writeln!(stdout, "{message}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,293 @@
+//! Owns the tests of what clients see while all is well, and of what is refused.
+
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use super::guarded::{DEFAULT, Guarded, SESSION, Start, block_on, call, initialize};
+use super::tests_main::Test;
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_client_is_greeted_with_its_own_version", a_client_is_greeted_with_its_own_version),
+    ("colliding_ids_come_back_to_their_own_clients", colliding_ids_come_back_to_their_own_clients),
+    ("progress_turns_the_answer_into_a_stream", progress_turns_the_answer_into_a_stream),
+    ("announcements_reach_open_streams", announcements_reach_open_streams),
+    ("requests_of_the_server_are_answered_by_the_guard", requests_of_the_server_are_answered_by_the_guard),
+    ("a_cancellation_names_the_request_that_the_server_knows", a_cancellation_names_the_request),
+    ("sessions_are_needed_found_and_ended", sessions_are_needed_found_and_ended),
+    ("what_is_no_request_is_refused", what_is_no_request_is_refused),
+    ("other_origins_and_hosts_are_refused", other_origins_and_hosts_are_refused),
+    ("metrics_and_health_tell_how_it_is", metrics_and_health_tell_how_it_is),
+    ("a_request_that_takes_too_long_is_cancelled", a_request_that_takes_too_long_is_cancelled),
+];
+
+async fn error_of(response: Response) -> (u16, i64, String) {
+    let status = response.status().as_u16();
+    let body: Value = response.json().await.unwrap();
+    let message = body["error"]["message"].as_str().unwrap_or_default().to_owned();
+    (status, body["error"]["code"].as_i64().unwrap_or_default(), message)
+}
+
+fn a_client_is_greeted_with_its_own_version() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        for (asked, given) in [
+            ("2025-11-25", "2025-11-25"),
+            ("2025-06-18", "2025-06-18"),
+            ("2025-03-26", "2025-03-26"),
+            ("2024-11-05", "2025-11-25"),
+            ("2099-01-01", "2025-11-25"),
+        ] {
+            let response = guarded.post(None, initialize(asked)).send().await.unwrap();
+            assert_eq!(response.status(), 200);
+            assert_eq!(response.headers()["content-type"], "application/json");
+            assert!(!response.headers()[SESSION].is_empty());
+            let body: Value = response.json().await.unwrap();
+            assert_eq!(body["id"], 0);
+            assert_eq!(body["result"]["protocolVersion"], given);
+            assert_eq!(body["result"]["capabilities"]["tools"]["listChanged"], true);
+            assert_eq!(body["result"]["serverInfo"]["client"], "paramedic-guard", "the child saw the guard");
+        }
+    });
+}
+
+fn colliding_ids_come_back_to_their_own_clients() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let (one, two) = (guarded.initialize().await, guarded.initialize().await);
+        for (first, second) in [(json!(1), json!(1)), (json!("1"), json!(1)), (json!("a\"b"), json!("a\"b"))]
+        {
+            // `pair` answers when both have called, the second one first.
+            let (to_one, to_two) = tokio::join!(
+                guarded.call(&one, &first, "pair", json!({"for": "one"})),
+                guarded.call(&two, &second, "pair", json!({"for": "two"})),
+            );
+            assert!(to_one.starts_with(&format!(r#"{{"jsonrpc":"2.0","id":{first},"result":"#)), "{to_one}");
+            assert!(to_two.starts_with(&format!(r#"{{"jsonrpc":"2.0","id":{second},"result":"#)), "{to_two}");
+            assert!(to_one.contains(r#"\"one\""#) && to_two.contains(r#"\"two\""#), "{to_one} {to_two}");
+        }
+        // One client may use an id twice at the same time, too.
+        let id = json!(7);
+        let (a, b) = tokio::join!(
+            guarded.call(&one, &id, "pair", json!("a")),
+            guarded.call(&one, &id, "pair", json!("b")),
+        );
+        assert!(a.contains(r#"\"a\""#) && b.contains(r#"\"b\""#), "{a} {b}");
+        let pretty = "{\r\n \"jsonrpc\": \"2.0\",\n \"id\": 1.50,\n \"method\": \"ping\"\n}\n";
+        let answer = guarded.post(Some(&one), pretty).send().await.unwrap().text().await.unwrap();
+        assert_eq!(answer, r#"{"jsonrpc":"2.0","id":1.50,"result":{}}"#);
+    });
+}
+
+fn progress_turns_the_answer_into_a_stream() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let session = guarded.initialize().await;
+        let params = json!({"name": "progress", "arguments": {}, "_meta": {"progressToken": "mine"}});
+        let body = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}).to_string();
+        let response = guarded.post(Some(&session), body.clone()).send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let text = response.text().await.unwrap();
+        let data: Vec<Value> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .map(|data| serde_json::from_str(data).unwrap())
+            .collect();
+        assert_eq!(data.len(), 3, "{text}");
+        for (event, progress) in data.iter().zip([1, 2]) {
+            assert_eq!(event["params"], json!({"progressToken": "mine", "progress": progress}));
+        }
+        assert_eq!(data[2]["id"], 5);
+        assert_eq!(data[2]["result"]["content"][0]["text"], "done");
+        // Who does not accept a stream gets the answer alone, and who accepts nothing else gets only that.
+        let plain = guarded.post(Some(&session), body).header("accept", "application/json");
+        let mut plain = plain.build().unwrap();
+        plain.headers_mut().insert("accept", "application/json".parse().unwrap());
+        let response = guarded.http.execute(plain).await.unwrap();
+        assert_eq!(response.json::<Value>().await.unwrap()["id"], 5);
+        let mut stream = guarded.post(Some(&session), call(&json!(6), "echo", &json!({}))).build().unwrap();
+        stream.headers_mut().insert("accept", "text/event-stream".parse().unwrap());
+        let text = guarded.http.execute(stream).await.unwrap().text().await.unwrap();
+        assert!(text.starts_with("event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":6,"), "{text}");
+    });
+}
+
+fn announcements_reach_open_streams() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let (one, two) = (guarded.initialize().await, guarded.initialize().await);
+        let mut stream = guarded.stream(&one).send().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        assert_eq!(guarded.stream(&one).send().await.unwrap().status(), 409);
+        let plain = guarded.stream(&two).header("accept", "application/json").build().unwrap();
+        assert_eq!(plain.headers().get_all("accept").iter().count(), 2);
+        guarded.call(&two, &json!(1), "announce", json!({})).await;
+        let event = stream.chunk().await.unwrap().unwrap();
+        let expect =
+            "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n";
+        assert_eq!(event, expect);
+        assert_eq!(guarded.delete(&one).send().await.unwrap().status(), 204);
+        assert_eq!(stream.chunk().await.unwrap(), None, "the stream ends with its session");
+    });
+}
+
+fn requests_of_the_server_are_answered_by_the_guard() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let session = guarded.initialize().await;
+        let answer: Value =
+            serde_json::from_str(&guarded.call(&session, &json!(1), "ask", json!({})).await).unwrap();
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("\"id\":\"r\",\"error\":{\"code\":-32601"), "{text}");
+        assert!(text.ends_with("{\"jsonrpc\":\"2.0\",\"id\":\"p\",\"result\":{}}"), "{text}");
+    });
+}
+
+fn a_cancellation_names_the_request() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let (one, two) = (guarded.initialize().await, guarded.initialize().await);
+        let hanging = guarded.post(Some(&one), call(&json!("x"), "hang", &json!({}))).send();
+        let hanging = tokio::spawn(hanging);
+        while guarded.metric(&["mcp_concurrent_operations", "tools/call"]).await < 1.0 {}
+        let params = json!({"requestId": "x", "reason": "enough"});
+        let cancel =
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).to_string();
+        // The same id of another client is not meant.
+        for session in [&two, &one] {
+            assert_eq!(guarded.post(Some(session), cancel.clone()).send().await.unwrap().status(), 202);
+        }
+        let answer = guarded.call(&two, &json!("x"), "cancelled", json!({})).await;
+        // `initialize` was the guard's first request, so the call was its second.
+        assert!(answer.contains("\"text\":\"[2]\""), "{answer}");
+        hanging.abort();
+    });
+}
+
+fn sessions_are_needed_found_and_ended() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
+        let (status, code, message) = error_of(guarded.post(None, ping.clone()).send().await.unwrap()).await;
+        assert_eq!((status, code), (400, -32000), "{message}");
+        let unknown = guarded.post(Some("unknown"), ping.clone()).send().await.unwrap();
+        assert_eq!(error_of(unknown).await.0, 404);
+        let session = guarded.initialize().await;
+        assert_eq!(guarded.post(Some(&session), ping.clone()).send().await.unwrap().status(), 200);
+        assert_eq!(guarded.metric(&["mcp_server_connections_active"]).await, 1.0);
+        for (version, expect) in [("2025-06-18", 200), ("2026-07-28", 400), ("nonsense", 400)] {
+            let request = guarded.post(Some(&session), ping.clone()).header("mcp-protocol-version", version);
+            assert_eq!(request.send().await.unwrap().status(), expect, "{version}");
+        }
+        let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover"}).to_string();
+        let (_, code, _) = error_of(guarded.post(Some(&session), discover).send().await.unwrap()).await;
+        assert_eq!(code, -32601);
+        assert_eq!(guarded.delete(&session).send().await.unwrap().status(), 204);
+        assert_eq!(guarded.delete(&session).send().await.unwrap().status(), 404);
+        assert_eq!(guarded.post(Some(&session), ping).send().await.unwrap().status(), 404);
+        assert_eq!(guarded.metric(&["mcp_server_connections_active"]).await, 0.0);
+    });
+}
+
+fn what_is_no_request_is_refused() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let session = guarded.initialize().await;
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
+        for (body, expect) in [
+            ("{".to_owned(), (400, -32700)),
+            (format!("[{ping}]"), (400, -32600)),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#.to_owned(), (400, -32600)),
+            (r#"{"id":1,"method":"ping"}"#.to_owned(), (400, -32600)),
+            (" ".repeat((4 << 20) + 1), (413, -32600)),
+        ] {
+            let shown: String = body.chars().take(40).collect();
+            let (status, code, _) = error_of(guarded.post(Some(&session), body).send().await.unwrap()).await;
+            assert_eq!((status, code), expect, "{shown}");
+        }
+        let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {}}).to_string();
+        assert_eq!(guarded.post(Some(&session), answer).send().await.unwrap().status(), 202);
+        let response = guarded.get("/nothing").await;
+        assert_eq!(response.status(), 404);
+        assert!(response.text().await.unwrap().contains("/health"));
+        assert_eq!(guarded.get("/mcp").await.status(), 406);
+    });
+}
+
+fn other_origins_and_hosts_are_refused() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        for (name, value, expect) in [
+            ("origin", "http://evil.example", 403),
+            ("origin", "null", 403),
+            ("origin", "http://localhost:6274", 200),
+            ("host", "evil.example", 403),
+            ("host", "localhost:80", 200),
+        ] {
+            let request = guarded.post(None, initialize("2025-11-25")).header(name, value);
+            assert_eq!(request.send().await.unwrap().status(), expect, "{name}: {value}");
+        }
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "\"security\""]).await, 3.0);
+        assert!(guarded.log().iter().any(|line| line["event"] == "security"));
+    });
+}
+
+fn metrics_and_health_tell_how_it_is() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let session = guarded.initialize().await;
+        let response = guarded.get("/metrics").await;
+        let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        assert!(media_type.starts_with("application/openmetrics-text"), "{media_type}");
+        let page = response.text().await.unwrap();
+        for error_type in [
+            "security",
+            "authentication",
+            "authorization",
+            "protocol",
+            "timeout",
+            "tool",
+            "internal",
+            "child_exit",
+        ] {
+            let start = format!("mcp_server_errors_total{{server_name=\"mem\",error_type=\"{error_type}\"");
+            assert!(page.lines().any(|line| line.starts_with(&start) && line.ends_with(" 0")), "{page}");
+        }
+        guarded.call(&session, &json!(1), "echo", json!({})).await;
+        guarded.call(&session, &json!(2), "fail", json!({})).await;
+        assert_eq!(guarded.metric(&["mcp_server_up"]).await, 1.0);
+        assert_eq!(guarded.metric(&["mcp_server_starts_total"]).await, 1.0);
+        assert!(guarded.metric(&["mcp_server_memory_usage_bytes", "rss"]).await > 500_000.0);
+        assert!(guarded.metric(&["mcp_server_file_descriptors"]).await >= 3.0);
+        let calls = ["mcp_request_duration_seconds_count", "tools/call"];
+        assert_eq!(guarded.metric(&[&calls[..], &["success"]].concat()).await, 1.0);
+        assert_eq!(guarded.metric(&[&calls[..], &["\"error\""]].concat()).await, 1.0);
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "\"tool\""]).await, 1.0);
+
+        let child = guarded.child().await;
+        for path in ["/health", "/ready"] {
+            let (status, health) = guarded.health(path).await;
+            assert_eq!((status, &health["status"]), (200, &json!("healthy")), "{health}");
+            assert_eq!(health["child"]["pid"], child.pid);
+            assert_eq!((&health["server"], &health["starts"]), (&json!("mem"), &json!(1)));
+        }
+        let log = guarded.log();
+        for event in ["request", "response", "error", "audit", "system"] {
+            assert!(
+                log.iter().any(|line| line["event"] == event && line["server"] == "mem"),
+                "{event}: {log:?}"
+            );
+        }
+    });
+}
+
+fn a_request_that_takes_too_long_is_cancelled() {
+    block_on(async {
+        let guarded: Guarded = Start { request_timeout_ms: 300, ..DEFAULT }.fake("").await;
+        let session = guarded.initialize().await;
+        let answer = guarded.call(&session, &json!(1), "hang", json!({})).await;
+        assert!(answer.contains("-32000") && answer.contains("no answer within"), "{answer}");
+        let cancelled = guarded.call(&session, &json!(2), "cancelled", json!({})).await;
+        assert!(cancelled.contains("\"text\":\"[2]\""), "{cancelled}");
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "\"timeout\""]).await, 1.0);
+    });
+}

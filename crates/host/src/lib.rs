@@ -1,0 +1,30 @@
+//! Owns what this Linux machine says about itself: readers of `/proc`, `/sys` and `/etc`, and one snapshot of it all.
+//!
+//! Readers never fail: what cannot be read, has vanished meanwhile or is unknown to this kernel is `None`, a fact
+//! like any other. They are rooted ([`Roots`]), so that tests read a fixture tree, and read every file up to a
+//! limit. No value of an environment variable is kept, and secrets in command lines are redacted.
+//!
+//! All of it blocks: the kernel may hold a reader of a process that hangs in it, so an asynchronous caller gives
+//! a snapshot a thread of its own and a deadline.
+
+mod cgroup;
+mod details;
+mod machine;
+mod memory;
+mod mounts;
+mod processes;
+mod redact;
+mod roots;
+mod snapshot;
+mod sockets;
+mod text;
+
+pub use cgroup::CgroupMemory;
+pub use details::{Descriptor, Descriptors, Details, Footprint, Limit};
+pub use machine::{Clock, Load, Machine};
+pub use memory::{Memory, Pressure, Stall, Stalls};
+pub use mounts::{Mount, Space};
+pub use processes::{Process, State, process_state, tree_rss_bytes};
+pub use roots::Roots;
+pub use snapshot::{Snapshot, TargetTree, snapshot};
+pub use sockets::{Protocol, Socket, SocketState, Sockets, connection_uid};

@@ -1,0 +1,194 @@
+//! Owns questions to people: asked once, bound to what they are about, answered, void or expired.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::walk::Walk;
+use super::{Engine, EngineError};
+use crate::approval::Binding;
+use crate::fold::Incident;
+use crate::record::{ApprovalEnd, Record, UnitRef};
+use crate::world::World;
+
+/// How often a question that nobody answered is asked anew before it counts as a no.
+const ASKED_MAX: usize = 48;
+
+/// The effect under which a task for a person stands in the records.
+const MANUAL: &str = "manual";
+
+/// What is asked.
+pub(super) struct Question<'a> {
+    pub(super) unit: &'a UnitRef,
+    pub(super) statement: &'a str,
+    pub(super) effect: &'a str,
+    pub(super) reason: &'a str,
+    /// Parameters that have no value.
+    pub(super) missing: Vec<String>,
+    /// The values of the parameters that the statement reads.
+    pub(super) values: &'a BTreeMap<String, String>,
+    /// The hash of the shell state that it would start from.
+    pub(super) state: Option<String>,
+}
+
+/// What came of it.
+pub(super) enum Answer {
+    /// Yes, by whom, with these values.
+    Yes { by: String, values: BTreeMap<String, String> },
+    /// No, and why.
+    No(String),
+    /// It is no question any more.
+    Over(String),
+}
+
+impl<W: World> Engine<W> {
+    pub(super) async fn ask_manual(
+        &self,
+        walk: &Walk<'_>,
+        unit: &UnitRef,
+        what: &str,
+        reason: &str,
+    ) -> Result<Answer, EngineError> {
+        let question = Question {
+            unit,
+            statement: what,
+            effect: MANUAL,
+            reason,
+            missing: Vec::new(),
+            values: &BTreeMap::new(),
+            state: None,
+        };
+        self.ask(walk, &question).await
+    }
+
+    /// Asks and waits. A question that is open already is not asked again.
+    pub(super) async fn ask(
+        &self,
+        walk: &Walk<'_>,
+        question: &Question<'_>,
+    ) -> Result<Answer, EngineError> {
+        for _ in 0..ASKED_MAX {
+            let expiry = self.inner.world.policy(&walk.server).approval_expiry;
+            let expires_ms = self.pose(walk, question, expiry).await?;
+            match self.wait_for_answer(walk, question, expires_ms).await? {
+                Waited::Answered(answer) => return Ok(answer),
+                Waited::AskAgain => {}
+            }
+        }
+        Ok(Answer::No(format!("nobody answered, {ASKED_MAX} times")))
+    }
+
+    /// Writes the question down, if it is not open or answered already; returns when it expires.
+    async fn pose(
+        &self,
+        walk: &Walk<'_>,
+        question: &Question<'_>,
+        expiry: Duration,
+    ) -> Result<i64, EngineError> {
+        let expires_ms = self.inner.world.now_ms() + expiry.as_millis() as i64;
+        let standing = self
+            .inner
+            .ledger
+            .with(walk.id, |incident| {
+                let view = incident.unit(question.unit)?;
+                match (&view.asked, &view.approved, &view.refused) {
+                    (Some(asked), ..) => Some(asked.expires_ms),
+                    (None, Some(_), _) | (None, None, Some((ApprovalEnd::Rejected, _))) => Some(expires_ms),
+                    _ => None,
+                }
+            })
+            .await?;
+        if let Some(expires_ms) = standing {
+            return Ok(expires_ms);
+        }
+        let record = Record::ApprovalAsked {
+            unit: question.unit.clone(),
+            statement: question.statement.to_owned(),
+            effect: question.effect.to_owned(),
+            reason: question.reason.to_owned(),
+            binding: binding(walk, question, expires_ms),
+            missing: question.missing.clone(),
+            expires_ms,
+        };
+        self.record(walk.id, record).await?;
+        Ok(expires_ms)
+    }
+
+    async fn wait_for_answer(
+        &self,
+        walk: &Walk<'_>,
+        question: &Question<'_>,
+        expires_ms: i64,
+    ) -> Result<Waited, EngineError> {
+        let left_ms = u64::try_from(expires_ms - self.inner.world.now_ms()).unwrap_or(0);
+        let answered = |incident: &Incident| {
+            let open = incident.unit(question.unit).is_some_and(|view| view.asked.is_some());
+            !open || is_over(incident, question)
+        };
+        let expired = tokio::select! {
+            waited = self.wait_until(walk.id, answered) => { waited?; false }
+            () = self.inner.world.pause(Duration::from_millis(left_ms)) => true,
+        };
+        let (view, over) = self
+            .inner
+            .ledger
+            .with(walk.id, |incident| (incident.unit(question.unit).cloned(), is_over(incident, question)))
+            .await?;
+        let Some(view) = view else { return Ok(Waited::AskAgain) };
+        if over && view.refused.is_none() {
+            let reason = "the alert is resolved: a change would come too late".to_owned();
+            self.end_question(walk, question, ApprovalEnd::Void, &reason).await?;
+            return Ok(Waited::Answered(Answer::Over(reason)));
+        }
+        if let Some((ApprovalEnd::Rejected, reason)) = view.refused {
+            return Ok(Waited::Answered(Answer::No(reason)));
+        }
+        if let Some(approved) = view.approved {
+            // What was approved is what stands in the question: ask anew where it is another one by now.
+            if approved.binding != binding(walk, question, approved.expires_ms) {
+                let reason = "what the approval was about has changed meanwhile";
+                self.end_question(walk, question, ApprovalEnd::Void, reason).await?;
+                return Ok(Waited::AskAgain);
+            }
+            return Ok(Waited::Answered(Answer::Yes { by: approved.by, values: approved.values }));
+        }
+        if expired {
+            self.end_question(walk, question, ApprovalEnd::Expired, "nobody answered in time").await?;
+        }
+        Ok(Waited::AskAgain)
+    }
+
+    async fn end_question(
+        &self,
+        walk: &Walk<'_>,
+        question: &Question<'_>,
+        end: ApprovalEnd,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let (unit, reason) = (question.unit.clone(), reason.to_owned());
+        self.record(walk.id, Record::ApprovalEnded { unit, end, by: None, reason }).await
+    }
+}
+
+enum Waited {
+    Answered(Answer),
+    AskAgain,
+}
+
+/// Whether the trouble went away under a question that is about a change.
+fn is_over(incident: &Incident, question: &Question<'_>) -> bool {
+    incident.alert_resolved_ms.is_some() && question.effect != MANUAL && question.effect != "observe"
+}
+
+fn binding(walk: &Walk<'_>, question: &Question<'_>, expires_ms: i64) -> String {
+    Binding {
+        incident: walk.id,
+        unit: question.unit,
+        runbook: &walk.book.runbook.sha256,
+        statement: question.statement,
+        target: &walk.server,
+        values: question.values,
+        state: question.state.as_deref(),
+        expires_ms,
+    }
+    .digest()
+}

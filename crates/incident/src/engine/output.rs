@@ -1,0 +1,142 @@
+//! Owns what is written down of a unit's end: its meaning, its output in the blob store and an excerpt for readers.
+
+use std::path::Path;
+
+use runbook::Unit;
+
+use super::walk::Walk;
+use super::{Engine, EngineError};
+use crate::fold::Ended;
+use crate::record::{Output, Record, UnitEnd, UnitRef};
+use crate::world::World;
+
+/// How much of an output a reader of the timeline gets from its beginning, and as much from its end, in bytes.
+const EXCERPT_HALF: usize = 2_048;
+
+/// The largest blob that is read back, in bytes.
+const BLOB_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+impl<W: World> Engine<W> {
+    /// Writes down how a unit ended that ran.
+    pub(super) async fn note_outcome(
+        &self,
+        walk: &Walk<'_>,
+        named: &UnitRef,
+        unit: &Unit,
+        attempt: u32,
+        folder: &Path,
+        outcome: &runner::Outcome,
+    ) -> Result<Ended, EngineError> {
+        let end = match &outcome.end {
+            runner::End::Exited(code) => UnitEnd::Exited { code: *code },
+            runner::End::Signaled(signal) => UnitEnd::Signaled { signal: *signal },
+            runner::End::TimedOut => UnitEnd::TimedOut {},
+            runner::End::NotStarted(reason) => UnitEnd::NotStarted { reason: reason.clone() },
+        };
+        let ended = Ended {
+            meaning: meaning(unit, &end),
+            end,
+            started_ms: Some(outcome.started_ms),
+            finished_ms: Some(outcome.finished_ms),
+            stdout: self.keep(&folder.join("stdout"), outcome),
+            stderr: self.keep(&folder.join("stderr"), outcome),
+        };
+        self.note(walk, named, attempt, ended).await
+    }
+
+    /// Writes down how a unit ended of which nothing else is known.
+    pub(super) async fn note_end(
+        &self,
+        walk: &Walk<'_>,
+        named: &UnitRef,
+        attempt: u32,
+        end: UnitEnd,
+    ) -> Result<Ended, EngineError> {
+        let (meaning, started_ms, finished_ms, stdout, stderr) = (String::new(), None, None, None, None);
+        self.note(walk, named, attempt, Ended { end, meaning, started_ms, finished_ms, stdout, stderr }).await
+    }
+
+    async fn note(
+        &self,
+        walk: &Walk<'_>,
+        named: &UnitRef,
+        attempt: u32,
+        ended: Ended,
+    ) -> Result<Ended, EngineError> {
+        let record = Record::Outcome {
+            unit: named.clone(),
+            attempt,
+            end: ended.end.clone(),
+            meaning: ended.meaning.clone(),
+            started_ms: ended.started_ms,
+            finished_ms: ended.finished_ms,
+            stdout: ended.stdout.clone(),
+            stderr: ended.stderr.clone(),
+        };
+        self.record(walk.id, record).await?;
+        Ok(ended)
+    }
+
+    /// Keeps an output; an empty one is none. What cannot be kept is told of, and stays in its file.
+    fn keep(&self, path: &Path, outcome: &runner::Outcome) -> Option<Output> {
+        let bytes = std::fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
+        match self.inner.blobs.put(&bytes) {
+            Ok(kept) => Some(Output {
+                sha256: kept.sha256.to_string(),
+                bytes: kept.bytes,
+                excerpt: excerpt(&bytes),
+                truncated: outcome.truncated,
+            }),
+            Err(error) => {
+                tracing::error!(path = %path.display(), error = %super::chain(&error), "an output could not be kept");
+                None
+            }
+        }
+    }
+
+    pub(super) fn read_blob(&self, sha256: &str) -> Option<Vec<u8>> {
+        self.inner.blobs.read(sha256.parse().ok()?, BLOB_BYTES_MAX).ok()
+    }
+}
+
+/// What a known exit code of the unit's program says; empty where nothing is known.
+fn meaning(unit: &Unit, end: &UnitEnd) -> String {
+    let UnitEnd::Exited { code } = end else { return String::new() };
+    let Some(program) = &unit.program else { return String::new() };
+    match runbook::exits::meaning(program, *code) {
+        runbook::exits::Meaning::Answer(what) => what.to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The beginning and the end of an output as text, without control characters that could play with a terminal.
+fn excerpt(bytes: &[u8]) -> String {
+    let clean = |bytes: &[u8]| {
+        String::from_utf8_lossy(bytes)
+            .chars()
+            .filter(|letter| *letter == '\n' || *letter == '\t' || !letter.is_control())
+            .collect::<String>()
+    };
+    if bytes.len() <= 2 * EXCERPT_HALF {
+        return clean(bytes);
+    }
+    let left_out = bytes.len() - 2 * EXCERPT_HALF;
+    format!(
+        "{}\n… {left_out} bytes left out …\n{}",
+        clean(&bytes[..EXCERPT_HALF]),
+        clean(&bytes[bytes.len() - EXCERPT_HALF..])
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_has_both_ends_and_no_escapes() {
+        assert_eq!(excerpt(b"ok\n\x1b[31mred"), "ok\n[31mred");
+        let long = [b"a".repeat(3000), b"z".repeat(3000)].concat();
+        let shown = excerpt(&long);
+        assert!(shown.starts_with("aaa") && shown.ends_with("zzz") && shown.contains("1904 bytes left out"));
+    }
+}

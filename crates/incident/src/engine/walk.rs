@@ -1,0 +1,306 @@
+//! Owns the walk: evidence first, then the steps in order, then verification, as often as policy allows.
+//!
+//! The walk is a replay: each part looks first whether the journal has it already. A walker that was ended
+//! at any point is simply started again.
+
+use std::time::Duration;
+
+use probe::CheckType;
+use runbook::{Effect, Procedure};
+
+use super::fence::FenceEnd;
+use super::{Engine, EngineError, Verification};
+use crate::evidence;
+use crate::fold::Incident;
+use crate::id::IncidentId;
+use crate::record::{Record, Step, StepEnd};
+use crate::report;
+use crate::recovery::{Goal, Progress, Reading, Recovery};
+use crate::shelf::Book;
+use crate::state::{State, StepState};
+use crate::world::World;
+
+/// What a walker keeps at hand: all of it can be made again from the journal.
+pub(super) struct Walk<'a> {
+    pub(super) id: &'a IncidentId,
+    pub(super) server: String,
+    pub(super) book: &'a Book,
+    pub(super) procedure: &'a Procedure,
+    pub(super) run: u32,
+}
+
+/// How one run of the procedure ended.
+enum RunEnd {
+    /// Every step was come to.
+    Complete,
+    /// A change went wrong: what comes after it must not be done.
+    Stopped(String),
+    /// A person said no.
+    Rejected(String),
+}
+
+impl<W: World> Engine<W> {
+    /// Carries an incident to its end.
+    pub(super) async fn respond(&self, id: &IncidentId) -> Result<(), EngineError> {
+        let book = self.pinned(id).await?;
+        let incident = self.inner.ledger.with(id, Incident::clone).await?;
+        let Some(procedure) = book.procedure(&incident.procedure) else {
+            return Err(EngineError::Runbook(id.clone()));
+        };
+        self.keep_evidence(id).await?;
+        let mut walk = Walk { id, server: incident.server.clone(), book: &book, procedure, run: 0 };
+        loop {
+            let incident = self.inner.ledger.with(id, Incident::clone).await?;
+            match incident.state {
+                State::Resolved | State::Closed => return self.write_report(&incident).await,
+                State::Mitigated => self.await_resolution(id).await?,
+                State::Triggered | State::Acknowledged if needs_person(&incident) => {
+                    self.await_people(&walk).await?;
+                }
+                State::Triggered | State::Acknowledged => {
+                    if let Some(run) = self.begin_run(&incident).await? {
+                        walk.run = run;
+                        self.one_run(&walk).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the report of an incident that is over, once.
+    async fn write_report(&self, incident: &Incident) -> Result<(), EngineError> {
+        if incident.timeline.iter().any(|(_, record)| matches!(record, Record::Reported { .. })) {
+            return Ok(());
+        }
+        let path = self.inner.settings.reports.join(format!("{}.md", incident.id));
+        let text = report::render(incident, self.inner.world.now_ms());
+        std::fs::create_dir_all(&self.inner.settings.reports)
+            .and_then(|()| std::fs::write(&path, text))
+            .map_err(|source| EngineError::Report { path: path.clone(), source })?;
+        let path = path.to_string_lossy().into_owned();
+        self.record(&incident.id, Record::Reported { path }).await
+    }
+
+    /// The runbook as it was when the incident was opened.
+    async fn pinned(&self, id: &IncidentId) -> Result<Book, EngineError> {
+        let pin = self.inner.ledger.with(id, |incident| incident.runbook.clone()).await?;
+        if let Some(book) = self.inner.shelf.books().iter().find(|book| book.runbook.sha256 == pin.sha256) {
+            return Ok(book.clone());
+        }
+        let bytes = self.read_blob(&pin.sha256).ok_or_else(|| EngineError::Runbook(id.clone()))?;
+        Ok(Book::parse(&pin.name, &bytes).0)
+    }
+
+    /// Keeps volatile evidence before anything is changed.
+    async fn keep_evidence(&self, id: &IncidentId) -> Result<(), EngineError> {
+        let (server, kept) = self
+            .inner
+            .ledger
+            .with(id, |incident| (incident.server.clone(), incident.evidence().next().is_some()))
+            .await?;
+        if kept {
+            return Ok(());
+        }
+        let world = &self.inner.world;
+        let started_ms = world.now_ms();
+        let took = || u64::try_from(world.now_ms() - started_ms).unwrap_or(0);
+        let captured =
+            evidence::capture(&self.inner.blobs, world.process(&server), started_ms, took).await;
+        self.record(id, Record::Captured(captured)).await
+    }
+
+    /// Goes on with the run that was cut short, or begins the next. After the last one a person is asked.
+    async fn begin_run(&self, incident: &Incident) -> Result<Option<u32>, EngineError> {
+        if incident.run > 0 && !run_is_judged(incident) {
+            return Ok(Some(incident.run));
+        }
+        if incident.run >= self.inner.world.policy(&incident.server).runs_max {
+            let problem = last_problem(incident).unwrap_or_else(|| "the trouble came back".to_owned());
+            let reason = format!("{} run(s) of the procedure did not help for good: {problem}", incident.run);
+            self.record(&incident.id, Record::PersonNeeded { reason }).await?;
+            return Ok(None);
+        }
+        let run = incident.run + 1;
+        self.record(&incident.id, Record::RunStarted { run }).await?;
+        Ok(Some(run))
+    }
+
+    /// One run of the procedure and its verification.
+    async fn one_run(&self, walk: &Walk<'_>) -> Result<(), EngineError> {
+        let end = self.steps(walk).await?;
+        let Verification::Probes { goal, interval } = self.inner.settings.verification else {
+            let reason = match end {
+                RunEnd::Complete => "the procedure was followed to its end".to_owned(),
+                RunEnd::Stopped(reason) | RunEnd::Rejected(reason) => format!("stopped: {reason}"),
+            };
+            return self.record(walk.id, Record::Closed { by: "the procedure".to_owned(), reason }).await;
+        };
+        match end {
+            RunEnd::Complete => self.verify_recovery(walk, goal, interval).await,
+            RunEnd::Stopped(reason) => self.record(walk.id, Record::NotVerified { reason }).await,
+            RunEnd::Rejected(reason) => self.record(walk.id, Record::PersonNeeded { reason }).await,
+        }
+    }
+
+    async fn steps(&self, walk: &Walk<'_>) -> Result<RunEnd, EngineError> {
+        for phase in &walk.procedure.phases {
+            for step in &phase.steps {
+                let named = Step {
+                    run: walk.run,
+                    number: step.number,
+                    title: step.title.clone(),
+                    phase: phase.title.clone(),
+                };
+                let end = self.step(walk, step, named).await?;
+                if !matches!(end, RunEnd::Complete) {
+                    return Ok(end);
+                }
+            }
+        }
+        Ok(RunEnd::Complete)
+    }
+
+    async fn step(
+        &self,
+        walk: &Walk<'_>,
+        step: &runbook::Step,
+        named: Step,
+    ) -> Result<RunEnd, EngineError> {
+        let before = self
+            .inner
+            .ledger
+            .with(walk.id, |incident| incident.steps.iter().find(|view| view.step == named).cloned())
+            .await?;
+        match before {
+            Some(view) if view.state == StepState::Failed && step_changes(step) => {
+                return Ok(RunEnd::Stopped(view.reason));
+            }
+            Some(view) if view.state.has_ended() => return Ok(RunEnd::Complete),
+            Some(_) => {}
+            None => self.record(walk.id, Record::StepStarted { step: named.clone() }).await?,
+        }
+        let mut ends = Vec::new();
+        if step.is_manual() {
+            ends.push(self.manual(walk, step).await?);
+        }
+        for fence in &step.fences {
+            let end = self.fence(walk, step, fence).await?;
+            let stops = matches!(end, FenceEnd::Stopped(_) | FenceEnd::Rejected(_));
+            ends.push(end);
+            if stops {
+                break;
+            }
+        }
+        let (end, reason) = step_end(&ends);
+        self.record(walk.id, Record::StepEnded { step: named, end, reason }).await?;
+        Ok(match ends.pop() {
+            Some(FenceEnd::Stopped(reason)) => RunEnd::Stopped(reason),
+            Some(FenceEnd::Rejected(reason)) => RunEnd::Rejected(reason),
+            _ => RunEnd::Complete,
+        })
+    }
+
+    /// Probes until recovery is verified or time is up, and writes down which.
+    async fn verify_recovery(
+        &self,
+        walk: &Walk<'_>,
+        goal: Goal,
+        interval: Duration,
+    ) -> Result<(), EngineError> {
+        let world = &self.inner.world;
+        let mut recovery = Recovery::new(goal, world.now_ms());
+        loop {
+            let problem = world.check(&walk.server, CheckType::Liveness).await;
+            let incarnation = world.incarnation(&walk.server);
+            match recovery.observe(&Reading { at_ms: world.now_ms(), problem, incarnation }) {
+                Progress::More => world.pause(interval).await,
+                Progress::Verified { probes, period_ms } => {
+                    self.record(walk.id, Record::Verified { probes, period_ms, incarnation }).await?;
+                    return self.record(walk.id, Record::Mitigated {}).await;
+                }
+                Progress::Failed(reason) => {
+                    return self.record(walk.id, Record::NotVerified { reason }).await;
+                }
+            }
+        }
+    }
+
+    /// Mitigated: waits until the alert is over (then the incident is resolved) or the trouble is back.
+    async fn await_resolution(&self, id: &IncidentId) -> Result<(), EngineError> {
+        let over = |incident: &Incident| incident.alert_resolved_ms.is_some() || incident.alarm.alert.is_none();
+        self.wait_until(id, |incident| over(incident) || incident.state != State::Mitigated).await?;
+        let resolve = self
+            .inner
+            .ledger
+            .with(id, |incident| over(incident) && incident.state == State::Mitigated)
+            .await?;
+        if resolve { self.record(id, Record::Resolved {}).await } else { Ok(()) }
+    }
+
+    /// A person is needed: waits until the alert is over, and then verifies what they did.
+    async fn await_people(&self, walk: &Walk<'_>) -> Result<(), EngineError> {
+        self.wait_until(walk.id, |incident| {
+            incident.alert_resolved_ms.is_some() || !needs_person(incident) || !incident.state.is_open()
+        })
+        .await?;
+        let verify = self
+            .inner
+            .ledger
+            .with(walk.id, |incident| needs_person(incident) && incident.state.is_open())
+            .await?;
+        match self.inner.settings.verification {
+            Verification::Probes { goal, interval } if verify => {
+                self.verify_recovery(walk, goal, interval).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn needs_person(incident: &Incident) -> bool {
+    incident.person_needed.is_some()
+}
+
+/// Whether the last run has been judged: verified, not verified, or given to a person.
+fn run_is_judged(incident: &Incident) -> bool {
+    incident
+        .timeline
+        .iter()
+        .rev()
+        .take_while(|(_, record)| !matches!(record, Record::RunStarted { .. }))
+        .any(|(_, record)| {
+            matches!(
+                record,
+                Record::Verified { .. } | Record::NotVerified { .. } | Record::PersonNeeded { .. }
+            )
+        })
+}
+
+/// Why the last verification failed, where it did.
+fn last_problem(incident: &Incident) -> Option<String> {
+    incident.timeline.iter().rev().find_map(|(_, record)| match record {
+        Record::NotVerified { reason } => Some(Some(reason.clone())),
+        Record::Verified { .. } => Some(None),
+        _ => None,
+    })?
+}
+
+fn step_changes(step: &runbook::Step) -> bool {
+    step.fences.iter().flat_map(|fence| &fence.units).any(|unit| unit.effect != Effect::Observe)
+}
+
+fn step_end(ends: &[FenceEnd]) -> (StepEnd, String) {
+    let failed = ends.iter().find_map(|end| match end {
+        FenceEnd::Finding(reason) | FenceEnd::Stopped(reason) | FenceEnd::Rejected(reason) => Some(reason),
+        FenceEnd::Ran(_) | FenceEnd::Skipped(_) => None,
+    });
+    if let Some(reason) = failed {
+        return (StepEnd::Failed, reason.clone());
+    }
+    let ran: Vec<_> = ends.iter().filter_map(|end| if let FenceEnd::Ran(note) = end { Some(note.as_str()) } else { None }).collect();
+    if !ran.is_empty() {
+        return (StepEnd::Succeeded, ran.join("; "));
+    }
+    let skipped = ends.iter().find_map(|end| if let FenceEnd::Skipped(reason) = end { Some(reason.clone()) } else { None });
+    (StepEnd::Skipped, skipped.unwrap_or_else(|| "there is nothing to run in it".to_owned()))
+}

@@ -1,0 +1,49 @@
+//! Owns the evidence that is kept before the first change: what the host says of itself and of the server's processes.
+
+use host::Roots;
+use journal::Blobs;
+
+use crate::record::Captured;
+
+/// Takes the host snapshot and keeps it. Never fails: what is missing is part of the record.
+///
+/// `target` is the process whose tree is looked at closely, where it is known. `now_ms` and `took` (which
+/// returns the milliseconds since the start) come from the caller.
+pub(crate) async fn capture(
+    blobs: &Blobs,
+    target: Option<i32>,
+    now_ms: i64,
+    took: impl FnOnce() -> u64,
+) -> Captured {
+    let taken = tokio::task::spawn_blocking(move || {
+        let snapshot = host::snapshot(&Roots::default(), target, now_ms);
+        let processes = snapshot.processes.len();
+        (serde_json::to_vec(&snapshot), processes)
+    })
+    .await;
+    let mut captured = Captured {
+        what: "host snapshot".to_owned(),
+        summary: String::new(),
+        sha256: None,
+        bytes: 0,
+        took_ms: 0,
+        problem: None,
+    };
+    match taken {
+        Ok((Ok(bytes), processes)) => {
+            captured.summary = match target {
+                Some(pid) => format!("{processes} processes, memory, sockets and mounts; closely: the tree of {pid}"),
+                None => format!("{processes} processes, memory and mounts"),
+            };
+            captured.bytes = bytes.len() as u64;
+            match blobs.put(&bytes) {
+                Ok(kept) => captured.sha256 = Some(kept.sha256.to_string()),
+                Err(error) => captured.problem = Some(format!("it could not be kept: {error}")),
+            }
+        }
+        Ok((Err(error), _)) => captured.problem = Some(format!("it could not be written down: {error}")),
+        Err(error) => captured.problem = Some(format!("taking it failed: {error}")),
+    }
+    captured.took_ms = took();
+    captured
+}

@@ -1,0 +1,172 @@
+//! Owns the incidents in memory: the journal's fold, kept up with every entry, whoever wrote it.
+
+use std::collections::BTreeMap;
+
+use journal::{Draft, Entry, Journal};
+use tokio::sync::{Mutex, broadcast, watch};
+
+use crate::engine::EngineError;
+use crate::fold::Incident;
+use crate::id::IncidentId;
+use crate::record::{Record, VERSION};
+
+/// How many incidents are held in memory: the oldest that are over are dropped first, and stay in the journal.
+const INCIDENTS_MAX: usize = 10_000;
+
+/// How many entries are read from the journal at once.
+const READ_BATCH: u32 = 1_000;
+
+/// How many records a slow listener may lag behind before it loses some (it is told how many).
+const FEED_CAPACITY: usize = 4_096;
+
+/// A record as it was written, for whoever watches.
+#[derive(Debug, Clone)]
+pub struct Happening {
+    /// The incident.
+    pub incident: IncidentId,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// What.
+    pub record: Record,
+}
+
+/// The incidents, and the only way to write of them.
+pub(crate) struct Ledger {
+    journal: Journal,
+    folded: Mutex<Folded>,
+    changed: watch::Sender<u64>,
+    feed: broadcast::Sender<Happening>,
+}
+
+#[derive(Default)]
+struct Folded {
+    last_seq: i64,
+    incidents: BTreeMap<IncidentId, Incident>,
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// Reads the journal.
+    pub(crate) async fn open(journal: Journal) -> Result<Self, EngineError> {
+        let ledger = Self {
+            journal,
+            folded: Mutex::default(),
+            changed: watch::Sender::new(0),
+            feed: broadcast::Sender::new(FEED_CAPACITY),
+        };
+        ledger.catch_up().await?;
+        Ok(ledger)
+    }
+
+    /// Takes in what other processes have written meanwhile.
+    pub(crate) async fn catch_up(&self) -> Result<(), EngineError> {
+        self.catch_up_locked(&mut *self.folded.lock().await).await
+    }
+
+    async fn catch_up_locked(&self, folded: &mut Folded) -> Result<(), EngineError> {
+        loop {
+            let entries = self.journal.entries_after(folded.last_seq, READ_BATCH).await?;
+            let read = entries.len() as u64;
+            for entry in &entries {
+                folded.take(entry);
+            }
+            if read < u64::from(READ_BATCH) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes one record of an incident, durably, if the incident allows it now.
+    pub(crate) async fn write(&self, id: &IncidentId, at_ms: i64, record: Record) -> Result<(), EngineError> {
+        let mut folded = self.folded.lock().await;
+        if let Some(incident) = folded.incidents.get(id) {
+            incident.check(&record)?;
+        }
+        let entry = self.journal.append(draft(Some(id), at_ms, &record)?).await?;
+        if entry.seq == folded.last_seq + 1 {
+            folded.take(&entry);
+        } else {
+            self.catch_up_locked(&mut folded).await?;
+        }
+        drop(folded);
+        self.changed.send_modify(|count| *count += 1);
+        // Nobody listening is fine.
+        let _ = self.feed.send(Happening { incident: id.clone(), at_ms, record });
+        Ok(())
+    }
+
+    /// Writes a record that belongs to no incident.
+    pub(crate) async fn write_loose(&self, at_ms: i64, record: &Record) -> Result<(), EngineError> {
+        let mut folded = self.folded.lock().await;
+        self.journal.append(draft(None, at_ms, record)?).await?;
+        self.catch_up_locked(&mut folded).await
+    }
+
+    /// Looks at one incident.
+    pub(crate) async fn with<T>(
+        &self,
+        id: &IncidentId,
+        look: impl FnOnce(&Incident) -> T,
+    ) -> Result<T, EngineError> {
+        let folded = self.folded.lock().await;
+        folded.incidents.get(id).map(look).ok_or_else(|| EngineError::NoIncident(id.to_string()))
+    }
+
+    /// Looks at all incidents, oldest first.
+    pub(crate) async fn with_all<T>(
+        &self,
+        look: impl FnOnce(&mut dyn Iterator<Item = &Incident>) -> T,
+    ) -> T {
+        look(&mut self.folded.lock().await.incidents.values())
+    }
+
+    /// Tells of every change, whichever incident it is about.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Tells of every record that this process writes.
+    pub(crate) fn feed(&self) -> broadcast::Receiver<Happening> {
+        self.feed.subscribe()
+    }
+}
+
+// === impl Folded ===
+
+impl Folded {
+    /// Takes in one entry. What an entry of a later version says cannot be understood here, and is passed over.
+    fn take(&mut self, entry: &Entry) {
+        self.last_seq = self.last_seq.max(entry.seq);
+        let Some(id) = entry.incident.as_deref().map(IncidentId::from_text) else { return };
+        let Ok(record) = serde_json::from_value::<Record>(entry.body.clone()) else {
+            tracing::warn!(seq = entry.seq, kind = entry.kind, version = entry.version, "an entry of the journal is not understood and passed over");
+            return;
+        };
+        if let Some(incident) = self.incidents.get_mut(&id) {
+            incident.apply(entry.at_ms, &record);
+        } else if let Some(incident) = Incident::fold(&id, [(entry.at_ms, &record)]) {
+            self.make_room();
+            self.incidents.insert(id, incident);
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.incidents.len() >= INCIDENTS_MAX
+            && let Some(oldest) =
+                self.incidents.values().find(|incident| !incident.state.is_open()).map(|incident| incident.id.clone())
+        {
+            self.incidents.remove(&oldest);
+        }
+    }
+}
+
+fn draft(incident: Option<&IncidentId>, at_ms: i64, record: &Record) -> Result<Draft, EngineError> {
+    Ok(Draft {
+        at_ms,
+        incident: incident.map(ToString::to_string),
+        kind: record.kind().to_owned(),
+        version: VERSION,
+        body: serde_json::to_value(record)?,
+    })
+}

@@ -1,0 +1,37 @@
+//! Owns the incident: from a firing alert, over the steps of the runbook, to verified recovery and the report.
+//!
+//! Everything that happened is a [`Record`] in the journal; an [`Incident`] is a fold over its records and
+//! holds nothing else. The [`Engine`] walks the procedure over that fold, so that a walk that was cut short
+//! by a crash continues where the journal ends.
+
+mod id;
+mod record;
+mod state;
+mod fold;
+mod ledger;
+mod shelf;
+mod policy;
+mod approval;
+mod evidence;
+mod recovery;
+mod world;
+mod triage;
+mod engine;
+mod report;
+
+pub use approval::Binding;
+pub use engine::{Engine, EngineError, Fired, Settings, Verification};
+pub use fold::{Approved, Asked, Ended, Incident, Intended, StepView, UnitView};
+pub use id::IncidentId;
+pub use ledger::Happening;
+pub use policy::{Approve, Decision, Kill, Mode, Policy, Request, Trouble};
+pub use record::{
+    Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Output, Record, RunbookPin, Source, Step, StepEnd, UnitEnd,
+    UnitRef, VERSION,
+};
+pub use recovery::{Goal, Progress, Reading, Recovery};
+pub use report::{describe, duration, render};
+pub use shelf::{Book, Shelf};
+pub use state::{Event, Refusal, State, StepEvent, StepState};
+pub use triage::{Firing, Triage};
+pub use world::World;

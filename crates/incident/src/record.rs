@@ -1,0 +1,288 @@
+//! Owns what the journal says of incidents: one record for everything that happened, in version 1 of its form.
+//!
+//! A record is stored as the JSON body of a journal entry whose kind is the record's `kind`. The form is
+//! frozen by a test: a new field is optional, and a change of meaning is a new version.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the form below, written beside each entry.
+pub const VERSION: u32 = 1;
+
+/// One thing that happened in an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are named by the types beside them and by the record")]
+pub enum Record {
+    /// The incident was opened, bound to one procedure of one version of a runbook.
+    Opened {
+        server: String,
+        procedure: String,
+        title: String,
+        alarm: Alarm,
+        runbook: RunbookPin,
+        response_time_ms: Option<u64>,
+    },
+    /// The same alert was seen again while the incident was open.
+    SeenAgain { alarm: Alarm },
+    /// A person, or the runbook's own step, took notice.
+    Acknowledged { by: String },
+    /// Volatile evidence was kept.
+    Captured(Captured),
+    /// The procedure is walked through, for the `run`th time.
+    RunStarted { run: u32 },
+    /// A step began.
+    StepStarted { step: Step },
+    /// A unit was not run, and why.
+    UnitSkipped { unit: UnitRef, statement: String, reason: String },
+    /// A unit waits for a person's word.
+    ApprovalAsked {
+        unit: UnitRef,
+        statement: String,
+        effect: String,
+        reason: String,
+        binding: String,
+        missing: Vec<String>,
+        expires_ms: i64,
+    },
+    /// A person approved a unit; `values` are parameters that were missing.
+    Approved { unit: UnitRef, by: String, binding: String, values: BTreeMap<String, String> },
+    /// An approval that was asked for came to nothing.
+    ApprovalEnded { unit: UnitRef, end: ApprovalEnd, by: Option<String>, reason: String },
+    /// A unit is about to be run: durable before anything starts.
+    Intent {
+        unit: UnitRef,
+        attempt: u32,
+        statement: String,
+        effect: String,
+        key: String,
+        folder: String,
+        /// The values of the parameters that the statement reads.
+        values: BTreeMap<String, String>,
+    },
+    /// A unit has ended.
+    Outcome {
+        unit: UnitRef,
+        attempt: u32,
+        end: UnitEnd,
+        meaning: String,
+        started_ms: Option<i64>,
+        finished_ms: Option<i64>,
+        stdout: Option<Output>,
+        stderr: Option<Output>,
+    },
+    /// What the unit was to bring about was looked at: `satisfied` or what is wrong.
+    UnitVerified { unit: UnitRef, condition: String, problem: Option<String> },
+    /// A step ended.
+    StepEnded { step: Step, end: StepEnd, reason: String },
+    /// A server was restarted by its owner.
+    Restarted { server: String, by: String, key: String, pid: Option<i32>, start_ms: Option<u64>, problem: Option<String> },
+    /// Recovery was verified by `probes` good answers in a row over `period_ms`, with the process unchanged.
+    Verified { probes: u32, period_ms: u64, incarnation: Option<u64> },
+    /// Recovery could not be verified.
+    NotVerified { reason: String },
+    /// The machine is done here: somebody has to look.
+    PersonNeeded { reason: String },
+    /// The alert that opened the incident no longer fires.
+    AlertResolved {},
+    /// Service is back; the incident is mitigated.
+    Mitigated {},
+    /// Mitigated, and the alert is resolved.
+    Resolved {},
+    /// A person, or the end of a procedure followed by hand, closed it.
+    Closed { by: String, reason: String },
+    /// The report was written.
+    Reported { path: String },
+}
+
+/// Why an incident was opened, as it was known at that moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Who noticed.
+    pub source: Source,
+    /// One sentence for people: what is wrong, with the ending of the process or the words of the probe.
+    pub summary: String,
+    /// The alert, where a rule stands behind it.
+    pub alert: Option<AlertFacts>,
+    /// The end of the process, where one stands behind it.
+    pub exit: Option<ExitFacts>,
+}
+
+/// Who noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A process ended.
+    Exit,
+    /// A rule fired on samples.
+    Rule,
+    /// A person follows the runbook by hand.
+    Person,
+}
+
+/// An alert, as far as an incident keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertFacts {
+    /// The alert's name.
+    pub name: String,
+    /// `critical`, `warning` or `info`.
+    pub severity: String,
+    /// All labels.
+    pub labels: BTreeMap<String, String>,
+    /// The fingerprint of the labels, 16 hexadecimal digits.
+    pub fingerprint: String,
+    /// When the condition was first seen, in milliseconds since the Unix epoch.
+    pub started_ms: i64,
+}
+
+/// The end of a process, as far as an incident keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExitFacts {
+    /// The process that ended.
+    pub pid: Option<i32>,
+    /// How: "killed by SIGKILL", "exited with code 1", or why it could not be started.
+    pub reason: String,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Its last words on standard error.
+    pub stderr: Vec<String>,
+}
+
+/// The version of the runbook that an incident follows to its end, whatever happens to the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunbookPin {
+    /// Where it was read from.
+    pub name: String,
+    /// The SHA-256 of its bytes, under which the blob store keeps a copy.
+    pub sha256: String,
+}
+
+/// A piece of evidence in the blob store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Captured {
+    /// What it is, for example `host snapshot`.
+    pub what: String,
+    /// One line on its contents.
+    pub summary: String,
+    /// The SHA-256 of its bytes; absent where it could not be kept, with the reason in `problem`.
+    pub sha256: Option<String>,
+    /// Its size.
+    pub bytes: u64,
+    /// How long it took.
+    pub took_ms: u64,
+    /// Why it is missing or incomplete: a gap is a fact too.
+    pub problem: Option<String>,
+}
+
+/// A step of a procedure in one run of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The run, from 1.
+    pub run: u32,
+    /// The number in the document.
+    pub number: u32,
+    /// Its title.
+    pub title: String,
+    /// The title of its phase.
+    pub phase: String,
+}
+
+/// A unit of a procedure in one run of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnitRef {
+    /// The run, from 1.
+    pub run: u32,
+    /// The unit's name in the procedure, for example `6.1`.
+    pub unit: String,
+}
+
+/// How a unit ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each field is what its name says")]
+pub enum UnitEnd {
+    /// It ran and exited.
+    Exited { code: i32 },
+    /// A signal ended it.
+    Signaled { signal: i32 },
+    /// It ran out of time and was ended.
+    TimedOut {},
+    /// It was never started.
+    NotStarted { reason: String },
+    /// Paramedic died while it ran, and what it did is not known.
+    Interrupted {},
+    /// Paramedic died while it ran, and what it was to bring about holds.
+    DoneByEvidence { condition: String },
+}
+
+/// What a unit printed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The SHA-256 under which the blob store keeps it.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its beginning and end, for the reader.
+    pub excerpt: String,
+    /// Whether more was printed than is kept.
+    pub truncated: bool,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepEnd {
+    /// Everything in it ran as expected.
+    Succeeded,
+    /// Something in it did not.
+    Failed,
+    /// Nothing in it was run.
+    Skipped,
+}
+
+/// Why an approval came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalEnd {
+    /// A person said no.
+    Rejected,
+    /// Nobody answered in time.
+    Expired,
+    /// The world has changed, so that the question is another one.
+    Void,
+}
+
+impl Record {
+    /// The kind under which the journal files it, which is the `kind` of its JSON form.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::SeenAgain { .. } => "seen_again",
+            Self::Acknowledged { .. } => "acknowledged",
+            Self::Captured(_) => "captured",
+            Self::RunStarted { .. } => "run_started",
+            Self::StepStarted { .. } => "step_started",
+            Self::UnitSkipped { .. } => "unit_skipped",
+            Self::ApprovalAsked { .. } => "approval_asked",
+            Self::Approved { .. } => "approved",
+            Self::ApprovalEnded { .. } => "approval_ended",
+            Self::Intent { .. } => "intent",
+            Self::Outcome { .. } => "outcome",
+            Self::UnitVerified { .. } => "unit_verified",
+            Self::StepEnded { .. } => "step_ended",
+            Self::Restarted { .. } => "restarted",
+            Self::Verified { .. } => "verified",
+            Self::NotVerified { .. } => "not_verified",
+            Self::PersonNeeded { .. } => "person_needed",
+            Self::AlertResolved {} => "alert_resolved",
+            Self::Mitigated {} => "mitigated",
+            Self::Resolved {} => "resolved",
+            Self::Closed { .. } => "closed",
+            Self::Reported { .. } => "reported",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Owns the frozen form of records: a journal written today is read for ever.
+
+use expect_test::{Expect, expect};
+
+use super::*;
+
+#[track_caller]
+fn check(record: &Record, expect: &Expect) {
+    let text = serde_json::to_string(record).unwrap();
+    expect.assert_eq(&text);
+    assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), *record);
+    let kind = serde_json::to_value(record).unwrap()["kind"].as_str().unwrap().to_owned();
+    assert_eq!(kind, record.kind());
+}
+
+fn unit() -> UnitRef {
+    UnitRef { run: 1, unit: "6.1".to_owned() }
+}
+
+fn step() -> Step {
+    Step { run: 1, number: 6, title: "Attempt Service Recovery".to_owned(), phase: "Recovery".to_owned() }
+}
+
+#[test]
+fn opened() {
+    let exit = ExitFacts { pid: Some(7), reason: "killed by SIGKILL".to_owned(), at_ms: 1, stderr: vec!["bye".to_owned()] };
+    let alert = AlertFacts {
+        name: "MCPServerDown".to_owned(),
+        severity: "critical".to_owned(),
+        labels: BTreeMap::from([("server_name".to_owned(), "time".to_owned())]),
+        fingerprint: "00112233aabbccdd".to_owned(),
+        started_ms: 2,
+    };
+    let alarm =
+        Alarm { source: Source::Exit, summary: "gone".to_owned(), alert: Some(alert), exit: Some(exit) };
+    let runbook = RunbookPin { name: "server-down.md".to_owned(), sha256: "ab".to_owned() };
+    check(
+        &Record::Opened {
+            server: "time".to_owned(),
+            procedure: "server-down".to_owned(),
+            title: "Server Down".to_owned(),
+            alarm: alarm.clone(),
+            runbook,
+            response_time_ms: Some(300_000),
+        },
+        &expect![""],
+    );
+    check(&Record::SeenAgain { alarm: Alarm { alert: None, exit: None, ..alarm } }, &expect![""]);
+}
+
+#[test]
+fn words_of_people() {
+    let expires_ms = 9;
+    check(&Record::Acknowledged { by: "ann".to_owned() }, &expect![""]);
+    check(
+        &Record::ApprovalAsked {
+            unit: unit(),
+            statement: "rm x".to_owned(),
+            effect: "unknown".to_owned(),
+            reason: "why".to_owned(),
+            binding: "b".to_owned(),
+            missing: vec!["PORT".to_owned()],
+            expires_ms,
+        },
+        &expect![""],
+    );
+    check(
+        &Record::Approved {
+            unit: unit(),
+            by: "ann".to_owned(),
+            binding: "b".to_owned(),
+            values: BTreeMap::from([("PORT".to_owned(), "80".to_owned())]),
+        },
+        &expect![""],
+    );
+    check(
+        &Record::ApprovalEnded {
+            unit: unit(),
+            end: ApprovalEnd::Void,
+            by: None,
+            reason: "changed".to_owned(),
+        },
+        &expect![""],
+    );
+    check(&Record::PersonNeeded { reason: "stuck".to_owned() }, &expect![""]);
+    check(&Record::Closed { by: "ann".to_owned(), reason: "done".to_owned() }, &expect![""]);
+}
+
+#[test]
+fn steps_and_units() {
+    check(&Record::RunStarted { run: 1 }, &expect![""]);
+    check(&Record::StepStarted { step: step() }, &expect![""]);
+    check(&Record::StepEnded { step: step(), end: StepEnd::Succeeded, reason: String::new() }, &expect![""]);
+    check(
+        &Record::UnitSkipped { unit: unit(), statement: "x".to_owned(), reason: "no".to_owned() },
+        &expect![""],
+    );
+    check(
+        &Record::Intent {
+            unit: unit(),
+            attempt: 1,
+            statement: "x".to_owned(),
+            effect: "disrupt".to_owned(),
+            key: "k".to_owned(),
+            folder: "/f".to_owned(),
+            values: BTreeMap::new(),
+        },
+        &expect![""],
+    );
+    let output = Output { sha256: "ab".to_owned(), bytes: 2, excerpt: "hi".to_owned(), truncated: false };
+    check(
+        &Record::Outcome {
+            unit: unit(),
+            attempt: 1,
+            end: UnitEnd::Exited { code: 0 },
+            meaning: String::new(),
+            started_ms: Some(1),
+            finished_ms: Some(2),
+            stdout: Some(output),
+            stderr: None,
+        },
+        &expect![""],
+    );
+    check(
+        &Record::UnitVerified { unit: unit(), condition: "ready".to_owned(), problem: None },
+        &expect![""],
+    );
+}
+
+#[test]
+fn ends_of_units() {
+    for (end, expect) in [
+        (UnitEnd::Signaled { signal: 9 }, expect![""]),
+        (UnitEnd::TimedOut {}, expect![""]),
+        (UnitEnd::NotStarted { reason: "no bash".to_owned() }, expect![""]),
+        (UnitEnd::Interrupted {}, expect![""]),
+        (UnitEnd::DoneByEvidence { condition: "ready".to_owned() }, expect![""]),
+    ] {
+        expect.assert_eq(&serde_json::to_string(&end).unwrap());
+    }
+}
+
+#[test]
+fn recovery() {
+    let captured = Captured {
+        what: "host snapshot".to_owned(),
+        summary: "3 processes".to_owned(),
+        sha256: Some("ab".to_owned()),
+        bytes: 5,
+        took_ms: 6,
+        problem: None,
+    };
+    check(&Record::Captured(captured), &expect![""]);
+    check(
+        &Record::Restarted {
+            server: "time".to_owned(),
+            by: "the runbook (unit 6.1)".to_owned(),
+            key: "k".to_owned(),
+            pid: Some(8),
+            start_ms: Some(90),
+            problem: None,
+        },
+        &expect![""],
+    );
+    check(&Record::Verified { probes: 3, period_ms: 2000, incarnation: Some(4) }, &expect![""]);
+    check(&Record::NotVerified { reason: "refused".to_owned() }, &expect![""]);
+    check(&Record::AlertResolved {}, &expect![""]);
+    check(&Record::Mitigated {}, &expect![""]);
+    check(&Record::Resolved {}, &expect![""]);
+    check(&Record::Reported { path: "/r.md".to_owned() }, &expect![""]);
+}

@@ -1,0 +1,53 @@
+//! Owns what the engine needs of the world: a clock, the servers, the runner. Tests bring a small world of their own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use probe::CheckType;
+
+use crate::policy::{Kill, Policy};
+
+/// The world as the engine sees it.
+pub trait World: Send + Sync + 'static {
+    /// Milliseconds since the Unix epoch.
+    fn now_ms(&self) -> i64;
+
+    /// A random number, for names.
+    fn random(&self) -> u16;
+
+    /// Waits.
+    fn pause(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Asks a server how it is: `None` is well, otherwise what is wrong.
+    fn check(&self, server: &str, check: CheckType) -> impl Future<Output = Option<String>> + Send;
+
+    /// A number that is another one whenever the process of a server is, where that is known.
+    fn incarnation(&self, server: &str) -> Option<u64>;
+
+    /// The process of a server, for evidence.
+    fn process(&self, server: &str) -> Option<i32>;
+
+    /// The parameters that runbooks get for a server; empty where it is not known.
+    fn parameters(&self, server: &str) -> BTreeMap<String, String>;
+
+    /// What a shell unit finds in its environment beside its parameters, for example `PATH`.
+    fn environment(&self) -> BTreeMap<String, String>;
+
+    /// The policy for a server.
+    fn policy(&self, server: &str) -> Policy;
+
+    /// The kill switch, read anew.
+    fn kill(&self) -> Kill;
+
+    /// Runs a prepared unit to its end, or to the end of its runner.
+    fn run(
+        &self,
+        folder: &Path,
+        intent: &runner::Intent,
+    ) -> impl Future<Output = Result<runner::Recovery, runner::Error>> + Send;
+
+    /// Finds out what became of a unit that an earlier life of the engine intended, waiting for its runner
+    /// where that still lives.
+    fn recover(&self, folder: &Path) -> impl Future<Output = Result<runner::Recovery, runner::Error>> + Send;
+}

@@ -1,0 +1,116 @@
+//! Owns what can be wrong with a query, and where in its text.
+
+use std::fmt;
+
+use crate::labels::Labels;
+
+/// A place in the text of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Bytes before it.
+    pub offset: usize,
+    /// Its line, counted from 1.
+    pub line: usize,
+    /// Its column in characters, counted from 1.
+    pub column: usize,
+}
+
+/// Why a query cannot be read or evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The text is not PromQL.
+    #[error("query is not valid at {position} near `{near}`: {reason}")]
+    Syntax {
+        /// Where.
+        position: Position,
+        /// The text at that place.
+        near: String,
+        /// What the parser says.
+        reason: String,
+    },
+    /// Valid PromQL that is not implemented.
+    #[error("`{name}` at {position} is not supported")]
+    Unsupported {
+        /// The function or keyword.
+        name: String,
+        /// Where it stands.
+        position: Position,
+    },
+    /// The query is longer or deeper than any sensible one.
+    #[error("query has more than {limit} {unit}")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// Evaluation would read more than it may.
+    #[error("evaluation needs more than {limit} {unit}")]
+    TooMuch {
+        /// The limit.
+        limit: usize,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// Two elements of a result would have the same labels.
+    #[error("vector cannot contain metrics with the same labelset `{labels}`")]
+    Duplicate {
+        /// The labels.
+        labels: Labels,
+    },
+    /// The two sides of an operator do not match one another.
+    #[error("{reason}")]
+    Matching {
+        /// What does not match.
+        reason: String,
+    },
+    /// A parameter has a value that cannot be used.
+    #[error("{reason}")]
+    Parameter {
+        /// What cannot be used.
+        reason: String,
+    },
+    /// An expression has another type than its place needs.
+    #[error("expected {expected}, got {got}")]
+    Type {
+        /// What the place needs.
+        expected: &'static str,
+        /// What is there.
+        got: &'static str,
+    },
+}
+
+// === impl Position ===
+
+impl Position {
+    /// Returns the position of a byte offset in a text.
+    pub(super) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.matches('\n').count() + 1;
+        Self { offset, line, column: before[line_start..].chars().count() + 1 }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+// === impl QueryError ===
+
+impl QueryError {
+    /// Returns where in the text of the query the trouble is, if it is in one place.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Syntax { position, .. } | Self::Unsupported { position, .. } => Some(*position),
+            _ => None,
+        }
+    }
+
+    pub(super) fn parameter(reason: impl Into<String>) -> Self {
+        Self::Parameter { reason: reason.into() }
+    }
+}

@@ -1,0 +1,23 @@
+//! Owns asking: whether an MCP server answers, whether what it depends on does, and what its metrics page says.
+//!
+//! No question fails: a [`Report`] says how its object is and why. Every question ends at its deadline whatever
+//! the other side does, every answer is read up to a limit, and every one opens its own connection, so that none
+//! is answered by a listener that is gone.
+
+mod body;
+mod dependency;
+mod host_checks;
+mod liveness;
+mod mcp;
+mod network_checks;
+mod prober;
+mod reason;
+mod report;
+mod scrape;
+mod sse;
+mod target;
+
+pub use prober::{Prober, ProberError, install_crypto};
+pub use report::{CheckType, DependencyReport, Health, Report, readiness_of};
+pub use scrape::ScrapeError;
+pub use target::{Check, Criticality, Dependency, Endpoint, Target};

@@ -1,0 +1,227 @@
+//! Owns asking an MCP server itself over Streamable HTTP: `initialize`, `ping`, and the end of the session.
+//!
+//! A server answers a POST with one JSON document or with a stream of events, gives a session id or none, and may
+//! send requests and notifications of its own before the answer. Any JSON-RPC answer proves that it lives, an
+//! error too, except under a status of 500 and above, where something in front of the server speaks.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use crate::body::{self, ANSWER_BYTES_MAX, BodyError};
+use crate::liveness::failed;
+use crate::prober::{Deadline, Prober};
+use crate::reason;
+use crate::report::Verdict;
+use crate::sse::Events;
+
+/// The newest revision that begins with a handshake; `ping` has gone with the next one.
+const PROTOCOL_VERSION: &str = "2025-11-25";
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// A server that is slow to forget costs its prober no more than this.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A JSON-RPC answer to our request.
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Result(Value),
+    Error { code: i64, message: String },
+}
+
+/// What a POST came back with.
+struct Reply {
+    answer: Answer,
+    session: Option<HeaderValue>,
+}
+
+// === impl Prober ===
+
+impl Prober {
+    pub(crate) async fn upstream_ping(&self, url: &str, deadline: Deadline) -> Verdict {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let verdict = deadline.bound(self.converse(url, &mut headers)).await;
+        self.end_session(url, headers, deadline).await;
+        verdict
+    }
+
+    /// Leaves the session, if there is one, in the headers.
+    async fn converse(&self, url: &str, headers: &mut HeaderMap) -> Verdict {
+        let reply = match self.call(url, headers, 1, "initialize", initialize()).await {
+            Ok(reply) => reply,
+            Err(verdict) => return verdict,
+        };
+        if let Some(session) = reply.session {
+            headers.insert(SESSION, session);
+        }
+        let version = match reply.answer {
+            Answer::Result(result) => {
+                result.get("protocolVersion").and_then(Value::as_str).map(str::to_owned)
+            }
+            error @ Answer::Error { .. } => return error.verdict("initialize"),
+        };
+        let version = version.and_then(|version| HeaderValue::from_str(&version).ok());
+        headers.insert(VERSION, version.unwrap_or(HeaderValue::from_static(PROTOCOL_VERSION)));
+        self.ping(url, headers).await
+    }
+
+    async fn ping(&self, url: &str, headers: &HeaderMap) -> Verdict {
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        // Whatever the server says to a notification: `ping` shows whether it lives.
+        if let Err(error) = self.client.post(url).headers(headers.clone()).json(&initialized).send().await {
+            return failed(error);
+        }
+        match self.call(url, headers, 2, "ping", json!({})).await {
+            Ok(reply) => reply.answer.verdict("ping"),
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// Without this, a server that keeps sessions would keep one for every probe. What it says to that is its own
+    /// affair, many refuse; the verdict stands by then.
+    async fn end_session(&self, url: &str, headers: HeaderMap, deadline: Deadline) {
+        if headers.contains_key(SESSION) {
+            let goodbye = self.client.delete(url).headers(headers).send();
+            let until = deadline.at.min(Instant::now() + GOODBYE);
+            if let Ok(Err(error)) = timeout_at(until, goodbye).await {
+                tracing::debug!(url, %error, "the session of a probe could not be ended");
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        url: &str,
+        headers: &HeaderMap,
+        id: u64,
+        method: &str,
+        params: Value,
+    ) -> Result<Reply, Verdict> {
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let sent = self.client.post(url).headers(headers.clone()).json(&request).send().await;
+        let response = sent.map_err(failed)?;
+        let status = response.status();
+        let session = response.headers().get(SESSION).cloned();
+        if status.is_server_error() {
+            return Err(Verdict::unhealthy(format!("HTTP {}", status.as_u16())));
+        }
+        let answer = if is_event_stream(&response) {
+            streamed_answer(response, id).await?
+        } else {
+            plain_answer(response, id).await?
+        };
+        Ok(Reply { answer, session })
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// The answer to the request `id`; some servers answer what they refuse with the id `null`.
+    fn of_message(message: &Value, id: u64) -> Option<Self> {
+        let answers = match message.get("id") {
+            Some(Value::Null) | None => message.get("error").is_some() && message.get("method").is_none(),
+            Some(found) => *found == id && message.get("method").is_none(),
+        };
+        if !answers || message.get("jsonrpc")? != "2.0" {
+            return None;
+        }
+        if let Some(error) = message.get("error") {
+            let text = error.get("message").and_then(Value::as_str).unwrap_or_default();
+            return Some(Self::Error { code: error.get("code")?.as_i64()?, message: reason::tidy(text) });
+        }
+        message.get("result").cloned().map(Self::Result)
+    }
+
+    fn verdict(self, method: &str) -> Verdict {
+        match self {
+            Self::Result(_) => Verdict::healthy(format!("answered `{method}`")),
+            Self::Error { code, message } => {
+                Verdict::healthy(format!("answered `{method}` with error {code}: {message}"))
+            }
+        }
+    }
+}
+
+fn initialize() -> Value {
+    let client = json!({"name": "paramedic", "version": env!("CARGO_PKG_VERSION")});
+    json!({"protocolVersion": PROTOCOL_VERSION, "capabilities": {}, "clientInfo": client})
+}
+
+fn is_event_stream(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+}
+
+async fn plain_answer(response: Response, id: u64) -> Result<Answer, Verdict> {
+    let status = response.status();
+    let body = body::read(response, ANSWER_BYTES_MAX).await;
+    let body = body.map_err(|error| Verdict::unhealthy(reason::of_body(error)))?;
+    let message = serde_json::from_slice(&body).ok();
+    message.and_then(|message| Answer::of_message(&message, id)).ok_or_else(|| no_answer(status))
+}
+
+/// Reads events up to the answer; the stream may stay open after it.
+async fn streamed_answer(mut response: Response, id: u64) -> Result<Answer, Verdict> {
+    let status = response.status();
+    let mut events = Events::default();
+    let mut bytes = 0;
+    loop {
+        let chunk = response.chunk().await.map_err(BodyError::Broken);
+        let chunk = chunk.map_err(|error| Verdict::unhealthy(reason::of_body(error)))?;
+        let Some(chunk) = chunk else { return Err(no_answer(status)) };
+        bytes += chunk.len();
+        if bytes > ANSWER_BYTES_MAX {
+            return Err(Verdict::unhealthy(reason::of_body(BodyError::TooLong(ANSWER_BYTES_MAX))));
+        }
+        events.feed(&chunk);
+        while let Some(data) = events.next_event() {
+            let message = serde_json::from_slice(&data).ok();
+            if let Some(answer) = message.and_then(|message| Answer::of_message(&message, id)) {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+fn no_answer(status: StatusCode) -> Verdict {
+    Verdict::unhealthy(format!("HTTP {} without a JSON-RPC answer", status.as_u16()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Answer;
+
+    #[test]
+    fn only_an_answer_to_this_request_is_one() {
+        let of = |message| Answer::of_message(&message, 2);
+        let refused = || Answer::Error { code: -1, message: "no".to_owned() };
+        assert_eq!(of(json!({"jsonrpc": "2.0", "id": 2, "result": {}})), Some(Answer::Result(json!({}))));
+        assert_eq!(
+            of(json!({"jsonrpc": "2.0", "id": 2, "error": {"code": -1, "message": "no"}})),
+            Some(refused())
+        );
+        assert_eq!(
+            of(json!({"jsonrpc": "2.0", "id": null, "error": {"code": -1, "message": "no"}})),
+            Some(refused())
+        );
+        for odd in [
+            json!({"jsonrpc": "2.0", "id": 3, "result": {}}),
+            json!({"jsonrpc": "2.0", "id": "2", "result": {}}),
+            json!({"jsonrpc": "2.0", "id": 2, "method": "ping"}),
+            json!({"jsonrpc": "2.0", "id": null, "result": {}}),
+            json!({"jsonrpc": "2.0", "id": 2}),
+            json!({"id": 2, "result": {}}),
+            json!({"error": "no"}),
+            json!([]),
+        ] {
+            assert_eq!(of(odd.clone()), None, "{odd}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Owns fetching a metrics page.
+
+use std::time::Duration;
+
+use tokio::time::timeout_at;
+
+use crate::body::{self, BodyError};
+use crate::prober::{Deadline, Prober};
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub enum ScrapeError {
+    /// Nobody answered, or the answer broke off.
+    #[error("no page from `{url}`")]
+    Request {
+        /// What was asked for.
+        url: String,
+        /// What happened.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The answer is none that has a page.
+    #[error("`{url}` answered with HTTP {status}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// What came instead of 200.
+        status: u16,
+    },
+    /// The page is longer than the caller takes.
+    #[error("the page of `{url}` has more than {bytes_max} bytes")]
+    TooLong {
+        /// What was asked for.
+        url: String,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The page is no text.
+    #[error("the page of `{url}` is not UTF-8")]
+    NotText {
+        /// What was asked for.
+        url: String,
+        /// Where it stops being text.
+        #[source]
+        source: std::string::FromUtf8Error,
+    },
+    /// The whole page was not there in time.
+    #[error("no page from `{url}` within {deadline_ms} ms")]
+    Deadline {
+        /// What was asked for.
+        url: String,
+        /// How long it had.
+        deadline_ms: u128,
+    },
+}
+
+// === impl Prober ===
+
+impl Prober {
+    /// Fetches the page at `url`, whole, within `deadline`.
+    ///
+    /// # Errors
+    /// When there is no such page, it is no text, or longer than `bytes_max`.
+    pub async fn scrape(
+        &self,
+        url: &str,
+        deadline: Duration,
+        bytes_max: usize,
+    ) -> Result<String, ScrapeError> {
+        let deadline = Deadline::after(deadline);
+        let late = |_| ScrapeError::Deadline { url: url.to_owned(), deadline_ms: deadline.after.as_millis() };
+        timeout_at(deadline.at, self.page(url, bytes_max)).await.map_err(late)?
+    }
+
+    async fn page(&self, url: &str, bytes_max: usize) -> Result<String, ScrapeError> {
+        let url = || url.to_owned();
+        let broken =
+            |source: reqwest::Error| ScrapeError::Request { url: url(), source: source.without_url() };
+        let response = self.client.get(url()).send().await.map_err(broken)?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(ScrapeError::Status { url: url(), status });
+        }
+        let body = body::read(response, bytes_max).await.map_err(|error| match error {
+            BodyError::TooLong(bytes_max) => ScrapeError::TooLong { url: url(), bytes_max },
+            BodyError::Broken(source) => broken(source),
+        })?;
+        String::from_utf8(body).map_err(|source| ScrapeError::NotText { url: url(), source })
+    }
+}

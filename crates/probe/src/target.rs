@@ -1,0 +1,96 @@
+//! Owns what is asked: a server, where it answers, and what it depends on.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// One MCP server to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// Where it answers.
+    pub endpoint: Endpoint,
+    /// What it needs to work.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// Where a server answers, and how it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A guard in front of it, which asks the server itself when `/health` is asked for.
+    Guard {
+        /// Such as `http://127.0.0.1:8001`, with or without a slash at the end.
+        base_url: String,
+    },
+    /// The server itself, over Streamable HTTP.
+    Upstream {
+        /// Such as `http://127.0.0.1:3001/mcp`.
+        url: String,
+    },
+}
+
+/// Something that a server needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// Its name.
+    pub name: String,
+    /// How it is asked.
+    pub check: Check,
+    /// What its failure means for the server.
+    pub critical: Criticality,
+}
+
+/// How a dependency is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A GET is answered with a status below 400, after at most 3 redirects: 401 and 403 are failures as well.
+    Http {
+        /// What to get.
+        url: String,
+    },
+    /// A connection is accepted at one of the addresses that the name has.
+    Tcp {
+        /// `HOST:PORT` or `[IPV6]:PORT`.
+        address: String,
+    },
+    /// A process of this machine has exactly this name, or runs a program whose file has.
+    Process {
+        /// `mem` is not `mem-2`.
+        name: String,
+    },
+    /// Something exists at this path.
+    File {
+        /// Symbolic links are followed.
+        path: PathBuf,
+    },
+    /// A variable has a value that is not empty, in the environment that the server gets.
+    Env {
+        /// The name of the variable.
+        variable: String,
+        /// The value that the server's configuration gives it; without one that of our own environment counts.
+        value: Option<String>,
+    },
+}
+
+/// What the failure of a dependency means for its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Criticality {
+    /// The server cannot work without it.
+    Critical,
+    /// The server works, with less to offer.
+    Optional,
+}
+
+// === impl Criticality ===
+
+impl Criticality {
+    /// The value of the label `critical`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Critical => "true",
+            Self::Optional => "false",
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Owns processes: who one is, how it is started, watched, signalled and ended, and that nothing is left behind.
+//!
+//! Every action names its process by [`ProcessId`] (pid and start time), never by a bare pid that may have been
+//! given to another process meanwhile. Nearly all `unsafe` of the product is in `inherit.rs`.
+
+pub mod control;
+pub mod detach;
+pub mod ending;
+pub mod identity;
+mod inherit;
+pub mod lifeline;
+pub mod lock;
+pub mod signal;
+pub mod tie;
+pub mod tree;
+pub mod wait;
+
+pub use detach::Detached;
+pub use ending::{Ending, signal_name};
+pub use identity::ProcessId;
+pub use lifeline::{Launch, LaunchError, Lifeline, Pipes};
+pub use lock::{Lock, LockError};
+pub use signal::{Delivery, Signal, send};
+pub use tie::tie;
+pub use tree::{become_subreaper, descendants, kill_descendants, reap_children};
+pub use wait::ended;

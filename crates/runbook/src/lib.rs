@@ -1,0 +1,28 @@
+//! Owns runbooks: Markdown becomes procedures, phases, steps and fences, and shell text becomes units with effects.
+//!
+//! Everything here is pure: bytes in, a [`Runbook`] and [`Diagnostic`]s out. Parsing never fails; a statement that is
+//! not understood is a unit of effect [`Effect::Unknown`], with the reason in words.
+
+mod attributes;
+mod condition;
+mod diagnostic;
+mod duration;
+mod effect;
+pub mod exits;
+mod front;
+mod markdown;
+mod outline;
+mod procedure;
+mod shell;
+mod step;
+
+pub use attributes::{Approve, Attributes};
+pub use condition::{Condition, ConditionError, NAMES as CONDITION_NAMES};
+pub use diagnostic::{Diagnostic, Level};
+pub use duration::{Window, parse_duration};
+pub use effect::Effect;
+pub use front::FrontMatter;
+pub use markdown::parse;
+pub use procedure::{AlertSpec, Parameter, Phase, Procedure, Runbook, Severity};
+pub use shell::is_reserved_variable;
+pub use step::{Fence, Language, Step, Unit};

@@ -1,0 +1,175 @@
+//! Tests of whole documents: the original runbook, the shipped one, hostile ones, and random ones.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use runbook::{Effect, Level, Runbook, parse};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The original runbook, where it is at hand.
+fn original() -> Option<Runbook> {
+    let beside = || workspace().join("../shared");
+    let folder = std::env::var_os("PARAMEDIC_SHARED").map_or_else(beside, PathBuf::from);
+    let path = folder.join("seed/incident_response_runbooks.md");
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let (runbook, diagnostics) = parse("original", &bytes);
+            assert!(diagnostics.iter().all(|d| d.level < Level::Error), "{diagnostics:#?}");
+            let bound = "is bound to `mcp_data_integrity_status == 0`";
+            assert!(diagnostics.iter().any(|d| d.level == Level::Warning && d.message.contains(bound)));
+            Some(runbook)
+        }
+        Err(error) => {
+            println!("the original runbook is not at hand ({}: {error}); nothing to check", path.display());
+            None
+        }
+    }
+}
+
+#[test]
+fn the_original_has_six_procedures_and_44_steps() {
+    let Some(runbook) = original() else { return };
+    let steps: Vec<usize> = runbook.procedures.iter().map(|procedure| procedure.steps().count()).collect();
+    assert_eq!(steps, [7, 8, 9, 7, 7, 6]);
+    for procedure in &runbook.procedures {
+        assert!(procedure.steps().map(|step| step.number).eq(1..=procedure.steps().count() as u32));
+        assert!(procedure.alert.as_ref().is_some_and(|alert| alert.query.is_some() && alert.response_time.is_some()));
+        assert!(!procedure.escalation.is_empty() && !procedure.duties.is_empty());
+        assert!(procedure.parameters().iter().any(|parameter| parameter.name == "SERVER_NAME"));
+    }
+    let windows: Vec<_> = runbook.procedures[2].phases.iter().map(|phase| phase.window.map(|w| w.end_s)).collect();
+    assert_eq!(windows, [Some(Some(300)), Some(Some(1200)), Some(Some(3600)), Some(Some(14400)), None]);
+    assert_eq!(runbook.reference, ["Table of Contents", "Common Commands Reference"]);
+}
+
+#[test]
+fn nothing_in_the_original_that_does_something_is_taken_for_looking() {
+    let Some(runbook) = original() else { return };
+    let does = [
+        ">", "rm ", "-delete", "systemctl", "curl", "kill", "mount ", "mkdir", "chown", "chmod", "apt", "tar", "sed ", "cp ",
+        "crontab", "python3", "jmap", "jcmd", "psql", "su -", "$(", "&\n", "sysctl", "watch", "sleep", "fsck",
+    ];
+    let units: Vec<_> = runbook.procedures.iter().flat_map(|procedure| procedure.units()).collect();
+    let looks: Vec<_> = units.iter().filter(|unit| unit.effect == Effect::Observe).collect();
+    assert!(looks.len() >= 30 && units.len() >= 130, "{} of {}", looks.len(), units.len());
+    for unit in looks {
+        assert!(does.iter().all(|word| !unit.source.contains(word)), "{}", unit.source);
+    }
+}
+
+#[test]
+fn the_shipped_runbook_is_without_blame_and_looks_before_it_acts() {
+    let bytes = std::fs::read(workspace().join("runbooks/server-down.md")).expect("the runbook is shipped");
+    let (runbook, diagnostics) = parse("server-down", &bytes);
+    assert_eq!(diagnostics, []);
+    assert!(runbook.front.owner.is_some() && runbook.front.reviewed.is_some());
+    assert_eq!(runbook.procedures.len(), 1);
+    let procedure = runbook.procedure("MCPServerDown").expect("it answers the alert");
+    let alert = procedure.alert.as_ref().expect("it has an alert");
+    assert!(runbook.front.contacts.contains_key(alert.contact.as_deref().unwrap_or_default()));
+    let windows: Vec<_> =
+        procedure.phases.iter().filter_map(|phase| phase.window).map(|w| (w.start_s, w.end_s)).collect();
+    assert_eq!(windows, [(0, Some(300)), (300, Some(900)), (900, Some(1800))]);
+    let names: Vec<_> = procedure.parameters().into_iter().map(|parameter| parameter.name).collect();
+    assert_eq!(names, ["INCIDENT_ID", "SERVER_NAME", "LOG_FILE"]);
+
+    let units: Vec<_> = procedure.units().collect();
+    let restart = units.iter().position(|unit| unit.effect > Effect::Observe).expect("it restarts the server");
+    assert!(restart < 8, "the way to the restart is short");
+    assert_eq!(units[restart].effect, Effect::Disrupt);
+    assert!(units.iter().skip(restart + 1).all(|unit| unit.effect == Effect::Observe));
+    let fence = procedure.steps().flat_map(|step| &step.fences).find(|f| f.attributes.id.as_deref() == Some("restart"));
+    let fence = fence.expect("the fence of the restart has its name");
+    assert_eq!(fence.attributes.verify.as_deref(), Some("ready"));
+    assert_eq!(fence.last_mutating(), Some(units[restart]));
+}
+
+#[test]
+fn the_shipped_runbook_keeps_the_steps_of_the_original() {
+    let Some(original) = original() else { return };
+    let bytes = std::fs::read(workspace().join("runbooks/server-down.md")).expect("the runbook is shipped");
+    let (runbook, _) = parse("server-down", &bytes);
+    let steps = |runbook: &Runbook| -> Vec<(u32, String)> {
+        let procedure = runbook.procedure("MCPServerDown").expect("it answers the alert");
+        procedure.steps().map(|step| (step.number, step.title.clone())).collect()
+    };
+    assert_eq!(steps(&runbook), steps(&original));
+}
+
+#[test]
+fn json_has_the_names_of_the_contract() {
+    let text = "## P\n### Alert: A\n**For**: 10s\n**Severity**: Info\n### One (0-5 minutes)\n1. **a**\n   ```bash {timeout=5s}\n   ls \"$X\"\n   ```\n";
+    let (runbook, _) = parse("x", text.as_bytes());
+    let json = serde_json::to_value(&runbook).expect("it serialises");
+    assert_eq!(json["procedures"][0]["alert"]["for_ms"], 10_000);
+    let step = &json["procedures"][0]["phases"][0]["steps"][0];
+    assert_eq!(step["fences"][0]["language"], "bash");
+    assert_eq!(step["fences"][0]["attributes"]["timeout_ms"], 5_000);
+    assert_eq!(step["fences"][0]["units"][0]["effect"], "observe");
+    assert_eq!(step["fences"][0]["units"][0]["reads"][0], "X");
+}
+
+/// Texts that make careless parsers quadratic, or recurse. They only have to end.
+#[test]
+fn hostile_documents_end() {
+    const BYTES: usize = 1 << 20;
+    let pieces = [
+        "[", "(", "](", "![", "*", "_", "`", "``` \n", "- ", "> ", "1. ", "#", "<", "<a ", "&", "\\", "[a]: ", "- a\n",
+        "1. **a**\n", "## a\n### Alert: a\n", "* *\n", "a\n=\n", "~~~\n\n", "|", "[a](<", "***", "\u{0}", "\r",
+    ];
+    for piece in pieces {
+        let text = piece.repeat(BYTES / piece.len());
+        let (_, diagnostics) = parse("hostile", text.as_bytes());
+        assert!(diagnostics.len() <= 1001, "{piece:?}");
+    }
+    let nested: String = (0..600).map(|depth| format!("{}- a\n", "  ".repeat(depth))).collect();
+    let _read = parse("hostile", nested.as_bytes());
+}
+
+/// The beginning of a procedure, so that random text is read as what matters.
+const OPENING: &str = "## P\n### Alert: A\n**Severity**: Info\n### One (0-5 minutes)\n1. **a**\n";
+
+proptest! {
+    #[test]
+    fn never_panics_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _read = parse("random", &bytes);
+    }
+
+    #[test]
+    fn never_panics_on_markdown_like_text(
+        text in "(## |### |Alert: A|\n|1\\. |\\*\\*a\\*\\*|   |```bash|```|\\{id=a\\}|`|- |> |ls|\\$X|<!--|-->|---\n|: ){0,40}",
+    ) {
+        let (runbook, diagnostics) = parse("random", text.as_bytes());
+        let lines = text.lines().count() + 1;
+        prop_assert!(diagnostics.iter().all(|d| d.line >= 1 && d.line <= lines && d.column >= 1));
+        let _outline = runbook.outline();
+    }
+
+    /// Units are slices of their fences in order, and their lines are where they stand.
+    #[test]
+    fn units_are_verbatim_slices(lines in prop::collection::vec("[a-c$X;&|'\" ()#]{0,8}", 0..8)) {
+        let fence: String = lines.iter().map(|line| format!("   {line}\n")).collect();
+        let text = format!("{OPENING}   ```bash\n{fence}   ```\n");
+        let (runbook, _) = parse("random", text.as_bytes());
+        let procedure = &runbook.procedures[0];
+        let mut ids = Vec::new();
+        for fence in procedure.steps().flat_map(|step| &step.fences) {
+            let mut rest = fence.source.as_str();
+            for unit in &fence.units {
+                let at = rest.find(&unit.source);
+                prop_assert!(at.is_some(), "{unit:?} is not in {rest:?}");
+                let line = text.lines().nth(unit.line - 1).unwrap_or_default();
+                prop_assert!(line.contains(unit.source.lines().next().unwrap_or_default()));
+                rest = &rest[at.unwrap_or_default() + unit.source.len()..];
+                ids.push(unit.id.clone());
+            }
+        }
+        let count = ids.len();
+        ids.sort();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), count);
+    }
+}

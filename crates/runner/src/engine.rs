@@ -1,0 +1,83 @@
+//! Owns the engine's side of a unit: starting its runner, waiting for it, and both together.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use process::{Detached, ProcessId, ended};
+use rustix::process::{Pid, WaitOptions, waitpid};
+use tokio::task::spawn_blocking;
+
+use crate::folder::{Folder, LOG, open_new};
+use crate::intent::prepare;
+use crate::leftovers::UNIT_VARIABLE;
+use crate::{Error, Intent, Recovery, recover};
+
+/// Starts the runner of a prepared unit as `PROGRAM runner FOLDER`. It outlives this process.
+///
+/// # Errors
+///
+/// The program cannot be executed. Whether anything was run, [`recover`] knows.
+pub fn start(paramedic_exe: &Path, folder: &Path) -> Result<ProcessId, Error> {
+    let folder = Folder::at(folder)?;
+    let failed = |source| Error::Start { program: paramedic_exe.to_owned(), source };
+    let log = open_new(&folder.file(LOG)).map_err(|source| folder.failed("create", LOG, source))?;
+    let runner = Detached {
+        program: std::path::absolute(paramedic_exe).map_err(failed)?,
+        args: vec!["runner".into(), folder.path().into()],
+        env: vec![(OsString::from(UNIT_VARIABLE), folder.path().into())],
+        cwd: folder.path().to_owned(),
+        stdout: log.try_clone().map_err(failed)?,
+        stderr: log,
+    };
+    let child = runner.spawn().map_err(failed)?;
+    let pid = i32::try_from(child.id()).map_err(|error| failed(io::Error::other(error)))?;
+    // It is our child and nobody has reaped it, so it is there.
+    ProcessId::of(pid).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
+}
+
+/// Waits until the runner has ended, whoever started it, and finds out what became of its unit.
+///
+/// # Errors
+///
+/// Those of [`recover`], and when the runner cannot be waited for.
+pub async fn attach(folder: &Path, runner: ProcessId) -> Result<Recovery, Error> {
+    let failed = |source| Error::Wait { folder: folder.to_owned(), source };
+    ended(runner).await.map_err(failed)?;
+    reap(runner);
+    blocking(folder, recover).await
+}
+
+/// Runs a unit to its end: prepares its folder, starts the runner and waits for it.
+///
+/// # Errors
+///
+/// Those of [`prepare`], [`start`] and [`attach`].
+pub async fn run_unit(paramedic_exe: &Path, folder: &Path, intent: &Intent) -> Result<Recovery, Error> {
+    let intent = intent.clone();
+    let exe = paramedic_exe.to_owned();
+    let runner = blocking(folder, move |folder| {
+        prepare(folder, &intent)?;
+        start(&exe, folder)
+    })
+    .await?;
+    attach(folder, runner).await
+}
+
+/// Takes note of the end of a runner that this process started; without it it would stay a zombie.
+fn reap(runner: ProcessId) {
+    // A zombie keeps its number, so this is that process or nothing; of another's child the kernel says so.
+    if ProcessId::of(runner.pid) == Some(runner) {
+        let _ = waitpid(Pid::from_raw(runner.pid), WaitOptions::NOHANG);
+    }
+}
+
+/// Does `work`, which syncs files, away from the threads of the runtime.
+async fn blocking<T: Send + 'static>(
+    folder: &Path,
+    work: impl FnOnce(&Path) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let path = folder.to_owned();
+    let failed = |error: tokio::task::JoinError| Error::Wait { folder: folder.to_owned(), source: error.into() };
+    spawn_blocking(move || work(&path)).await.map_err(failed)?
+}

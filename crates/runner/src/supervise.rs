@@ -1,0 +1,222 @@
+//! Owns the run of a unit's shell within the runner: start, output, deadline, and the end of all that it started.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use process::{Ending, ProcessId, kill_descendants};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, wait};
+
+use crate::folder::{Folder, STDERR, STDOUT};
+use crate::leftovers::UNIT_VARIABLE;
+use crate::output::Output;
+use crate::{End, Error, Intent, Outcome, Shell, StateFile, clock, state};
+
+/// How long a unit that ran too long has to end by itself.
+const TERM_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a killed shell is waited for: only one that the kernel holds needs more than a moment.
+const KILL_GRACE: Duration = Duration::from_secs(10);
+
+/// How far the end of a unit that ran too long has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Running,
+    Terminated,
+    Killed,
+}
+
+/// A unit's shell, being watched.
+struct Watch {
+    child: Child,
+    pidfd: OwnedFd,
+    stdout: Output,
+    stderr: Output,
+    stage: Stage,
+}
+
+/// Runs the shell of a unit to its end. This process must be a subreaper.
+pub(crate) fn run(folder: &Folder, intent: &Intent) -> Result<Outcome, Error> {
+    let started_ms = clock::now_ms();
+    match start(folder, intent) {
+        Ok(child) => watch(folder, intent, child, started_ms)
+            .map_err(|source| Error::Watch { folder: folder.path().to_owned(), source }),
+        Err(reason) => Ok(Outcome {
+            started_ms,
+            finished_ms: clock::now_ms(),
+            end: End::NotStarted(reason),
+            stdout_bytes: 0,
+            stderr_bytes: 0,
+            truncated: false,
+            state: StateFile::Missing,
+        }),
+    }
+}
+
+/// Starts the shell. An error is why there is none; then nothing was run.
+fn start(folder: &Folder, intent: &Intent) -> Result<Child, String> {
+    if let Some(before) = &intent.state_before
+        && !state::is_complete(before)
+    {
+        return Err("the state of the unit before is missing or damaged".to_owned());
+    }
+    let mut command = match intent.shell {
+        Shell::Bash => {
+            state::write_scripts(folder, intent).map_err(|error| format!("cannot write the unit's script: {error}"))?;
+            let mut command = Command::new("bash");
+            command.args(["--noprofile", "--norc", state::UNIT_FILE]).current_dir(folder.path());
+            command
+        }
+        Shell::Sh => {
+            let mut command = Command::new("sh");
+            command.args(["-c", "--", &intent.statement]).current_dir(&intent.directory);
+            command
+        }
+    };
+    command
+        .env_clear()
+        .envs(&intent.environment)
+        .env(UNIT_VARIABLE, folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn().map_err(|error| format!("cannot start the shell: {error}"))
+}
+
+fn watch(folder: &Folder, intent: &Intent, mut child: Child, started_ms: i64) -> io::Result<Outcome> {
+    let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
+    let stdout = child.stdout.take().ok_or_else(closed)?.into();
+    let stderr = child.stderr.take().ok_or_else(closed)?.into();
+    let mut watch = Watch {
+        pidfd: pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?,
+        stdout: Output::new(stdout, &folder.file(STDOUT), intent.output_bytes_max)?,
+        stderr: Output::new(stderr, &folder.file(STDERR), intent.output_bytes_max)?,
+        child,
+        stage: Stage::Running,
+    };
+    let ending = watch.until_end(intent.timeout())?;
+    end_descendants();
+    // Whoever held the pipes has ended, so this is all.
+    watch.stdout.drain();
+    watch.stderr.drain();
+
+    let state = match intent.shell {
+        Shell::Bash => state::keep_new(intent),
+        Shell::Sh => state::keep_old(intent),
+    };
+    let end = match (watch.stage, ending) {
+        (Stage::Running, Some(Ending::Exited(code))) => {
+            state::refusal(folder).map_or(End::Exited(code), End::NotStarted)
+        }
+        (Stage::Running, Some(Ending::Signaled(signal))) => End::Signaled(signal),
+        _ => End::TimedOut,
+    };
+    Ok(Outcome {
+        started_ms,
+        finished_ms: clock::now_ms(),
+        end,
+        stdout_bytes: watch.stdout.bytes(),
+        stderr_bytes: watch.stderr.bytes(),
+        truncated: watch.stdout.is_truncated() || watch.stderr.is_truncated(),
+        state,
+    })
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// Copies the output until the shell has ended. `None` if it could not even be killed.
+    fn until_end(&mut self, timeout: Duration) -> io::Result<Option<Ending>> {
+        let mut deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                match self.escalate() {
+                    Some(grace) => deadline = Instant::now() + grace,
+                    None => return Ok(None),
+                }
+                continue;
+            }
+            if self.wait(left)? {
+                return Ok(Some(self.child.wait()?.into()));
+            }
+        }
+    }
+
+    /// Waits for output or the end, and copies output. Returns whether the shell has ended.
+    fn wait(&mut self, left: Duration) -> io::Result<bool> {
+        // At most a week, so that the numbers fit.
+        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        let sources = [Some(self.pidfd.as_fd()), self.stdout.source(), self.stderr.source()];
+        let ready = ready(sources, &left)?;
+        if ready[1] {
+            self.stdout.pump();
+        }
+        if ready[2] {
+            self.stderr.pump();
+        }
+        Ok(ready[0])
+    }
+
+    /// Takes the next step to end the unit, and returns how long it has for it.
+    fn escalate(&mut self) -> Option<Duration> {
+        let (stage, signal, grace) = match self.stage {
+            Stage::Running => (Stage::Terminated, Signal::TERM, TERM_GRACE),
+            Stage::Terminated => (Stage::Killed, Signal::KILL, KILL_GRACE),
+            Stage::Killed => return None,
+        };
+        self.stage = stage;
+        // The group is named by the shell, which we have not reaped: nobody else can have its number. Without
+        // a group left there is nobody to signal.
+        let _ = kill_process_group(Pid::from_child(&self.child), signal);
+        Some(grace)
+    }
+}
+
+/// Says which sources can be read, after at most `left`.
+fn ready(sources: [Option<BorrowedFd<'_>>; 3], left: &Timespec) -> io::Result<[bool; 3]> {
+    let mut places = [None; 3];
+    let mut fds = Vec::with_capacity(sources.len());
+    for (place, source) in places.iter_mut().zip(&sources) {
+        if let Some(source) = source {
+            *place = Some(fds.len());
+            fds.push(PollFd::new(source, PollFlags::IN));
+        }
+    }
+    match poll(&mut fds, Some(left)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(places.map(|place| place.is_some_and(|place| !fds[place].revents().is_empty())))
+}
+
+/// Ends what the shell left running. As a subreaper this process has no descendants once it has no children, and
+/// that is asked first: to look through all processes takes milliseconds.
+fn end_descendants() {
+    if reap() == Children::None {
+        return;
+    }
+    for left in kill_descendants(ProcessId::current().pid) {
+        let _ = writeln!(io::stderr(), "process {left} of the unit cannot be ended");
+    }
+    reap();
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Children {
+    None,
+    Some,
+}
+
+fn reap() -> Children {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Children::Some,
+            Err(_) => return Children::None,
+        }
+    }
+}

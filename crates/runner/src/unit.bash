@@ -1,0 +1,1 @@
+builtin source ./prelude.bash; builtin eval -- "$__paramedic_trace${__paramedic_statement?}"; { __paramedic_status=$?; builtin trap - ERR; __paramedic_finish "$__paramedic_status" "$@"; } >/dev/null 2>&1

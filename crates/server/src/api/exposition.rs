@@ -1,0 +1,81 @@
+//! Owns the `/metrics` of `serve`: the responder's own word on each server, and the incident clocks.
+
+use std::fmt;
+
+use incident::State;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::handlers::Failure;
+use crate::flow::Flow;
+use crate::watch::Looked;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfServer {
+    server_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCheck {
+    server_name: String,
+    check_type: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDependency {
+    server_name: String,
+    dependency_name: String,
+    critical: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfState {
+    state: String,
+}
+
+/// Renders the page from what is known now.
+pub(super) async fn page(flow: &Flow) -> Result<String, Failure> {
+    let mut registry = Registry::default();
+    servers(flow, &mut registry);
+    let incidents = flow.engine.incidents().await?;
+    let count = Family::<OfState, Gauge>::default();
+    for state in [State::Triggered, State::Acknowledged, State::Mitigated, State::Resolved, State::Closed] {
+        let n = incidents.iter().filter(|incident| incident.state == state).count();
+        count.get_or_create(&OfState { state: state.to_string() }).set(n as i64);
+    }
+    registry.register("paramedic_incidents", "Incidents by state", count);
+    let mut page = String::new();
+    // Writing to a string cannot fail.
+    let _: fmt::Result = encode(&mut page, &registry);
+    Ok(page)
+}
+
+fn servers(flow: &Flow, registry: &mut Registry) {
+    let up = Family::<OfServer, Gauge>::default();
+    let health = Family::<OfCheck, Gauge>::default();
+    let dependencies = Family::<OfDependency, Gauge>::default();
+    for member in flow.fleet.members() {
+        let server_name = member.config.name.clone();
+        let Some(Looked { liveness, readiness }) = flow.watch.looked(&server_name) else { continue };
+        let answers = i64::from(liveness.health == probe::Health::Healthy);
+        up.get_or_create(&OfServer { server_name: server_name.clone() }).set(answers);
+        for report in [&liveness, &readiness] {
+            let (server_name, check_type) = (server_name.clone(), report.check.label().to_owned());
+            health.get_or_create(&OfCheck { server_name, check_type }).set(report.health.score());
+        }
+        for one in &readiness.dependencies {
+            let labels = OfDependency {
+                server_name: server_name.clone(),
+                dependency_name: one.name.clone(),
+                critical: (one.critical == probe::Criticality::Critical).to_string(),
+            };
+            dependencies.get_or_create(&labels).set(i64::from(one.health == probe::Health::Healthy));
+        }
+    }
+    registry.register("mcp_server_up", "Whether the MCP server answers", up);
+    registry.register("mcp_server_health_status", "2 healthy, 1 degraded, 0 unhealthy, -1 unknown", health);
+    registry.register("mcp_server_dependency_status", "Whether a dependency answers", dependencies);
+}

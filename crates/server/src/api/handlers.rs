@@ -1,0 +1,225 @@
+//! Owns the handlers of the API: thin, from JSON to the engine or the fleet and back.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use incident::{EngineError, Incident, IncidentId, Record};
+use process::control::Status;
+
+use super::exposition;
+use super::wire::{Approve, By, Detail, Done, Happened, Health, Order, Problem, Reject, ServerStatus, Summary};
+use crate::clock;
+use crate::fleet::{Member, OrderError, Verb};
+use crate::flow::Flow;
+use crate::watch::error_chain;
+
+type Shared = State<Arc<Flow>>;
+
+/// What a handler answers when it cannot do what it was asked.
+pub(super) struct Failure(StatusCode, String);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.0, Json(Problem { error: self.1 })).into_response()
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let status = match &error {
+            EngineError::NoIncident(_) => StatusCode::NOT_FOUND,
+            EngineError::Refused(_) | EngineError::NothingAsked { .. } | EngineError::Expired => StatusCode::CONFLICT,
+            EngineError::Ambiguous { .. } | EngineError::Missing(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self(status, error_chain(&error))
+    }
+}
+
+impl From<OrderError> for Failure {
+    fn from(error: OrderError) -> Self {
+        let status = match &error {
+            OrderError::NoServer(_) => StatusCode::NOT_FOUND,
+            OrderError::NotOurs(_) => StatusCode::FORBIDDEN,
+            OrderError::Failed(_) | OrderError::TimedOut(..) => StatusCode::CONFLICT,
+        };
+        Self(status, error_chain(&error))
+    }
+}
+
+pub(super) async fn health(State(flow): Shared) -> Response {
+    let servers = flow.fleet.members().count();
+    let (status, health) = match flow.engine.incidents().await {
+        Ok(incidents) => {
+            let open_incidents = incidents.iter().filter(|one| one.state.is_open()).count();
+            let (status, reason) = ("healthy".to_owned(), String::new());
+            (StatusCode::OK, Health { status, reason, servers, open_incidents })
+        }
+        Err(error) => {
+            let (status, reason) = ("unhealthy".to_owned(), error_chain(&error));
+            (StatusCode::SERVICE_UNAVAILABLE, Health { status, reason, servers, open_incidents: 0 })
+        }
+    };
+    (status, Json(health)).into_response()
+}
+
+pub(super) async fn metrics(State(flow): Shared) -> Result<Response, Failure> {
+    let page = exposition::page(&flow).await?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], page).into_response())
+}
+
+pub(super) async fn incidents(State(flow): Shared) -> Result<Json<Vec<Summary>>, Failure> {
+    Ok(Json(flow.engine.incidents().await?.iter().map(summary).collect()))
+}
+
+/// The summary of an incident for lists.
+pub(super) fn summary(incident: &Incident) -> Summary {
+    Summary {
+        id: incident.id.clone(),
+        state: incident.state,
+        server: incident.server.clone(),
+        title: incident.title.clone(),
+        summary: incident.alarm.summary.clone(),
+        opened_ms: incident.opened_ms,
+        resolved_ms: incident.resolved_ms,
+        waiting: incident.open_questions().map(|(unit, ..)| unit.unit.clone()).collect(),
+        person_needed: incident.person_needed.clone(),
+    }
+}
+
+async fn found(flow: &Flow, typed: &str) -> Result<IncidentId, Failure> {
+    Ok(flow.engine.find(typed).await?)
+}
+
+async fn detail(flow: &Flow, id: &IncidentId) -> Result<Json<Detail>, Failure> {
+    let incident = flow.engine.incident(id).await?;
+    let timeline = incident.timeline.into_iter().map(|(at_ms, record)| Happened { at_ms, record }).collect();
+    Ok(Json(Detail { id: incident.id, timeline }))
+}
+
+pub(super) async fn incident(State(flow): Shared, Path(typed): Path<String>) -> Result<Json<Detail>, Failure> {
+    let id = found(&flow, &typed).await?;
+    detail(&flow, &id).await
+}
+
+pub(super) async fn report(State(flow): Shared, Path(typed): Path<String>) -> Result<Response, Failure> {
+    let id = found(&flow, &typed).await?;
+    let incident = flow.engine.incident(&id).await?;
+    let text = incident::render(&incident, clock::now_ms());
+    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response())
+}
+
+pub(super) async fn acknowledge(
+    State(flow): Shared,
+    Path(typed): Path<String>,
+    Json(By { by }): Json<By>,
+) -> Result<Json<Detail>, Failure> {
+    let id = found(&flow, &typed).await?;
+    flow.engine.acknowledge(&id, &by).await?;
+    detail(&flow, &id).await
+}
+
+pub(super) async fn approve(
+    State(flow): Shared,
+    Path(typed): Path<String>,
+    Json(Approve { unit, by, values }): Json<Approve>,
+) -> Result<Json<Detail>, Failure> {
+    let id = found(&flow, &typed).await?;
+    flow.engine.approve(&id, &unit, &by, values).await?;
+    detail(&flow, &id).await
+}
+
+pub(super) async fn reject(
+    State(flow): Shared,
+    Path(typed): Path<String>,
+    Json(Reject { unit, by, reason }): Json<Reject>,
+) -> Result<Json<Detail>, Failure> {
+    let id = found(&flow, &typed).await?;
+    flow.engine.reject(&id, &unit, &by, &reason).await?;
+    detail(&flow, &id).await
+}
+
+pub(super) async fn servers(State(flow): Shared) -> Json<Vec<ServerStatus>> {
+    Json(flow.fleet.members().map(|member| server_status(&flow, member)).collect())
+}
+
+pub(super) async fn server(
+    State(flow): Shared,
+    Path(name): Path<String>,
+) -> Result<Json<ServerStatus>, Failure> {
+    let member = flow.fleet.get(&name).ok_or(OrderError::NoServer(name))?;
+    Ok(Json(server_status(&flow, member)))
+}
+
+pub(super) async fn restart(
+    State(flow): Shared,
+    Path(name): Path<String>,
+    Json(order): Json<Order>,
+) -> Result<Json<Done>, Failure> {
+    carry_out(&flow, &name, Verb::Restart, order).await
+}
+
+pub(super) async fn start(
+    State(flow): Shared,
+    Path(name): Path<String>,
+    Json(order): Json<Order>,
+) -> Result<Json<Done>, Failure> {
+    carry_out(&flow, &name, Verb::Start, order).await
+}
+
+pub(super) async fn stop(
+    State(flow): Shared,
+    Path(name): Path<String>,
+    Json(order): Json<Order>,
+) -> Result<Json<Done>, Failure> {
+    carry_out(&flow, &name, Verb::Stop, order).await
+}
+
+/// Carries out an order and writes restarts down, whoever ordered them.
+async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<Json<Done>, Failure> {
+    let member = flow.fleet.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
+    let started_ms = clock::now_ms();
+    let result = flow.fleet.order(name, verb, &order.key, &order.by).await;
+    let took_ms = u64::try_from(clock::now_ms() - started_ms).unwrap_or(0);
+    if verb != Verb::Stop {
+        let pid = result.as_ref().ok().and_then(|status| Some(status.child?.pid));
+        let problem = result.as_ref().err().map(ToString::to_string);
+        let start_ms = problem.is_none().then_some(took_ms);
+        let (server, by, key) = (name.to_owned(), order.by, order.key);
+        flow.engine.note_restart(Record::Restarted { server, by, key, pid, start_ms, problem }).await?;
+    }
+    result?;
+    Ok(Json(Done { server: server_status(flow, member), took_ms }))
+}
+
+fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
+    let supervised = member.supervised();
+    let report = flow.watch.looked(&member.config.name).map(|looked| looked.readiness);
+    let status: Option<&Status> = supervised.status.as_ref();
+    let last_exit = status.and_then(|status| status.last_exit.as_ref());
+    let phase = match (status, member.is_supervised()) {
+        (Some(status), _) => format!("{:?}", status.phase).to_lowercase(),
+        (None, true) => "no guard".to_owned(),
+        (None, false) => "upstream".to_owned(),
+    };
+    let health = report.as_ref().map_or(probe::Health::Unknown, |report| report.health).to_string();
+    let reason = supervised.problem.clone().or_else(|| report.map(|report| report.reason));
+    ServerStatus {
+        name: member.config.name.clone(),
+        phase,
+        health,
+        reason: reason.unwrap_or_else(|| "not asked yet".to_owned()),
+        endpoint: member.config.endpoint(flow.world.config.guard_address),
+        pid: status.and_then(|status| Some(status.child?.pid)),
+        guard_pid: status.map(|status| status.guard.pid),
+        starts: status.map(|status| status.starts),
+        last_exit: last_exit.map(|exit| exit.reason.clone()),
+        last_exit_ms: last_exit.map(|exit| exit.at_ms),
+        stderr: last_exit.map(|exit| exit.stderr.clone()).unwrap_or_default(),
+        stopped_by: status.and_then(|status| status.stopped_by.clone()),
+    }
+}

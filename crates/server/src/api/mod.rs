@@ -1,0 +1,51 @@
+//! Owns the API of `serve`: HTTP with JSON, whole on the local socket, health and metrics on the address of `listen`.
+//!
+//! Whoever may open the socket (mode 0600) may do everything; on the network nothing can be changed.
+
+mod handlers;
+mod exposition;
+pub mod wire;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::config::Config;
+use crate::flow::Flow;
+
+/// The largest request body, in bytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The local socket of the `serve` of a configuration.
+pub fn socket_path(config: &Config) -> PathBuf {
+    config.run_dir.join("paramedic.sock")
+}
+
+/// What the local socket offers.
+pub(crate) fn local(flow: Arc<Flow>) -> Router {
+    public_routes()
+        .route("/api/v1/incidents", get(handlers::incidents))
+        .route("/api/v1/incidents/{id}", get(handlers::incident))
+        .route("/api/v1/incidents/{id}/report", get(handlers::report))
+        .route("/api/v1/incidents/{id}/ack", post(handlers::acknowledge))
+        .route("/api/v1/incidents/{id}/approve", post(handlers::approve))
+        .route("/api/v1/incidents/{id}/reject", post(handlers::reject))
+        .route("/api/v1/servers", get(handlers::servers))
+        .route("/api/v1/servers/{name}", get(handlers::server))
+        .route("/api/v1/servers/{name}/restart", post(handlers::restart))
+        .route("/api/v1/servers/{name}/start", post(handlers::start))
+        .route("/api/v1/servers/{name}/stop", post(handlers::stop))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(flow)
+}
+
+/// What the network address offers.
+pub(crate) fn public(flow: Arc<Flow>) -> Router {
+    public_routes().with_state(flow)
+}
+
+fn public_routes() -> Router<Arc<Flow>> {
+    Router::new().route("/health", get(handlers::health)).route("/metrics", get(handlers::metrics))
+}

@@ -1,0 +1,148 @@
+//! Owns the JSON forms of the API.
+
+use std::collections::BTreeMap;
+
+use incident::{IncidentId, Record, State};
+use serde::{Deserialize, Serialize};
+
+/// An incident in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its name.
+    pub id: IncidentId,
+    /// Where it stands.
+    pub state: State,
+    /// The server; empty where the alert names none.
+    pub server: String,
+    /// The title of the procedure.
+    pub title: String,
+    /// What was wrong.
+    pub summary: String,
+    /// When it was opened, in milliseconds since the Unix epoch.
+    pub opened_ms: i64,
+    /// When it was resolved.
+    pub resolved_ms: Option<i64>,
+    /// The units that wait for a person's word.
+    pub waiting: Vec<String>,
+    /// Why a person is needed, where one is.
+    pub person_needed: Option<String>,
+}
+
+/// An incident whole: its records, from which everything else follows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Detail {
+    /// Its name.
+    pub id: IncidentId,
+    /// What happened, in order.
+    pub timeline: Vec<Happened>,
+}
+
+/// A record with its time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Happened {
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// What.
+    pub record: Record,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct By {
+    /// The name of a person, or of the step of a runbook.
+    pub by: String,
+}
+
+/// A yes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    /// The unit, for example `6.1`.
+    pub unit: String,
+    /// Who says so.
+    pub by: String,
+    /// Values of parameters that were missing.
+    #[serde(default)]
+    pub values: BTreeMap<String, String>,
+}
+
+/// A no.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// The unit.
+    pub unit: String,
+    /// Who says so.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// An order to a server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Makes it idempotent: the same key is carried out once.
+    pub key: String,
+    /// Who gives it.
+    pub by: String,
+}
+
+/// How a server is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Its name.
+    pub name: String,
+    /// `ready`, `starting`, `exited`, `failed`, `stopped`, `no guard` or `upstream`.
+    pub phase: String,
+    /// What the last probe said: `healthy`, `degraded`, `unhealthy` or `unknown`.
+    pub health: String,
+    /// In words.
+    pub reason: String,
+    /// Where clients connect.
+    pub endpoint: String,
+    /// Its process.
+    pub pid: Option<i32>,
+    /// The process of its guard.
+    pub guard_pid: Option<i32>,
+    /// How often its guard has started it.
+    pub starts: Option<u64>,
+    /// How its last process ended.
+    pub last_exit: Option<String>,
+    /// When that was, in milliseconds since the Unix epoch.
+    pub last_exit_ms: Option<i64>,
+    /// Its last words on standard error.
+    pub stderr: Vec<String>,
+    /// Who stopped it, where a person did.
+    pub stopped_by: Option<String>,
+}
+
+/// What an order brought about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Done {
+    /// The server as it is now.
+    pub server: ServerStatus,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// The health of `serve` itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Health {
+    /// `healthy` or `unhealthy`.
+    pub status: String,
+    /// What is wrong.
+    pub reason: String,
+    /// Servers watched.
+    pub servers: usize,
+    /// Incidents that are open.
+    pub open_incidents: usize,
+}
+
+/// What went wrong with a request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Problem {
+    /// In words, with what to do next.
+    pub error: String,
+}

@@ -1,0 +1,114 @@
+//! Owns the client of the local socket, for the command line.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::wire::Problem;
+
+/// How long an answer may take that waits for nothing.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// A client of one `serve`.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    socket: PathBuf,
+}
+
+/// Why there is no answer, or a bad one.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens at the socket.
+    #[error("no `paramedic serve` answers at `{}`; start one, or name its configuration with --config", path.display())]
+    NotReachable {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// It refused.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+    /// Its answer is not understood.
+    #[error("the answer of `paramedic serve` is not understood; are both of one version?")]
+    Answer(#[source] reqwest::Error),
+}
+
+// === impl Client ===
+
+impl Client {
+    /// A client of the socket `path`. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// Where the HTTP client cannot be made.
+    pub fn new(path: &Path) -> Result<Self, ClientError> {
+        probe::install_crypto();
+        let http = reqwest::Client::builder()
+            .unix_socket(path)
+            .no_proxy()
+            .build()
+            .map_err(ClientError::Answer)?;
+        Ok(Self { http, socket: path.to_owned() })
+    }
+
+    /// Asks for JSON.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let response = self.send(self.http.get(url(path)).timeout(ANSWER_MAX)).await?;
+        response.json().await.map_err(ClientError::Answer)
+    }
+
+    /// Asks for text.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
+        let response = self.send(self.http.get(url(path)).timeout(ANSWER_MAX)).await?;
+        response.text().await.map_err(ClientError::Answer)
+    }
+
+    /// Asks for something to be done, which may take as long as `timeout`.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        let response = self.send(self.http.post(url(path)).json(body).timeout(timeout)).await?;
+        response.json().await.map_err(ClientError::Answer)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {
+        let response = request
+            .send()
+            .await
+            .map_err(|source| ClientError::NotReachable { path: self.socket.clone(), source })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let message = match response.json::<Problem>().await {
+            Ok(problem) => problem.error,
+            Err(_) => format!("paramedic serve answered {status}"),
+        };
+        Err(ClientError::Refused { status: status.as_u16(), message })
+    }
+}
+
+/// The host is of no meaning on a local socket.
+fn url(path: &str) -> String {
+    format!("http://paramedic{path}")
+}

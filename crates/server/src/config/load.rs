@@ -1,0 +1,215 @@
+//! Owns reading the configuration: TOML to [`Config`], with all that can be wrong found at once where possible.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use toml::Spanned;
+
+use super::error::{ConfigError, Problem};
+use super::{Config, Dependency, Place, Server};
+
+/// The longest name of a server: it becomes part of file names and unit names.
+const NAME_BYTES_MAX: usize = 63;
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// Where it cannot be read, or something in it is wrong.
+pub fn load(path: &Path, place: &Place) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let base = path.parent().unwrap_or(Path::new("."));
+    let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+    let mut config =
+        parse(&text).map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })?;
+    place.fill(&mut config, &base);
+    Ok(config)
+}
+
+/// Reads and checks the text of a configuration, leaving places that it does not name empty.
+///
+/// # Errors
+/// All problems that were found, in the order of the text.
+pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+    let config: Config = toml::from_str(text).map_err(|error| vec![of_toml(text, &error)])?;
+    // The second reading only finds out where the servers stand.
+    let lines: Lines = toml::from_str(text).map_err(|error| vec![of_toml(text, &error)])?;
+    let mut problems = Vec::new();
+    check_servers(text, &config, &lines, &mut problems);
+    check_policy(text, &config, &mut problems);
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+#[derive(serde::Deserialize)]
+struct Lines {
+    #[serde(default)]
+    server: Vec<ServerLines>,
+}
+
+#[derive(serde::Deserialize)]
+struct ServerLines {
+    name: Spanned<String>,
+    port: Spanned<u16>,
+    #[serde(default)]
+    dependency: Vec<DependencyLines>,
+}
+
+#[derive(serde::Deserialize)]
+struct DependencyLines {
+    name: Spanned<String>,
+}
+
+fn check_servers(text: &str, config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
+    let mut names: HashMap<&str, usize> = HashMap::new();
+    let mut ports: HashMap<u16, usize> = HashMap::new();
+    for (server, at) in config.server.iter().zip(&lines.server) {
+        let mut report = |offset: usize, key: &str, message: String| {
+            problems.push(at_offset(text, offset, Some(key.to_owned()), message));
+        };
+        let (name_at, port_at) = (at.name.span().start, at.port.span().start);
+        if let Some(message) = bad_name(&server.name) {
+            report(name_at, "name", message);
+        }
+        if let Some(first) = names.insert(&server.name, line_of(text, name_at)) {
+            report(name_at, "name", format!("the name `{}` is taken by the server at line {first}", server.name));
+        }
+        if let Some(first) = ports.insert(server.port, line_of(text, port_at)) {
+            report(port_at, "port", format!("the port {} is taken by the server at line {first}", server.port));
+        }
+        if server.port == 0 {
+            report(port_at, "port", "a port is a number from 1 to 65535".to_owned());
+        }
+        if server.port == config.listen.port() {
+            report(port_at, "port", format!("the port {} is where `serve` itself listens (`listen`)", server.port));
+        }
+        if let Some((key, message)) = bad_transport(server) {
+            report(name_at, key, message);
+        }
+        for (name, value) in server.parameters.iter().chain(&server.environment) {
+            if !is_variable(name) || value.contains('\0') {
+                report(name_at, name, "a parameter or variable is named by letters, digits and `_`, and holds no NUL".to_owned());
+            }
+        }
+        for (dependency, at) in server.dependency.iter().zip(&at.dependency) {
+            if let Some(message) = bad_dependency(dependency) {
+                report(at.name.span().start, "dependency", message);
+            }
+        }
+    }
+}
+
+fn check_policy(text: &str, config: &Config, problems: &mut Vec<Problem>) {
+    let mut report = |key: &str, message: String| {
+        problems.push(at_offset(text, find_key(text, key), Some(key.to_owned()), message));
+    };
+    for effect in &config.policy.allow {
+        if !["observe", "change", "disrupt"].contains(&effect.as_str()) {
+            report("allow", format!("`{effect}` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)"));
+        }
+    }
+    if config.policy.runs_max == 0 {
+        report("runs_max", "a procedure is followed at least once".to_owned());
+    }
+    if config.verify.probes == 0 {
+        report("probes", "recovery takes at least one good answer".to_owned());
+    }
+    for (key, span) in [
+        ("interval", config.probe.interval),
+        ("timeout", config.probe.timeout),
+        ("scrape_interval", config.metrics.scrape_interval),
+        ("evaluation_interval", config.metrics.evaluation_interval),
+        ("retention", config.metrics.retention),
+        ("interval", config.verify.interval),
+    ] {
+        if span.ms() < 10 {
+            report(key, format!("`{span}` is too short; 10ms is the least"));
+        }
+    }
+}
+
+fn bad_name(name: &str) -> Option<String> {
+    let fine = !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
+    (!fine).then(|| {
+        format!("`{name}` is no name for a server: it begins with a letter or digit and goes on with those, `-`, `_` or `.`, at most {NAME_BYTES_MAX} in all")
+    })
+}
+
+fn bad_transport(server: &Server) -> Option<(&'static str, String)> {
+    match (&server.upstream, server.stdio.as_slice()) {
+        (None, []) => Some(("stdio", format!("the server `{}` has no transport: give it `stdio = [\"COMMAND\", …]` or `upstream = \"URL\"`", server.name))),
+        (Some(_), [_, ..]) => Some(("upstream", format!("the server `{}` has two transports: `stdio` and `upstream` exclude each other", server.name))),
+        (Some(url), []) if !(url.starts_with("http://") || url.starts_with("https://")) => {
+            Some(("upstream", format!("`{url}` is no http or https URL")))
+        }
+        (None, [program, ..]) if program.is_empty() => Some(("stdio", "its command is empty".to_owned())),
+        _ => None,
+    }
+}
+
+fn bad_dependency(dependency: &Dependency) -> Option<String> {
+    let given = [
+        dependency.http.is_some(),
+        dependency.tcp.is_some(),
+        dependency.process.is_some(),
+        dependency.file.is_some(),
+        dependency.env.is_some(),
+    ];
+    match given.iter().filter(|given| **given).count() {
+        1 => None,
+        0 => Some(format!("the dependency `{}` has no check: give it one of `http`, `tcp`, `process`, `file`, `env`", dependency.name)),
+        _ => Some(format!("the dependency `{}` has several checks: give it exactly one of `http`, `tcp`, `process`, `file`, `env`", dependency.name)),
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}
+
+fn of_toml(text: &str, error: &toml::de::Error) -> Problem {
+    let offset = error.span().map_or(0, |span| span.start);
+    let line = text[..floor(text, offset)].rfind('\n').map_or(0, |idx| idx + 1);
+    let rest = text[line..].lines().next().unwrap_or_default();
+    // The key of a value of the wrong type stands before it on its line.
+    let key = rest.split_once('=').map(|(key, _)| key.trim().to_owned()).filter(|key| !key.is_empty());
+    let key = key.or_else(|| rest.trim().starts_with('[').then(|| rest.trim().to_owned()));
+    at_offset(text, offset, key, error.message().to_owned())
+}
+
+fn at_offset(text: &str, offset: usize, key: Option<String>, message: String) -> Problem {
+    let before = &text[..floor(text, offset)];
+    let column = before.len() - before.rfind('\n').map_or(0, |idx| idx + 1) + 1;
+    Problem { line: line_of(text, offset), column, key, message }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text[..floor(text, offset)].matches('\n').count() + 1
+}
+
+/// The nearest position at or before `offset` that is no middle of a letter.
+fn floor(text: &str, offset: usize) -> usize {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+/// Where a key stands first; 0 where it does not (its value is then a default, which is never wrong).
+fn find_key(text: &str, key: &str) -> usize {
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        if line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('=')) {
+            return offset + (line.len() - line.trim_start().len());
+        }
+        offset += line.len();
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests;

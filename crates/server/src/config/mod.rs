@@ -1,0 +1,274 @@
+//! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
+
+mod error;
+mod load;
+mod place;
+mod span;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use incident::Mode;
+use serde::{Deserialize, Serialize};
+
+pub use error::{ConfigError, Problem};
+pub use load::{load, parse};
+pub use place::{Place, default_config_path, empty};
+pub use span::Span;
+
+/// The whole of `paramedic.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the journal, the evidence and the outputs are kept. As root `/var/lib/paramedic`.
+    #[serde(default)]
+    pub data_dir: PathBuf,
+    /// Where the sockets live. As root `/run/paramedic`, otherwise `run` in the data directory.
+    #[serde(default)]
+    pub run_dir: PathBuf,
+    /// Where the servers' logs go. As root `/var/log/mcp-servers`, otherwise `log` in the data directory.
+    #[serde(default)]
+    pub log_dir: PathBuf,
+    /// Where `serve` answers `/health` and `/metrics`.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The address on which the guards listen.
+    #[serde(default = "default_guard_address")]
+    pub guard_address: IpAddr,
+    /// Runbooks, in the order in which they are asked for an alert. Empty: the shipped one.
+    #[serde(default)]
+    pub runbooks: Vec<PathBuf>,
+    /// How servers are asked how they are.
+    #[serde(default)]
+    pub probe: Probe,
+    /// How samples are kept and rules evaluated.
+    #[serde(default)]
+    pub metrics: Metrics,
+    /// What counts as recovered.
+    #[serde(default)]
+    pub verify: Verify,
+    /// What may be done without asking.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Changes to the alerts of the runbooks, by the alert's name.
+    #[serde(default)]
+    pub alerts: BTreeMap<String, Alert>,
+    /// The servers.
+    #[serde(default)]
+    pub server: Vec<Server>,
+}
+
+/// `[probe]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probe {
+    /// The time between two probes of a server.
+    pub interval: Span,
+    /// How long one probe may take.
+    pub timeout: Span,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// The time between two scrapes of a guard's `/metrics`.
+    pub scrape_interval: Span,
+    /// The time between two evaluations of the rules.
+    pub evaluation_interval: Span,
+    /// How long samples are kept, in memory.
+    pub retention: Span,
+    /// How many series are kept at most.
+    pub series_max: usize,
+}
+
+/// `[verify]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Verify {
+    /// Good answers in a row, by one process.
+    pub probes: u32,
+    /// The time between two of them.
+    pub interval: Span,
+    /// The time from the first to the last, at least.
+    pub period: Span,
+    /// When to give up.
+    pub timeout: Span,
+}
+
+/// `[policy]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// `observe`, `suggest` or `auto`, for the servers that `serve` has started itself.
+    pub mode: Mode,
+    /// The same for servers that somebody else has started (`upstream`).
+    pub mode_upstream: Mode,
+    /// The effects that need no approval in mode `auto`: any of `observe`, `change`, `disrupt`.
+    pub allow: Vec<String>,
+    /// How many restarts of one server in an hour need no approval.
+    pub restarts_per_hour: u32,
+    /// How long a question to a person stays open.
+    pub approval_expiry: Span,
+    /// How often a procedure is followed before a person is asked.
+    pub runs_max: u32,
+    /// A file that, while it exists, stops every change. Default: `kill-switch` in the data directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kill_switch: Option<PathBuf>,
+}
+
+/// `[alerts.NAME]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alert {
+    /// How long the condition must hold before the alert fires, instead of what the runbook says.
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+    pub for_: Option<Span>,
+    /// How long the alert goes on firing after the condition was last seen, instead of what the runbook says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_firing_for: Option<Span>,
+}
+
+/// `[[server]]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Its name: letters, digits, `-`, `_` and `.`, at most 63.
+    pub name: String,
+    /// The port of its operational surface: where its guard listens, or where the upstream does.
+    pub port: u16,
+    /// The command of a stdio server, run under a guard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stdio: Vec<String>,
+    /// The URL of a server that speaks Streamable HTTP itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// Its environment, beside that of `serve`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Its working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+    /// How long it may take until it answers for the first time.
+    #[serde(default = "default_start_timeout")]
+    pub start_timeout: Span,
+    /// `observe`, `suggest` or `auto`, instead of what `[policy]` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Parameters for runbooks, beside those that every server has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// What it depends on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependency: Vec<Dependency>,
+}
+
+/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `process`, `file`, `env`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dependency {
+    /// Its name.
+    pub name: String,
+    /// A URL that must answer with a status below 400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    /// `HOST:PORT` that must accept a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<String>,
+    /// The exact name of a process that must run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
+    /// A file or folder that must exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// A variable that must not be empty, in the environment that the server gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
+    /// Whether the server cannot do without it.
+    #[serde(default = "default_critical")]
+    pub critical: bool,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7477)
+}
+
+fn default_guard_address() -> IpAddr {
+    IpAddr::V4(Ipv4Addr::LOCALHOST)
+}
+
+fn default_start_timeout() -> Span {
+    Span::seconds(60)
+}
+
+fn default_critical() -> bool {
+    true
+}
+
+// === impl Probe ===
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { interval: Span::seconds(5), timeout: Span::seconds(3) }
+    }
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            scrape_interval: Span::seconds(10),
+            evaluation_interval: Span::seconds(5),
+            retention: Span::seconds(2 * 60 * 60),
+            series_max: 100_000,
+        }
+    }
+}
+
+// === impl Verify ===
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self {
+            probes: 3,
+            interval: Span::seconds(1),
+            period: Span::seconds(2),
+            timeout: Span::seconds(60),
+        }
+    }
+}
+
+// === impl Policy ===
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Auto,
+            mode_upstream: Mode::Observe,
+            allow: ["observe", "change", "disrupt"].map(str::to_owned).to_vec(),
+            restarts_per_hour: 5,
+            approval_expiry: Span::seconds(30 * 60),
+            runs_max: 2,
+            kill_switch: None,
+        }
+    }
+}
+
+// === impl Server ===
+
+impl Server {
+    /// The `/mcp` endpoint that clients use.
+    pub fn endpoint(&self, guard_address: IpAddr) -> String {
+        match &self.upstream {
+            Some(url) => url.clone(),
+            None => format!("{}/mcp", self.base_url(guard_address)),
+        }
+    }
+
+    /// The base of the guard's operational surface.
+    pub fn base_url(&self, guard_address: IpAddr) -> String {
+        format!("http://{}", SocketAddr::new(guard_address, self.port))
+    }
+}

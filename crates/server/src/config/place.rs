@@ -1,0 +1,93 @@
+//! Owns where things are when nobody says so: as root in the system's places, otherwise under one data directory.
+
+use std::path::PathBuf;
+
+use super::Config;
+
+/// Who runs, as far as default places depend on it. The shell fills it in; tests make their own.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Whether it is root.
+    pub user: User,
+    /// The home directory.
+    pub home: PathBuf,
+    /// `$XDG_STATE_HOME`, where it is set.
+    pub state_home: Option<PathBuf>,
+    /// `$XDG_CONFIG_HOME`, where it is set.
+    pub config_home: Option<PathBuf>,
+}
+
+/// Root or somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// Root.
+    Root,
+    /// Anybody else.
+    Other,
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Reads the place from the environment and the user of this process.
+    pub fn current() -> Self {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let user = if rustix::process::geteuid().is_root() { User::Root } else { User::Other };
+        Self {
+            user,
+            home: variable("HOME").unwrap_or_else(|| PathBuf::from("/")),
+            state_home: variable("XDG_STATE_HOME"),
+            config_home: variable("XDG_CONFIG_HOME"),
+        }
+    }
+
+    /// Fills in what the configuration leaves open, and makes relative paths relative to `base`.
+    pub(super) fn fill(&self, config: &mut Config, base: &std::path::Path) {
+        let data = match self.user {
+            User::Root => PathBuf::from("/var/lib/paramedic"),
+            User::Other => {
+                self.state_home.clone().unwrap_or_else(|| self.home.join(".local/state")).join("paramedic")
+            }
+        };
+        let moved = !config.data_dir.as_os_str().is_empty();
+        settle(&mut config.data_dir, data, base);
+        // Whoever moves the data directory wants everything in it.
+        let (run, log) = match self.user {
+            User::Root if !moved => (PathBuf::from("/run/paramedic"), PathBuf::from("/var/log/mcp-servers")),
+            _ => (config.data_dir.join("run"), config.data_dir.join("log")),
+        };
+        settle(&mut config.run_dir, run, base);
+        settle(&mut config.log_dir, log, base);
+        let kill_switch = config.policy.kill_switch.get_or_insert_default();
+        settle(kill_switch, config.data_dir.join("kill-switch"), base);
+        for path in &mut config.runbooks {
+            *path = base.join(&*path);
+        }
+        for server in &mut config.server {
+            server.directory = server.directory.take().map(|path| base.join(path));
+        }
+    }
+}
+
+fn settle(path: &mut PathBuf, default: PathBuf, base: &std::path::Path) {
+    *path = if path.as_os_str().is_empty() { default } else { base.join(&*path) };
+}
+
+/// Where the configuration is looked for when nobody names one.
+pub fn default_config_path(place: &Place) -> PathBuf {
+    match place.user {
+        User::Root => PathBuf::from("/etc/paramedic/paramedic.toml"),
+        User::Other => place
+            .config_home
+            .clone()
+            .unwrap_or_else(|| place.home.join(".config"))
+            .join("paramedic/paramedic.toml"),
+    }
+}
+
+/// A configuration without servers, in the default places.
+pub fn empty(place: &Place) -> Config {
+    let mut config = super::parse("").expect("an empty configuration is a good one");
+    place.fill(&mut config, &place.home);
+    config
+}

@@ -1,0 +1,152 @@
+//! Owns starting a guard, and finding one that runs already.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use process::control::{self, Client, Message};
+use process::detach::Detached;
+use tokio::sync::mpsc;
+
+use super::Surroundings;
+use crate::config::{Config, Server};
+
+/// How long a guard may take from its start until its control socket answers.
+const GUARD_START_MAX: Duration = Duration::from_secs(10);
+
+/// How long to wait between two looks for the control socket of a guard that has just been started.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// Everything that is needed to start the guard of one server.
+pub(super) struct Launch {
+    pub(super) name: String,
+    pub(super) control: PathBuf,
+    /// Where the guard's own messages go.
+    messages: PathBuf,
+    exe: PathBuf,
+    args: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    directory: PathBuf,
+}
+
+/// Why there is no guard.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LaunchError {
+    /// Something on the way failed.
+    #[error("cannot start the guard: {what} `{}`", path.display())]
+    Io {
+        /// What was done.
+        what: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The guard ended at once.
+    #[error("the guard ended at once: {0}")]
+    Ended(String),
+    /// The guard runs and its control socket does not answer.
+    #[error("the guard's control socket `{}` did not answer within {GUARD_START_MAX:?}", .0.display())]
+    Silent(PathBuf),
+}
+
+// === impl Launch ===
+
+impl Launch {
+    pub(super) fn new(config: &Config, server: &Server, surroundings: &Surroundings) -> Self {
+        let control = config.run_dir.join("guards").join(format!("{}.sock", server.name));
+        let log = config.log_dir.join(format!("{}.log", server.name));
+        let messages = config.log_dir.join(format!("{}.guard.log", server.name));
+        let listen = format!("{}", std::net::SocketAddr::new(config.guard_address, server.port));
+        let timeout = server.start_timeout.to_string();
+        let mut args: Vec<OsString> = ["guard", "--name", &server.name, "--listen", &listen, "--control"]
+            .map(OsString::from)
+            .to_vec();
+        args.extend([control.clone().into(), "--log".into(), log.into()]);
+        args.extend(["--start-timeout".into(), timeout.into()]);
+        if let Some(tie) = surroundings.tie {
+            args.extend(["--tie".into(), tie.pid.to_string().into()]);
+        }
+        args.push("--".into());
+        args.extend(server.stdio.iter().map(OsString::from));
+        let mut environment: Vec<_> = std::env::vars_os().collect();
+        environment.retain(|(name, _)| !server.environment.keys().any(|key| name == key.as_str()));
+        environment.extend(server.environment.iter().map(|(name, value)| (name.into(), value.into())));
+        Self {
+            name: server.name.clone(),
+            control,
+            messages,
+            exe: surroundings.exe.clone(),
+            args,
+            environment,
+            directory: server.directory.clone().unwrap_or_else(|| PathBuf::from("/")),
+        }
+    }
+
+    /// Connects to the guard that runs, if one does.
+    pub(super) async fn find(&self) -> Option<(Client, mpsc::Receiver<Message>)> {
+        Client::connect(&self.control).await.ok()
+    }
+
+    /// Starts a guard and connects to it.
+    pub(super) async fn start(&self) -> Result<(Client, mpsc::Receiver<Message>), LaunchError> {
+        let fail = |what, path: &PathBuf| {
+            let path = path.clone();
+            move |source| LaunchError::Io { what, path, source }
+        };
+        for folder in [self.control.parent(), self.messages.parent()].into_iter().flatten() {
+            fs::create_dir_all(folder).map_err(fail("making the folder", &folder.to_owned()))?;
+        }
+        let messages = || File::options().create(true).append(true).open(&self.messages);
+        let written = fs::metadata(&self.messages).map_or(0, |metadata| metadata.len());
+        let mut child = Detached {
+            program: self.exe.clone(),
+            args: self.args.clone(),
+            env: self.environment.clone(),
+            cwd: self.directory.clone(),
+            stdout: messages().map_err(fail("opening", &self.messages))?,
+            stderr: messages().map_err(fail("opening", &self.messages))?,
+        }
+        .spawn()
+        .map_err(fail("running", &self.exe))?;
+        let deadline = tokio::time::Instant::now() + GUARD_START_MAX;
+        let connected = loop {
+            if let Some(found) = self.find().await {
+                break Ok(found);
+            }
+            if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return Err(LaunchError::Ended(self.last_words(written)));
+            }
+            if tokio::time::Instant::now() >= deadline {
+                break Err(LaunchError::Silent(self.control.clone()));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        };
+        // The guard outlives us; while we live its end must be waited for, or it stays a zombie.
+        std::thread::Builder::new()
+            .name(format!("wait-{}", self.name))
+            .stack_size(64 * 1024)
+            .spawn(move || child.wait())
+            .map_err(fail("waiting for", &self.exe))?;
+        connected
+    }
+
+    /// The last line that the guard wrote since it was started.
+    fn last_words(&self, from: u64) -> String {
+        let bytes = fs::read(&self.messages).unwrap_or_default();
+        let since = bytes.get(usize::try_from(from).unwrap_or(0)..).unwrap_or_default();
+        let text = String::from_utf8_lossy(since);
+        let last = text.lines().rev().find(|line| !line.trim().is_empty());
+        last.unwrap_or("it said nothing").trim().to_owned()
+    }
+}
+
+/// Whether the first message of a connection is the greeting that it must be.
+pub(super) async fn greeting(messages: &mut mpsc::Receiver<Message>) -> Option<control::Status> {
+    match tokio::time::timeout(GUARD_START_MAX, messages.recv()).await {
+        Ok(Some(Message::Hello { status })) => Some(status),
+        _ => None,
+    }
+}

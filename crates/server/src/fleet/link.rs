@@ -1,0 +1,200 @@
+//! Owns one connection to a guard: its messages, the orders that go out, and the answers that come back.
+
+use std::collections::HashMap;
+
+use process::ProcessId;
+use process::control::{Client, Event as GuardEvent, ExitCause, Message, Outcome, Phase, Request, Status};
+use tokio::sync::{mpsc, watch};
+
+use super::supervisor::is_down;
+use super::{Deed, Event, Order, Supervised, Verb, What};
+
+/// A connection, and what is known through it.
+pub(super) struct Link {
+    client: Client,
+    messages: mpsc::Receiver<Message>,
+    pub(super) status: Status,
+    /// Whether the guard was started for this connection.
+    pub(super) fresh: bool,
+    next_id: u64,
+    open: HashMap<u64, Deed>,
+    /// Orders that are carried out by the start of the guard itself.
+    starting: Vec<Deed>,
+    /// Whether the guard was told to go.
+    shutting_down: bool,
+}
+
+/// Why a connection ended.
+pub(super) enum Ended {
+    /// Nobody gives orders any more: serve is going down, and the guard stays.
+    NoMoreOrders,
+    /// The guard is gone.
+    GuardGone(ProcessId),
+    /// The guard was told to go.
+    ShutDown,
+}
+
+// === impl Link ===
+
+impl Link {
+    pub(super) fn new(
+        client: Client,
+        messages: mpsc::Receiver<Message>,
+        status: Status,
+        fresh: bool,
+    ) -> Self {
+        Self { client, messages, status, fresh, next_id: 1, open: HashMap::new(), starting: Vec::new(), shutting_down: false }
+    }
+
+    /// Counts an order as carried out once the child that is starting anyway is ready.
+    pub(super) fn await_ready(&mut self, deed: Deed) {
+        self.starting.push(deed);
+        self.settle_starting();
+    }
+
+    /// Passes an order on to the guard.
+    pub(super) async fn give(&mut self, order: Order) {
+        let deed = match order {
+            Order::Do(deed) => deed,
+            Order::Tell(dependencies) => {
+                // A guard that is gone is noticed by the end of its messages.
+                let _ = self.client.send(&Request::Dependencies { dependencies }).await;
+                return;
+            }
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        let (key, by) = (deed.key.clone(), deed.by.clone());
+        let request = match deed.verb {
+            Verb::Restart => Request::Restart { id, key, by },
+            Verb::Start => Request::Start { id, key, by },
+            Verb::Stop => Request::Stop { id, by },
+            Verb::ShutDown => {
+                self.shutting_down = true;
+                Request::Shutdown { id }
+            }
+        };
+        match self.client.send(&request).await {
+            Ok(()) => drop(self.open.insert(id, deed)),
+            Err(error) => {
+                let _ = deed.reply.send(Err(format!("the guard does not listen: {error}")));
+            }
+        }
+    }
+
+    /// Listens and passes on orders until the connection ends.
+    pub(super) async fn run(
+        mut self,
+        orders: &mut mpsc::Receiver<Order>,
+        report: &watch::Sender<Supervised>,
+        server: &str,
+        events: &mpsc::Sender<Event>,
+    ) -> Ended {
+        self.greet(server, events).await;
+        loop {
+            tokio::select! {
+                message = self.messages.recv() => match message {
+                    Some(message) => {
+                        self.take(message, server, events).await;
+                        report.send_replace(Supervised { status: Some(self.status.clone()), problem: None });
+                    }
+                    None => return self.end(server),
+                },
+                order = orders.recv() => match order {
+                    Some(order) => self.give(order).await,
+                    None => return Ended::NoMoreOrders,
+                },
+            }
+        }
+    }
+
+    /// The guard is gone: whoever waits is told.
+    fn end(mut self, server: &str) -> Ended {
+        let result = match self.shutting_down {
+            true => Ok(self.status.clone()),
+            false => Err(format!("the guard of `{server}` is gone")),
+        };
+        for deed in self.open.drain().map(|(_, deed)| deed).chain(self.starting.drain(..)) {
+            let _ = deed.reply.send(result.clone());
+        }
+        if self.shutting_down { Ended::ShutDown } else { Ended::GuardGone(self.status.guard) }
+    }
+
+    /// What the greeting says that happened while nobody listened.
+    async fn greet(&self, server: &str, events: &mpsc::Sender<Event>) {
+        let what = match (&self.status.last_exit, self.status.phase) {
+            (Some(exit), phase) if is_down(phase) => What::Exited(exit.clone()),
+            (_, Phase::Ready) => What::Ready,
+            _ => return,
+        };
+        let _ = events.send(Event { server: server.to_owned(), what }).await;
+    }
+
+    async fn take(&mut self, message: Message, server: &str, events: &mpsc::Sender<Event>) {
+        match message {
+            Message::Hello { status } => self.status = status,
+            Message::Reply { id, outcome } => self.settle(id, outcome),
+            Message::Event { event } => {
+                let what = self.apply(event);
+                if let Some(what) = what {
+                    let _ = events.send(Event { server: server.to_owned(), what }).await;
+                }
+                self.settle_starting();
+            }
+        }
+    }
+
+    /// Keeps the status up with an event; returns what the flow has to know of.
+    fn apply(&mut self, event: GuardEvent) -> Option<What> {
+        match event {
+            GuardEvent::Started { child, .. } => {
+                self.status.phase = Phase::Starting;
+                self.status.child = Some(child);
+                self.status.starts += 1;
+                None
+            }
+            GuardEvent::Ready { child, .. } => {
+                self.status.phase = Phase::Ready;
+                self.status.child = Some(child);
+                Some(What::Ready)
+            }
+            GuardEvent::Exited { exit } => {
+                self.status.child = None;
+                self.status.phase = match exit.cause {
+                    ExitCause::Unexpected => Phase::Exited,
+                    ExitCause::Requested => Phase::Stopped,
+                    ExitCause::StartFailed | ExitCause::StartTimedOut => Phase::Failed,
+                };
+                self.status.last_exit = Some(exit.clone());
+                (exit.cause != ExitCause::Requested).then_some(What::Exited(exit))
+            }
+        }
+    }
+
+    fn settle(&mut self, id: u64, outcome: Outcome) {
+        let result = match outcome {
+            Outcome::Ok(status) => {
+                self.status = (*status).clone();
+                Ok(*status)
+            }
+            Outcome::Error(reason) => Err(reason),
+        };
+        if let Some(deed) = self.open.remove(&id) {
+            let _ = deed.reply.send(result);
+        }
+    }
+
+    fn settle_starting(&mut self) {
+        let result = match self.status.phase {
+            Phase::Starting => return,
+            Phase::Ready => Ok(self.status.clone()),
+            _ => Err(self.status.last_exit.as_ref().map_or_else(
+                || "the server did not start".to_owned(),
+                |exit| exit.reason.clone(),
+            )),
+        };
+        for deed in self.starting.drain(..) {
+            let _ = deed.reply.send(result.clone());
+        }
+    }
+}

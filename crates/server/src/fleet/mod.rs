@@ -1,0 +1,246 @@
+//! Owns the servers that one `serve` watches: what is known of each, and who may restart it.
+
+mod link;
+mod launch;
+mod supervisor;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use probe::{Check, Criticality, Endpoint, Target};
+use process::ProcessId;
+use process::control::{DependencyStatus, Exit, Phase, Status};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config::{Config, Dependency, Server};
+
+/// How long a restart may take on top of the server's own start time-out: ending the old process.
+const ENDING_GRACE: Duration = Duration::from_secs(15);
+
+/// How many orders may wait at one supervisor.
+const ORDERS_MAX: usize = 16;
+
+/// What happened to a server.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The server.
+    pub server: String,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// Its process ended, could not be started, or its guard is gone.
+    Exited(Exit),
+    /// It answers.
+    Ready,
+}
+
+/// What the fleet needs to know of the world.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The `paramedic` program.
+    pub exe: PathBuf,
+    /// The process with which guards end; none for guards that outlive everybody.
+    pub tie: Option<ProcessId>,
+}
+
+/// The servers.
+pub struct Fleet {
+    members: BTreeMap<String, Arc<Member>>,
+}
+
+/// One server.
+pub struct Member {
+    /// Its configuration.
+    pub config: Server,
+    /// How it is asked.
+    pub target: Target,
+    /// Where its guard writes its log.
+    pub log: PathBuf,
+    status: watch::Receiver<Supervised>,
+    orders: Option<mpsc::Sender<Order>>,
+}
+
+/// What is known of a supervised server.
+#[derive(Debug, Clone, Default)]
+pub struct Supervised {
+    /// The guard's own words; none while there is no guard.
+    pub status: Option<Status>,
+    /// Why there is no guard.
+    pub problem: Option<String>,
+}
+
+/// What a supervisor is told.
+pub(crate) enum Order {
+    /// To do something.
+    Do(Deed),
+    /// How the server's dependencies are.
+    Tell(Vec<DependencyStatus>),
+}
+
+/// Something to be done, and where to say what came of it.
+pub(crate) struct Deed {
+    pub(crate) verb: Verb,
+    pub(crate) key: String,
+    pub(crate) by: String,
+    pub(crate) reply: oneshot::Sender<Result<Status, String>>,
+}
+
+/// What to do with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// End its process and start another.
+    Restart,
+    /// Start it if it does not run.
+    Start,
+    /// End it and leave it so.
+    Stop,
+    /// End it and its guard.
+    ShutDown,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// There is no such server.
+    #[error("there is no server `{0}`; `paramedic server list` shows them")]
+    NoServer(String),
+    /// The server belongs to somebody else.
+    #[error("`{0}` is an upstream: whoever started it restarts it")]
+    NotOurs(String),
+    /// It was tried, and did not work.
+    #[error("{0}")]
+    Failed(String),
+    /// It was tried, and did not end in time.
+    #[error("`{0}` did not become ready within {1:?}")]
+    TimedOut(String, Duration),
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    /// Takes charge of the configured servers: guards that run already are taken over, others are started.
+    pub fn start(config: &Config, surroundings: &Surroundings, events: &mpsc::Sender<Event>) -> Self {
+        let members = config.server.iter().map(|server| {
+            let (status, orders) = if server.upstream.is_some() {
+                (watch::channel(Supervised::default()).1, None)
+            } else {
+                let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+                let (report, status) = watch::channel(Supervised::default());
+                let launch = launch::Launch::new(config, server, surroundings);
+                tokio::spawn(supervisor::supervise(launch, inbox, report, events.clone()));
+                (status, Some(orders))
+            };
+            let member = Member {
+                config: server.clone(),
+                target: target(config, server),
+                log: config.log_dir.join(format!("{}.log", server.name)),
+                status,
+                orders,
+            };
+            (server.name.clone(), Arc::new(member))
+        });
+        Self { members: members.collect() }
+    }
+
+    /// One server.
+    pub fn get(&self, name: &str) -> Option<&Arc<Member>> {
+        self.members.get(name)
+    }
+
+    /// All servers, by name.
+    pub fn members(&self) -> impl Iterator<Item = &Arc<Member>> {
+        self.members.values()
+    }
+
+    /// Ends all guards with their servers. One that does not go is told of.
+    pub async fn shut_down(&self) {
+        for member in self.members.values().filter(|member| member.child().is_some() || member.phase().is_some()) {
+            if let Err(error) = self.order(&member.config.name, Verb::ShutDown, "", "serve").await {
+                tracing::warn!(server = member.config.name, %error, "a guard did not shut down");
+            }
+        }
+    }
+
+    /// Carries out an order on one server, to its end.
+    ///
+    /// # Errors
+    /// Where there is no such server, it is not ours, or the order fails.
+    pub async fn order(&self, name: &str, verb: Verb, key: &str, by: &str) -> Result<Status, OrderError> {
+        let member = self.members.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
+        let orders = member.orders.as_ref().ok_or_else(|| OrderError::NotOurs(name.to_owned()))?;
+        let (reply, answer) = oneshot::channel();
+        let order = Order::Do(Deed { verb, key: key.to_owned(), by: by.to_owned(), reply });
+        let gone = || OrderError::Failed(format!("the supervisor of `{name}` is gone"));
+        let allowed = member.config.start_timeout.get() + ENDING_GRACE;
+        let all = async {
+            orders.send(order).await.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?.map_err(OrderError::Failed)
+        };
+        match tokio::time::timeout(allowed, all).await {
+            Ok(result) => result,
+            Err(_) => Err(OrderError::TimedOut(name.to_owned(), allowed)),
+        }
+    }
+}
+
+// === impl Member ===
+
+impl Member {
+    /// What its supervisor knows.
+    pub fn supervised(&self) -> Supervised {
+        self.status.borrow().clone()
+    }
+
+    /// Its child, while one runs.
+    pub fn child(&self) -> Option<ProcessId> {
+        self.status.borrow().status.as_ref()?.child
+    }
+
+    /// Its phase, for those that have a guard.
+    pub fn phase(&self) -> Option<Phase> {
+        Some(self.status.borrow().status.as_ref()?.phase)
+    }
+
+    /// Whether it runs under a guard of ours.
+    pub fn is_supervised(&self) -> bool {
+        self.orders.is_some()
+    }
+
+    /// Tells its guard what `/health` shall say of its dependencies. A guard that is busy or gone is told next time.
+    pub(crate) fn tell_dependencies(&self, dependencies: Vec<DependencyStatus>) {
+        if let Some(orders) = &self.orders {
+            let _ = orders.try_send(Order::Tell(dependencies));
+        }
+    }
+}
+
+/// How a configured server is asked.
+pub fn target(config: &Config, server: &Server) -> Target {
+    let endpoint = match &server.upstream {
+        Some(url) => Endpoint::Upstream { url: url.clone() },
+        None => Endpoint::Guard { base_url: server.base_url(config.guard_address) },
+    };
+    let dependencies = server.dependency.iter().filter_map(|one| dependency(server, one)).collect();
+    Target { name: server.name.clone(), endpoint, dependencies }
+}
+
+fn dependency(server: &Server, one: &Dependency) -> Option<probe::Dependency> {
+    let check = match one {
+        Dependency { http: Some(url), .. } => Check::Http { url: url.clone() },
+        Dependency { tcp: Some(address), .. } => Check::Tcp { address: address.clone() },
+        Dependency { process: Some(name), .. } => Check::Process { name: name.clone() },
+        Dependency { file: Some(path), .. } => Check::File { path: path.clone() },
+        Dependency { env: Some(variable), .. } => {
+            Check::Env { variable: variable.clone(), value: server.environment.get(variable).cloned() }
+        }
+        _ => return None,
+    };
+    let critical = if one.critical { Criticality::Critical } else { Criticality::Optional };
+    Some(probe::Dependency { name: one.name.clone(), check, critical })
+}

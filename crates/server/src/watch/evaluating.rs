@@ -1,0 +1,116 @@
+//! Owns the evaluation of the rules, and what becomes of an alert that changes its state.
+
+use std::collections::BTreeSet;
+
+use incident::{Alarm, AlertFacts, Engine, ExitFacts, Fired, Source};
+use metrics::{Alert, AlertState, AtOnce};
+use process::control::{Exit, Phase};
+
+use super::Watch;
+use crate::clock;
+use crate::fleet::Fleet;
+use crate::world::ServeWorld;
+
+/// The metric whose truth an exit tells at once.
+const UP: &str = "mcp_server_up";
+
+/// Evaluates all rules now. Alerts of the servers in `exited` that are about being up fire without waiting.
+pub(crate) async fn evaluate(
+    engine: &Engine<ServeWorld>,
+    fleet: &Fleet,
+    watch: &Watch,
+    exited: Option<(&str, &Exit)>,
+) {
+    let now_ms = clock::now_ms();
+    let at_once = AtOnce {
+        metric: UP.to_owned(),
+        server_names: exited.iter().map(|(server, _)| (*server).to_owned()).collect::<BTreeSet<_>>(),
+    };
+    let (active, errors) = {
+        let mut store = watch.store();
+        store.prune(now_ms);
+        let mut alerts = watch.alerts();
+        let (_, errors) = alerts.evaluate(&store, now_ms, &at_once);
+        (alerts.active().cloned().collect::<Vec<Alert>>(), errors)
+    };
+    for error in errors {
+        tracing::warn!(%error, "a rule could not be evaluated");
+    }
+    let standing: BTreeSet<String> = active
+        .iter()
+        .filter(|alert| matches!(alert.state, AlertState::Pending | AlertState::Firing))
+        .map(|alert| alert.fingerprint.to_string())
+        .collect();
+    // A server that has not been asked since our start may be down still: silence proves nothing.
+    let known = |server: &str| server.is_empty() || watch.looked(server).is_some();
+    if let Err(error) = engine.alerts_standing(&standing, known).await {
+        tracing::error!(error = %error_chain(&error), "the end of an alert could not be written down");
+    }
+    let firing = active.into_iter().filter(|alert| alert.state == AlertState::Firing);
+    for alert in firing {
+        let server = alert.labels.get("server_name").unwrap_or_default();
+        if fleet.get(server).is_some_and(|member| member.phase() == Some(Phase::Stopped)) {
+            // What an operator has stopped stays stopped.
+            continue;
+        }
+        let exit = exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
+        let fired = fired(watch, &alert, server, exit);
+        if let Err(error) = engine.fire(&fired).await {
+            tracing::error!(error = %error_chain(&error), alert = fired.alert, "an incident could not be opened");
+        }
+    }
+}
+
+fn fired(watch: &Watch, alert: &Alert, server: &str, exit: Option<&Exit>) -> Fired {
+    let facts = AlertFacts {
+        name: alert.rule.clone(),
+        severity: alert.labels.get("severity").unwrap_or("warning").to_owned(),
+        labels: alert.labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        fingerprint: alert.fingerprint.to_string(),
+        started_ms: alert.started_ms,
+    };
+    let alarm = match exit {
+        Some(exit) => Alarm { alert: Some(facts), ..alarm(server, exit) },
+        None => {
+            let said = watch.looked(server).map(|looked| looked.readiness.reason).unwrap_or_default();
+            let subject = if server.is_empty() { "the fleet" } else { server };
+            let summary = if said.is_empty() {
+                format!("{subject}: {} fires with the value {}", alert.rule, alert.value)
+            } else {
+                format!("{subject}: {said}")
+            };
+            Alarm { source: Source::Rule, summary, alert: Some(facts), exit: None }
+        }
+    };
+    Fired { server: server.to_owned(), alert: alert.rule.clone(), alarm }
+}
+
+/// The end of a process as an alarm.
+pub(crate) fn alarm(server: &str, exit: &Exit) -> Alarm {
+    let summary = match exit.pid {
+        Some(pid) => format!("{server} (process {pid}) {}", past(&exit.reason)),
+        None => format!("{server} could not be started: {}", exit.reason),
+    };
+    let facts = ExitFacts {
+        pid: exit.pid,
+        reason: exit.reason.clone(),
+        at_ms: exit.at_ms,
+        stderr: exit.stderr.clone(),
+    };
+    Alarm { source: Source::Exit, summary, alert: None, exit: Some(facts) }
+}
+
+/// "killed by SIGKILL" needs a verb in a sentence; "exited with code 1" has its own.
+fn past(reason: &str) -> String {
+    if reason.starts_with("killed") { format!("was {reason}") } else { reason.to_owned() }
+}
+
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,78 @@
+//! Owns the probe loop of one server: asked at its interval, the answers kept as samples.
+
+use std::sync::Arc;
+
+use probe::{CheckType, Health, Report};
+use process::control::{Criticality, DependencyHealth, DependencyStatus, Phase};
+
+use super::{Looked, Watch};
+use crate::clock;
+use crate::fleet::Member;
+use crate::world::ServeWorld;
+
+/// Probes one server until the task is dropped.
+pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, member: Arc<Member>) {
+    let mut ticks = tokio::time::interval(world.config.probe.interval.get());
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        probe_once(&world, &watch, &member).await;
+    }
+}
+
+async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member) {
+    let deadline = world.config.probe.timeout.get();
+    let (liveness, dependencies) = tokio::join!(
+        world.prober.liveness(&member.target, deadline),
+        world.prober.dependency(&member.target, deadline),
+    );
+    let at_ms = clock::now_ms();
+    // A server that is being started or was stopped by a person is neither up nor down: it says so itself.
+    if !matches!(member.phase(), Some(Phase::Starting | Phase::Stopped)) {
+        keep_up(watch, &liveness, at_ms);
+    }
+    keep_dependencies(watch, &member.config.name, &dependencies, at_ms);
+    let readiness = probe::readiness_of(&liveness, &dependencies);
+    for (check, report) in
+        [(CheckType::Liveness, &liveness), (CheckType::Dependency, &dependencies), (CheckType::Readiness, &readiness)]
+    {
+        let labels = [("check_type", check.label()), ("server_name", &member.config.name)];
+        watch.sample("mcp_server_health_status", &labels, at_ms, report.health.score() as f64);
+    }
+    if !member.config.dependency.is_empty() {
+        member.tell_dependencies(statuses(&dependencies));
+    }
+    watch.keep(Looked { liveness, readiness });
+}
+
+/// The responder's own word on whether a server is up.
+fn keep_up(watch: &Watch, liveness: &Report, at_ms: i64) {
+    let up = if liveness.health == Health::Healthy { 1.0 } else { 0.0 };
+    watch.sample("mcp_server_up", &[("server_name", &liveness.target)], at_ms, up);
+}
+
+fn keep_dependencies(watch: &Watch, server: &str, report: &Report, at_ms: i64) {
+    for one in &report.dependencies {
+        let critical = if one.critical == probe::Criticality::Critical { "true" } else { "false" };
+        let up = if one.health == Health::Healthy { 1.0 } else { 0.0 };
+        let labels = [("critical", critical), ("dependency_name", &one.name), ("server_name", server)];
+        watch.sample("mcp_server_dependency_status", &labels, at_ms, up);
+    }
+}
+
+fn statuses(report: &Report) -> Vec<DependencyStatus> {
+    let status = |one: &probe::DependencyReport| DependencyStatus {
+        name: one.name.clone(),
+        health: match one.health {
+            Health::Healthy => DependencyHealth::Healthy,
+            Health::Degraded | Health::Unhealthy => DependencyHealth::Unhealthy,
+            Health::Unknown => DependencyHealth::Unknown,
+        },
+        critical: match one.critical {
+            probe::Criticality::Critical => Criticality::Critical,
+            probe::Criticality::Optional => Criticality::Optional,
+        },
+        reason: one.reason.clone(),
+    };
+    report.dependencies.iter().map(status).collect()
+}
