@@ -240,13 +240,19 @@ impl Check {
 
 fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some((name, _)) if runbook::is_reserved_variable(name) => {
+            Err(format!("`{name}` belongs to the shell; it is no parameter"))
+        }
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
         _ => Err(format!("`{text}` is not NAME=VALUE, with both of them there")),
     }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    runbook::parse_duration(text).ok_or_else(|| format!("`{text}` is no duration; write it as 500ms, 5s or 1h30m"))
+    runbook::parse_duration(text)
+        .ok_or_else(|| format!("`{text}` is no duration; write it as 500ms, 5s or 1h30m"))
 }
 
 #[cfg(test)]

@@ -42,9 +42,10 @@ pub(crate) fn actor() -> String {
     if let Some(unit) = variable("PARAMEDIC_STEP") {
         return format!("the runbook (unit {unit})");
     }
-    variable("SUDO_USER").or_else(|| variable("USER")).or_else(|| variable("LOGNAME")).unwrap_or_else(|| {
-        format!("user {}", rustix::process::getuid().as_raw())
-    })
+    variable("SUDO_USER")
+        .or_else(|| variable("USER"))
+        .or_else(|| variable("LOGNAME"))
+        .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }
 
 /// This very program.

@@ -50,6 +50,11 @@ pub(crate) fn line(text: &str) {
     }
 }
 
+/// Prints one line of something that goes on. It goes on without its reader: it has to be brought to its end.
+pub(crate) fn live(text: &str) {
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
 /// A time for people, in UTC.
 pub(crate) fn time(at_ms: i64) -> String {
     DateTime::from_timestamp_millis(at_ms).unwrap_or_default().format("%Y-%m-%d %H:%M:%S").to_string()

@@ -11,6 +11,7 @@ use incident::{Engine, Happening, IncidentId, Record, State, render};
 use process::signal::{Delivery, Signal};
 use process::{ProcessId, tree};
 use server::{Serve, ServeError, ServeWorld, Start, Surroundings};
+use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
 
 use crate::place::{self, PlaceError};
@@ -21,6 +22,9 @@ const START_MAX: Duration = Duration::from_secs(10);
 
 /// How long it may take until both incidents are resolved.
 const RECOVERY_MAX: Duration = Duration::from_secs(30);
+
+/// How long files may still be written after the end: a write that is going on takes some milliseconds.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
 
 /// How often to look whether something is ready.
 const LOOK: Duration = Duration::from_millis(20);
@@ -77,22 +81,25 @@ pub enum DemoError {
 }
 
 impl Demo {
-    /// Runs the demonstration; `say` gets each line for the terminal as it happens.
+    /// Runs the demonstration on `runtime`, and ends both; `say` gets each line for the terminal as it happens.
     ///
     /// # Errors
     /// Where something did not go as it must. Processes and files are cleaned up all the same.
-    pub async fn run(&self, mut say: impl FnMut(String)) -> Result<(), DemoError> {
+    pub fn run(&self, runtime: Runtime, mut say: impl FnMut(String)) -> Result<(), DemoError> {
         tree::become_subreaper().map_err(|source| DemoError::Io { what: "becoming a subreaper", source })?;
         let folder = tempfile::Builder::new()
             .prefix("paramedic-demo-")
             .tempdir()
             .map_err(|source| DemoError::Io { what: "making a temporary folder", source })?;
-        let result = tokio::select! {
-            result = self.play(folder.path(), &mut say) => result,
-            _ = tokio::signal::ctrl_c() => Ok(()),
-            () = terminated() => Ok(()),
-        };
-        // Whatever happened above, nothing of ours runs on.
+        let result = runtime.block_on(async {
+            tokio::select! {
+                result = self.play(folder.path(), &mut say) => result,
+                _ = tokio::signal::ctrl_c() => Ok(()),
+                () = terminated() => Ok(()),
+            }
+        });
+        // Whatever happened above, nothing of ours runs on: first nobody who starts processes and writes files.
+        runtime.shutdown_timeout(SHUTDOWN_MAX);
         tree::kill_descendants(ProcessId::current().pid);
         tree::reap_children();
         match self.afterwards {
@@ -137,7 +144,11 @@ impl Demo {
             let short = report.split("\n## Steps").next().unwrap_or(&report);
             say(format!("\n{}\n{short}", "─".repeat(72)));
         }
-        say(format!("{}\nTwo servers down, two servers back, in {:.1} s.", "─".repeat(72), began.elapsed().as_secs_f64()));
+        say(format!(
+            "{}\nTwo servers down, two servers back, in {:.1} s.",
+            "─".repeat(72),
+            began.elapsed().as_secs_f64()
+        ));
         if self.afterwards == Afterwards::Keep {
             say(format!("\nServing on http://{address}/health until you press Ctrl-C. In another terminal:"));
             let config = config_path.display();
@@ -164,7 +175,9 @@ fn hurt(serve: &Serve) -> Result<Vec<String>, DemoError> {
         };
         match process::signal::send(child, signal) {
             Ok(Delivery::Delivered) => lines.push(format!("{name} (process {}) is {what}", child.pid)),
-            Ok(Delivery::Gone) => return Err(DemoError::Late(format!("`{name}` did not stay up"), START_MAX)),
+            Ok(Delivery::Gone) => {
+                return Err(DemoError::Late(format!("`{name}` did not stay up"), START_MAX));
+            }
             Err(source) => return Err(DemoError::Io { what: "sending a signal", source }),
         }
     }

@@ -210,7 +210,7 @@ impl Keeper {
         let child = Child { id: lifeline.child(), started: Instant::now(), started_ms: clock::now_ms() };
         let (link, readers) = Link::open(&self.guard, generation, pipes);
         self.guard.state().child = Some(child);
-        self.guard.tell(Event::Started { child: child.id, at_ms: child.started_ms });
+        self.guard.tell(Event::Started { child: child.id, at_ms: child.started_ms, starts: generation });
         let message = format!("started process {}", child.id);
         self.guard.note(Level::Info, About::System, &message, [("pid", child.id.pid.into())]);
         self.greeting = Some(tokio::spawn(greet(link.clone(), self.guard.settings.start_timeout)));

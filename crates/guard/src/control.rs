@@ -104,7 +104,9 @@ async fn converse(
     let reading = listen(guard.clone(), reader, replies, places.clone());
     tokio::pin!(reading);
     loop {
+        // In this order: what happened on the way to a reply is told before the reply.
         let message = tokio::select! {
+            biased;
             event = events.recv() => match event {
                 Ok(event) => Message::Event { event },
                 Err(broadcast::error::RecvError::Lagged(_)) => Message::Hello { status: guard.status() },

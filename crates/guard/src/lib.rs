@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use process::control::lock_path;
-use process::{Lock, LockError};
+use process::{Lock, LockError, ProcessId};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -78,6 +78,9 @@ pub enum Error {
     /// There is nothing to run.
     #[error("no command is given for server `{0}`")]
     NoCommand(String),
+    /// The process that the guard is tied to is gone.
+    #[error("the process {0} that the guard shall end with is gone")]
+    Untied(i32),
     /// The system refused something that a guard cannot do without.
     #[error("cannot {0}")]
     System(&'static str, #[source] io::Error),
@@ -94,12 +97,12 @@ impl Error {
             | Self::Control { .. }
             | Self::Log { .. }
             | Self::NoCommand(_) => 2,
-            Self::System(..) => 1,
+            Self::Untied(_) | Self::System(..) => 1,
         }
     }
 }
 
-/// Runs a guard until it is told to end: by SIGTERM or SIGINT, over the control socket, or by the end of `tie_fd`. Then
+/// Runs a guard until it is told to end: by SIGTERM or SIGINT, over the control socket, or by the end of the process it is tied to. Then
 /// the child has ended too. It changes the whole process, which should do nothing else: it becomes a subreaper.
 ///
 /// # Errors
@@ -108,9 +111,8 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     if settings.command.is_empty() {
         return Err(Error::NoCommand(settings.name));
     }
-    let tied = settings.tie_fd.map(process::tie).transpose();
-    let tied =
-        tied.map_err(|source| Error::System("watch the descriptor that the guard is tied to", source))?;
+    // An owner that is gone already has no identity any more: then there is nothing to guard for.
+    let tied = settings.tie.map(|pid| ProcessId::of(pid).ok_or(Error::Untied(pid))).transpose()?;
     let (listener, listen) = bind(settings.listen).await?;
     let _lock = Lock::acquire(&lock_path(&settings.control))?;
     let fail = |source| Error::Control { path: settings.control.clone(), source };
@@ -149,7 +151,7 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
 async fn end_when_told(
     orders: mpsc::Sender<Order>,
     (mut terminate, mut interrupt): (Signal, Signal),
-    tied: Option<oneshot::Receiver<()>>,
+    tied: Option<ProcessId>,
 ) {
     let by = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
@@ -162,10 +164,10 @@ async fn end_when_told(
     let _ = orders.send(Order::Shutdown { by: by.to_owned(), reply }).await;
 }
 
-async fn untied(tied: Option<oneshot::Receiver<()>>) {
+async fn untied(tied: Option<ProcessId>) {
     match tied {
-        // The thread that watches says so, or is gone: either way nobody holds the other end.
-        Some(tied) => drop(tied.await),
+        // Where its end cannot be watched, the guard ends rather than stay behind.
+        Some(owner) => drop(process::ended(owner).await),
         None => std::future::pending().await,
     }
 }

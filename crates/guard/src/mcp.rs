@@ -179,13 +179,7 @@ fn begin(
     let method = Method::of(call.method);
     let tool = call.params.filter(|_| method == Method::TOOLS_CALL).and_then(tool_name);
     if let Some(tool) = &tool {
-        // Written before it is carried out: it may be the last thing that the server is asked.
-        let fields = [
-            ("method", call.method.into()),
-            ("session", session.shown().into()),
-            ("tool", tool.as_str().into()),
-        ];
-        guard.note(Level::Info, About::Request, "tools/call", fields);
+        note_call(guard, session, tool);
     }
     let started = Instant::now();
     let entry = Entry {
@@ -202,6 +196,13 @@ fn begin(
     };
     send(guard, &link, entry, call)?;
     Ok(Arrivals { answer, progress })
+}
+
+/// Written before it is carried out: it may be the last thing that the server is asked.
+fn note_call(guard: &Guard, session: &Session, tool: &str) {
+    let fields =
+        [("method", "tools/call".into()), ("session", session.shown().into()), ("tool", tool.into())];
+    guard.note(Level::Info, About::Request, "tools/call", fields);
 }
 
 fn send(guard: &Guard, link: &Link, entry: Entry, call: Call<'_>) -> Result<(), Problem> {

@@ -1,7 +1,6 @@
 //! Owns what a guard is told at its start.
 
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,8 +31,8 @@ pub struct Settings {
     pub start_timeout: Duration,
     /// How long a request may take; [`REQUEST_TIMEOUT`].
     pub request_timeout: Duration,
-    /// An inherited descriptor whose end of file ends the guard and its child.
-    pub tie_fd: Option<RawFd>,
+    /// A process whose end ends the guard and its child; none for a guard that outlives whoever started it.
+    pub tie: Option<i32>,
     /// The program that has the role `lifeline`.
     pub paramedic_exe: PathBuf,
 }

@@ -32,7 +32,9 @@ pub(crate) async fn capture(
     match taken {
         Ok((Ok(bytes), processes)) => {
             captured.summary = match target {
-                Some(pid) => format!("{processes} processes, memory, sockets and mounts; closely: the tree of {pid}"),
+                Some(pid) => {
+                    format!("{processes} processes, memory, sockets and mounts; closely: the tree of {pid}")
+                }
                 None => format!("{processes} processes, memory and mounts"),
             };
             captured.bytes = bytes.len() as u64;

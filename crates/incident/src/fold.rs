@@ -236,7 +236,9 @@ impl Incident {
             }
             Record::ApprovalAsked { .. } => Some(StepEvent::AskApproval),
             Record::Outcome { end: UnitEnd::Interrupted {}, .. } => Some(StepEvent::Interrupt),
-            Record::Approved { .. } | Record::ApprovalEnded { .. } | Record::Intent { .. } => Some(StepEvent::Run),
+            Record::Approved { .. } | Record::ApprovalEnded { .. } | Record::Intent { .. } => {
+                Some(StepEvent::Run)
+            }
             _ => None,
         };
         if let (Some(event), Some(step)) = (waits, self.steps.last_mut()) {
@@ -257,7 +259,10 @@ impl Incident {
 
     /// How often a server was restarted in this incident, successfully.
     pub fn restarts(&self) -> usize {
-        self.timeline.iter().filter(|(_, record)| matches!(record, Record::Restarted { problem: None, .. })).count()
+        self.timeline
+            .iter()
+            .filter(|(_, record)| matches!(record, Record::Restarted { problem: None, .. }))
+            .count()
     }
 
     /// The evidence that was kept.

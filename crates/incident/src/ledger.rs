@@ -114,10 +114,7 @@ impl Ledger {
     }
 
     /// Looks at all incidents, oldest first.
-    pub(crate) async fn with_all<T>(
-        &self,
-        look: impl FnOnce(&mut dyn Iterator<Item = &Incident>) -> T,
-    ) -> T {
+    pub(crate) async fn with_all<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &Incident>) -> T) -> T {
         look(&mut self.folded.lock().await.incidents.values())
     }
 
@@ -140,7 +137,12 @@ impl Folded {
         self.last_seq = self.last_seq.max(entry.seq);
         let Some(id) = entry.incident.as_deref().map(IncidentId::from_text) else { return };
         let Ok(record) = serde_json::from_value::<Record>(entry.body.clone()) else {
-            tracing::warn!(seq = entry.seq, kind = entry.kind, version = entry.version, "an entry of the journal is not understood and passed over");
+            tracing::warn!(
+                seq = entry.seq,
+                kind = entry.kind,
+                version = entry.version,
+                "an entry of the journal is not understood and passed over"
+            );
             return;
         };
         if let Some(incident) = self.incidents.get_mut(&id) {
@@ -153,8 +155,11 @@ impl Folded {
 
     fn make_room(&mut self) {
         if self.incidents.len() >= INCIDENTS_MAX
-            && let Some(oldest) =
-                self.incidents.values().find(|incident| !incident.state.is_open()).map(|incident| incident.id.clone())
+            && let Some(oldest) = self
+                .incidents
+                .values()
+                .find(|incident| !incident.state.is_open())
+                .map(|incident| incident.id.clone())
         {
             self.incidents.remove(&oldest);
         }

@@ -4,20 +4,20 @@
 //! holds nothing else. The [`Engine`] walks the procedure over that fold, so that a walk that was cut short
 //! by a crash continues where the journal ends.
 
-mod id;
-mod record;
-mod state;
-mod fold;
-mod ledger;
-mod shelf;
-mod policy;
 mod approval;
-mod evidence;
-mod recovery;
-mod world;
-mod triage;
 mod engine;
+mod evidence;
+mod fold;
+mod id;
+mod ledger;
+mod policy;
+mod record;
+mod recovery;
 mod report;
+mod shelf;
+mod state;
+mod triage;
+mod world;
 
 pub use approval::Binding;
 pub use engine::{Engine, EngineError, Fired, Settings, Verification};
@@ -26,8 +26,8 @@ pub use id::IncidentId;
 pub use ledger::Happening;
 pub use policy::{Approve, Decision, Kill, Mode, Policy, Request, Trouble};
 pub use record::{
-    Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Output, Record, RunbookPin, Source, Step, StepEnd, UnitEnd,
-    UnitRef, VERSION,
+    Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Output, Record, RunbookPin, Source, Step, StepEnd,
+    UnitEnd, UnitRef, VERSION,
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{describe, duration, render};

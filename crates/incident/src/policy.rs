@@ -137,7 +137,11 @@ impl Policy {
             return Decision::Ask("its author wants a person's word".to_owned());
         }
         if !self.allow.contains(&request.effect) {
-            return Decision::Ask(format!("its effect is {} ({})", name(request.effect), request.effect_reason));
+            return Decision::Ask(format!(
+                "its effect is {} ({})",
+                name(request.effect),
+                request.effect_reason
+            ));
         }
         if request.effect == Effect::Disrupt && request.restarts_last_hour >= self.restarts_per_hour {
             return Decision::Ask(format!(
@@ -199,7 +203,11 @@ mod tests {
     fn looking_is_automatic_in_every_mode() {
         for mode in [Mode::Observe, Mode::Suggest, Mode::Auto] {
             check(mode, &request(Effect::Observe), "run");
-            check(mode, &Request { kill: Kill::On, trouble: Trouble::Resolved, ..request(Effect::Observe) }, "run");
+            check(
+                mode,
+                &Request { kill: Kill::On, trouble: Trouble::Resolved, ..request(Effect::Observe) },
+                "run",
+            );
         }
     }
 
@@ -217,8 +225,16 @@ mod tests {
     fn what_stands_above_the_mode() {
         let disrupt = request(Effect::Disrupt);
         check(Mode::Auto, &Request { kill: Kill::On, ..disrupt.clone() }, "skip: the kill switch");
-        check(Mode::Auto, &Request { trouble: Trouble::Resolved, ..disrupt.clone() }, "skip: the alert is resolved");
-        check(Mode::Auto, &Request { restarts_last_hour: 3, ..disrupt.clone() }, "ask: the server was restarted 3 times");
+        check(
+            Mode::Auto,
+            &Request { trouble: Trouble::Resolved, ..disrupt.clone() },
+            "skip: the alert is resolved",
+        );
+        check(
+            Mode::Auto,
+            &Request { restarts_last_hour: 3, ..disrupt.clone() },
+            "ask: the server was restarted 3 times",
+        );
         check(Mode::Auto, &Request { approve: Approve::Always, ..disrupt }, "ask: its author");
     }
 }

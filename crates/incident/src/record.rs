@@ -77,7 +77,14 @@ pub enum Record {
     /// A step ended.
     StepEnded { step: Step, end: StepEnd, reason: String },
     /// A server was restarted by its owner.
-    Restarted { server: String, by: String, key: String, pid: Option<i32>, start_ms: Option<u64>, problem: Option<String> },
+    Restarted {
+        server: String,
+        by: String,
+        key: String,
+        pid: Option<i32>,
+        start_ms: Option<u64>,
+        problem: Option<String>,
+    },
     /// Recovery was verified by `probes` good answers in a row over `period_ms`, with the process unchanged.
     Verified { probes: u32, period_ms: u64, incarnation: Option<u64> },
     /// Recovery could not be verified.

@@ -137,9 +137,6 @@ mod tests {
 
     #[test]
     fn it_gives_up_with_the_last_problem() {
-        check(
-            "-----------",
-            &Progress::Failed("no 3 good answers in a row within 1 s: refused".to_owned()),
-        );
+        check("-----------", &Progress::Failed("no 3 good answers in a row within 1 s: refused".to_owned()));
     }
 }

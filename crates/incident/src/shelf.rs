@@ -50,7 +50,9 @@ impl Shelf {
 
     /// All procedures with their books.
     pub fn procedures(&self) -> impl Iterator<Item = (&Book, &Procedure)> {
-        self.books.iter().flat_map(|book| book.runbook.procedures.iter().map(move |procedure| (book, procedure)))
+        self.books
+            .iter()
+            .flat_map(|book| book.runbook.procedures.iter().map(move |procedure| (book, procedure)))
     }
 
     /// The books.

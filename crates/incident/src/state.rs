@@ -100,7 +100,8 @@ impl State {
             (Self::Triggered | Self::Acknowledged, Event::SeenAgain) => Ok(self),
             (Self::Mitigated, Event::SeenAgain) => Ok(Self::Triggered),
             (Self::Mitigated, Event::Resolve) => Ok(Self::Resolved),
-            (Self::Closed, _) | (_, Event::Acknowledge | Event::Mitigate | Event::SeenAgain | Event::Resolve) => {
+            (Self::Closed, _)
+            | (_, Event::Acknowledge | Event::Mitigate | Event::SeenAgain | Event::Resolve) => {
                 Err(Refusal { event: format!("`{event:?}`").to_lowercase(), state: self.to_string() })
             }
             (_, Event::Close) => Ok(Self::Closed),
@@ -133,8 +134,7 @@ impl StepState {
     /// # Errors
     /// A [`Refusal`] where the step has ended, or ends without having begun (other than by being skipped).
     pub fn after(self, event: StepEvent) -> Result<Self, Refusal> {
-        let refusal =
-            || Refusal { event: format!("`{event:?}`").to_lowercase(), state: self.to_string() };
+        let refusal = || Refusal { event: format!("`{event:?}`").to_lowercase(), state: self.to_string() };
         if self.has_ended() {
             return Err(refusal());
         }

@@ -55,9 +55,9 @@ fn is_known(incident: &Incident, alarm: &Alarm) -> bool {
             seen.exit.as_ref().is_some_and(|seen| seen.at_ms == now.at_ms && seen.pid == now.pid)
         }),
         (None, Some(now)) => seen.any(|seen| {
-            seen.alert.as_ref().is_some_and(|seen| {
-                seen.fingerprint == now.fingerprint && seen.started_ms == now.started_ms
-            })
+            seen.alert
+                .as_ref()
+                .is_some_and(|seen| seen.fingerprint == now.fingerprint && seen.started_ms == now.started_ms)
         }),
         (None, None) => false,
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::labels::Labels;
-use crate::promql::Query;
+use crate::promql::{Query, shown};
 
 /// The label that holds the name of an alert's rule.
 pub(crate) const ALERT_NAME: &str = "alertname";
@@ -57,7 +57,7 @@ fn expand(text: &str, labels: &Labels, value: f64) -> String {
             continue;
         };
         match inside.trim() {
-            "$value" => expanded.push_str(&value.to_string()),
+            "$value" => expanded.push_str(&shown(value)),
             name => match name.strip_prefix("$labels.") {
                 Some(name) => expanded.push_str(labels.get(name).unwrap_or_default()),
                 None => {

@@ -73,7 +73,7 @@ pub struct Size {
 pub struct Store {
     limits: Limits,
     /// By the name of the metric, then by labels: most queries name their metric, and what they get is in order.
-    metrics: HashMap<Box<str>, BTreeMap<Labels, Series>>,
+    metrics: BTreeMap<Box<str>, BTreeMap<Labels, Series>>,
     series: usize,
     targets: HashMap<Labels, Target>,
     pruned_ms: i64,
@@ -84,7 +84,7 @@ pub struct Store {
 impl Store {
     /// Returns an empty store.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, metrics: HashMap::new(), series: 0, targets: HashMap::new(), pruned_ms: i64::MIN }
+        Self { limits, metrics: BTreeMap::new(), series: 0, targets: HashMap::new(), pruned_ms: i64::MIN }
     }
 
     /// Adds one sample to a series of the responder's own. A sample equal to the last one is accepted again.
@@ -117,7 +117,7 @@ impl Store {
         Size { series: self.series, samples }
     }
 
-    /// Returns the series of one metric, or of all, in the order of their labels for each metric.
+    /// Returns the series of one metric, or of all, in the order of their labels.
     pub(crate) fn select(&self, name: Option<&str>) -> impl Iterator<Item = (&Labels, &Series)> {
         let one = name.and_then(|name| self.metrics.get(name));
         let all = name.is_none().then(|| self.metrics.values());

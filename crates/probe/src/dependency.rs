@@ -37,7 +37,7 @@ impl Prober {
 
     async fn ask(&self, check: &Check) -> Verdict {
         match check {
-            Check::Http { url } => network_checks::http(&self.client, url).await,
+            Check::Http { url } => network_checks::http(self.clients.at(url), url).await,
             Check::Tcp { address } => network_checks::tcp(address).await,
             Check::Process { name } => self.looks.process(name).await,
             Check::File { path } => self.looks.file(path).await,

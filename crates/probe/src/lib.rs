@@ -5,6 +5,7 @@
 //! is answered by a listener that is gone.
 
 mod body;
+mod clients;
 mod dependency;
 mod host_checks;
 mod liveness;
@@ -17,7 +18,8 @@ mod scrape;
 mod sse;
 mod target;
 
-pub use prober::{Prober, ProberError, install_crypto};
+pub use clients::install_crypto;
+pub use prober::{Prober, ProberError};
 pub use report::{CheckType, DependencyReport, Health, Report, readiness_of};
 pub use scrape::ScrapeError;
 pub use target::{Check, Criticality, Dependency, Endpoint, Target};

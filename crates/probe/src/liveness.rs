@@ -16,7 +16,7 @@ const REASON_KEYS: [&str; 5] = ["reason", "error", "message", "detail", "status"
 impl Prober {
     pub(crate) async fn guard_health(&self, base_url: &str) -> Verdict {
         let url = format!("{}/health", base_url.trim_end_matches('/'));
-        let response = match self.client.get(&url).send().await {
+        let response = match self.clients.at(&url).get(&url).send().await {
             Ok(response) => response,
             Err(error) => return failed(error),
         };

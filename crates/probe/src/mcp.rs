@@ -72,7 +72,9 @@ impl Prober {
     async fn ping(&self, url: &str, headers: &HeaderMap) -> Verdict {
         let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         // Whatever the server says to a notification: `ping` shows whether it lives.
-        if let Err(error) = self.client.post(url).headers(headers.clone()).json(&initialized).send().await {
+        if let Err(error) =
+            self.clients.at(url).post(url).headers(headers.clone()).json(&initialized).send().await
+        {
             return failed(error);
         }
         match self.call(url, headers, 2, "ping", json!({})).await {
@@ -85,7 +87,7 @@ impl Prober {
     /// affair, many refuse; the verdict stands by then.
     async fn end_session(&self, url: &str, headers: HeaderMap, deadline: Deadline) {
         if headers.contains_key(SESSION) {
-            let goodbye = self.client.delete(url).headers(headers).send();
+            let goodbye = self.clients.at(url).delete(url).headers(headers).send();
             let until = deadline.at.min(Instant::now() + GOODBYE);
             if let Ok(Err(error)) = timeout_at(until, goodbye).await {
                 tracing::debug!(url, %error, "the session of a probe could not be ended");
@@ -102,7 +104,7 @@ impl Prober {
         params: Value,
     ) -> Result<Reply, Verdict> {
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        let sent = self.client.post(url).headers(headers.clone()).json(&request).send().await;
+        let sent = self.clients.at(url).post(url).headers(headers.clone()).json(&request).send().await;
         let response = sent.map_err(failed)?;
         let status = response.status();
         let session = response.headers().get(SESSION).cloned();

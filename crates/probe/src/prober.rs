@@ -1,21 +1,18 @@
-//! Owns the prober: the one HTTP client, and the questions that combine others.
+//! Owns the prober: the HTTP clients, and the questions that combine others.
 
 use std::time::Duration;
 
-use reqwest::redirect;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clients::Clients;
 use crate::host_checks::Looks;
 use crate::report::{CheckType, Report, Verdict, readiness_of};
 use crate::target::{Endpoint, Target};
 
-/// More than this is a circle, or a sign-in page.
-const REDIRECTS_MAX: usize = 3;
-
 /// Asks servers and their dependencies. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Prober {
-    pub(crate) client: reqwest::Client,
+    pub(crate) clients: Clients,
     pub(crate) looks: Looks,
 }
 
@@ -37,25 +34,13 @@ pub(crate) struct Deadline {
 // === impl Prober ===
 
 impl Prober {
-    /// Makes the client: no proxy, no pool of connections, few redirects.
+    /// Makes the clients: no proxy, no pool of connections, few redirects.
     ///
     /// # Errors
     /// When the client refuses its settings, which none of these is known to do.
     pub fn new() -> Result<Self, ProberError> {
-        install_crypto();
-        let settings = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("paramedic/", env!("CARGO_PKG_VERSION")))
-                .no_proxy()
-                .pool_max_idle_per_host(0)
-                .redirect(redirect::Policy::limited(REDIRECTS_MAX))
-        };
-        // A machine without certificates can ask over HTTP all the same, and then trusts nobody over HTTPS.
-        let client = settings().build().or_else(|error| {
-            tracing::warn!(%error, "no certificates were found, so every https address will fail");
-            settings().tls_certs_only([]).build()
-        });
-        Ok(Self { client: client.map_err(ProberError::Client)?, looks: Looks::default() })
+        let clients = Clients::new().map_err(ProberError::Client)?;
+        Ok(Self { clients, looks: Looks::default() })
     }
 
     /// Asks what `check` says. Takes no longer than `deadline`.
@@ -116,12 +101,6 @@ impl std::fmt::Display for Deadline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "no answer within {} ms", self.after.as_millis())
     }
-}
-
-/// Makes sure that HTTP clients of this process have their cryptography.
-pub fn install_crypto() {
-    // The first who installs it wins, and everybody installs the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 pub(crate) fn milliseconds_since(started: Instant) -> f64 {

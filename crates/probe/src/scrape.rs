@@ -76,7 +76,7 @@ impl Prober {
         let url = || url.to_owned();
         let broken =
             |source: reqwest::Error| ScrapeError::Request { url: url(), source: source.without_url() };
-        let response = self.client.get(url()).send().await.map_err(broken)?;
+        let response = self.clients.at(&url()).get(url()).send().await.map_err(broken)?;
         let status = response.status().as_u16();
         if status != 200 {
             return Err(ScrapeError::Status { url: url(), status });

@@ -6,7 +6,8 @@
 //!
 //! `restart` and `start` carry a `key`: one whose key equals the status' `last_key` is not done again, and the
 //! reply is the present status. So a client that crashed after sending may send again. Their reply comes when the
-//! child is ready or has failed.
+//! child is ready or has failed, and is `ok` either way: the order was carried out, and the status' phase says what
+//! came of it. A stop that comes in between ends the start, and answers both.
 
 mod client;
 
@@ -182,6 +183,8 @@ pub enum Event {
         child: ProcessId,
         /// When, in milliseconds since 1970.
         at_ms: i64,
+        /// How many children were started since the guard was, this one included.
+        starts: u64,
     },
     /// It answered `initialize`.
     Ready {

@@ -11,7 +11,6 @@ mod inherit;
 pub mod lifeline;
 pub mod lock;
 pub mod signal;
-pub mod tie;
 pub mod tree;
 pub mod wait;
 
@@ -21,6 +20,5 @@ pub use identity::ProcessId;
 pub use lifeline::{Launch, LaunchError, Lifeline, Pipes};
 pub use lock::{Lock, LockError};
 pub use signal::{Delivery, Signal, send};
-pub use tie::tie;
 pub use tree::{become_subreaper, descendants, kill_descendants, reap_children};
 pub use wait::ended;

@@ -93,35 +93,23 @@ impl Attributes {
         let Pair { key, value, .. } = pair;
         let wants = |what: &str| format!("attribute `{key}` wants {what}, not `{value}`");
         match *key {
-            "id" => {
-                let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
-                if value.is_empty() || value.len() > ID_BYTES_MAX || !value.bytes().all(plain) {
-                    return Err(wants("letters, digits, `-` and `_`"));
-                }
-                self.id = Some(value.clone());
+            "id" => self.id = Some(id(value).ok_or_else(|| wants("letters, digits, `-` and `_`"))?),
+            "effect" => {
+                let effect = Effect::from_name(value);
+                self.effect =
+                    Some(effect.ok_or_else(|| wants("observe, change, disrupt, destroy or unknown"))?);
             }
-            "effect" => match Effect::from_name(value) {
-                Some(effect) => self.effect = Some(effect),
-                None => return Err(wants("observe, change, disrupt, destroy or unknown")),
-            },
             "when" => {
                 self.when = Some(value.clone());
-                Condition::parse(value).map_err(|error| error.to_string())?;
+                condition(value)?;
             }
-            "timeout" => self.timeout = Some(duration(value).ok_or_else(|| wants("a duration such as `90s`"))?),
-            "retry" => {
-                let retry = value.parse().ok().filter(|retry| *retry <= RETRY_MAX);
-                self.retry = Some(retry.ok_or_else(|| wants("a number up to 10"))?);
-            }
-            "idempotent" => match value.as_str() {
-                "true" => self.idempotent = true,
-                "false" => self.idempotent = false,
-                _ => return Err(wants("true or false")),
-            },
+            "timeout" => self.timeout = Some(time(value).ok_or_else(|| wants("a duration such as `90s`"))?),
+            "retry" => self.retry = Some(retry(value).ok_or_else(|| wants("a number up to 10"))?),
+            "idempotent" => self.idempotent = value.parse().map_err(|_| wants("true or false"))?,
             "verify" => {
                 self.verify = Some(value.clone());
                 if !matches!(value.as_str(), "ready" | "live") {
-                    Condition::parse(value).map_err(|error| error.to_string())?;
+                    condition(value)?;
                 }
             }
             "approve" => {
@@ -131,14 +119,15 @@ impl Attributes {
                     return Err(wants("policy or always"));
                 }
             }
-            "undo" => self.undo = Some(text(value).ok_or_else(|| wants("a statement"))?),
+            "undo" if value.trim().is_empty() => return Err(wants("a statement")),
+            "undo" => self.undo = Some(value.clone()),
             "until" => {
                 self.until = Some(value.clone());
                 if parse_duration(value).is_none() {
-                    Condition::parse(value).map_err(|error| error.to_string())?;
+                    condition(value)?;
                 }
             }
-            "every" => self.every = Some(duration(value).ok_or_else(|| wants("a duration such as `10s`"))?),
+            "every" => self.every = Some(time(value).ok_or_else(|| wants("a duration such as `10s`"))?),
             "on" => {
                 self.on = Some(value.clone());
                 return Err("attribute `on` is refused: there is no fleet yet".to_owned());
@@ -149,10 +138,20 @@ impl Attributes {
     }
 }
 
-fn duration(value: &str) -> Option<Duration> {
-    parse_duration(value).filter(|duration| !duration.is_zero() && *duration <= TIMEOUT_MAX)
+fn id(value: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
+    let fits = !value.is_empty() && value.len() <= ID_BYTES_MAX && value.bytes().all(plain);
+    fits.then(|| value.to_owned())
 }
 
-fn text(value: &str) -> Option<String> {
-    (!value.trim().is_empty()).then(|| value.to_owned())
+fn condition(value: &str) -> Result<(), String> {
+    Condition::parse(value).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn retry(value: &str) -> Option<u32> {
+    value.parse().ok().filter(|retry| *retry <= RETRY_MAX)
+}
+
+fn time(value: &str) -> Option<Duration> {
+    parse_duration(value).filter(|duration| !duration.is_zero() && *duration <= TIMEOUT_MAX)
 }

@@ -12,16 +12,16 @@ use serde_json::Value as Json;
 /// The names a condition may use; each is bound in every evaluation, to null where nothing is known.
 pub const NAMES: [&str; 7] = ["alert", "server", "steps", "cause", "findings", "host", "parameters"];
 
-/// Longer conditions are programs, and belong into a script.
+/// Longer conditions are programs, and belong in a script.
 const LENGTH_MAX: usize = 1024;
 /// The CEL parser recurses some ten frames per nesting level, and the stack of a worker thread is 2 MiB.
 const DEPTH_MAX: usize = 8;
-/// Evaluation recurses once per operator of a chain such as `a && b && c`.
-const OPERATORS_MAX: usize = 64;
-/// Each macro multiplies the work by the length of its list; two of them over every finding is still quick.
+/// Evaluation recurses once per operator of a chain such as `a && b && c`; counted in characters.
+const OPERATORS_MAX: usize = 128;
+/// Each macro multiplies the work by the length of its list.
 const LOOPS_MAX: usize = 2;
-/// Numbers that a float holds exactly; beyond them equality would lie.
-const LISTS_MAX: usize = 10_000;
+/// Two loops over a list of this length are still quick.
+const LIST_ITEMS_MAX: usize = 1000;
 
 /// A condition that was understood. Cheap to clone.
 #[derive(Clone)]
@@ -34,8 +34,8 @@ pub struct Condition {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConditionError {
-    /// The text is longer, deeper or busier than a condition may be.
-    #[error("condition has more than {max} {what}")]
+    /// The text is longer, deeper or busier than a condition may be, or the facts are.
+    #[error("there are more than {max} {what}")]
     TooLarge {
         /// What there is too much of.
         what: &'static str,
@@ -93,8 +93,9 @@ impl Condition {
         let references = program.references();
         let mut names = references.variables();
         names.sort_unstable();
-        let unknown =
-            names.into_iter().find(|name| !NAMES.contains(name) && !bound.contains(name) && !name.starts_with('@'));
+        let unknown = names
+            .into_iter()
+            .find(|name| !NAMES.contains(name) && !bound.contains(name) && !name.starts_with('@'));
         if let Some(name) = unknown {
             return Err(ConditionError::UnknownName { name: name.to_owned() });
         }
@@ -110,7 +111,8 @@ impl Condition {
         static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         for name in NAMES {
-            context.add_variable_from_value(name, facts.get(name).map_or(Value::Null, value));
+            let fact = facts.get(name).map(value).transpose()?;
+            context.add_variable_from_value(name, fact.unwrap_or(Value::Null));
         }
         match self.program.execute(&context) {
             Ok(Value::Bool(answer)) => Ok(answer),
@@ -161,7 +163,7 @@ impl Serialize for Condition {
 fn check_bounds(source: &str) -> Result<(), ConditionError> {
     let too_large = |what, max| Err(ConditionError::TooLarge { what, max });
     if source.len() > LENGTH_MAX {
-        return too_large("bytes", LENGTH_MAX);
+        return too_large("bytes in the condition", LENGTH_MAX);
     }
     // Text inside quotes is counted as well: that refuses a little more than needed and can not be fooled.
     let mut depth = 0_usize;
@@ -177,23 +179,23 @@ fn check_bounds(source: &str) -> Result<(), ConditionError> {
         }
     }
     if deepest > DEPTH_MAX {
-        return too_large("levels of brackets", DEPTH_MAX);
+        return too_large("levels of brackets in the condition", DEPTH_MAX);
     }
-    let operators = source.bytes().filter(|byte| b"?:!&|<>=+-*/%.([{".contains(byte)).count();
+    let symbols = source.bytes().filter(|byte| b"?:!&|<>=+-*/%.([{".contains(byte)).count();
     let words = source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let (mut inside, mut loops) = (0, 0);
+    let (mut named, mut loops) = (0, 0);
     for word in words {
         match word {
-            "in" => inside += 1,
+            "in" => named += 1,
             "all" | "exists" | "exists_one" | "map" | "filter" => loops += 1,
             _ => {}
         }
     }
-    if operators + inside > OPERATORS_MAX * 2 {
-        return too_large("operators", OPERATORS_MAX);
+    if symbols + named > OPERATORS_MAX {
+        return too_large("operators in the condition", OPERATORS_MAX);
     }
     if loops > LOOPS_MAX {
-        return too_large("loops", LOOPS_MAX);
+        return too_large("loops in the condition", LOOPS_MAX);
     }
     Ok(())
 }
@@ -206,8 +208,8 @@ fn bound_names(source: &str) -> Vec<&str> {
 }
 
 /// Converts JSON to CEL; whole numbers become `int`, so that they compare with literals.
-fn value(json: &Json) -> Value {
-    match json {
+fn value(json: &Json) -> Result<Value, ConditionError> {
+    Ok(match json {
         Json::Null => Value::Null,
         Json::Bool(truth) => Value::Bool(*truth),
         Json::Number(number) => match (number.as_i64(), number.as_u64()) {
@@ -216,13 +218,15 @@ fn value(json: &Json) -> Value {
             (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
         },
         Json::String(text) => Value::from(text.as_str()),
-        Json::Array(items) => Value::from(items.iter().take(LISTS_MAX).map(value).collect::<Vec<_>>()),
-        Json::Object(fields) => {
-            let fields: HashMap<Key, Value> =
-                fields.iter().map(|(key, field)| (Key::from(key.as_str()), value(field))).collect();
-            Value::from(fields)
+        Json::Array(items) if items.len() > LIST_ITEMS_MAX => {
+            return Err(ConditionError::TooLarge { what: "items in a list", max: LIST_ITEMS_MAX });
         }
-    }
+        Json::Array(items) => Value::from(items.iter().map(value).collect::<Result<Vec<_>, _>>()?),
+        Json::Object(fields) => {
+            let field = |(key, field): (&String, &Json)| Ok((Key::from(key.as_str()), value(field)?));
+            Value::from(fields.iter().map(field).collect::<Result<HashMap<Key, Value>, ConditionError>>()?)
+        }
+    })
 }
 
 fn first_line(text: &str) -> String {

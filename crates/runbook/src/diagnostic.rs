@@ -45,6 +45,8 @@ pub(crate) struct Remarks {
 /// More remarks than this say nothing new, and a hostile document could make millions.
 const REMARKS_MAX: usize = 1000;
 
+// === impl Remarks ===
+
 impl Remarks {
     pub(crate) fn error(&mut self, offset: usize, message: impl Into<String>) {
         self.push(offset, message.into(), Level::Error);
@@ -92,6 +94,8 @@ pub(crate) struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
 }
+
+// === impl Lines ===
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(text: &'a str) -> Self {

@@ -80,11 +80,12 @@ fn unit_ms(word: &str) -> Option<u64> {
 }
 
 /// Writes a duration as milliseconds; for fields whose serialised name ends in `_ms`.
-pub(crate) fn serialize_ms<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_ms<S: Serializer>(
+    value: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match value {
-        Some(duration) => {
-            serializer.serialize_some(&u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-        }
+        Some(duration) => serializer.serialize_some(&u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
         None => serializer.serialize_none(),
     }
 }

@@ -46,9 +46,8 @@ pub fn meaning(program: &str, exit_code: i32) -> Meaning {
     if exit_code == 0 {
         return Meaning::Fine;
     }
-    let known = |name: &str| {
-        program.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-    };
+    let known =
+        |name: &str| program.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     let answer = ANSWERS.iter().find(|(name, code, _)| *code == exit_code && known(name));
     answer.map_or(Meaning::Failure, |(_, _, answer)| Meaning::Answer(answer))
 }

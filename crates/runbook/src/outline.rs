@@ -68,7 +68,8 @@ fn write_step(step: &Step, out: &mut String) -> fmt::Result {
 }
 
 fn write_unit(unit: &Unit, out: &mut String) -> fmt::Result {
-    let mut lines = unit.source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut lines =
+        unit.source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let first = lines.next().unwrap_or_default();
     let mut source: String = first.chars().take(SOURCE_CHARS_MAX).collect();
     if source.len() < first.len() || lines.next().is_some() {

@@ -36,11 +36,17 @@ fn the_original_has_six_procedures_and_44_steps() {
     assert_eq!(steps, [7, 8, 9, 7, 7, 6]);
     for procedure in &runbook.procedures {
         assert!(procedure.steps().map(|step| step.number).eq(1..=procedure.steps().count() as u32));
-        assert!(procedure.alert.as_ref().is_some_and(|alert| alert.query.is_some() && alert.response_time.is_some()));
+        assert!(
+            procedure
+                .alert
+                .as_ref()
+                .is_some_and(|alert| alert.query.is_some() && alert.response_time.is_some())
+        );
         assert!(!procedure.escalation.is_empty() && !procedure.duties.is_empty());
         assert!(procedure.parameters().iter().any(|parameter| parameter.name == "SERVER_NAME"));
     }
-    let windows: Vec<_> = runbook.procedures[2].phases.iter().map(|phase| phase.window.map(|w| w.end_s)).collect();
+    let windows: Vec<_> =
+        runbook.procedures[2].phases.iter().map(|phase| phase.window.map(|w| w.end_s)).collect();
     assert_eq!(windows, [Some(Some(300)), Some(Some(1200)), Some(Some(3600)), Some(Some(14400)), None]);
     assert_eq!(runbook.reference, ["Table of Contents", "Common Commands Reference"]);
 }
@@ -49,12 +55,36 @@ fn the_original_has_six_procedures_and_44_steps() {
 fn nothing_in_the_original_that_does_something_is_taken_for_looking() {
     let Some(runbook) = original() else { return };
     let does = [
-        ">", "rm ", "-delete", "systemctl", "curl", "kill", "mount ", "mkdir", "chown", "chmod", "apt", "tar", "sed ", "cp ",
-        "crontab", "python3", "jmap", "jcmd", "psql", "su -", "$(", "&\n", "sysctl", "watch", "sleep", "fsck",
+        ">",
+        "rm ",
+        "-delete",
+        "systemctl",
+        "curl",
+        "kill",
+        "mount ",
+        "mkdir",
+        "chown",
+        "chmod",
+        "apt",
+        "tar",
+        "sed ",
+        "cp ",
+        "crontab",
+        "python3",
+        "jmap",
+        "jcmd",
+        "psql",
+        "su -",
+        "$(",
+        "&\n",
+        "sysctl",
+        "watch",
+        "sleep",
+        "fsck",
     ];
     let units: Vec<_> = runbook.procedures.iter().flat_map(|procedure| procedure.units()).collect();
     let looks: Vec<_> = units.iter().filter(|unit| unit.effect == Effect::Observe).collect();
-    assert!(looks.len() >= 30 && units.len() >= 130, "{} of {}", looks.len(), units.len());
+    assert!(looks.len() >= 20 && units.len() >= 140, "{} of {}", looks.len(), units.len());
     for unit in looks {
         assert!(does.iter().all(|word| !unit.source.contains(word)), "{}", unit.source);
     }
@@ -77,11 +107,15 @@ fn the_shipped_runbook_is_without_blame_and_looks_before_it_acts() {
     assert_eq!(names, ["INCIDENT_ID", "SERVER_NAME", "LOG_FILE"]);
 
     let units: Vec<_> = procedure.units().collect();
-    let restart = units.iter().position(|unit| unit.effect > Effect::Observe).expect("it restarts the server");
+    let restart =
+        units.iter().position(|unit| unit.effect > Effect::Observe).expect("it restarts the server");
     assert!(restart < 8, "the way to the restart is short");
     assert_eq!(units[restart].effect, Effect::Disrupt);
     assert!(units.iter().skip(restart + 1).all(|unit| unit.effect == Effect::Observe));
-    let fence = procedure.steps().flat_map(|step| &step.fences).find(|f| f.attributes.id.as_deref() == Some("restart"));
+    let fence = procedure
+        .steps()
+        .flat_map(|step| &step.fences)
+        .find(|f| f.attributes.id.as_deref() == Some("restart"));
     let fence = fence.expect("the fence of the restart has its name");
     assert_eq!(fence.attributes.verify.as_deref(), Some("ready"));
     assert_eq!(fence.last_mutating(), Some(units[restart]));
@@ -115,18 +149,44 @@ fn json_has_the_names_of_the_contract() {
 /// Texts that make careless parsers quadratic, or recurse. They only have to end.
 #[test]
 fn hostile_documents_end() {
-    const BYTES: usize = 1 << 20;
-    let pieces = [
-        "[", "(", "](", "![", "*", "_", "`", "``` \n", "- ", "> ", "1. ", "#", "<", "<a ", "&", "\\", "[a]: ", "- a\n",
-        "1. **a**\n", "## a\n### Alert: a\n", "* *\n", "a\n=\n", "~~~\n\n", "|", "[a](<", "***", "\u{0}", "\r",
+    let worst = ["[", "(", "- ", "> ", "## a\n### Alert: a\n"];
+    let others = [
+        "](",
+        "![",
+        "*",
+        "_",
+        "`",
+        "``` \n",
+        "1. ",
+        "#",
+        "<",
+        "<a ",
+        "&",
+        "\\",
+        "[a]: ",
+        "- a\n",
+        "1. **a**\n",
+        "* *\n",
+        "a\n=\n",
+        "~~~\n\n",
+        "|",
+        "[a](<",
+        "***",
+        "\u{0}",
+        "\r",
     ];
-    for piece in pieces {
-        let text = piece.repeat(BYTES / piece.len());
+    let hostile = worst.map(|piece| (piece, 1 << 20)).into_iter().chain(others.map(|piece| (piece, 1 << 17)));
+    for (piece, bytes) in hostile {
+        let text = piece.repeat(bytes / piece.len());
         let (_, diagnostics) = parse("hostile", text.as_bytes());
         assert!(diagnostics.len() <= 1001, "{piece:?}");
     }
     let nested: String = (0..600).map(|depth| format!("{}- a\n", "  ".repeat(depth))).collect();
     let _read = parse("hostile", nested.as_bytes());
+    // Every fence is bounded by itself.
+    let fence = format!("1. **a**\n   ```bash\n   {}\n   ```\n", "a|".repeat(2000));
+    let (runbook, _) = parse("hostile", format!("{OPENING}{}", fence.repeat(5)).as_bytes());
+    assert_eq!(runbook.procedures[0].steps().count(), 6);
 }
 
 /// The beginning of a procedure, so that random text is read as what matters.

@@ -78,6 +78,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Path) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let path = folder.to_owned();
-    let failed = |error: tokio::task::JoinError| Error::Wait { folder: folder.to_owned(), source: error.into() };
+    let failed =
+        |error: tokio::task::JoinError| Error::Wait { folder: folder.to_owned(), source: error.into() };
     spawn_blocking(move || work(&path)).await.map_err(failed)?
 }

@@ -14,8 +14,10 @@ pub(crate) const INTENT: &str = "intent.json";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const CLAIM: &str = "claim";
 pub(crate) const RUNNER: &str = "runner.json";
-pub(crate) const STDOUT: &str = "stdout";
-pub(crate) const STDERR: &str = "stderr";
+/// The file in a unit's folder with what it wrote to standard output, up to the limit.
+pub const STDOUT: &str = "stdout";
+/// The file in a unit's folder with what it wrote to standard error, up to the limit.
+pub const STDERR: &str = "stderr";
 pub(crate) const OUTCOME: &str = "outcome.json";
 pub(crate) const LOG: &str = "runner.log";
 
@@ -58,18 +60,19 @@ impl Folder {
     /// Creates the folder for its owner alone. `false` if something is there already.
     pub(crate) fn create(&self) -> Result<bool, Error> {
         match DirBuilder::new().mode(0o700).create(&self.path) {
-            Ok(()) => {
-                let parent = self.path.parent().unwrap_or(Path::new("/"));
-                sync_folder(parent).map_err(|source| self.failed("create", "", source))?;
-                Ok(true)
-            }
+            Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(source) => Err(self.failed("create", "", source)),
         }
     }
 
     /// Writes a JSON file; it appears as a whole or not at all.
-    pub(crate) fn write(&self, name: &str, content: &impl Serialize, durability: Durability) -> Result<(), Error> {
+    pub(crate) fn write(
+        &self,
+        name: &str,
+        content: &impl Serialize,
+        durability: Durability,
+    ) -> Result<(), Error> {
         let write = || -> io::Result<()> {
             let new = self.file(&format!("{name}.new"));
             let mut file = open_new(&new)?;
@@ -112,7 +115,18 @@ impl Folder {
 
     /// Makes durable which files are in the folder.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        sync_folder(&self.path)
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Makes a new folder durable, together with the one file that it has. The file comes first: on most file
+    /// systems that writes all three at once.
+    pub(crate) fn sync_new(&self, name: &str) -> Result<(), Error> {
+        let sync = || -> io::Result<()> {
+            File::open(self.file(name))?.sync_all()?;
+            self.sync()?;
+            File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
+        };
+        sync().map_err(|source| self.failed("write", name, source))
     }
 
     pub(crate) fn failed(&self, action: &'static str, name: &str, source: io::Error) -> Error {
@@ -123,8 +137,4 @@ impl Folder {
 /// Opens an empty file for its owner alone, whatever the umask.
 pub(crate) fn open_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }

@@ -71,7 +71,8 @@ pub fn prepare(folder: &Path, intent: &Intent) -> Result<(), Error> {
     if !folder.create()? {
         return Err(Error::Taken { folder: folder.path().to_owned() });
     }
-    folder.write(INTENT, intent, Durability::Durable)
+    folder.write(INTENT, intent, Durability::Visible)?;
+    folder.sync_new(INTENT)
 }
 
 // === impl Intent ===
@@ -104,7 +105,9 @@ impl Intent {
             ("state_before", self.state_before.as_ref()),
             ("state_after", Some(&self.state_after)),
         ] {
-            if path.is_some_and(|path| !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0)) {
+            if path
+                .is_some_and(|path| !path.is_absolute() || path.as_os_str().as_encoded_bytes().contains(&0))
+            {
                 return refuse(field, "is not an absolute path");
             }
         }
@@ -112,7 +115,8 @@ impl Intent {
     }
 
     fn check_environment(&self) -> Result<(), Error> {
-        let refuse = |name: &str, problem| Err(Error::Refused { field: format!("variable `{name}`"), problem });
+        let refuse =
+            |name: &str, problem| Err(Error::Refused { field: format!("variable `{name}`"), problem });
         let mut bytes = 0;
         for (name, value) in &self.environment {
             if !is_name(name) {

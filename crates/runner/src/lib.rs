@@ -31,6 +31,7 @@ mod supervise;
 
 pub use engine::{attach, run_unit, start};
 pub use error::Error;
+pub use folder::{STDERR, STDOUT};
 pub use intent::{Intent, Shell, prepare};
 pub use outcome::{End, Outcome, StateFile};
 pub use recover::{Recovery, recover};

@@ -44,7 +44,8 @@ pub enum End {
 pub enum StateFile {
     /// It is complete, at the place that the intent names.
     Saved,
-    /// There is none: never go on from an older one.
+    /// There is none: never go on from an older one. The shell was killed, became another program by `exec`, ended
+    /// by `exit` past a trap on EXIT that the statement had set, or has no `builtin` any more.
     Missing,
 }
 

@@ -4,9 +4,6 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
-
-use crate::folder::open_new;
 
 /// How much is read at once: what a pipe holds.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -38,10 +35,10 @@ enum Flow {
 // === impl Output ===
 
 impl Output {
-    /// Reads from `pipe` into a new file at `path`, which gets at most `kept_max` bytes.
-    pub(crate) fn new(pipe: OwnedFd, path: &Path, kept_max: u64) -> io::Result<Self> {
+    /// Reads from `pipe` into `file`, which gets at most `kept_max` bytes.
+    pub(crate) fn new(pipe: OwnedFd, file: File, kept_max: u64) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&pipe, true)?;
-        Ok(Self { pipe: Some(pipe.into()), file: open_new(path)?, bytes: 0, kept: 0, kept_max })
+        Ok(Self { pipe: Some(pipe.into()), file, bytes: 0, kept: 0, kept_max })
     }
 
     /// Returns what to wait on, if there may be more.
@@ -108,7 +105,7 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
     use std::io::Write;
     use std::os::fd::OwnedFd;
 
@@ -119,7 +116,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("stdout");
         let (reader, mut writer) = std::io::pipe().unwrap();
-        let mut output = Output::new(OwnedFd::from(reader), &path, 10).unwrap();
+        let mut output = Output::new(OwnedFd::from(reader), File::create(&path).unwrap(), 10).unwrap();
         output.drain();
         assert_eq!((output.bytes(), output.is_truncated()), (0, false));
         writer.write_all(b"0123456").unwrap();

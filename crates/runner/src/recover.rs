@@ -76,7 +76,8 @@ fn settle(folder: &Folder) -> Result<Recovery, Error> {
 /// ask at the same time do not take each other for a runner.
 fn hold_off(folder: &Folder) -> Result<Option<File>, Error> {
     let failed = |source| folder.failed("lock", LOCK, source);
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(folder.file(LOCK)).map_err(failed)?;
+    let file =
+        OpenOptions::new().append(true).create(true).mode(0o600).open(folder.file(LOCK)).map_err(failed)?;
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),

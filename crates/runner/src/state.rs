@@ -1,8 +1,12 @@
 //! Owns the state of a shell between two units: the bash code that restores and writes it, and its file.
 //!
+//! It holds variables with their attributes, functions, aliases, options, positional parameters, directory and
+//! stack of directories, mask and locale. It does not hold traps, open descriptors, jobs and `$?`.
+//!
 //! A state file is bash source. Its first line names the format, its last one says that it is complete, and
-//! without either it is no state. Bash writes it beside its place; the runner checks it, makes it durable and
-//! renames it, which spares bash the call of another program.
+//! without either it is no state. Bash writes it beside its place; the runner checks and renames it, which spares bash
+//! the call of another program. It is not synced: after a loss of power it may be gone or cut, and the next unit
+//! refuses it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -10,7 +14,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::folder::{Folder, open_new, sync_folder};
+use crate::folder::{Folder, open_new};
 use crate::{Intent, StateFile};
 
 /// The script of every bash unit, one line, so that line numbers in messages are those of the statement. It
@@ -87,16 +91,14 @@ pub(crate) fn is_complete(path: &Path) -> bool {
     check().unwrap_or(false)
 }
 
-/// Puts the state that bash wrote into its place, durably, if it is complete.
+/// Puts the state that bash wrote into its place, if it is complete.
 pub(crate) fn keep_new(intent: &Intent) -> StateFile {
     let new = new_state(intent);
     let keep = || -> io::Result<()> {
         if !is_complete(&new) {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        File::open(&new)?.sync_all()?;
-        fs::rename(&new, &intent.state_after)?;
-        sync_folder(intent.state_after.parent().unwrap_or(Path::new("/")))
+        fs::rename(&new, &intent.state_after)
     };
     match keep() {
         Ok(()) => StateFile::Saved,

@@ -1,7 +1,9 @@
 //! Owns the run of a unit's shell within the runner: start, output, deadline, and the end of all that it started.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use process::{Ending, ProcessId, kill_descendants};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, wait};
 
-use crate::folder::{Folder, STDERR, STDOUT};
+use crate::folder::{Folder, STDERR, STDOUT, open_new};
 use crate::leftovers::UNIT_VARIABLE;
 use crate::output::Output;
 use crate::{End, Error, Intent, Outcome, Shell, StateFile, clock, state};
@@ -28,6 +30,13 @@ enum Stage {
     Killed,
 }
 
+/// A shell that was started, and the files that its output goes to.
+struct Started {
+    child: Child,
+    stdout: File,
+    stderr: File,
+}
+
 /// A unit's shell, being watched.
 struct Watch {
     child: Child,
@@ -41,7 +50,7 @@ struct Watch {
 pub(crate) fn run(folder: &Folder, intent: &Intent) -> Result<Outcome, Error> {
     let started_ms = clock::now_ms();
     match start(folder, intent) {
-        Ok(child) => watch(folder, intent, child, started_ms)
+        Ok(started) => watch(folder, intent, started, started_ms)
             .map_err(|source| Error::Watch { folder: folder.path().to_owned(), source }),
         Err(reason) => Ok(Outcome {
             started_ms,
@@ -56,15 +65,19 @@ pub(crate) fn run(folder: &Folder, intent: &Intent) -> Result<Outcome, Error> {
 }
 
 /// Starts the shell. An error is why there is none; then nothing was run.
-fn start(folder: &Folder, intent: &Intent) -> Result<Child, String> {
+fn start(folder: &Folder, intent: &Intent) -> Result<Started, String> {
     if let Some(before) = &intent.state_before
         && !state::is_complete(before)
     {
         return Err("the state of the unit before is missing or damaged".to_owned());
     }
+    let open =
+        |name| open_new(&folder.file(name)).map_err(|error| format!("cannot create `{name}`: {error}"));
+    let (stdout, stderr) = (open(STDOUT)?, open(STDERR)?);
     let mut command = match intent.shell {
         Shell::Bash => {
-            state::write_scripts(folder, intent).map_err(|error| format!("cannot write the unit's script: {error}"))?;
+            state::write_scripts(folder, intent)
+                .map_err(|error| format!("cannot write the unit's script: {error}"))?;
             let mut command = Command::new("bash");
             command.args(["--noprofile", "--norc", state::UNIT_FILE]).current_dir(folder.path());
             command
@@ -81,22 +94,14 @@ fn start(folder: &Folder, intent: &Intent) -> Result<Child, String> {
         .env(UNIT_VARIABLE, folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command.spawn().map_err(|error| format!("cannot start the shell: {error}"))
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let child = command.spawn().map_err(|error| format!("cannot start the shell: {error}"))?;
+    Ok(Started { child, stdout, stderr })
 }
 
-fn watch(folder: &Folder, intent: &Intent, mut child: Child, started_ms: i64) -> io::Result<Outcome> {
-    let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
-    let stdout = child.stdout.take().ok_or_else(closed)?.into();
-    let stderr = child.stderr.take().ok_or_else(closed)?.into();
-    let mut watch = Watch {
-        pidfd: pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?,
-        stdout: Output::new(stdout, &folder.file(STDOUT), intent.output_bytes_max)?,
-        stderr: Output::new(stderr, &folder.file(STDERR), intent.output_bytes_max)?,
-        child,
-        stage: Stage::Running,
-    };
+fn watch(folder: &Folder, intent: &Intent, started: Started, started_ms: i64) -> io::Result<Outcome> {
+    let mut watch = started.watch(intent.output_bytes_max)?;
     let ending = watch.until_end(intent.timeout())?;
     end_descendants();
     // Whoever held the pipes has ended, so this is all.
@@ -123,6 +128,22 @@ fn watch(folder: &Folder, intent: &Intent, mut child: Child, started_ms: i64) ->
         truncated: watch.stdout.is_truncated() || watch.stderr.is_truncated(),
         state,
     })
+}
+
+// === impl Started ===
+
+impl Started {
+    fn watch(mut self, output_bytes_max: u64) -> io::Result<Watch> {
+        let stdout = self.child.stdout.take().expect("standard output is piped").into();
+        let stderr = self.child.stderr.take().expect("standard error is piped").into();
+        Ok(Watch {
+            pidfd: pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?,
+            stdout: Output::new(stdout, self.stdout, output_bytes_max)?,
+            stderr: Output::new(stderr, self.stderr, output_bytes_max)?,
+            child: self.child,
+            stage: Stage::Running,
+        })
+    }
 }
 
 // === impl Watch ===

@@ -1,1 +1,1 @@
-builtin source ./prelude.bash; builtin eval -- "$__paramedic_trace${__paramedic_statement?}"; { __paramedic_status=$?; builtin trap - ERR; __paramedic_finish "$__paramedic_status" "$@"; } >/dev/null 2>&1
+builtin source ./prelude.bash; builtin eval -- "$__paramedic_trace${__paramedic_statement?}"; { __paramedic_status=$?; builtin trap - ERR; if __paramedic_stop 0; then __paramedic_save "$@"; fi; __paramedic_return "$__paramedic_status"; } >/dev/null 2>&1

@@ -1,14 +1,18 @@
 //! Owns the whole flow on one screen: servers → samples → rules → alerts → incidents; exits take the short way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use incident::Engine;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use crate::fleet::{Event, Fleet, What};
-use crate::watch::{self, Watch};
+use crate::watch::{self, Kept, Watch};
 use crate::world::ServeWorld;
+
+/// How often, a millisecond apart, a sample is tried whose moment is taken.
+const SAY_UP_TRIES: u32 = 5;
 
 /// Everything that flows together.
 pub(crate) struct Flow {
@@ -16,6 +20,9 @@ pub(crate) struct Flow {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) engine: Engine<ServeWorld>,
+    /// Whose turn it is to evaluate: the alert of an exit must not be taken up by another evaluation, which knows
+    /// nothing of how the process ended.
+    pub(crate) turn: Mutex<()>,
 }
 
 impl Flow {
@@ -38,11 +45,11 @@ impl Flow {
     /// The short way: an exit is a sample and an evaluation at once, and does not wait for any interval.
     async fn take_events(self: Arc<Self>, mut events: mpsc::Receiver<Event>) {
         while let Some(Event { server, what }) = events.recv().await {
-            let up = |at_ms, value| self.watch.sample("mcp_server_up", &[("server_name", &server)], at_ms, value);
             match what {
                 What::Exited(exit) => {
                     tracing::error!(server, reason = exit.reason, "a server is down");
-                    up(exit.at_ms, 0.0);
+                    let _turn = self.turn.lock().await;
+                    self.say_up(&server, 0.0).await;
                     if let Err(error) = self.engine.exited(&server, &watch::alarm(&server, &exit)).await {
                         tracing::error!(error = %watch::error_chain(&error), "an exit could not be written down");
                     }
@@ -50,10 +57,21 @@ impl Flow {
                 }
                 What::Ready => {
                     tracing::info!(server, "a server answers");
-                    up(crate::clock::now_ms(), 1.0);
+                    self.say_up(&server, 1.0).await;
                 }
             }
         }
+    }
+
+    /// Writes down at once whether a server is up. A sample of this very millisecond may be in the way.
+    async fn say_up(&self, server: &str, value: f64) {
+        for _ in 0..SAY_UP_TRIES {
+            match self.watch.sample("mcp_server_up", &[("server_name", server)], value) {
+                Kept::TooSoon => tokio::time::sleep(Duration::from_millis(1)).await,
+                Kept::Yes | Kept::No => return,
+            }
+        }
+        tracing::warn!(server, "the clock was set back: the probes will say whether the server is up");
     }
 
     /// The long way: rules over samples, at their interval.
@@ -62,6 +80,7 @@ impl Flow {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            let _turn = self.turn.lock().await;
             watch::evaluate(&self.engine, &self.fleet, &self.watch, None).await;
         }
     }

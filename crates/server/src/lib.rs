@@ -1,15 +1,15 @@
 //! Owns `paramedic serve`: the configuration, the servers it watches, the loops and the API.
 
-pub mod config;
-mod clock;
-mod fleet;
-mod watch;
-mod rules;
-mod world;
-mod flow;
 pub mod api;
-mod serve;
 pub mod client;
+mod clock;
+pub mod config;
+mod fleet;
+mod flow;
+mod rules;
+mod serve;
+mod watch;
+mod world;
 
 pub use clock::now_ms;
 pub use fleet::{Fleet, Member, OrderError, Supervised, Surroundings, Verb, target};

@@ -19,16 +19,25 @@ pub(crate) fn rules(config: &Config, shelf: &Shelf) -> (Vec<AlertingRule>, Vec<S
     for (book, procedure) in shelf.procedures() {
         let Some(spec) = &procedure.alert else { continue };
         if rules.iter().any(|rule| rule.name == spec.name) {
-            problems.push(format!("{}: the alert `{}` is answered by an earlier procedure", book.runbook.name, spec.name));
+            problems.push(format!(
+                "{}: the alert `{}` is answered by an earlier procedure",
+                book.runbook.name, spec.name
+            ));
             continue;
         }
         let text = spec.query.as_deref().unwrap_or_else(|| {
-            problems.push(format!("{}: the alert `{}` has no query; `{INTEGRITY_QUERY}` is used", book.runbook.name, spec.name));
+            problems.push(format!(
+                "{}: the alert `{}` has no query; `{INTEGRITY_QUERY}` is used",
+                book.runbook.name, spec.name
+            ));
             INTEGRITY_QUERY
         });
         match Query::parse(text) {
             Ok(query) => rules.push(rule(config, spec, query, &procedure.title)),
-            Err(error) => problems.push(format!("{}: the query of the alert `{}` is not understood and never fires: {error}", book.runbook.name, spec.name)),
+            Err(error) => problems.push(format!(
+                "{}: the query of the alert `{}` is not understood and never fires: {error}",
+                book.runbook.name, spec.name
+            )),
         }
     }
     for name in config.alerts.keys().filter(|name| !rules.iter().any(|rule| rule.name == **name)) {

@@ -9,7 +9,7 @@ use journal::{Blobs, Journal};
 use probe::Prober;
 use process::lock::{Lock, LockError};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use crate::api;
@@ -126,7 +126,7 @@ impl Serve {
         let settings = engine_settings(&config);
         let engine = Engine::start(Arc::clone(&world), journal, blobs, shelf, settings).await?;
         let watch = Arc::new(Watch::new(&config, rules));
-        let flow = Arc::new(Flow { world, fleet, watch, engine });
+        let flow = Arc::new(Flow { world, fleet, watch, engine, turn: Mutex::default() });
 
         let mut loops = flow.start(inbox);
         let (local_routes, public_routes) = (api::local(Arc::clone(&flow)), api::public(Arc::clone(&flow)));
@@ -234,7 +234,8 @@ fn listen_local(path: &Path) -> Result<UnixListener, ServeError> {
         Err(error) => return Err(fail("removing the stale socket")(error)),
     }
     let listener = UnixListener::bind(path).map_err(fail("listening on"))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail("closing to others"))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(fail("closing to others"))?;
     Ok(listener)
 }
 
@@ -250,7 +251,10 @@ pub fn program_folder(config: &Config, exe: &Path) -> Result<PathBuf, ServeError
         return Ok(bin);
     }
     let _ = std::fs::remove_file(&link);
-    std::os::unix::fs::symlink(exe, &link)
-        .map_err(|source| ServeError::Io { what: "making the link", path: link, source })?;
+    std::os::unix::fs::symlink(exe, &link).map_err(|source| ServeError::Io {
+        what: "making the link",
+        path: link,
+        source,
+    })?;
     Ok(bin)
 }

@@ -10,7 +10,11 @@ use crate::context;
 use crate::fail::{Code, Failure};
 use crate::show;
 
-pub(super) fn run(arguments: &CheckArguments, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+pub(super) fn run(
+    arguments: &CheckArguments,
+    config: Option<PathBuf>,
+    output: Output,
+) -> Result<Code, Failure> {
     let (config, path) = context::load(config)?;
     let named = |name: &String| config.server.iter().find(|server| server.name == *name);
     let servers = match &arguments.server {
@@ -21,7 +25,7 @@ pub(super) fn run(arguments: &CheckArguments, config: Option<PathBuf>, output: O
     };
     let prober = Prober::new().map_err(Failure::usage)?;
     let deadline = config.probe.timeout.get();
-    let reports: Vec<Report> = context::threaded_runtime()?.block_on(async {
+    let reports: Vec<Report> = context::runtime()?.block_on(async {
         let mut asked = tokio::task::JoinSet::new();
         for (idx, server) in servers.iter().enumerate() {
             for &check in arguments.check.types() {

@@ -12,9 +12,13 @@ use crate::show;
 pub(super) fn run(command: &ConfigCommand, named: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
     let (config, path) = context::load(named)?;
     match command {
-        ConfigCommand::Check => show::line(&format!("{}: fine, {} server(s)", path.display(), config.server.len())),
+        ConfigCommand::Check => {
+            show::line(&format!("{}: fine, {} server(s)", path.display(), config.server.len()))
+        }
         ConfigCommand::Show if output == Output::Table => {
-            let text = toml::to_string_pretty(&config).context("cannot show the configuration").map_err(Failure::usage)?;
+            let text = toml::to_string_pretty(&config)
+                .context("cannot show the configuration")
+                .map_err(Failure::usage)?;
             show::line(&format!("# {}, with all defaults\n{}", path.display(), text.trim_end()));
         }
         ConfigCommand::Show => show::json(&config),

@@ -11,6 +11,6 @@ pub(super) fn run(keep: bool) -> Result<Code, Failure> {
     serve::log("off");
     let afterwards = if keep { Afterwards::Keep } else { Afterwards::Clean };
     let demo = Demo { exe: context::program()?, afterwards };
-    context::threaded_runtime()?.block_on(demo.run(|line| show::line(&line))).map_err(Failure::no)?;
+    demo.run(context::threaded_runtime()?, |line| show::live(&line)).map_err(Failure::no)?;
     Ok(Code::Done)
 }

@@ -33,7 +33,8 @@ enum Verdict {
 }
 
 pub(super) fn run(named: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
-    let mut findings = vec![bash(), pidfd(), subreaper(), proc_readable(), user(), kernel_log(), cgroups(), systemd()];
+    let mut findings =
+        vec![bash(), pidfd(), subreaper(), proc_readable(), user(), kernel_log(), cgroups(), systemd()];
     match context::load_or_default(named) {
         Ok((config, path)) => {
             findings.push(configuration(&config, &path));
@@ -63,12 +64,18 @@ fn bash() -> Finding {
     match Command::new("bash").args(["--noprofile", "--norc", "-c", "echo $BASH_VERSION"]).output() {
         Ok(output) if output.status.success() => {
             let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            let new_enough = version.split('.').next().and_then(|major| major.parse().ok()).is_some_and(|major: u32| major >= 4);
+            let new_enough = version
+                .split('.')
+                .next()
+                .and_then(|major| major.parse().ok())
+                .is_some_and(|major: u32| major >= 4);
             let verdict = if new_enough { Verdict::Ok } else { Verdict::Missing };
             finding("bash", verdict, format!("{version}; statements of runbooks need 4 or newer"))
         }
         Ok(output) => finding("bash", Verdict::Missing, format!("it ended with {}", output.status)),
-        Err(error) => finding("bash", Verdict::Missing, format!("{error}; statements of runbooks are run by it")),
+        Err(error) => {
+            finding("bash", Verdict::Missing, format!("{error}; statements of runbooks are run by it"))
+        }
     }
 }
 
@@ -89,11 +96,18 @@ fn subreaper() -> Finding {
 
 fn proc_readable() -> Finding {
     let seen = fs::read_dir("/proc").map_or(0, |entries| {
-        entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)).count()
+        entries
+            .flatten()
+            .filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit))
+            .count()
     });
     match fs::read_link("/proc/1/exe") {
         Ok(_) => finding("/proc", Verdict::Ok, format!("{seen} processes are seen, those of others too")),
-        Err(_) if seen > 0 => finding("/proc", Verdict::Limited, format!("{seen} processes are seen; of those of other users only the outside")),
+        Err(_) if seen > 0 => finding(
+            "/proc",
+            Verdict::Limited,
+            format!("{seen} processes are seen; of those of other users only the outside"),
+        ),
         Err(error) => finding("/proc", Verdict::Missing, error.to_string()),
     }
 }
@@ -103,14 +117,22 @@ fn user() -> Finding {
     if uid.is_root() {
         finding("user", Verdict::Ok, "root: every statement of a runbook runs as root")
     } else {
-        finding("user", Verdict::Ok, format!("user {}: everything lives under one data directory", uid.as_raw()))
+        finding(
+            "user",
+            Verdict::Ok,
+            format!("user {}: everything lives under one data directory", uid.as_raw()),
+        )
     }
 }
 
 fn kernel_log() -> Finding {
     match fs::File::open("/dev/kmsg") {
         Ok(_) => finding("kernel log", Verdict::Ok, "out-of-memory kills can be read"),
-        Err(error) => finding("kernel log", Verdict::Limited, format!("{error}; out-of-memory kills are not seen there")),
+        Err(error) => finding(
+            "kernel log",
+            Verdict::Limited,
+            format!("{error}; out-of-memory kills are not seen there"),
+        ),
     }
 }
 
@@ -134,9 +156,17 @@ fn systemd() -> Finding {
 
 fn configuration(config: &Config, path: &Path) -> Finding {
     if path.exists() {
-        finding("configuration", Verdict::Ok, format!("{}, {} server(s)", path.display(), config.server.len()))
+        finding(
+            "configuration",
+            Verdict::Ok,
+            format!("{}, {} server(s)", path.display(), config.server.len()),
+        )
     } else {
-        finding("configuration", Verdict::Limited, format!("there is none at {}; `demo` and `runbook run` need none", path.display()))
+        finding(
+            "configuration",
+            Verdict::Limited,
+            format!("there is none at {}; `demo` and `runbook run` need none", path.display()),
+        )
     }
 }
 
@@ -149,7 +179,11 @@ fn writable(what: &'static str, path: &Path) -> Finding {
         .unwrap_or_default();
     match access {
         Ok(()) => finding(what, Verdict::Ok, format!("{}{free}", path.display())),
-        Err(error) => finding(what, Verdict::Missing, format!("{}: {error}; name another in the configuration", path.display())),
+        Err(error) => finding(
+            what,
+            Verdict::Missing,
+            format!("{}: {error}; name another in the configuration", path.display()),
+        ),
     }
 }
 
@@ -160,7 +194,11 @@ fn ports(config: &Config) -> Vec<Finding> {
         .chain(addresses)
         .map(|address: std::net::SocketAddr| match TcpListener::bind(address) {
             Ok(_) => finding("port", Verdict::Ok, format!("{address} is free")),
-            Err(error) => finding("port", Verdict::Limited, format!("{address}: {error}; fine if that is Paramedic itself")),
+            Err(error) => finding(
+                "port",
+                Verdict::Limited,
+                format!("{address}: {error}; fine if that is Paramedic itself"),
+            ),
         })
         .collect()
 }

@@ -15,7 +15,11 @@ use crate::show;
 /// How long a word to an incident may take.
 const WORD_MAX: Duration = Duration::from_secs(10);
 
-pub(super) fn run(command: IncidentCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+pub(super) fn run(
+    command: IncidentCommand,
+    config: Option<PathBuf>,
+    output: Output,
+) -> Result<Code, Failure> {
     let client = context::client(config)?;
     context::runtime()?.block_on(answer(&client, command, output))
 }
@@ -23,12 +27,15 @@ pub(super) fn run(command: IncidentCommand, config: Option<PathBuf>, output: Out
 async fn answer(client: &Client, command: IncidentCommand, output: Output) -> Result<Code, Failure> {
     match command {
         IncidentCommand::List { all } => list(client, all, output).await?,
-        IncidentCommand::Show { id } => show_one(&client.get(&format!("/api/v1/incidents/{id}")).await?, output),
+        IncidentCommand::Show { id } => {
+            show_one(&client.get(&format!("/api/v1/incidents/{id}")).await?, output)
+        }
         IncidentCommand::Report { id } => {
             show::line(client.get_text(&format!("/api/v1/incidents/{id}/report")).await?.trim_end());
         }
         IncidentCommand::Ack { id } => {
-            let _: Detail = client.post(&format!("/api/v1/incidents/{id}/ack"), &By { by: actor() }, WORD_MAX).await?;
+            let _: Detail =
+                client.post(&format!("/api/v1/incidents/{id}/ack"), &By { by: actor() }, WORD_MAX).await?;
             anstream::eprintln!("acknowledged");
         }
         IncidentCommand::Approve { id, unit, parameters } => {
@@ -50,18 +57,33 @@ async fn list(client: &Client, all: bool, output: Output) -> Result<(), Failure>
     let mut incidents: Vec<Summary> = client.get("/api/v1/incidents").await?;
     incidents.retain(|incident| all || incident.state.is_open());
     if incidents.is_empty() && output == Output::Table {
-        anstream::eprintln!("{}", if all { "no incidents" } else { "no open incidents; --all shows those that are over" });
+        anstream::eprintln!(
+            "{}",
+            if all { "no incidents" } else { "no open incidents; --all shows those that are over" }
+        );
         return Ok(());
     }
-    show::rows(output, &incidents, &["incident", "state", "server", "opened (UTC)", "what", "waits for"], |one| {
-        let waits = match (&one.person_needed, one.waiting.as_slice()) {
-            (_, [_, ..]) => format!("approval of {}", one.waiting.join(", ")),
-            (Some(_), []) => "a person".to_owned(),
-            (None, []) => String::new(),
-        };
-        let opened = show::time(one.opened_ms);
-        vec![one.id.to_string(), one.state.to_string(), one.server.clone(), opened, one.summary.clone(), waits]
-    });
+    show::rows(
+        output,
+        &incidents,
+        &["incident", "state", "server", "opened (UTC)", "what", "waits for"],
+        |one| {
+            let waits = match (&one.person_needed, one.waiting.as_slice()) {
+                (_, [_, ..]) => format!("approval of {}", one.waiting.join(", ")),
+                (Some(_), []) => "a person".to_owned(),
+                (None, []) => String::new(),
+            };
+            let opened = show::time(one.opened_ms);
+            vec![
+                one.id.to_string(),
+                one.state.to_string(),
+                one.server.clone(),
+                opened,
+                one.summary.clone(),
+                waits,
+            ]
+        },
+    );
     Ok(())
 }
 
@@ -79,7 +101,10 @@ fn show_one(detail: &Detail, output: Output) {
         }
     }
     for (unit, view, asked) in incident.open_questions() {
-        show::line(&format!("\n{} waits for a person ({}): {}\n{}", unit.unit, asked.effect, asked.reason, view.statement));
+        show::line(&format!(
+            "\n{} waits for a person ({}): {}\n{}",
+            unit.unit, asked.effect, asked.reason, view.statement
+        ));
         let missing: String = asked.missing.iter().map(|name| format!(" -p {name}=VALUE")).collect();
         show::line(&format!("\n  paramedic incident approve {} {}{missing}", incident.id, unit.unit));
         show::line(&format!("  paramedic incident reject {} {}", incident.id, unit.unit));

@@ -17,12 +17,15 @@ pub(super) fn run(name: &str, config: Option<PathBuf>) -> Result<Code, Failure> 
         Failure::usage(anyhow::anyhow!("there is no server `{name}` in {}", path.display()))
     })?;
     if server.upstream.is_some() {
-        return Err(Failure::no(anyhow::anyhow!("`{name}` is an upstream without a guard, and has no metrics page")));
+        return Err(Failure::no(anyhow::anyhow!(
+            "`{name}` is an upstream without a guard, and has no metrics page"
+        )));
     }
     let url = format!("{}/metrics", server.base_url(config.guard_address));
     let prober = Prober::new().map_err(Failure::usage)?;
     let scrape = prober.scrape(&url, config.probe.timeout.get(), PAGE_BYTES_MAX);
-    let page = context::runtime()?.block_on(scrape).map_err(|error| Failure::new(Code::Unreachable, error))?;
+    let page =
+        context::runtime()?.block_on(scrape).map_err(|error| Failure::new(Code::Unreachable, error))?;
     show::line(page.trim_end());
     Ok(Code::Done)
 }

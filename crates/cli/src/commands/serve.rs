@@ -18,7 +18,8 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<Code, Failure> {
     context::threaded_runtime()?.block_on(async {
         let (listen, servers) = (config.listen, config.server.len());
         let surroundings = Surroundings { exe, tie: None };
-        let serve = Serve::start(Start { config, config_path, surroundings }).await.map_err(Failure::usage)?;
+        let serve =
+            Serve::start(Start { config, config_path, surroundings }).await.map_err(Failure::usage)?;
         tracing::info!(%listen, servers, "serving");
         wait_for_end().await.map_err(Failure::usage)?;
         tracing::info!("stopping; guards, servers and running steps go on");

@@ -29,11 +29,16 @@ async fn answer(client: &Client, command: ServerCommand, output: Output) -> Resu
     match command {
         ServerCommand::List => {
             let servers: Vec<ServerStatus> = client.get("/api/v1/servers").await?;
-            show::rows(output, &servers, &["server", "phase", "health", "pid", "endpoint", "reason"], |one| {
-                let pid = one.pid.map(|pid| pid.to_string()).unwrap_or_default();
-                let (name, phase, health) = (one.name.clone(), one.phase.clone(), one.health.clone());
-                vec![name, phase, health, pid, one.endpoint.clone(), one.reason.clone()]
-            });
+            show::rows(
+                output,
+                &servers,
+                &["server", "phase", "health", "pid", "endpoint", "reason"],
+                |one| {
+                    let pid = one.pid.map(|pid| pid.to_string()).unwrap_or_default();
+                    let (name, phase, health) = (one.name.clone(), one.phase.clone(), one.health.clone());
+                    vec![name, phase, health, pid, one.endpoint.clone(), one.reason.clone()]
+                },
+            );
             Ok(Code::Done)
         }
         ServerCommand::Status { name } => {

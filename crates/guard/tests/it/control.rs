@@ -12,7 +12,8 @@ use serde_json::json;
 use tokio::sync::mpsc::Receiver;
 
 use super::guarded::{DEFAULT, Guarded, Start, block_on, call};
-use super::tests_main::{Test, eventually};
+use super::poll::eventually;
+use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_restart_is_done_once_per_key", a_restart_is_done_once_per_key),

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use super::poll::eventually;
 
 /// `fake [MODE]`: `mute` never answers `initialize`, `crash` ends before it, `refuse` answers it with an error,
 /// `stubborn` stays when its input ends.
@@ -76,17 +77,12 @@ impl Server<'_> {
             "hang" => {}
             "block" => {
                 let file = Path::new(arguments["until"].as_str().expect("a path"));
-                while !file.exists() {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
+                eventually("the file that ends the block", || file.exists().then_some(()));
                 text(id, "unblocked");
             }
             "cancelled" => text(id, &Value::from(self.cancelled.clone()).to_string()),
             "fail" => answer(id, &json!({"content": [], "isError": true})),
-            "exit" => {
-                eprintln!("Traceback: the end");
-                std::process::exit(7);
-            }
+            "exit" => exit(),
             "garbage" => {
                 println!("Server started!\n{{\"level\":\"info\"}}\n{{\"jsonrpc\":\"2.0\",\"id\":\n");
                 text(id, "after garbage");
@@ -112,6 +108,11 @@ impl Server<'_> {
             tool => panic!("no tool {tool}"),
         }
     }
+}
+
+fn exit() -> ! {
+    eprintln!("Traceback: the end");
+    std::process::exit(7)
 }
 
 fn read_line() -> Option<String> {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use process::control::{Event, ExitCause, Message, Phase};
@@ -10,7 +9,8 @@ use process::{Ending, ProcessId, Signal, descendants, send};
 use serde_json::{Value, json};
 
 use super::guarded::{DEFAULT, Guarded, Start, block_on, call, initialize};
-use super::tests_main::{Test, eventually};
+use super::poll::eventually;
+use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_killed_server_is_reported_at_once", a_killed_server_is_reported_at_once),
@@ -278,20 +278,15 @@ fn a_terminated_guard_ends_its_server() {
 
 fn a_tied_guard_ends_with_its_owner() {
     block_on(async {
-        // `sleep` stands for the owner; the shell gives the guard the reading end of a pipe that only it holds.
         let folder = tempfile::tempdir().unwrap();
         let exe = std::env::current_exe().unwrap();
-        let fifo = folder.path().join("tie");
-        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        let guard = DEFAULT.command(folder.path(), &[exe.to_str().unwrap(), "fake"]);
-        let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", "tie=$1; shift; exec 7<>\"$tie\" 8<\"$tie\" 7>&-; TIE_FD=8 exec \"$@\"", "sh"]);
-        shell.arg(&fifo).arg(guard.get_program()).args(guard.get_args()).stdin(Stdio::null());
-        let process = shell.spawn().unwrap();
-        let owner = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+        let mut owner = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let mut guard = DEFAULT.command(folder.path(), &[exe.to_str().unwrap(), "fake"]);
+        let process = guard.env("TIE", owner.id().to_string()).spawn().unwrap();
         let mut guarded = Guarded::of(process, folder).await;
         let status = guarded.settled().await;
-        drop(owner);
+        owner.kill().unwrap();
+        owner.wait().unwrap();
         ends(&mut guarded, status.child.unwrap());
     });
 }

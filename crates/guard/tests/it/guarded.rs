@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 
-use super::tests_main::eventually;
+use super::poll::eventually;
 
 pub(crate) const SESSION: &str = "mcp-session-id";
 
@@ -30,7 +30,7 @@ pub(crate) fn role(args: &[String]) -> ExitCode {
         directory: None,
         start_timeout: millis(&args[2]),
         request_timeout: millis(&args[3]),
-        tie_fd: std::env::var("TIE_FD").ok().map(|number| number.parse().unwrap()),
+        tie: std::env::var("TIE").ok().map(|pid| pid.parse().unwrap()),
         paramedic_exe: std::env::current_exe().unwrap(),
     };
     match block_on(guard::run(settings)) {

@@ -6,6 +6,7 @@ mod control;
 mod fake;
 mod faults;
 mod guarded;
+mod poll;
 mod protocol;
 mod tests_main;
 

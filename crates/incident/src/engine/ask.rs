@@ -61,11 +61,7 @@ impl<W: World> Engine<W> {
     }
 
     /// Asks and waits. A question that is open already is not asked again.
-    pub(super) async fn ask(
-        &self,
-        walk: &Walk<'_>,
-        question: &Question<'_>,
-    ) -> Result<Answer, EngineError> {
+    pub(super) async fn ask(&self, walk: &Walk<'_>, question: &Question<'_>) -> Result<Answer, EngineError> {
         for _ in 0..ASKED_MAX {
             let expiry = self.inner.world.policy(&walk.server).approval_expiry;
             let expires_ms = self.pose(walk, question, expiry).await?;

@@ -66,7 +66,8 @@ impl<W: World> Engine<W> {
             return Ok(FenceEnd::Skipped("there is nothing to run in it".to_owned()));
         }
         if let Some(attribute) = not_carried_out(fence) {
-            let reason = format!("`{attribute}` is not carried out by this version: do it by hand, then say so");
+            let reason =
+                format!("`{attribute}` is not carried out by this version: do it by hand, then say so");
             return self.by_person(walk, &fence.units[0].id, &fence.source, &reason).await;
         }
         let doubt = match self.condition(walk, fence).await? {
@@ -88,7 +89,11 @@ impl<W: World> Engine<W> {
                     let rest = format!("the unit before it ended unexpectedly: {reason}");
                     self.skip_rest(walk, &fence.units[idx + 1..], &rest).await?;
                     let reason = format!("{}: {reason}", unit.id);
-                    return Ok(if changes(fence) { FenceEnd::Stopped(reason) } else { FenceEnd::Finding(reason) });
+                    return Ok(if changes(fence) {
+                        FenceEnd::Stopped(reason)
+                    } else {
+                        FenceEnd::Finding(reason)
+                    });
                 }
             }
             if is_last_change(fence, idx)
@@ -168,7 +173,11 @@ impl<W: World> Engine<W> {
     }
 
     /// Looks once whether a `verify` condition holds; returns what is wrong.
-    pub(super) async fn holds(&self, walk: &Walk<'_>, condition: &str) -> Result<Option<String>, EngineError> {
+    pub(super) async fn holds(
+        &self,
+        walk: &Walk<'_>,
+        condition: &str,
+    ) -> Result<Option<String>, EngineError> {
         let check = match condition {
             "ready" => CheckType::Readiness,
             "live" => CheckType::Liveness,
@@ -198,9 +207,13 @@ enum When {
 /// An attribute that means something which this version does not do.
 fn not_carried_out(fence: &Fence) -> Option<&'static str> {
     let attributes = &fence.attributes;
-    [("on", attributes.on.is_some()), ("until", attributes.until.is_some()), ("every", attributes.every.is_some())]
-        .into_iter()
-        .find_map(|(name, set)| set.then_some(name))
+    [
+        ("on", attributes.on.is_some()),
+        ("until", attributes.until.is_some()),
+        ("every", attributes.every.is_some()),
+    ]
+    .into_iter()
+    .find_map(|(name, set)| set.then_some(name))
 }
 
 fn changes(fence: &Fence) -> bool {

@@ -1,29 +1,31 @@
 //! Owns the engine: opens incidents, keeps one walker per open incident, and takes people's words.
 
-mod walk;
-mod fence;
-mod unit;
 mod ask;
+mod fence;
+mod intake;
 mod output;
+mod people;
+mod ready;
 mod recover;
+mod unit;
+mod views;
+mod walk;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use journal::{Blobs, Journal};
-use tokio::sync::broadcast;
-
-use crate::fold::Incident;
 use crate::id::IncidentId;
-use crate::ledger::{Happening, Ledger};
-use crate::record::{Alarm, ApprovalEnd, Record, RunbookPin, Source, UnitRef};
+use crate::ledger::Ledger;
+use crate::record::{Record, Source};
 use crate::recovery::Goal;
-use crate::shelf::{Book, Shelf};
+use crate::shelf::Shelf;
 use crate::state::Refusal;
-use crate::triage::{Firing, Triage};
 use crate::world::World;
+use journal::{Blobs, Journal};
+
+pub use intake::Fired;
 
 /// How long a walker waits after a failure of the journal before it looks again: looking goes on, changing stops.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -90,6 +92,8 @@ pub enum EngineError {
     NothingAsked { incident: IncidentId, unit: String, waiting: String },
     #[error("the values of {0} are missing; give them with -p NAME=VALUE")]
     Missing(String),
+    #[error("`{0}` belongs to the shell; it is no parameter")]
+    Reserved(String),
     #[error("the question has expired; it is asked anew")]
     Expired,
     #[error("the runbook of incident `{0}` cannot be read back from the blob store")]
@@ -100,17 +104,6 @@ pub enum EngineError {
     Report { path: PathBuf, source: std::io::Error },
     #[error("the unit could not be run")]
     Runner(#[from] runner::Error),
-}
-
-/// An alert with the server it is about.
-#[derive(Debug, Clone)]
-pub struct Fired {
-    /// The server; empty where the alert names none.
-    pub server: String,
-    /// The alert's name.
-    pub alert: String,
-    /// What was seen.
-    pub alarm: Alarm,
 }
 
 // === impl Engine ===
@@ -162,300 +155,6 @@ impl<W: World> Engine<W> {
     /// The runbooks at hand.
     pub fn shelf(&self) -> &Shelf {
         &self.inner.shelf
-    }
-
-    /// Takes in an alert that fires: opens an incident, or adds to an open one. `None` where no procedure
-    /// answers the alert.
-    ///
-    /// # Errors
-    /// Where the journal refuses.
-    pub async fn fire(&self, fired: &Fired) -> Result<Option<IncidentId>, EngineError> {
-        let Some((book, procedure)) = self.inner.shelf.for_alert(&fired.alert) else {
-            tracing::warn!(alert = fired.alert, server = fired.server, "an alert fires that no runbook answers");
-            return Ok(None);
-        };
-        let (book, procedure) = (book.clone(), procedure.id.clone());
-        self.admit(&fired.server, &book, &procedure, fired.alarm.clone()).await.map(Some)
-    }
-
-    /// Adds the end of a process to the open incidents of its server.
-    ///
-    /// # Errors
-    /// Where the journal refuses.
-    pub async fn exited(&self, server: &str, alarm: &Alarm) -> Result<(), EngineError> {
-        let again: Vec<IncidentId> = self
-            .inner
-            .ledger
-            .with_all(|all| {
-                all.filter(|incident| incident.server == server && incident.state.is_open())
-                    .filter(|incident| {
-                        let firing = Firing { server, procedure: &incident.procedure, alarm };
-                        matches!(Triage::of(&firing, [*incident]), Triage::Again(_))
-                    })
-                    .map(|incident| incident.id.clone())
-                    .collect()
-            })
-            .await;
-        for id in again {
-            self.record(&id, Record::SeenAgain { alarm: alarm.clone() }).await?;
-            self.walk(&id);
-        }
-        Ok(())
-    }
-
-    /// Opens an incident for a person who follows a procedure by hand.
-    ///
-    /// # Errors
-    /// Where the journal refuses.
-    pub async fn open_by_hand(
-        &self,
-        server: &str,
-        book: &Book,
-        procedure: &str,
-        by: &str,
-    ) -> Result<IncidentId, EngineError> {
-        let alarm = Alarm {
-            source: Source::Person,
-            summary: format!("{by} follows the runbook by hand"),
-            alert: None,
-            exit: None,
-        };
-        self.open(server, book, procedure, alarm).await
-    }
-
-    async fn admit(
-        &self,
-        server: &str,
-        book: &Book,
-        procedure: &str,
-        alarm: Alarm,
-    ) -> Result<IncidentId, EngineError> {
-        let firing = Firing { server, procedure, alarm: &alarm };
-        match self.inner.ledger.with_all(|all| Triage::of(&firing, all)).await {
-            Triage::Open => self.open(server, book, procedure, alarm).await,
-            Triage::Known(id) => Ok(id),
-            Triage::Again(id) => {
-                self.record(&id, Record::SeenAgain { alarm }).await?;
-                self.walk(&id);
-                Ok(id)
-            }
-        }
-    }
-
-    async fn open(
-        &self,
-        server: &str,
-        book: &Book,
-        procedure: &str,
-        alarm: Alarm,
-    ) -> Result<IncidentId, EngineError> {
-        let found = book.procedure(procedure);
-        let response_time = found.and_then(|found| found.alert.as_ref()?.response_time);
-        let id = IncidentId::new(self.inner.world.now_ms(), self.inner.world.random());
-        let opened = Record::Opened {
-            server: server.to_owned(),
-            procedure: procedure.to_owned(),
-            title: found.map_or_else(|| procedure.to_owned(), |found| found.title.clone()),
-            alarm,
-            runbook: RunbookPin { name: book.runbook.name.clone(), sha256: book.runbook.sha256.clone() },
-            response_time_ms: response_time.map(|time| time.as_millis() as u64),
-        };
-        // The copy comes first, so that no incident is ever bound to a runbook that nobody has.
-        self.inner.blobs.put(&book.bytes)?;
-        self.record(&id, opened).await?;
-        self.walk(&id);
-        Ok(id)
-    }
-
-    /// Takes in which alerts stand (pending or firing), by fingerprint: for open incidents whose alert does
-    /// not, it is over. Incidents of servers that are not `known` are left alone.
-    ///
-    /// # Errors
-    /// Where the journal refuses.
-    pub async fn alerts_standing(
-        &self,
-        standing: &BTreeSet<String>,
-        known: impl Fn(&str) -> bool,
-    ) -> Result<(), EngineError> {
-        let is_over = |incident: &Incident| {
-            incident.state.is_open()
-                && incident.alert_resolved_ms.is_none()
-                && incident.alarm.alert.as_ref().is_some_and(|alert| !standing.contains(&alert.fingerprint))
-                && known(&incident.server)
-        };
-        let over: Vec<IncidentId> = self
-            .inner
-            .ledger
-            .with_all(|all| {
-                all.filter(|incident| is_over(incident)).map(|incident| incident.id.clone()).collect()
-            })
-            .await;
-        for id in over {
-            self.record(&id, Record::AlertResolved {}).await?;
-        }
-        Ok(())
-    }
-
-    /// Somebody takes notice.
-    ///
-    /// # Errors
-    /// Where there is no such incident, or it is over.
-    pub async fn acknowledge(&self, id: &IncidentId, by: &str) -> Result<(), EngineError> {
-        self.record(id, Record::Acknowledged { by: by.to_owned() }).await
-    }
-
-    /// A person says yes to the open question at `unit`, supplying `values` that were missing.
-    ///
-    /// # Errors
-    /// Where nothing is asked there, the question has expired, or a value is still missing.
-    pub async fn approve(
-        &self,
-        id: &IncidentId,
-        unit: &str,
-        by: &str,
-        values: BTreeMap<String, String>,
-    ) -> Result<(), EngineError> {
-        let (unit, binding, missing, expires_ms) = self.question(id, unit).await?;
-        let missing: Vec<_> = missing.into_iter().filter(|name| !values.contains_key(name)).collect();
-        if !missing.is_empty() {
-            return Err(EngineError::Missing(missing.join(", ")));
-        }
-        if self.inner.world.now_ms() >= expires_ms {
-            return Err(EngineError::Expired);
-        }
-        self.record(id, Record::Approved { unit, by: by.to_owned(), binding, values }).await
-    }
-
-    /// A person says no to the open question at `unit`.
-    ///
-    /// # Errors
-    /// Where nothing is asked there.
-    pub async fn reject(
-        &self,
-        id: &IncidentId,
-        unit: &str,
-        by: &str,
-        reason: &str,
-    ) -> Result<(), EngineError> {
-        let (unit, ..) = self.question(id, unit).await?;
-        let (end, by, reason) = (ApprovalEnd::Rejected, Some(by.to_owned()), reason.to_owned());
-        self.record(id, Record::ApprovalEnded { unit, end, by, reason }).await
-    }
-
-    async fn question(
-        &self,
-        id: &IncidentId,
-        unit: &str,
-    ) -> Result<(UnitRef, String, Vec<String>, i64), EngineError> {
-        self.inner
-            .ledger
-            .with(id, |incident| {
-                let open: Vec<_> = incident.open_questions().collect();
-                match open.iter().find(|(asked, ..)| asked.unit == unit) {
-                    Some((asked, _, question)) => Ok((
-                        (*asked).clone(),
-                        question.binding.clone(),
-                        question.missing.clone(),
-                        question.expires_ms,
-                    )),
-                    None => {
-                        let names: Vec<_> = open.iter().map(|(asked, ..)| asked.unit.as_str()).collect();
-                        let waiting = match names.as_slice() {
-                            [] => "; nothing waits there at all".to_owned(),
-                            names => format!("; what waits: {}", names.join(", ")),
-                        };
-                        Err(EngineError::NothingAsked {
-                            incident: id.clone(),
-                            unit: unit.to_owned(),
-                            waiting,
-                        })
-                    }
-                }
-            })
-            .await?
-    }
-
-    /// Writes down a restart that the owner of a server has carried out, or failed to.
-    ///
-    /// # Errors
-    /// Where the journal refuses.
-    pub async fn note_restart(&self, restarted: Record) -> Result<(), EngineError> {
-        let Record::Restarted { server, .. } = &restarted else { return Ok(()) };
-        let open = self
-            .inner
-            .ledger
-            .with_all(|all| {
-                all.filter(|incident| incident.server == *server && incident.state.is_open())
-                    .map(|incident| incident.id.clone())
-                    .last()
-            })
-            .await;
-        match open {
-            Some(id) => self.record(&id, restarted).await,
-            None => self.inner.ledger.write_loose(self.inner.world.now_ms(), &restarted).await,
-        }
-    }
-
-    /// One incident.
-    ///
-    /// # Errors
-    /// Where there is none.
-    pub async fn incident(&self, id: &IncidentId) -> Result<Incident, EngineError> {
-        self.inner.ledger.catch_up().await?;
-        self.inner.ledger.with(id, Incident::clone).await
-    }
-
-    /// The incident that a person means by what they typed.
-    ///
-    /// # Errors
-    /// Where it means none, or several.
-    pub async fn find(&self, typed: &str) -> Result<IncidentId, EngineError> {
-        self.inner.ledger.catch_up().await?;
-        let found: Vec<IncidentId> = self
-            .inner
-            .ledger
-            .with_all(|all| all.filter(|one| one.id.matches(typed)).map(|one| one.id.clone()).collect())
-            .await;
-        match found.as_slice() {
-            [] => Err(EngineError::NoIncident(typed.to_owned())),
-            [one] => Ok(one.clone()),
-            many => Err(EngineError::Ambiguous { typed: typed.to_owned(), count: many.len() }),
-        }
-    }
-
-    /// All incidents, oldest first.
-    ///
-    /// # Errors
-    /// Where the journal cannot be read.
-    pub async fn incidents(&self) -> Result<Vec<Incident>, EngineError> {
-        self.inner.ledger.catch_up().await?;
-        Ok(self.inner.ledger.with_all(|all| all.cloned().collect()).await)
-    }
-
-    /// Every record that this engine writes from now on.
-    pub fn feed(&self) -> broadcast::Receiver<Happening> {
-        self.inner.ledger.feed()
-    }
-
-    /// Waits until `done` holds of an incident.
-    ///
-    /// # Errors
-    /// Where there is no such incident.
-    pub async fn wait_until(
-        &self,
-        id: &IncidentId,
-        done: impl Fn(&Incident) -> bool,
-    ) -> Result<(), EngineError> {
-        let mut changes = self.inner.ledger.changes();
-        loop {
-            changes.borrow_and_update();
-            if self.inner.ledger.with(id, &done).await? {
-                return Ok(());
-            }
-            if changes.changed().await.is_err() {
-                return Ok(());
-            }
-        }
     }
 
     async fn record(&self, id: &IncidentId, record: Record) -> Result<(), EngineError> {

@@ -14,8 +14,8 @@ use crate::evidence;
 use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::record::{Record, Step, StepEnd};
-use crate::report;
 use crate::recovery::{Goal, Progress, Reading, Recovery};
+use crate::report;
 use crate::shelf::Book;
 use crate::state::{State, StepState};
 use crate::world::World;
@@ -104,8 +104,7 @@ impl<W: World> Engine<W> {
         let world = &self.inner.world;
         let started_ms = world.now_ms();
         let took = || u64::try_from(world.now_ms() - started_ms).unwrap_or(0);
-        let captured =
-            evidence::capture(&self.inner.blobs, world.process(&server), started_ms, took).await;
+        let captured = evidence::capture(&self.inner.blobs, world.process(&server), started_ms, took).await;
         self.record(id, Record::Captured(captured)).await
     }
 
@@ -160,12 +159,7 @@ impl<W: World> Engine<W> {
         Ok(RunEnd::Complete)
     }
 
-    async fn step(
-        &self,
-        walk: &Walk<'_>,
-        step: &runbook::Step,
-        named: Step,
-    ) -> Result<RunEnd, EngineError> {
+    async fn step(&self, walk: &Walk<'_>, step: &runbook::Step, named: Step) -> Result<RunEnd, EngineError> {
         let before = self
             .inner
             .ledger
@@ -227,7 +221,8 @@ impl<W: World> Engine<W> {
 
     /// Mitigated: waits until the alert is over (then the incident is resolved) or the trouble is back.
     async fn await_resolution(&self, id: &IncidentId) -> Result<(), EngineError> {
-        let over = |incident: &Incident| incident.alert_resolved_ms.is_some() || incident.alarm.alert.is_none();
+        let over =
+            |incident: &Incident| incident.alert_resolved_ms.is_some() || incident.alarm.alert.is_none();
         self.wait_until(id, |incident| over(incident) || incident.state != State::Mitigated).await?;
         let resolve = self
             .inner
@@ -263,17 +258,14 @@ fn needs_person(incident: &Incident) -> bool {
 
 /// Whether the last run has been judged: verified, not verified, or given to a person.
 fn run_is_judged(incident: &Incident) -> bool {
-    incident
-        .timeline
-        .iter()
-        .rev()
-        .take_while(|(_, record)| !matches!(record, Record::RunStarted { .. }))
-        .any(|(_, record)| {
+    incident.timeline.iter().rev().take_while(|(_, record)| !matches!(record, Record::RunStarted { .. })).any(
+        |(_, record)| {
             matches!(
                 record,
                 Record::Verified { .. } | Record::NotVerified { .. } | Record::PersonNeeded { .. }
             )
-        })
+        },
+    )
 }
 
 /// Why the last verification failed, where it did.
@@ -297,10 +289,15 @@ fn step_end(ends: &[FenceEnd]) -> (StepEnd, String) {
     if let Some(reason) = failed {
         return (StepEnd::Failed, reason.clone());
     }
-    let ran: Vec<_> = ends.iter().filter_map(|end| if let FenceEnd::Ran(note) = end { Some(note.as_str()) } else { None }).collect();
+    let ran: Vec<_> = ends
+        .iter()
+        .filter_map(|end| if let FenceEnd::Ran(note) = end { Some(note.as_str()) } else { None })
+        .collect();
     if !ran.is_empty() {
         return (StepEnd::Succeeded, ran.join("; "));
     }
-    let skipped = ends.iter().find_map(|end| if let FenceEnd::Skipped(reason) = end { Some(reason.clone()) } else { None });
+    let skipped = ends
+        .iter()
+        .find_map(|end| if let FenceEnd::Skipped(reason) = end { Some(reason.clone()) } else { None });
     (StepEnd::Skipped, skipped.unwrap_or_else(|| "there is nothing to run in it".to_owned()))
 }

@@ -23,7 +23,12 @@ fn step() -> Step {
 
 #[test]
 fn opened() {
-    let exit = ExitFacts { pid: Some(7), reason: "killed by SIGKILL".to_owned(), at_ms: 1, stderr: vec!["bye".to_owned()] };
+    let exit = ExitFacts {
+        pid: Some(7),
+        reason: "killed by SIGKILL".to_owned(),
+        at_ms: 1,
+        stderr: vec!["bye".to_owned()],
+    };
     let alert = AlertFacts {
         name: "MCPServerDown".to_owned(),
         severity: "critical".to_owned(),
@@ -43,15 +48,25 @@ fn opened() {
             runbook,
             response_time_ms: Some(300_000),
         },
-        &expect![""],
+        &expect![[
+            r#"{"kind":"opened","server":"time","procedure":"server-down","title":"Server Down","alarm":{"source":"exit","summary":"gone","alert":{"name":"MCPServerDown","severity":"critical","labels":{"server_name":"time"},"fingerprint":"00112233aabbccdd","started_ms":2},"exit":{"pid":7,"reason":"killed by SIGKILL","at_ms":1,"stderr":["bye"]}},"runbook":{"name":"server-down.md","sha256":"ab"},"response_time_ms":300000}"#
+        ]],
     );
-    check(&Record::SeenAgain { alarm: Alarm { alert: None, exit: None, ..alarm } }, &expect![""]);
+    check(
+        &Record::SeenAgain { alarm: Alarm { alert: None, exit: None, ..alarm } },
+        &expect![[
+            r#"{"kind":"seen_again","alarm":{"source":"exit","summary":"gone","alert":null,"exit":null}}"#
+        ]],
+    );
 }
 
 #[test]
 fn words_of_people() {
     let expires_ms = 9;
-    check(&Record::Acknowledged { by: "ann".to_owned() }, &expect![""]);
+    check(
+        &Record::Acknowledged { by: "ann".to_owned() },
+        &expect![[r#"{"kind":"acknowledged","by":"ann"}"#]],
+    );
     check(
         &Record::ApprovalAsked {
             unit: unit(),
@@ -62,7 +77,9 @@ fn words_of_people() {
             missing: vec!["PORT".to_owned()],
             expires_ms,
         },
-        &expect![""],
+        &expect![[
+            r#"{"kind":"approval_asked","unit":{"run":1,"unit":"6.1"},"statement":"rm x","effect":"unknown","reason":"why","binding":"b","missing":["PORT"],"expires_ms":9}"#
+        ]],
     );
     check(
         &Record::Approved {
@@ -71,7 +88,9 @@ fn words_of_people() {
             binding: "b".to_owned(),
             values: BTreeMap::from([("PORT".to_owned(), "80".to_owned())]),
         },
-        &expect![""],
+        &expect![[
+            r#"{"kind":"approved","unit":{"run":1,"unit":"6.1"},"by":"ann","binding":"b","values":{"PORT":"80"}}"#
+        ]],
     );
     check(
         &Record::ApprovalEnded {
@@ -80,20 +99,38 @@ fn words_of_people() {
             by: None,
             reason: "changed".to_owned(),
         },
-        &expect![""],
+        &expect![[
+            r#"{"kind":"approval_ended","unit":{"run":1,"unit":"6.1"},"end":"void","by":null,"reason":"changed"}"#
+        ]],
     );
-    check(&Record::PersonNeeded { reason: "stuck".to_owned() }, &expect![""]);
-    check(&Record::Closed { by: "ann".to_owned(), reason: "done".to_owned() }, &expect![""]);
+    check(
+        &Record::PersonNeeded { reason: "stuck".to_owned() },
+        &expect![[r#"{"kind":"person_needed","reason":"stuck"}"#]],
+    );
+    check(
+        &Record::Closed { by: "ann".to_owned(), reason: "done".to_owned() },
+        &expect![[r#"{"kind":"closed","by":"ann","reason":"done"}"#]],
+    );
 }
 
 #[test]
 fn steps_and_units() {
-    check(&Record::RunStarted { run: 1 }, &expect![""]);
-    check(&Record::StepStarted { step: step() }, &expect![""]);
-    check(&Record::StepEnded { step: step(), end: StepEnd::Succeeded, reason: String::new() }, &expect![""]);
+    check(&Record::RunStarted { run: 1 }, &expect![[r#"{"kind":"run_started","run":1}"#]]);
+    check(
+        &Record::StepStarted { step: step() },
+        &expect![[
+            r#"{"kind":"step_started","step":{"run":1,"number":6,"title":"Attempt Service Recovery","phase":"Recovery"}}"#
+        ]],
+    );
+    check(
+        &Record::StepEnded { step: step(), end: StepEnd::Succeeded, reason: String::new() },
+        &expect![[
+            r#"{"kind":"step_ended","step":{"run":1,"number":6,"title":"Attempt Service Recovery","phase":"Recovery"},"end":"succeeded","reason":""}"#
+        ]],
+    );
     check(
         &Record::UnitSkipped { unit: unit(), statement: "x".to_owned(), reason: "no".to_owned() },
-        &expect![""],
+        &expect![[r#"{"kind":"unit_skipped","unit":{"run":1,"unit":"6.1"},"statement":"x","reason":"no"}"#]],
     );
     check(
         &Record::Intent {
@@ -105,7 +142,9 @@ fn steps_and_units() {
             folder: "/f".to_owned(),
             values: BTreeMap::new(),
         },
-        &expect![""],
+        &expect![[
+            r#"{"kind":"intent","unit":{"run":1,"unit":"6.1"},"attempt":1,"statement":"x","effect":"disrupt","key":"k","folder":"/f","values":{}}"#
+        ]],
     );
     let output = Output { sha256: "ab".to_owned(), bytes: 2, excerpt: "hi".to_owned(), truncated: false };
     check(
@@ -119,22 +158,32 @@ fn steps_and_units() {
             stdout: Some(output),
             stderr: None,
         },
-        &expect![""],
+        &expect![[
+            r#"{"kind":"outcome","unit":{"run":1,"unit":"6.1"},"attempt":1,"end":{"end":"exited","code":0},"meaning":"","started_ms":1,"finished_ms":2,"stdout":{"sha256":"ab","bytes":2,"excerpt":"hi","truncated":false},"stderr":null}"#
+        ]],
     );
     check(
         &Record::UnitVerified { unit: unit(), condition: "ready".to_owned(), problem: None },
-        &expect![""],
+        &expect![[
+            r#"{"kind":"unit_verified","unit":{"run":1,"unit":"6.1"},"condition":"ready","problem":null}"#
+        ]],
     );
 }
 
 #[test]
 fn ends_of_units() {
     for (end, expect) in [
-        (UnitEnd::Signaled { signal: 9 }, expect![""]),
-        (UnitEnd::TimedOut {}, expect![""]),
-        (UnitEnd::NotStarted { reason: "no bash".to_owned() }, expect![""]),
-        (UnitEnd::Interrupted {}, expect![""]),
-        (UnitEnd::DoneByEvidence { condition: "ready".to_owned() }, expect![""]),
+        (UnitEnd::Signaled { signal: 9 }, expect![[r#"{"end":"signaled","signal":9}"#]]),
+        (UnitEnd::TimedOut {}, expect![[r#"{"end":"timed_out"}"#]]),
+        (
+            UnitEnd::NotStarted { reason: "no bash".to_owned() },
+            expect![[r#"{"end":"not_started","reason":"no bash"}"#]],
+        ),
+        (UnitEnd::Interrupted {}, expect![[r#"{"end":"interrupted"}"#]]),
+        (
+            UnitEnd::DoneByEvidence { condition: "ready".to_owned() },
+            expect![[r#"{"end":"done_by_evidence","condition":"ready"}"#]],
+        ),
     ] {
         expect.assert_eq(&serde_json::to_string(&end).unwrap());
     }
@@ -150,7 +199,12 @@ fn recovery() {
         took_ms: 6,
         problem: None,
     };
-    check(&Record::Captured(captured), &expect![""]);
+    check(
+        &Record::Captured(captured),
+        &expect![[
+            r#"{"kind":"captured","what":"host snapshot","summary":"3 processes","sha256":"ab","bytes":5,"took_ms":6,"problem":null}"#
+        ]],
+    );
     check(
         &Record::Restarted {
             server: "time".to_owned(),
@@ -160,12 +214,23 @@ fn recovery() {
             start_ms: Some(90),
             problem: None,
         },
-        &expect![""],
+        &expect![[
+            r#"{"kind":"restarted","server":"time","by":"the runbook (unit 6.1)","key":"k","pid":8,"start_ms":90,"problem":null}"#
+        ]],
     );
-    check(&Record::Verified { probes: 3, period_ms: 2000, incarnation: Some(4) }, &expect![""]);
-    check(&Record::NotVerified { reason: "refused".to_owned() }, &expect![""]);
-    check(&Record::AlertResolved {}, &expect![""]);
-    check(&Record::Mitigated {}, &expect![""]);
-    check(&Record::Resolved {}, &expect![""]);
-    check(&Record::Reported { path: "/r.md".to_owned() }, &expect![""]);
+    check(
+        &Record::Verified { probes: 3, period_ms: 2000, incarnation: Some(4) },
+        &expect![[r#"{"kind":"verified","probes":3,"period_ms":2000,"incarnation":4}"#]],
+    );
+    check(
+        &Record::NotVerified { reason: "refused".to_owned() },
+        &expect![[r#"{"kind":"not_verified","reason":"refused"}"#]],
+    );
+    check(&Record::AlertResolved {}, &expect![[r#"{"kind":"alert_resolved"}"#]]);
+    check(&Record::Mitigated {}, &expect![[r#"{"kind":"mitigated"}"#]]);
+    check(&Record::Resolved {}, &expect![[r#"{"kind":"resolved"}"#]]);
+    check(
+        &Record::Reported { path: "/r.md".to_owned() },
+        &expect![[r#"{"kind":"reported","path":"/r.md"}"#]],
+    );
 }

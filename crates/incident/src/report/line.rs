@@ -38,13 +38,17 @@ pub fn describe(record: &Record) -> Option<String> {
         Record::UnitVerified { unit, condition, problem: None } => {
             format!("{} verified: `{condition}` holds", unit.unit)
         }
-        Record::UnitVerified { unit, problem: Some(problem), .. } => format!("{} not verified: {problem}", unit.unit),
+        Record::UnitVerified { unit, problem: Some(problem), .. } => {
+            format!("{} not verified: {problem}", unit.unit)
+        }
         Record::StepEnded { .. } => return None,
         Record::Restarted { server, by, start_ms, problem: None, .. } => {
             let ready = start_ms.map(|ms| format!(", ready after {}", duration(ms))).unwrap_or_default();
             format!("{server} restarted by {by}{ready}")
         }
-        Record::Restarted { server, problem: Some(problem), .. } => format!("{server} could not be restarted: {problem}"),
+        Record::Restarted { server, problem: Some(problem), .. } => {
+            format!("{server} could not be restarted: {problem}")
+        }
         Record::Verified { probes, period_ms, .. } => {
             format!("recovery verified: {probes} good answers in a row over {}", duration(*period_ms))
         }

@@ -36,15 +36,20 @@ fn write_facts(out: &mut String, incident: &Incident, now_ms: i64) -> std::fmt::
     let alert = incident.alarm.alert.as_ref();
     let rows = [
         ("State", incident.state.to_string()),
-        ("Server", if incident.server.is_empty() { "not named by the alert".to_owned() } else { incident.server.clone() }),
-        ("Alert", alert.map_or_else(|| "none".to_owned(), |alert| format!("{} ({})", alert.name, alert.severity))),
-        ("Opened", time(incident.opened_ms)),
         (
-            "Resolved",
-            incident
-                .resolved_ms
-                .map_or_else(|| format!("not by {}", time(now_ms)), time),
+            "Server",
+            if incident.server.is_empty() {
+                "not named by the alert".to_owned()
+            } else {
+                incident.server.clone()
+            },
         ),
+        (
+            "Alert",
+            alert.map_or_else(|| "none".to_owned(), |alert| format!("{} ({})", alert.name, alert.severity)),
+        ),
+        ("Opened", time(incident.opened_ms)),
+        ("Resolved", incident.resolved_ms.map_or_else(|| format!("not by {}", time(now_ms)), time)),
         ("Runbook", format!("{} (SHA-256 {})", incident.runbook.name, &incident.runbook.sha256)),
     ];
     writeln!(out, "| | |\n|---|---|")?;
@@ -68,7 +73,9 @@ fn summary(incident: &Incident) -> String {
             "Recovery was verified: {probes} good answers in a row over {}, by one process.",
             duration(*period_ms)
         )),
-        Record::NotVerified { reason } => Some(format!("Recovery was not verified: {}.", reason.trim_end_matches('.'))),
+        Record::NotVerified { reason } => {
+            Some(format!("Recovery was not verified: {}.", reason.trim_end_matches('.')))
+        }
         _ => None,
     });
     sentences.extend(verified);
@@ -113,7 +120,13 @@ fn write_timeline(out: &mut String, incident: &Incident) -> std::fmt::Result {
     writeln!(out, "\n## Timeline\n\n| time (UTC) | after | what |\n|---|---|---|")?;
     let began_ms = began(incident);
     if let Some(exit) = &incident.alarm.exit {
-        writeln!(out, "| {} | {} | {} |", clock(exit.at_ms), span(exit.at_ms - began_ms), cell(&exit.reason))?;
+        writeln!(
+            out,
+            "| {} | {} | {} |",
+            clock(exit.at_ms),
+            span(exit.at_ms - began_ms),
+            cell(&exit.reason)
+        )?;
     }
     for (at_ms, record) in &incident.timeline {
         let Some(what) = describe(record) else { continue };
@@ -142,7 +155,8 @@ fn write_step(out: &mut String, incident: &Incident, view: &StepView) -> std::fm
     }
     let prefix = format!("{}.", view.step.number);
     let mine = incident.units.iter().filter(|(unit, _)| {
-        unit.run == view.step.run && (unit.unit.starts_with(&prefix) || unit.unit == view.step.number.to_string())
+        unit.run == view.step.run
+            && (unit.unit.starts_with(&prefix) || unit.unit == view.step.number.to_string())
     });
     for (unit, unit_view) in mine {
         let outcome = match (&unit_view.outcome, &unit_view.skipped, &unit_view.asked) {
@@ -186,7 +200,13 @@ fn write_evidence(out: &mut String, incident: &Incident) -> std::fmt::Result {
             (_, Some(problem)) => format!("missing or incomplete: {problem}"),
             (None, None) => "missing".to_owned(),
         };
-        writeln!(out, "- {}: {} ({kept}), taken in {}", captured.what, captured.summary, duration(captured.took_ms))?;
+        writeln!(
+            out,
+            "- {}: {} ({kept}), taken in {}",
+            captured.what,
+            captured.summary,
+            duration(captured.took_ms)
+        )?;
     }
     if any { Ok(()) } else { writeln!(out, "None was kept.") }
 }

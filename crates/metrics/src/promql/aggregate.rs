@@ -10,7 +10,7 @@ use promql_parser::parser::token::{
 use promql_parser::parser::{AggregateExpr, LabelModifier};
 
 use super::eval::Evaluator;
-use super::value::Point;
+use super::value::{Point, shown};
 use super::{QueryError, reduce};
 use crate::fingerprint::Fingerprint;
 use crate::labels::{Labels, METRIC_NAME};
@@ -178,12 +178,4 @@ fn count_values(
         without => without,
     };
     Ok(reduced(group(points, modifier.as_ref()), |values| values.len() as f64))
-}
-
-/// Returns a number as Prometheus writes it into labels: without an exponent, infinities with their sign.
-pub(super) fn shown(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() };
-    }
-    value.to_string()
 }

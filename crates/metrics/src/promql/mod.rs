@@ -29,6 +29,7 @@ use crate::store::Store;
 pub use error::{Position, QueryError};
 use eval::Evaluator;
 pub use range::Steps;
+pub(crate) use value::shown;
 pub use value::{Element, Series, Value};
 
 /// A query that was read and can be evaluated again and again; cheap to clone.
@@ -66,7 +67,7 @@ impl Query {
     /// Fails if vectors do not match, a result has one label set twice, or more samples are needed than a query
     /// may read.
     pub fn instant(&self, store: &Store, at_ms: i64) -> Result<Value, QueryError> {
-        let evaluator = Evaluator::new(store, Steps { start_ms: at_ms, end_ms: at_ms, step_ms: 1 });
+        let evaluator = Evaluator::new(store, Steps { start_ms: at_ms, end_ms: at_ms, step_ms: 0 });
         evaluator.value(&self.0.expr, at_ms)
     }
 

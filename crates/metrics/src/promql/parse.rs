@@ -15,6 +15,8 @@ const QUERY_BYTES_MAX: usize = 16 * 1024;
 const TOKENS_MAX: usize = 1_000;
 /// Each level of nesting costs stack in the evaluation. `a or b or c` nests too.
 const DEPTH_MAX: usize = 64;
+/// A quoted text can be as long as the query; a message shows its beginning.
+const NEAR_CHARACTERS_MAX: usize = 40;
 /// No retention reaches further; larger numbers would overflow on the way.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -165,9 +167,10 @@ impl Checker<'_> {
 
     fn syntax(&self, offset: usize, reason: &str) -> QueryError {
         let near = self.tokens.iter().find(|token| token.offset >= offset);
+        let near = near.map_or("end of query", |token| token.text);
         QueryError::Syntax {
             position: Position::of(self.text, offset),
-            near: near.map_or("end of query", |token| token.text).to_owned(),
+            near: near.chars().take(NEAR_CHARACTERS_MAX).collect(),
             reason: reason.to_owned(),
         }
     }

@@ -176,7 +176,10 @@ pub(super) fn misplaced(tokens: &[Token<'_>], end: usize) -> Option<usize> {
                 }
                 complete = !matching;
             }
-            _ if token.in_braces || token.in_brackets => {}
+            _ if token.in_brackets => {}
+            Kind::Word | Kind::Text if token.in_braces && complete => return Some(token.offset),
+            // Here a name is no operand; what may not follow a value may not follow it either.
+            kind if token.in_braces => complete = kind == Kind::Text,
             Kind::Comma if open.is_empty() => return Some(token.offset),
             Kind::Comma => complete = false,
             Kind::Operator if matches!(token.text, "+" | "-") => complete = false,

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 
 use super::*;
 use crate::store::series::is_stale;
@@ -176,4 +177,33 @@ fn a_page_that_repeats_a_series_or_comes_from_the_future_is_refused_in_part() {
             "sample of `b{server_name=\"mem\"}` at 9999999 ms lies in the future",
         ]
     );
+}
+
+proptest! {
+    /// Whatever a target shows and whenever it fails, its series stay in order and within their limits.
+    #[test]
+    fn series_stay_in_order(
+        events in prop::collection::vec((-3i64..20, prop::option::of(prop::collection::vec(0u8..5, 0..4))), 0..40),
+    ) {
+        let mut store = Store::new(LIMITS);
+        let mut now_ms = 0;
+        for (passed_ms, page) in events {
+            now_ms += passed_ms;
+            match page {
+                Some(values) => {
+                    let line = |(index, value)| format!("c{index}_total {value}\n");
+                    let page: String = values.into_iter().enumerate().map(line).collect();
+                    store.scrape(&target(), &page, now_ms);
+                }
+                None => {
+                    store.scrape_failed(&target(), now_ms);
+                }
+            }
+        }
+        for (labels, series) in store.select(None) {
+            let times: Vec<i64> = series.all().map(|(at_ms, _)| at_ms).collect();
+            prop_assert!(times.is_sorted_by(|before, after| before < after), "{}: {:?}", labels, times);
+            prop_assert!(times.len() <= LIMITS.samples_per_series_max);
+        }
+    }
 }

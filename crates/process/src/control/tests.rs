@@ -41,14 +41,14 @@ fn messages_keep_their_form() {
     let child = ProcessId { pid: 12, start_ticks: 101 };
     let messages = [
         Message::Hello { status: status() },
-        Message::Event { event: Event::Started { child, at_ms: 1 } },
+        Message::Event { event: Event::Started { child, at_ms: 1, starts: 1 } },
         Message::Event { event: Event::Ready { child, at_ms: 2, start_ms: 1 } },
         Message::Reply { id: 3, outcome: Outcome::Error("no".to_owned()) },
     ];
     let lines = messages.each_ref().map(|message| serde_json::to_string(message).unwrap());
     expect![[r#"
         {"message":"hello","status":{"name":"mem","guard":{"pid":10,"start_ticks":100},"listen":"127.0.0.1:8101","command":["server","--x"],"phase":"exited","child":null,"starts":2,"last_exit":{"sequence":2,"pid":12,"ending":{"signaled":9},"at_ms":1700000000000,"uptime_ms":5,"cause":"unexpected","reason":"killed by SIGKILL","stderr":["bye"]},"last_key":"k","stopped_by":null}}
-        {"message":"event","event":{"event":"started","child":{"pid":12,"start_ticks":101},"at_ms":1}}
+        {"message":"event","event":{"event":"started","child":{"pid":12,"start_ticks":101},"at_ms":1,"starts":1}}
         {"message":"event","event":{"event":"ready","child":{"pid":12,"start_ticks":101},"at_ms":2,"start_ms":1}}
         {"message":"reply","id":3,"outcome":{"error":"no"}}"#]]
     .assert_eq(&lines.join("\n"));

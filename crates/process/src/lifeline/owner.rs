@@ -234,9 +234,9 @@ async fn watch_over(
     running().retain(|pid| *pid != lifeline.pid);
     if ended.is_none() {
         tracing::error!(pid = lifeline.pid, "the lifeline was killed: ending what is left of its child");
-        // The kernel kills the child when the lifeline ends, and so this can only be short.
-        if let Err(error) = wait::ended(child).await {
-            tracing::error!(pid = child.pid, %error, "the end of the child cannot be waited for");
+        // The kernel kills the child when the lifeline ends, and so this is short, unless the child hangs in it.
+        if !matches!(tokio::time::timeout(KILL_GRACE, wait::ended(child)).await, Ok(Ok(()))) {
+            tracing::error!(pid = child.pid, "the child did not end with its lifeline");
         }
         let left = tokio::task::spawn_blocking(sweep).await.unwrap_or_default();
         if !left.is_empty() {

@@ -10,7 +10,8 @@ use process::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::tests_main::{Test, eventually};
+use super::poll::eventually;
+use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
     ("streams_and_exit_code_arrive", streams_and_exit_code_arrive),

@@ -4,6 +4,7 @@
 
 mod detached;
 mod lifelines;
+mod poll;
 mod tests_main;
 
 use std::process::ExitCode;

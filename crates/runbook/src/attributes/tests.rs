@@ -12,7 +12,7 @@ fn check(info: &str, expect: &expect_test::Expect) {
         .as_object()
         .into_iter()
         .flatten()
-        .filter(|(_, value)| !value.is_null() && *value != &false && *value != &"policy")
+        .filter(|(_, value)| !value.is_null() && **value != false && **value != "policy")
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     let said: Vec<_> = remarks.iter().map(|r| format!("\n{}: {}", r.offset, r.message)).collect();
@@ -33,7 +33,10 @@ fn reads_every_attribute() {
             r#"[sh] approve="always" effect="disrupt" every_ms=10000 undo="a \"b\" \\c" until="30m""#
         ]],
     );
-    check(r#"  bash { verify="steps.a == \"b\"" }  "#, &expect_test::expect![[r#"[bash] verify="steps.a == \"b\"""#]]);
+    check(
+        r#"  bash { verify="steps.a == \"b\"" }  "#,
+        &expect_test::expect![[r#"[bash] verify="steps.a == \"b\"""#]],
+    );
     check("bash", &expect_test::expect!["[bash] "]);
     check("", &expect_test::expect!["[] "]);
     check("bash {}", &expect_test::expect!["[bash] "]);
@@ -63,21 +66,36 @@ fn says_what_it_does_not_understand() {
             23: attribute `on` is refused: there is no fleet yet
             35: attribute `id` stands twice; the first one holds"#]],
     );
-    check("bash {when=\"x", &expect_test::expect![[r#"
+    check(
+        "bash {when=\"x",
+        &expect_test::expect![[r#"
         [bash] 
-        11: the quote of attribute `when` does not close"#]]);
-    check("bash {id=a", &expect_test::expect![[r#"
+        11: the quote of attribute `when` does not close"#]],
+    );
+    check(
+        "bash {id=a",
+        &expect_test::expect![[r#"
         [bash] id="a"
-        10: the brace of the attributes does not close"#]]);
-    check("bash id=a", &expect_test::expect![[r#"
+        10: the brace of the attributes does not close"#]],
+    );
+    check(
+        "bash id=a",
+        &expect_test::expect![[r#"
         [bash] 
-        5: what follows the language is not in braces, and is not carried out"#]]);
-    check("bash {=a}", &expect_test::expect![[r#"
+        5: what follows the language is not in braces, and is not carried out"#]],
+    );
+    check(
+        "bash {=a}",
+        &expect_test::expect![[r#"
         [bash] 
-        6: an attribute has no name"#]]);
-    check("bash {id=a} more", &expect_test::expect![[r#"
+        6: an attribute has no name"#]],
+    );
+    check(
+        "bash {id=a} more",
+        &expect_test::expect![[r#"
         [bash] id="a"
-        11: something follows the attributes"#]]);
+        11: something follows the attributes"#]],
+    );
 }
 
 proptest! {

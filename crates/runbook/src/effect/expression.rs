@@ -3,11 +3,10 @@
 use super::token::Word;
 
 const UNARY: [&str; 21] = [
-    "-L", "-N", "-O", "-S", "-b", "-c", "-d", "-e", "-f", "-g", "-G", "-h", "-k", "-n", "-p", "-r", "-s", "-u", "-w",
-    "-x", "-z",
+    "-L", "-N", "-O", "-S", "-b", "-c", "-d", "-e", "-f", "-g", "-G", "-h", "-k", "-n", "-p", "-r", "-s",
+    "-u", "-w", "-x", "-z",
 ];
-const BINARY: [&str; 12] =
-    ["=", "==", "!=", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"];
+const BINARY: [&str; 12] = ["=", "==", "!=", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"];
 /// In `[[`, the arithmetic operators evaluate both sides: a value such as `a[$(reboot)]` would be run.
 const BINARY_IN_BRACKETS: [&str; 3] = ["=", "==", "!="];
 

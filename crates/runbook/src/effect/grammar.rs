@@ -70,7 +70,9 @@ impl<'t> Reader<'t> {
                     return Ok(());
                 }
                 None => return Ok(()),
-                Some(Token::Pipe | Token::Word(_)) => return Err("its words can not be told apart".to_owned()),
+                Some(Token::Pipe | Token::Word(_)) => {
+                    return Err("its words can not be told apart".to_owned());
+                }
             }
         }
     }
@@ -163,8 +165,8 @@ fn assigned(word: &Word) -> Option<&str> {
 
 fn is_reserved(word: &str) -> bool {
     const WORDS: [&str; 17] = [
-        "!", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "in", "select", "then",
-        "time", "until", "while",
+        "!", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "in", "select",
+        "then", "time", "until", "while",
     ];
     WORDS.contains(&word)
 }

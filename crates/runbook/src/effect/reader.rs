@@ -86,7 +86,18 @@ const DATE: Options = Options {
 const DF: Options = Options {
     flags: "ahHiklPT",
     valued: "tx",
-    long: &["all", "human-readable", "si", "inodes", "local", "portability", "print-type", "total", "type=", "exclude-type="],
+    long: &[
+        "all",
+        "human-readable",
+        "si",
+        "inodes",
+        "local",
+        "portability",
+        "print-type",
+        "total",
+        "type=",
+        "exclude-type=",
+    ],
     operands: Operands::Any,
     // `--sync` writes what would be written anyway, and may wait for it.
     others: Others::Wait,
@@ -98,8 +109,13 @@ const FREE: Options = Options {
     operands: Operands::None,
     others: Others::Wait,
 };
-const HOSTNAME: Options =
-    Options { flags: "afsidAI", valued: "", long: &["fqdn", "short"], operands: Operands::None, others: Others::Act };
+const HOSTNAME: Options = Options {
+    flags: "afsidAI",
+    valued: "",
+    long: &["fqdn", "short"],
+    operands: Operands::None,
+    others: Others::Act,
+};
 const SORT: Options = Options {
     flags: "bdfghinMrRsuVz",
     valued: "kt",
@@ -178,7 +194,11 @@ impl Options {
     fn long(&self, name: &str, text: &str) -> Result<(), String> {
         // An attached value counts from its `=`; the name has to be written out, prefixes of it are not taken.
         let option = text.split_inclusive('=').next().unwrap_or_default();
-        if self.long.contains(&option) { Ok(()) } else { Err(format!("`--{option}` of `{name}` is not known to look only")) }
+        if self.long.contains(&option) {
+            Ok(())
+        } else {
+            Err(format!("`--{option}` of `{name}` is not known to look only"))
+        }
     }
 
     /// `-abc`, where a letter that takes a value takes the rest of the word.

@@ -315,7 +315,10 @@ fn reasons_read_well() {
     }
     check("ps aux | grep x | grep y", "only looks (ps, grep)");
     check("paramedic incident ack 7", "only looks (paramedic incident ack only writes a record)");
-    check("cat x; paramedic server restart a", "`paramedic server restart` stops the server and starts it again");
+    check(
+        "cat x; paramedic server restart a",
+        "`paramedic server restart` stops the server and starts it again",
+    );
     check("cat x; rm x", "`rm` is not a command that is known to look only");
     check("", "it holds no command");
 }

@@ -124,6 +124,8 @@ enum Next {
     InputFile,
 }
 
+// === impl Scanner ===
+
 impl<'s> Scanner<'s> {
     fn step(&mut self, c: char) -> Result<(), String> {
         match c {

@@ -21,7 +21,8 @@ pub(super) fn read(name: &str, offset: usize, blocks: &[Block], remarks: &mut Re
         contact: None,
     };
     if name.contains(char::is_whitespace) {
-        remarks.warning(offset, format!("alert name `{name}` holds blanks, which no label of an alert should"));
+        remarks
+            .warning(offset, format!("alert name `{name}` holds blanks, which no label of an alert should"));
     }
     let mut severity = None;
     for line in lines(blocks) {
@@ -29,7 +30,10 @@ pub(super) fn read(name: &str, offset: usize, blocks: &[Block], remarks: &mut Re
         if field.key == "severity" {
             severity = Severity::from_name(&field.value);
             if severity.is_none() {
-                remarks.error(field.offset, format!("severity `{}` is not critical, warning or info", field.value));
+                remarks.error(
+                    field.offset,
+                    format!("severity `{}` is not critical, warning or info", field.value),
+                );
             }
         } else {
             field.set(&mut alert, remarks);
@@ -116,7 +120,8 @@ impl Field {
         let query = match self.code {
             Some(code) => code,
             None => {
-                remarks.warning(self.offset, "the query is not in backticks, so Markdown may have changed it");
+                remarks
+                    .warning(self.offset, "the query is not in backticks, so Markdown may have changed it");
                 self.value
             }
         };
@@ -124,7 +129,10 @@ impl Field {
             return;
         }
         if let Err(error) = metrics::Query::parse(&query) {
-            remarks.error(self.offset, format!("the query of alert `{}` can not be evaluated: {error}", alert.name));
+            remarks.error(
+                self.offset,
+                format!("the query of alert `{}` can not be evaluated: {error}", alert.name),
+            );
         }
         alert.query = Some(query);
     }

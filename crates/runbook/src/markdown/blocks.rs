@@ -70,7 +70,12 @@ pub(super) fn read(text: &str, start: usize, remarks: &mut Remarks) -> Vec<Block
     let mut builder = Builder {
         text,
         remarks,
-        stack: vec![Frame { container: Container::Root, blocks: Vec::new(), items: Vec::new(), offset: start }],
+        stack: vec![Frame {
+            container: Container::Root,
+            blocks: Vec::new(),
+            items: Vec::new(),
+            offset: start,
+        }],
         paragraph: Paragraph::default(),
         strong: 0,
         fence: None,
@@ -106,6 +111,8 @@ enum Container {
     Item,
     Quote,
 }
+
+// === impl Builder ===
 
 impl Builder<'_, '_> {
     fn event(&mut self, event: Event<'_>, range: Range<usize>) {
@@ -160,7 +167,8 @@ impl Builder<'_, '_> {
             TagEnd::Heading(level) => {
                 let paragraph = std::mem::take(&mut self.paragraph);
                 let offset = paragraph.lines.first().map_or(0, |line| line.offset);
-                let text = paragraph.lines.iter().map(Line::plain).collect::<Vec<_>>().join(" ").trim().to_owned();
+                let text =
+                    paragraph.lines.iter().map(Line::plain).collect::<Vec<_>>().join(" ").trim().to_owned();
                 self.block(Block::Heading { level: heading_level(level), text, offset });
             }
             TagEnd::CodeBlock => match self.fence.take() {
@@ -178,7 +186,10 @@ impl Builder<'_, '_> {
     fn open(&mut self, container: Container, offset: usize) {
         self.flush();
         if self.stack.len() > DEPTH_MAX {
-            self.remarks.warning(offset, format!("lists are nested deeper than {DEPTH_MAX} levels; the rest is not read"));
+            self.remarks.warning(
+                offset,
+                format!("lists are nested deeper than {DEPTH_MAX} levels; the rest is not read"),
+            );
             self.skipping = 1;
             return;
         }
@@ -240,7 +251,9 @@ impl Builder<'_, '_> {
             line.offset = offset;
         }
         match (line.spans.last_mut(), span) {
-            (Some(Span::Strong(text)), Span::Text(piece) | Span::Code(piece)) if is_strong => text.push_str(&piece),
+            (Some(Span::Strong(text)), Span::Text(piece) | Span::Code(piece)) if is_strong => {
+                text.push_str(&piece)
+            }
             (Some(Span::Text(text)), Span::Text(piece)) if !is_strong => text.push_str(&piece),
             (_, Span::Text(piece)) if is_strong => line.spans.push(Span::Strong(piece)),
             (_, span) => line.spans.push(span),

@@ -1,5 +1,7 @@
 //! Owns turning a fence into units: their ids, lines and effects, seen in the light of what ran before them in the procedure.
 
+use std::collections::BTreeSet;
+
 use super::Reading;
 use super::blocks::{Closing, RawFence};
 use crate::attributes::{self, Attributes};
@@ -13,7 +15,7 @@ use crate::step::{Fence, Language, Unit};
 pub(super) struct History {
     step: u32,
     units: u32,
-    ids: Vec<String>,
+    ids: BTreeSet<String>,
     hijack: Option<Hijack>,
 }
 
@@ -68,7 +70,9 @@ pub(super) fn read(raw: &RawFence, reading: &mut Reading<'_>, history: &mut Hist
         let line = place.line_of(&raw.source, statement.range.start);
         let source = raw.source[statement.range.clone()].to_owned();
         if let Some(problem) = &statement.problem {
-            reading.remarks.warning(raw.offset, format!("this fence is taken as one unknown unit: {problem}"));
+            reading
+                .remarks
+                .warning(raw.offset, format!("this fence is taken as one unknown unit: {problem}"));
         }
         let assessment = assess(&source, &statement, line, &attributes, doubt.as_deref(), history);
         units.push(unit(statement, source, line, assessment, history));
@@ -112,9 +116,8 @@ fn assess(
     };
     let is_unread = assessment.effect == Effect::Unknown;
     if let Some(Hijack { line, reason }) = &history.hijack {
-        assessment.raise(Effect::Unknown, || {
-            format!("words may mean something else since line {line}: {reason}")
-        });
+        assessment
+            .raise(Effect::Unknown, || format!("words may mean something else since line {line}: {reason}"));
     }
     if let Some(doubt) = doubt {
         assessment.raise(Effect::Unknown, || doubt.to_owned());
@@ -140,11 +143,10 @@ fn remark(
     if raw.closing == Closing::Open {
         reading.remarks.error(raw.offset, "this fence is not closed");
     }
-    if let Some(id) = &attributes.id {
-        if history.ids.contains(id) {
-            reading.remarks.error(raw.info.start, format!("two fences of the procedure are called `{id}`"));
-        }
-        history.ids.push(id.clone());
+    if let Some(id) = &attributes.id
+        && !history.ids.insert(id.clone())
+    {
+        reading.remarks.error(raw.info.start, format!("two fences of the procedure are called `{id}`"));
     }
 }
 

@@ -8,6 +8,8 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Lines, Remarks};
@@ -58,7 +60,9 @@ pub fn parse(name: &str, bytes: &[u8]) -> (Runbook, Vec<Diagnostic>) {
         }
     }
     if runbook.procedures.is_empty() {
-        reading.remarks.warning(0, "the document holds no procedure: no `## ` section has an `### Alert: ` heading");
+        reading
+            .remarks
+            .warning(0, "the document holds no procedure: no `## ` section has an `### Alert: ` heading");
     }
     finish(&mut runbook.procedures, &mut reading);
     (runbook, reading.remarks.finish(&reading.lines))
@@ -66,27 +70,27 @@ pub fn parse(name: &str, bytes: &[u8]) -> (Runbook, Vec<Diagnostic>) {
 
 /// Looks at the procedures together: unique ids and alerts, inherited criteria and duties.
 fn finish(procedures: &mut [Procedure], reading: &mut Reading<'_>) {
-    let mut ids: Vec<String> = Vec::new();
-    let mut alerts: Vec<String> = Vec::new();
+    let mut ids = BTreeSet::new();
+    let mut copies: BTreeMap<String, usize> = BTreeMap::new();
+    let mut alerts = BTreeSet::new();
     for procedure in procedures.iter_mut() {
         let offset = reading.lines.start(procedure.line);
-        let wanted = procedure.id.clone();
-        let mut copy = 1;
-        while ids.contains(&procedure.id) {
-            copy += 1;
-            procedure.id = format!("{wanted}-{copy}");
-        }
-        if copy > 1 {
+        if !ids.insert(procedure.id.clone()) {
             reading.remarks.warning(offset, format!("two procedures are called `{}`", procedure.title));
+            let copy = copies.entry(procedure.id.clone()).or_insert(1);
+            procedure.id = loop {
+                *copy += 1;
+                let id = format!("{}-{copy}", procedure.id);
+                if ids.insert(id.clone()) {
+                    break id;
+                }
+            };
         }
-        ids.push(procedure.id.clone());
         let Some(alert) = &procedure.alert else { continue };
-        let name = alert.name.to_ascii_lowercase();
-        if alerts.contains(&name) {
+        if !alerts.insert(alert.name.to_ascii_lowercase()) {
             let said = format!("two procedures answer the alert `{}`; the first one is used", alert.name);
             reading.remarks.error(offset, said);
         }
-        alerts.push(name);
     }
     let given = |of: fn(&Procedure) -> &Vec<String>| {
         procedures.iter().map(of).find(|list| !list.is_empty()).cloned().unwrap_or_default()

@@ -141,9 +141,12 @@ mod tests {
 
     #[test]
     fn slugs_and_alert_names() {
-        for (title, expect) in
-            [("Server Down Incident", "server-down-incident"), ("  A -- B! ", "a-b"), ("§", "procedure"), ("Ä1", "ä1")]
-        {
+        for (title, expect) in [
+            ("Server Down Incident", "server-down-incident"),
+            ("  A -- B! ", "a-b"),
+            ("§", "procedure"),
+            ("Ä1", "ä1"),
+        ] {
             assert_eq!(slug(title), expect);
         }
         assert_eq!(alert_name("Alert: MCPServerDown"), Some("MCPServerDown"));

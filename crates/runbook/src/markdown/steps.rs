@@ -47,7 +47,8 @@ fn step(item: &Item, wanted: u64, reading: &mut Reading<'_>, counter: &mut Count
     let next = counter.last_number.saturating_add(1);
     let number = u32::try_from(wanted).unwrap_or(u32::MAX);
     if number < next {
-        let said = format!("step {wanted} comes after step {}; it is taken as step {next}", counter.last_number);
+        let said =
+            format!("step {wanted} comes after step {}; it is taken as step {next}", counter.last_number);
         reading.remarks.warning(item.offset, said);
     } else if number > next {
         reading.remarks.warning(item.offset, format!("step {next} is missing before step {number}"));
@@ -82,7 +83,9 @@ fn title(item: &Item, number: u32, reading: &mut Reading<'_>) -> (String, Vec<St
     }
     reading.remarks.warning(item.offset, "the title of this step is not bold");
     let prose = others.collect::<Vec<_>>().join("\n");
-    (first.plain().trim().to_owned(), if prose.is_empty() { Vec::new() } else { vec![prose] })
+    let title = Some(first.plain().trim().to_owned()).filter(|title| !title.is_empty());
+    let title = title.unwrap_or_else(|| format!("Step {number}"));
+    (title, if prose.is_empty() { Vec::new() } else { vec![prose] })
 }
 
 /// Reads a block of a step: prose into the instruction, fences into the fences.
@@ -104,7 +107,8 @@ fn content(
                 for block in &item.blocks {
                     content(block, reading, counter, &mut point, fences);
                 }
-                let mark = start.map_or("-".to_owned(), |start| format!("{}.", start.saturating_add(idx as u64)));
+                let mark =
+                    start.map_or("-".to_owned(), |start| format!("{}.", start.saturating_add(idx as u64)));
                 points.push(format!("{mark} {}", point.join("\n").replace('\n', "\n  ")));
             }
             instruction.push(points.join("\n"));

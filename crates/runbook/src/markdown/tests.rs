@@ -10,8 +10,10 @@ fn check(text: &str, expect: &Expect) {
     let (runbook, diagnostics) = parse("test", text.as_bytes());
     let outline = runbook.outline();
     let (_, outline) = outline.split_once('\n').unwrap_or_default();
-    let said: Vec<_> =
-        diagnostics.iter().map(|d| format!("{}:{} {:?} {}\n", d.line, d.column, d.level, d.message)).collect();
+    let said: Vec<_> = diagnostics
+        .iter()
+        .map(|d| format!("{}:{} {:?} {}\n", d.line, d.column, d.level, d.message))
+        .collect();
     expect.assert_eq(&format!("{outline}--\n{}", said.concat()));
 }
 
@@ -168,17 +170,23 @@ fn fences_that_are_not_run_are_named() {
 #[test]
 fn attributes_raise_effects_and_never_lower_them() {
     let effects = |info: &str, statement: &str| {
-        let text = with_phases(&format!("### One (0-5 minutes)\n1. **a**\n   ```{info}\n   {statement}\n   ```\n"));
+        let text =
+            with_phases(&format!("### One (0-5 minutes)\n1. **a**\n   ```{info}\n   {statement}\n   ```\n"));
         let procedure = one(&text);
         let unit = procedure.units().next().expect("it has a unit");
         (unit.effect, unit.reason.clone())
     };
     let restart = "paramedic server restart x";
-    assert_eq!(effects("bash {effect=destroy}", "uptime"), (Effect::Destroy, "its author says `destroy`".to_owned()));
+    assert_eq!(
+        effects("bash {effect=destroy}", "uptime"),
+        (Effect::Destroy, "its author says `destroy`".to_owned())
+    );
     assert_eq!(effects("bash {effect=observe}", restart).0, Effect::Disrupt);
     assert_eq!(effects("bash {effect=observe}", "rm x").0, Effect::Unknown);
     // What an author asked for and nobody understood makes a person look.
-    for info in ["bash {wen=true}", "bash {when=\"cause ==\"}", "bash id=a", "bash {timeout=60}", "bash {id=a"] {
+    for info in
+        ["bash {wen=true}", "bash {when=\"cause ==\"}", "bash id=a", "bash {timeout=60}", "bash {id=a"]
+    {
         assert_eq!(effects(info, "uptime").0, Effect::Unknown, "{info}");
     }
     assert_eq!(effects("bash {id=a when=\"cause != 'x'\"}", "uptime").0, Effect::Observe);
@@ -200,7 +208,9 @@ fn nothing_is_trusted_after_words_may_have_changed() {
 #[test]
 fn an_unreadable_fence_is_one_unknown_unit() {
     check(
-        &with_phases("### One (0-5 minutes)\n1. **a**\n   ```bash\n   ls\n   if $X; then\n   ```\n   ```bash {id=b}\n   ls\n   ```\n   ```bash {id=b}\n   ls\n   ```\n"),
+        &with_phases(
+            "### One (0-5 minutes)\n1. **a**\n   ```bash\n   ls\n   if $X; then\n   ```\n   ```bash {id=b}\n   ls\n   ```\n   ```bash {id=b}\n   ls\n   ```\n",
+        ),
         &expect![[r#"
             P [p]
               alert A (info)
@@ -245,7 +255,11 @@ fn criteria_and_duties_are_inherited_and_procedures_found() {
     assert_eq!(runbook.procedures[1].escalation, ["z"]);
     assert_eq!(runbook.procedures[1].duties, ["y"]);
     assert_eq!(runbook.procedures[1].id, "one-2");
-    assert!(diagnostics.iter().any(|d| d.message == "`One` names no documentation requirements; it inherits them"));
+    assert!(
+        diagnostics
+            .iter()
+            .any(|d| d.message == "`One` names no documentation requirements; it inherits them")
+    );
     let find = |name| runbook.procedure(name).map(|procedure| procedure.id.as_str());
     assert_eq!(find("ONE"), Some("one"));
     assert_eq!(find("one-2"), Some("one-2"));

@@ -11,15 +11,30 @@ use super::variables::Variables;
 
 /// Builtins that change what later words mean, or run text that the reader does not see.
 const COMMANDS: [&str; 17] = [
-    ".", "alias", "builtin", "command", "complete", "coproc", "enable", "eval", "exec", "function", "hash", "let",
-    "shopt", "source", "trap", "unalias", "unset",
+    ".", "alias", "builtin", "command", "complete", "coproc", "enable", "eval", "exec", "function", "hash",
+    "let", "shopt", "source", "trap", "unalias", "unset",
 ];
 /// Builtins that set variables whose names are arguments.
-const SETTERS: [&str; 10] =
-    ["declare", "export", "getopts", "local", "mapfile", "printf", "read", "readarray", "readonly", "typeset"];
+const SETTERS: [&str; 10] = [
+    "declare",
+    "export",
+    "getopts",
+    "local",
+    "mapfile",
+    "printf",
+    "read",
+    "readarray",
+    "readonly",
+    "typeset",
+];
 
 /// Returns in words what a statement may do to the meaning of those after it.
-pub(crate) fn hijack(source: &str, nodes: &[Node<'_>], statement: &str, variables: &Variables) -> Option<String> {
+pub(crate) fn hijack(
+    source: &str,
+    nodes: &[Node<'_>],
+    statement: &str,
+    variables: &Variables,
+) -> Option<String> {
     if let Some(name) = variables.assigned.iter().find(|name| is_reserved_variable(name)) {
         return Some(format!("it sets `{name}`"));
     }
@@ -72,7 +87,9 @@ fn sets_computed_name(node: Node<'_>, source: &str, setter: &str) -> bool {
             return words.starts_with('-') || words.contains(['$', '`']) || !is_plain_format(words);
         }
         if options && words.starts_with('-') {
-            if words.contains(['i', 'n', 'f', 'F', 'u', 'l']) && !matches!(setter, "read" | "mapfile" | "readarray") {
+            if words.contains(['i', 'n', 'f', 'F', 'u', 'l'])
+                && !matches!(setter, "read" | "mapfile" | "readarray")
+            {
                 return true;
             }
             continue;
@@ -123,7 +140,9 @@ fn of_text(statement: &str) -> Option<String> {
     let parentheses = joined.split('(').zip(joined.split('(').skip(1));
     let defines = |(before, after): (&str, &str)| {
         after.trim_start_matches([' ', '\t']).starts_with(')')
-            && before.trim_end().ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
+            && before
+                .trim_end()
+                .ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
     };
     parentheses.into_iter().any(defines).then(|| "it may define a function".to_owned())
 }
@@ -144,7 +163,8 @@ fn reserved_word(statement: &str) -> Option<&str> {
         }
         let name = &statement[start..at];
         let before = &statement[..start];
-        let is_read = before.ends_with('$') || (before.ends_with("${") && !statement[at..].starts_with([':', '=']));
+        let is_read =
+            before.ends_with('$') || (before.ends_with("${") && !statement[at..].starts_with([':', '=']));
         if !is_read && is_reserved_variable(name) {
             return Some(name);
         }

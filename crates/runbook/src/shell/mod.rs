@@ -54,7 +54,8 @@ pub(crate) fn statements(language: &Language, source: &str) -> Vec<Statement> {
         Err(problem) => return vec![unread(source, problem)],
     };
     let mut cursor = root.walk();
-    let nodes: Vec<Node<'_>> = root.named_children(&mut cursor).filter(|node| node.kind() != "comment").collect();
+    let nodes: Vec<Node<'_>> =
+        root.named_children(&mut cursor).filter(|node| node.kind() != "comment").collect();
     if slices.len() > 1 && (*language == Language::Sh || split::glue(source, root).is_some()) {
         return vec![read(source, &nodes, glued(slices))];
     }
@@ -86,5 +87,14 @@ fn read(source: &str, nodes: &[Node<'_>], slice: split::Slice) -> Statement {
         _ => None,
     };
     let Variables { reads, sets, needs, .. } = variables;
-    Statement { range: slice.range, comment: slice.comment, problem: None, hijack, program, reads, sets, needs }
+    Statement {
+        range: slice.range,
+        comment: slice.comment,
+        problem: None,
+        hijack,
+        program,
+        reads,
+        sets,
+        needs,
+    }
 }

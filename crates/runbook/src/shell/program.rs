@@ -35,7 +35,9 @@ fn of_command(node: Node<'_>, source: &str) -> Option<String> {
         _ => 0,
     };
     let mut cursor = node.walk();
-    let arguments = node.children_by_field_name("argument", &mut cursor).map(|argument| text(argument, source));
-    let words = arguments.filter(|word| !word.starts_with('-')).take_while(|word| is_plain(word)).take(subcommands);
+    let arguments =
+        node.children_by_field_name("argument", &mut cursor).map(|argument| text(argument, source));
+    let words =
+        arguments.filter(|word| !word.starts_with('-')).take_while(|word| is_plain(word)).take(subcommands);
     Some(std::iter::once(base).chain(words).collect::<Vec<_>>().join(" "))
 }

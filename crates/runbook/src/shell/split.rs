@@ -52,7 +52,11 @@ fn read_gap(gap: &str, before: Option<&mut Slice>, comments: &mut Vec<String>) -
             '#' => {
                 let length = rest.find('\n').unwrap_or(rest.len());
                 let words = rest[..length].trim_start_matches('#').trim().to_owned();
-                if same_line { trailing.push(words) } else { comments.push(words) }
+                if same_line {
+                    trailing.push(words)
+                } else {
+                    comments.push(words)
+                }
                 length
             }
             '\\' if rest.starts_with("\\\n") => 2,
@@ -77,8 +81,8 @@ fn join(lines: &mut Vec<String>) -> Option<String> {
 /// Returns what in the fence lives no longer than one shell, so that its statements have to share one.
 pub(crate) fn glue(source: &str, root: Node<'_>) -> Option<String> {
     const COMMANDS: [&str; 22] = [
-        "alias", "bg", "bind", "coproc", "dirs", "disown", "enable", "exec", "exit", "fg", "hash", "jobs", "logout",
-        "popd", "pushd", "return", "shift", "suspend", "trap", "ulimit", "unalias", "wait",
+        "alias", "bg", "bind", "coproc", "dirs", "disown", "enable", "exec", "exit", "fg", "hash", "jobs",
+        "logout", "popd", "pushd", "return", "shift", "suspend", "trap", "ulimit", "unalias", "wait",
     ];
     let mut found = None;
     walk(root, |node, ancestors, visit| {

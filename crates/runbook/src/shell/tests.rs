@@ -21,7 +21,10 @@ fn cuts_into_statements() {
     check("sleep 5 &\nls &\n", &["sleep 5 &", "ls &"]);
     check("sleep 5 & ls; b &# c", &["sleep 5 &", "ls", "b &"]);
     check("a && b || c | d\n", &["a && b || c | d"]);
-    check("if a; then\n  b\nfi > x\n\n\nfor i in 1; do c; done", &["if a; then\n  b\nfi > x", "for i in 1; do c; done"]);
+    check(
+        "if a; then\n  b\nfi > x\n\n\nfor i in 1; do c; done",
+        &["if a; then\n  b\nfi > x", "for i in 1; do c; done"],
+    );
     check("cat > f << 'EOF'\n# x\n$(y)\nEOF\nls\n", &["cat > f << 'EOF'\n# x\n$(y)\nEOF", "ls"]);
     check("python3 -c \"\nimport x\n\"\nls \\\n  -l\n", &["python3 -c \"\nimport x\n\"", "ls \\\n  -l"]);
     check("# only\n\n  # comments\n", &[]);

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use tree_sitter::{Node, ParseOptions, Parser, Tree};
 
-/// A longer fence is a script, and belongs into a file.
+/// A longer fence is a script, and belongs in a file.
 const SOURCE_BYTES_MAX: usize = 16 * 1024;
 /// Deeper nesting is no text for people; the bound keeps every walk quick.
 const DEPTH_MAX: usize = 100;
@@ -104,7 +104,9 @@ fn doubt(source: &str, root: Node<'_>) -> Option<String> {
         let line = node.start_position().row + 1;
         found = match node.kind() {
             _ if node.is_error() && ancestors.is_empty() => Some("it does not parse".to_owned()),
-            _ if node.is_error() || node.is_missing() => Some(format!("it does not parse (line {line} of it)")),
+            _ if node.is_error() || node.is_missing() => {
+                Some(format!("it does not parse (line {line} of it)"))
+            }
             "word" if is_lone_brace(node, source) => {
                 Some(format!("its braces can not be told apart (line {line} of it)"))
             }
@@ -125,7 +127,8 @@ fn doubt(source: &str, root: Node<'_>) -> Option<String> {
 
 /// A brace that is a word by itself opens or closes a group, whatever the grammar says; `{}` is a word.
 fn is_lone_brace(word: Node<'_>, source: &str) -> bool {
-    let blank_at = |at: Option<usize>| at.and_then(|at| source.as_bytes().get(at)).is_none_or(u8::is_ascii_whitespace);
+    let blank_at =
+        |at: Option<usize>| at.and_then(|at| source.as_bytes().get(at)).is_none_or(u8::is_ascii_whitespace);
     match text(word, source) {
         "{" => blank_at(Some(word.end_byte())),
         "}" => blank_at(word.start_byte().checked_sub(1)),
@@ -136,8 +139,8 @@ fn is_lone_brace(word: Node<'_>, source: &str) -> bool {
 /// Words that the grammar takes for the name of a command when it misread what is around them.
 fn is_reserved_word(word: &str) -> bool {
     const WORDS: [&str; 18] = [
-        "!", "[[", "]]", "case", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "select", "then",
-        "until", "while", "in",
+        "!", "[[", "]]", "case", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if",
+        "select", "then", "until", "while", "in",
     ];
     WORDS.contains(&word)
 }
@@ -174,7 +177,10 @@ mod tests {
         check("cat <<'E' > f\nx $(y)\nE\nls\n", "program");
         check("if true; then", "it does not parse (line 1 of it)");
         check("ls\n\"", "it does not parse (line 1 of it)");
-        check("cat <<A; alias ls=rm\nA\n", "its here-document can not be told from what follows (line 1 of it)");
+        check(
+            "cat <<A; b\nc\nA\nd $x\n",
+            "its here-document can not be told from what follows (line 1 of it)",
+        );
         check("! { ls; }", "its braces can not be told apart (line 1 of it)");
         check("ls\u{1b}[2J", "it holds the control character \\u{1b}");
         check(&"x".repeat(SOURCE_BYTES_MAX + 1), "it is longer than 16384 bytes");

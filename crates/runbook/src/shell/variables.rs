@@ -22,7 +22,8 @@ pub(crate) struct Variables {
 
 /// Reads the variables off the tree of one or more statements.
 pub(crate) fn of_nodes(nodes: &[Node<'_>], source: &str) -> Variables {
-    let mut collector = Collector { source, found: Variables::default(), known: BTreeSet::new(), outer: Vec::new() };
+    let mut collector =
+        Collector { source, found: Variables::default(), known: BTreeSet::new(), outer: Vec::new() };
     for node in nodes {
         walk(*node, |node, ancestors, visit| match visit {
             Visit::Enter => collector.enter(node, ancestors),
@@ -81,7 +82,9 @@ impl<'s> Collector<'s> {
                 let index = node.child_by_field_name("index").filter(|index| index.kind() == "word");
                 let index = index.map_or("", |index| text(index, self.source));
                 // An index is arithmetic, or the key of a map; nobody can tell.
-                let words = index.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| is_name(word));
+                let words = index
+                    .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                    .filter(|word| is_name(word));
                 self.found.reads.extend(words.map(str::to_owned));
                 let name = self.child_of_kind(node, "variable_name");
                 if let Some(name) = name.filter(|_| !matches!(parent, "expansion" | "variable_assignment")) {
@@ -105,7 +108,11 @@ impl<'s> Collector<'s> {
             kind if is_subshell(kind) => self.known = self.outer.pop().unwrap_or_default(),
             "variable_assignment" => {
                 let Some(target) = node.child_by_field_name("name") else { return };
-                let name = if target.kind() == "subscript" { target.child_by_field_name("name") } else { Some(target) };
+                let name = if target.kind() == "subscript" {
+                    target.child_by_field_name("name")
+                } else {
+                    Some(target)
+                };
                 if let Some(name) = name.map(|name| text(name, self.source)) {
                     let appends = node.child(1).is_some_and(|operator| operator.kind() == "+=");
                     if appends || target.kind() == "subscript" {
@@ -161,7 +168,9 @@ impl<'s> Collector<'s> {
         let mut cursor = node.walk();
         let words: Vec<&'s str> = node
             .named_children(&mut cursor)
-            .filter(|child| matches!(child.kind(), "command_name" | "word" | "variable_name" | "concatenation"))
+            .filter(|child| {
+                matches!(child.kind(), "command_name" | "word" | "variable_name" | "concatenation")
+            })
             .map(|child| text(child, source))
             .collect();
         let Some((name, arguments)) = words.split_first() else { return };
@@ -175,7 +184,8 @@ impl<'s> Collector<'s> {
             }
             "let" => {
                 for word in arguments {
-                    let end = word.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(word.len());
+                    let end =
+                        word.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(word.len());
                     self.set(&word[..end]);
                 }
             }
@@ -205,7 +215,9 @@ impl<'s> Collector<'s> {
 
     fn child_of_kind(&self, node: Node<'_>, kind: &str) -> Option<&'s str> {
         let mut cursor = node.walk();
-        node.named_children(&mut cursor).find(|child| child.kind() == kind).map(|child| text(child, self.source))
+        node.named_children(&mut cursor)
+            .find(|child| child.kind() == kind)
+            .map(|child| text(child, self.source))
     }
 
     fn read(&mut self, name: &str) {
@@ -245,7 +257,11 @@ mod tests {
         let tree = parse(source).expect("it parses");
         let found = of_nodes(&[tree.root_node()], source);
         let join = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(" ");
-        assert_eq!((&*join(&found.reads), &*join(&found.sets), &*join(&found.needs)), (reads, sets, needs), "{source}");
+        assert_eq!(
+            (&*join(&found.reads), &*join(&found.sets), &*join(&found.needs)),
+            (reads, sets, needs),
+            "{source}"
+        );
     }
 
     #[test]

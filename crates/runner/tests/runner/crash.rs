@@ -28,7 +28,8 @@ fn lines(marker: &Path) -> usize {
 /// Returns the processes that have this unit in their environment.
 fn of_unit(folder: &Path) -> Vec<i32> {
     let mark = format!("PARAMEDIC_UNIT={}", folder.display());
-    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let pids =
+        fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let is_of_unit = |pid: &i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())

@@ -50,7 +50,8 @@ fn a_unit_that_does_not_care_is_killed() {
 #[test]
 fn background_jobs_end_with_the_unit() {
     let begun = Instant::now();
-    let statement = "sleep 600 & echo $!\n(setsid sleep 600 & echo $!) \nnohup sleep 600 >/dev/null 2>&1 & echo $!";
+    let statement =
+        "sleep 600 & echo $!\n(setsid sleep 600 & echo $!) \nnohup sleep 600 >/dev/null 2>&1 & echo $!";
     let done = Session::new().run(statement).ok();
     assert!(begun.elapsed() < Duration::from_secs(10), "they hold the pipe, but do not keep the unit");
     assert_eq!(printed(&done).len(), 3);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 #[track_caller]
-fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, expect: Expect) {
+fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, expect: &Expect) {
     let json = serde_json::to_string(value).unwrap();
     expect.assert_eq(&json);
     assert_eq!(serde_json::from_str::<T>(&json).unwrap(), *value);
@@ -28,10 +28,20 @@ fn an_intent_is_frozen() {
         state_before: None,
         state_after: "/run/state".into(),
     };
-    check(&intent, expect![[r#"{"key":"incident-1/6.1","attempt":2,"statement":"echo \"$PORT\"","shell":"bash","environment":{"PORT":"8080"},"directory":"/","timeout_ms":60000,"output_bytes_max":1024,"state_before":null,"state_after":"/run/state"}"#]]);
+    check(
+        &intent,
+        &expect![[
+            r#"{"key":"incident-1/6.1","attempt":2,"statement":"echo \"$PORT\"","shell":"bash","environment":{"PORT":"8080"},"directory":"/","timeout_ms":60000,"output_bytes_max":1024,"state_before":null,"state_after":"/run/state"}"#
+        ]],
+    );
     intent.shell = Shell::Sh;
     intent.state_before = Some("/run/state-1".into());
-    check(&intent, expect![[r#"{"key":"incident-1/6.1","attempt":2,"statement":"echo \"$PORT\"","shell":"sh","environment":{"PORT":"8080"},"directory":"/","timeout_ms":60000,"output_bytes_max":1024,"state_before":"/run/state-1","state_after":"/run/state"}"#]]);
+    check(
+        &intent,
+        &expect![[
+            r#"{"key":"incident-1/6.1","attempt":2,"statement":"echo \"$PORT\"","shell":"sh","environment":{"PORT":"8080"},"directory":"/","timeout_ms":60000,"output_bytes_max":1024,"state_before":"/run/state-1","state_after":"/run/state"}"#
+        ]],
+    );
 }
 
 #[test]
@@ -45,8 +55,28 @@ fn an_outcome_is_frozen() {
         truncated: false,
         state,
     };
-    check(&outcome(End::Exited(3), StateFile::Saved), expect![[r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":{"exited":3},"stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"saved"}"#]]);
-    check(&outcome(End::Signaled(9), StateFile::Missing), expect![[r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":{"signaled":9},"stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"missing"}"#]]);
-    check(&outcome(End::TimedOut, StateFile::Saved), expect![[r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":"timed_out","stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"saved"}"#]]);
-    check(&outcome(End::NotStarted("no bash".to_owned()), StateFile::Missing), expect![[r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":{"not_started":"no bash"},"stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"missing"}"#]]);
+    check(
+        &outcome(End::Exited(3), StateFile::Saved),
+        &expect![[
+            r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":{"exited":3},"stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"saved"}"#
+        ]],
+    );
+    check(
+        &outcome(End::Signaled(9), StateFile::Missing),
+        &expect![[
+            r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":{"signaled":9},"stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"missing"}"#
+        ]],
+    );
+    check(
+        &outcome(End::TimedOut, StateFile::Saved),
+        &expect![[
+            r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":"timed_out","stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"saved"}"#
+        ]],
+    );
+    check(
+        &outcome(End::NotStarted("no bash".to_owned()), StateFile::Missing),
+        &expect![[
+            r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":{"not_started":"no bash"},"stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"missing"}"#
+        ]],
+    );
 }

@@ -41,7 +41,11 @@ impl Session {
             attempt: 1,
             statement: statement.to_owned(),
             shell: Shell::Bash,
-            environment: BTreeMap::from([("PATH".to_owned(), path), ("PORT".to_owned(), "8080".to_owned())]),
+            environment: BTreeMap::from([
+                ("PATH".to_owned(), path),
+                ("PORT".to_owned(), "8080".to_owned()),
+                ("TMPDIR".to_owned(), self.path().to_str().unwrap().to_owned()),
+            ]),
             directory: PathBuf::from("/"),
             timeout_ms: 20_000,
             output_bytes_max: 1 << 20,

@@ -82,9 +82,10 @@ fn options() {
     check(&["set -u", "echo before; echo $nope; echo no"], "before\n");
     check(&["set -f -C", "echo /et*; cd /tmp; set +o noclobber"], "/et*\n");
     check(&["set -a", "auto=1", "bash -c 'echo $auto'; env | grep -c __paramedic"], "1\n0\n");
-    check(&["shopt -s nullglob extglob; shopt -u sourcepath", "shopt -p nullglob sourcepath; echo /none*"], {
-        "shopt -s nullglob\nshopt -u sourcepath\n\n"
-    });
+    check(
+        &["shopt -s nullglob extglob; shopt -u sourcepath", "shopt -p nullglob sourcepath; echo /none*"],
+        "shopt -s nullglob\nshopt -u sourcepath\n\n",
+    );
     check(&["set -o posix", "shopt -po posix", "set +o posix", "shopt -po posix"], "set +o posix\n");
     check(&["shopt -s nocasematch nocaseglob localvar_unset", "[[ A == a ]] && echo same"], "same\n");
     check(&["set -k -m", "echo ${-//[!km]/}"], "km\n");
@@ -122,9 +123,13 @@ fn place() {
     check(&["umask 027", "umask"], "0027\n");
     check(&["pwd"], "/\n");
     check(&["echo ${OLDPWD-unset}"], "unset\n");
-    check(&["cd /tmp; mkdir -p 'par\namedic $(id)'; cd 'par\namedic $(id)'", "rmdir \"$PWD\"; echo \"${PWD##*/}\""], {
-        "par\namedic $(id)\n"
-    });
+    check(
+        &[
+            "cd $TMPDIR; mkdir 'par\namedic $(id)'; cd 'par\namedic $(id)'",
+            "rmdir \"$PWD\"; echo \"${PWD##*/}\"",
+        ],
+        "par\namedic $(id)\n",
+    );
     check(&["cd \"$(mktemp -d)\"; mkdir real; ln -s real link; cd link", "echo ${PWD##*/}"], "link\n");
 }
 
@@ -152,7 +157,10 @@ fn positional_parameters_and_aliases() {
 #[test]
 fn locale() {
     check(&["export LC_ALL=C.UTF-8", "x=é; echo ${#x}; bash -c 'echo $LC_ALL'"], "1\nC.UTF-8\n");
-    check(&["LC_ALL=C.UTF-8; x=$'é\\xff\\n'", "LC_ALL=C; echo ${#x}; unset LC_ALL", "echo ${LC_ALL-unset}"], "unset\n");
+    check(
+        &["LC_ALL=C.UTF-8; x=$'é\\xff\\n'", "LC_ALL=C; echo ${#x}; unset LC_ALL", "echo ${LC_ALL-unset}"],
+        "unset\n",
+    );
 }
 
 #[test]
@@ -187,14 +195,15 @@ fn the_statements_own_exit_trap_runs_too() {
 
 #[test]
 fn hijacked_commands_do_not_matter() {
-    let names = "declare printf set shopt trap unset export mapfile umask enable cd source eval exit return local";
+    let names = "declare printf set shopt trap unset export mapfile umask enable cd source eval exit return local break continue";
     let hijack = names.split(' ').map(|name| format!("{name}() {{ echo HIJACKED; }}; ")).collect::<String>();
     let restore = "for n in $NAMES; do builtin unset -f $n; done; ";
     let mut session = Session::new();
     session.run(&format!("NAMES='{names}' a=(1 2); IFS=:; readonly r=3; {hijack}")).ok();
     session.run("x='kept here'").ok();
     let done = session.run(&format!("declare; IFS=' '; {restore} declare -p a r x")).ok();
-    let expect = "HIJACKED\ndeclare -a a=([0]=\"1\" [1]=\"2\")\ndeclare -r r=\"3\"\ndeclare -- x=\"kept here\"\n";
+    let expect =
+        "HIJACKED\ndeclare -a a=([0]=\"1\" [1]=\"2\")\ndeclare -r r=\"3\"\ndeclare -- x=\"kept here\"\n";
     assert_eq!(done.text(), expect);
     session.run("enable -n printf declare mapfile; y=1").ok();
     assert_eq!(session.run("echo $x $y").ok().text(), "kept here 1\n");
@@ -203,9 +212,14 @@ fn hijacked_commands_do_not_matter() {
 #[test]
 fn without_builtin_there_is_no_state_but_an_outcome() {
     let mut session = Session::new();
-    for statement in ["builtin() { :; }", "builtin() { echo rm -rf /; }; export -fn builtin", "enable -n builtin"] {
-        let done = session.run(statement);
-        assert_eq!((&done.outcome.end, done.outcome.state), (&End::Exited(0), StateFile::Missing), "{statement}");
+    for hijack in ["builtin() { :; }", "builtin() { echo rm -rf /; }; return() { :; }", "enable -n builtin"] {
+        let done = session.run(&format!("{hijack}; (exit 3)"));
+        assert_eq!(
+            (&done.outcome.end, done.outcome.state),
+            (&End::Exited(3), StateFile::Missing),
+            "{hijack}"
+        );
+        assert_eq!(done.text(), "");
     }
 }
 

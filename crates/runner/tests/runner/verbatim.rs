@@ -23,7 +23,11 @@ fn check(statement: &str) {
     let done = session.run(statement);
     assert_eq!(done.text(), String::from_utf8_lossy(&plain.stdout), "{statement}");
     // Only the name of the syntax checker differs.
-    assert_eq!(done.stderr.replace("unit: eval:", "unit:"), String::from_utf8_lossy(&plain.stderr), "{statement}");
+    assert_eq!(
+        done.stderr.replace("unit: eval:", "unit:"),
+        String::from_utf8_lossy(&plain.stderr),
+        "{statement}"
+    );
     let end = plain.status.code().map_or(End::Signaled(9), End::Exited);
     assert_eq!(done.outcome.end, end, "{statement}");
 }
@@ -69,24 +73,27 @@ fn acts_as_in_a_script() {
 fn the_environment_is_the_intents() {
     let mut session = Session::new();
     let done = session.run("env -0 | sort -z | tr '\\0' '\\n' | sed 's/=.*//' | tr '\\n' ' '").ok();
-    assert_eq!(done.text(), "PARAMEDIC_UNIT PATH PORT PWD SHLVL _ ");
+    assert_eq!(done.text(), "PARAMEDIC_UNIT PATH PORT PWD SHLVL TMPDIR _ ");
     let done = session.run("env | sed 's/=.*//' | sort | tr '\\n' ' '; echo; ls /proc/self/fd | wc -l").ok();
-    assert_eq!(done.text(), "PARAMEDIC_UNIT PATH PORT PWD SHLVL _ \n4\n", "no descriptor is inherited");
+    assert_eq!(
+        done.text(),
+        "PARAMEDIC_UNIT PATH PORT PWD SHLVL TMPDIR _ \n4\n",
+        "no descriptor is inherited"
+    );
 }
 
 #[test]
 fn a_value_is_never_code() {
     let mut session = Session::new();
+    let folder = session.path().to_owned();
     let hostile = "'; touch pwned; echo \"$(touch pwned)`touch pwned` $PORT\n*";
     let done = session.run_as("printf %s \"$PORT\"", |intent| {
         intent.environment.insert("PORT".to_owned(), hostile.to_owned());
-        intent.directory = session_directory();
+        intent.directory.clone_from(&folder);
     });
     assert_eq!(done.text(), hostile);
-    fn session_directory() -> std::path::PathBuf {
-        std::env::temp_dir()
-    }
-    assert_eq!(session.run("printf %s \"$PORT\"; ls -d pwned").text(), hostile);
+    assert_eq!(session.run("printf %s \"$PORT\"").text(), hostile);
+    assert!(!folder.join("pwned").exists());
 }
 
 #[test]
@@ -103,7 +110,8 @@ fn files_are_the_owners_alone() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    let expect = "claim intent.json lock outcome.json prelude.bash runner.json runner.log scratch stderr stdout unit";
+    let expect =
+        "claim intent.json lock outcome.json prelude.bash runner.json runner.log scratch stderr stdout unit";
     assert_eq!(names.join(" "), expect);
     assert_eq!(fs::read_to_string(done.folder.join("stderr")).unwrap(), "y\n");
     let started = done.outcome.started_ms;
@@ -123,15 +131,24 @@ fn refuses_an_intent_that_cannot_be_run_as_it_is() {
         intent.environment.insert(name.to_owned(), value.to_owned());
     }
     check(|intent| intent.statement = "a\0b".to_owned(), "the `statement` of the unit has a NUL byte");
-    check(|intent| intent.statement = "x".repeat(98_305), "the `statement` of the unit is longer than 96 KiB");
+    check(
+        |intent| intent.statement = "x".repeat(98_305),
+        "the `statement` of the unit is longer than 96 KiB",
+    );
     check(|intent| intent.timeout_ms = u64::MAX, "the `timeout_ms` of the unit is longer than a week");
     check(|intent| intent.directory = "tmp".into(), "the `directory` of the unit is not an absolute path");
     check(|intent| intent.state_after = "x".into(), "the `state_after` of the unit is not an absolute path");
     check(|intent| set(intent, "BASH_ENV", "/x"), "the variable `BASH_ENV` of the unit belongs to the shell");
-    check(|intent| set(intent, "A-B", ""), "the variable `A-B` of the unit is not named like a shell variable");
+    check(
+        |intent| set(intent, "A-B", ""),
+        "the variable `A-B` of the unit is not named like a shell variable",
+    );
     check(|intent| set(intent, "1A", ""), "the variable `1A` of the unit is not named like a shell variable");
     check(|intent| set(intent, "A", "x\0"), "the variable `A` of the unit has a NUL byte");
-    check(|intent| set(intent, "A", &"x".repeat(98_304)), "the variable `A` of the unit is longer than 96 KiB");
+    check(
+        |intent| set(intent, "A", &"x".repeat(98_304)),
+        "the variable `A` of the unit is longer than 96 KiB",
+    );
     check(
         |intent| (0..11).for_each(|n| set(intent, &format!("A{n:02}"), &"x".repeat(98_000))),
         "the variable `A10` of the unit makes the environment larger than 1 MiB",

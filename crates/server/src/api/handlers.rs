@@ -10,7 +10,9 @@ use incident::{EngineError, Incident, IncidentId, Record};
 use process::control::Status;
 
 use super::exposition;
-use super::wire::{Approve, By, Detail, Done, Happened, Health, Order, Problem, Reject, ServerStatus, Summary};
+use super::wire::{
+    Approve, By, Detail, Done, Happened, Health, Order, Problem, Reject, ServerStatus, Summary,
+};
 use crate::clock;
 use crate::fleet::{Member, OrderError, Verb};
 use crate::flow::Flow;
@@ -31,8 +33,12 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let status = match &error {
             EngineError::NoIncident(_) => StatusCode::NOT_FOUND,
-            EngineError::Refused(_) | EngineError::NothingAsked { .. } | EngineError::Expired => StatusCode::CONFLICT,
-            EngineError::Ambiguous { .. } | EngineError::Missing(_) => StatusCode::BAD_REQUEST,
+            EngineError::Refused(_) | EngineError::NothingAsked { .. } | EngineError::Expired => {
+                StatusCode::CONFLICT
+            }
+            EngineError::Ambiguous { .. } | EngineError::Missing(_) | EngineError::Reserved(_) => {
+                StatusCode::BAD_REQUEST
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self(status, error_chain(&error))
@@ -101,7 +107,10 @@ async fn detail(flow: &Flow, id: &IncidentId) -> Result<Json<Detail>, Failure> {
     Ok(Json(Detail { id: incident.id, timeline }))
 }
 
-pub(super) async fn incident(State(flow): Shared, Path(typed): Path<String>) -> Result<Json<Detail>, Failure> {
+pub(super) async fn incident(
+    State(flow): Shared,
+    Path(typed): Path<String>,
+) -> Result<Json<Detail>, Failure> {
     let id = found(&flow, &typed).await?;
     detail(&flow, &id).await
 }

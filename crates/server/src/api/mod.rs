@@ -2,8 +2,8 @@
 //!
 //! Whoever may open the socket (mode 0600) may do everything; on the network nothing can be changed.
 
-mod handlers;
 mod exposition;
+mod handlers;
 pub mod wire;
 
 use std::path::PathBuf;

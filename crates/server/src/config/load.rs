@@ -72,23 +72,47 @@ fn check_servers(text: &str, config: &Config, lines: &Lines, problems: &mut Vec<
             report(name_at, "name", message);
         }
         if let Some(first) = names.insert(&server.name, line_of(text, name_at)) {
-            report(name_at, "name", format!("the name `{}` is taken by the server at line {first}", server.name));
+            report(
+                name_at,
+                "name",
+                format!("the name `{}` is taken by the server at line {first}", server.name),
+            );
         }
         if let Some(first) = ports.insert(server.port, line_of(text, port_at)) {
-            report(port_at, "port", format!("the port {} is taken by the server at line {first}", server.port));
+            report(
+                port_at,
+                "port",
+                format!("the port {} is taken by the server at line {first}", server.port),
+            );
         }
         if server.port == 0 {
             report(port_at, "port", "a port is a number from 1 to 65535".to_owned());
         }
         if server.port == config.listen.port() {
-            report(port_at, "port", format!("the port {} is where `serve` itself listens (`listen`)", server.port));
+            report(
+                port_at,
+                "port",
+                format!("the port {} is where `serve` itself listens (`listen`)", server.port),
+            );
         }
         if let Some((key, message)) = bad_transport(server) {
             report(name_at, key, message);
         }
+        for name in server.parameters.keys().filter(|name| runbook::is_reserved_variable(name)) {
+            report(
+                name_at,
+                name,
+                "this variable belongs to the shell; name the parameter otherwise".to_owned(),
+            );
+        }
         for (name, value) in server.parameters.iter().chain(&server.environment) {
             if !is_variable(name) || value.contains('\0') {
-                report(name_at, name, "a parameter or variable is named by letters, digits and `_`, and holds no NUL".to_owned());
+                report(
+                    name_at,
+                    name,
+                    "a parameter or variable is named by letters, digits and `_`, and holds no NUL"
+                        .to_owned(),
+                );
             }
         }
         for (dependency, at) in server.dependency.iter().zip(&at.dependency) {
@@ -105,7 +129,12 @@ fn check_policy(text: &str, config: &Config, problems: &mut Vec<Problem>) {
     };
     for effect in &config.policy.allow {
         if !["observe", "change", "disrupt"].contains(&effect.as_str()) {
-            report("allow", format!("`{effect}` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)"));
+            report(
+                "allow",
+                format!(
+                    "`{effect}` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)"
+                ),
+            );
         }
     }
     if config.policy.runs_max == 0 {
@@ -140,8 +169,20 @@ fn bad_name(name: &str) -> Option<String> {
 
 fn bad_transport(server: &Server) -> Option<(&'static str, String)> {
     match (&server.upstream, server.stdio.as_slice()) {
-        (None, []) => Some(("stdio", format!("the server `{}` has no transport: give it `stdio = [\"COMMAND\", …]` or `upstream = \"URL\"`", server.name))),
-        (Some(_), [_, ..]) => Some(("upstream", format!("the server `{}` has two transports: `stdio` and `upstream` exclude each other", server.name))),
+        (None, []) => Some((
+            "stdio",
+            format!(
+                "the server `{}` has no transport: give it `stdio = [\"COMMAND\", …]` or `upstream = \"URL\"`",
+                server.name
+            ),
+        )),
+        (Some(_), [_, ..]) => Some((
+            "upstream",
+            format!(
+                "the server `{}` has two transports: `stdio` and `upstream` exclude each other",
+                server.name
+            ),
+        )),
         (Some(url), []) if !(url.starts_with("http://") || url.starts_with("https://")) => {
             Some(("upstream", format!("`{url}` is no http or https URL")))
         }
@@ -160,8 +201,14 @@ fn bad_dependency(dependency: &Dependency) -> Option<String> {
     ];
     match given.iter().filter(|given| **given).count() {
         1 => None,
-        0 => Some(format!("the dependency `{}` has no check: give it one of `http`, `tcp`, `process`, `file`, `env`", dependency.name)),
-        _ => Some(format!("the dependency `{}` has several checks: give it exactly one of `http`, `tcp`, `process`, `file`, `env`", dependency.name)),
+        0 => Some(format!(
+            "the dependency `{}` has no check: give it one of `http`, `tcp`, `process`, `file`, `env`",
+            dependency.name
+        )),
+        _ => Some(format!(
+            "the dependency `{}` has several checks: give it exactly one of `http`, `tcp`, `process`, `file`, `env`",
+            dependency.name
+        )),
     }
 }
 

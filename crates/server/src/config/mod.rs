@@ -231,12 +231,7 @@ impl Default for Metrics {
 
 impl Default for Verify {
     fn default() -> Self {
-        Self {
-            probes: 3,
-            interval: Span::seconds(1),
-            period: Span::seconds(2),
-            timeout: Span::seconds(60),
-        }
+        Self { probes: 3, interval: Span::seconds(1), period: Span::seconds(2), timeout: Span::seconds(60) }
     }
 }
 

@@ -40,7 +40,8 @@ impl fmt::Display for Span {
         if ms == 0 {
             return f.write_str("0s");
         }
-        let parts = [(ms / 3_600_000, "h"), (ms / 60_000 % 60, "m"), (ms / 1_000 % 60, "s"), (ms % 1_000, "ms")];
+        let parts =
+            [(ms / 3_600_000, "h"), (ms / 60_000 % 60, "m"), (ms / 1_000 % 60, "s"), (ms % 1_000, "ms")];
         parts.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, unit)| write!(f, "{count}{unit}"))
     }
 }
@@ -54,9 +55,9 @@ impl Serialize for Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        runbook::parse_duration(&text)
-            .map(Self)
-            .ok_or_else(|| D::Error::custom(format!("`{text}` is no duration; write it as 500ms, 5s or 1h30m")))
+        runbook::parse_duration(&text).map(Self).ok_or_else(|| {
+            D::Error::custom(format!("`{text}` is no duration; write it as 500ms, 5s or 1h30m"))
+        })
     }
 }
 

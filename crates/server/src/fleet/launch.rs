@@ -61,9 +61,8 @@ impl Launch {
         let messages = config.log_dir.join(format!("{}.guard.log", server.name));
         let listen = format!("{}", std::net::SocketAddr::new(config.guard_address, server.port));
         let timeout = server.start_timeout.to_string();
-        let mut args: Vec<OsString> = ["guard", "--name", &server.name, "--listen", &listen, "--control"]
-            .map(OsString::from)
-            .to_vec();
+        let mut args: Vec<OsString> =
+            ["guard", "--name", &server.name, "--listen", &listen, "--control"].map(OsString::from).to_vec();
         args.extend([control.clone().into(), "--log".into(), log.into()]);
         args.extend(["--start-timeout".into(), timeout.into()]);
         if let Some(tie) = surroundings.tie {

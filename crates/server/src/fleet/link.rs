@@ -43,7 +43,16 @@ impl Link {
         status: Status,
         fresh: bool,
     ) -> Self {
-        Self { client, messages, status, fresh, next_id: 1, open: HashMap::new(), starting: Vec::new(), shutting_down: false }
+        Self {
+            client,
+            messages,
+            status,
+            fresh,
+            next_id: 1,
+            open: HashMap::new(),
+            starting: Vec::new(),
+            shutting_down: false,
+        }
     }
 
     /// Counts an order as carried out once the child that is starting anyway is ready.
@@ -147,10 +156,11 @@ impl Link {
     /// Keeps the status up with an event; returns what the flow has to know of.
     fn apply(&mut self, event: GuardEvent) -> Option<What> {
         match event {
-            GuardEvent::Started { child, .. } => {
+            GuardEvent::Started { child, starts, .. } => {
                 self.status.phase = Phase::Starting;
                 self.status.child = Some(child);
-                self.status.starts += 1;
+                // Not counted here: the greeting may have told of this start already.
+                self.status.starts = starts;
                 None
             }
             GuardEvent::Ready { child, .. } => {
@@ -172,27 +182,37 @@ impl Link {
     }
 
     fn settle(&mut self, id: u64, outcome: Outcome) {
+        let Some(deed) = self.open.remove(&id) else { return };
         let result = match outcome {
             Outcome::Ok(status) => {
-                self.status = (*status).clone();
-                Ok(*status)
+                self.status = *status;
+                match deed.verb {
+                    Verb::Restart | Verb::Start => self.started(),
+                    Verb::Stop | Verb::ShutDown => Ok(self.status.clone()),
+                }
             }
             Outcome::Error(reason) => Err(reason),
         };
-        if let Some(deed) = self.open.remove(&id) {
-            let _ = deed.reply.send(result);
+        let _ = deed.reply.send(result);
+    }
+
+    /// A start that was carried out is a success only if the server answers.
+    fn started(&self) -> Result<Status, String> {
+        match self.status.phase {
+            Phase::Ready => Ok(self.status.clone()),
+            _ => Err(self
+                .status
+                .last_exit
+                .as_ref()
+                .map_or_else(|| "the server did not become ready".to_owned(), |exit| exit.reason.clone())),
         }
     }
 
     fn settle_starting(&mut self) {
-        let result = match self.status.phase {
-            Phase::Starting => return,
-            Phase::Ready => Ok(self.status.clone()),
-            _ => Err(self.status.last_exit.as_ref().map_or_else(
-                || "the server did not start".to_owned(),
-                |exit| exit.reason.clone(),
-            )),
-        };
+        if self.status.phase == Phase::Starting {
+            return;
+        }
+        let result = self.started();
         for deed in self.starting.drain(..) {
             let _ = deed.reply.send(result.clone());
         }

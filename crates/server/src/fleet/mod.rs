@@ -1,7 +1,7 @@
 //! Owns the servers that one `serve` watches: what is known of each, and who may restart it.
 
-mod link;
 mod launch;
+mod link;
 mod supervisor;
 
 use std::collections::BTreeMap;
@@ -160,7 +160,9 @@ impl Fleet {
 
     /// Ends all guards with their servers. One that does not go is told of.
     pub async fn shut_down(&self) {
-        for member in self.members.values().filter(|member| member.child().is_some() || member.phase().is_some()) {
+        for member in
+            self.members.values().filter(|member| member.child().is_some() || member.phase().is_some())
+        {
             if let Err(error) = self.order(&member.config.name, Verb::ShutDown, "", "serve").await {
                 tracing::warn!(server = member.config.name, %error, "a guard did not shut down");
             }

@@ -83,12 +83,7 @@ async fn attend(launch: &Launch, ordered: bool) -> Result<Link, LaunchError> {
     }
 }
 
-async fn tell(
-    events: &mpsc::Sender<Event>,
-    report: &watch::Sender<Supervised>,
-    server: &str,
-    exit: Exit,
-) {
+async fn tell(events: &mpsc::Sender<Event>, report: &watch::Sender<Supervised>, server: &str, exit: Exit) {
     report.send_replace(Supervised { status: None, problem: Some(exit.reason.clone()) });
     // A full queue makes us wait; a closed one means that serve is going down.
     let _ = events.send(Event { server: server.to_owned(), what: What::Exited(exit) }).await;

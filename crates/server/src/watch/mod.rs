@@ -1,15 +1,16 @@
 //! Owns what `serve` knows of its servers from looking at them: samples, alerts, the last report on each.
 
+mod evaluating;
 mod probing;
 mod scraping;
-mod evaluating;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use metrics::{AlertingRule, Alerts, Labels, Limits, Store};
+use metrics::{AlertingRule, Alerts, AppendError, Labels, Limits, Store};
 use probe::Report;
 
+use crate::clock;
 use crate::config::Config;
 
 pub(crate) use evaluating::{alarm, error_chain, evaluate};
@@ -24,6 +25,17 @@ pub(crate) struct Watch {
     store: Mutex<Store>,
     alerts: Mutex<Alerts>,
     looked: Mutex<BTreeMap<String, Looked>>,
+}
+
+/// Whether a sample was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It was.
+    Yes,
+    /// The series has a sample of this millisecond, or of a later one.
+    TooSoon,
+    /// There is no room.
+    No,
 }
 
 /// What the last look at a server said.
@@ -67,12 +79,19 @@ impl Watch {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).insert(name, looked);
     }
 
-    /// Adds one sample of a series that the responder itself makes. A full store is told of, and the
-    /// responder goes on: an exit opens its incident without samples too.
-    pub(crate) fn sample(&self, name: &str, labels: &[(&str, &str)], at_ms: i64, value: f64) {
+    /// Adds one sample of a series that the responder itself makes, now. Returns whether it was kept.
+    pub(crate) fn sample(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Kept {
         let labels = Labels::metric(name, labels);
-        if let Err(error) = self.store().append(&labels, at_ms, value) {
-            tracing::warn!(series = %labels, %error, "a sample was not kept");
+        // The clock is read under the lock, so that samples of one series come in the order of their times.
+        let mut store = self.store();
+        match store.append(&labels, clock::now_ms(), value) {
+            Ok(()) => Kept::Yes,
+            // One is there from this very millisecond, or the clock was set back.
+            Err(AppendError::NotNewer { .. }) => Kept::TooSoon,
+            Err(error) => {
+                tracing::warn!(series = %labels, %error, "a sample was not kept");
+                Kept::No
+            }
         }
     }
 }

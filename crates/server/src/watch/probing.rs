@@ -6,7 +6,6 @@ use probe::{CheckType, Health, Report};
 use process::control::{Criticality, DependencyHealth, DependencyStatus, Phase};
 
 use super::{Looked, Watch};
-use crate::clock;
 use crate::fleet::Member;
 use crate::world::ServeWorld;
 
@@ -26,18 +25,19 @@ async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member) {
         world.prober.liveness(&member.target, deadline),
         world.prober.dependency(&member.target, deadline),
     );
-    let at_ms = clock::now_ms();
     // A server that is being started or was stopped by a person is neither up nor down: it says so itself.
     if !matches!(member.phase(), Some(Phase::Starting | Phase::Stopped)) {
-        keep_up(watch, &liveness, at_ms);
+        keep_up(watch, &liveness);
     }
-    keep_dependencies(watch, &member.config.name, &dependencies, at_ms);
+    keep_dependencies(watch, &member.config.name, &dependencies);
     let readiness = probe::readiness_of(&liveness, &dependencies);
-    for (check, report) in
-        [(CheckType::Liveness, &liveness), (CheckType::Dependency, &dependencies), (CheckType::Readiness, &readiness)]
-    {
+    for (check, report) in [
+        (CheckType::Liveness, &liveness),
+        (CheckType::Dependency, &dependencies),
+        (CheckType::Readiness, &readiness),
+    ] {
         let labels = [("check_type", check.label()), ("server_name", &member.config.name)];
-        watch.sample("mcp_server_health_status", &labels, at_ms, report.health.score() as f64);
+        watch.sample("mcp_server_health_status", &labels, report.health.score() as f64);
     }
     if !member.config.dependency.is_empty() {
         member.tell_dependencies(statuses(&dependencies));
@@ -46,17 +46,17 @@ async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member) {
 }
 
 /// The responder's own word on whether a server is up.
-fn keep_up(watch: &Watch, liveness: &Report, at_ms: i64) {
+fn keep_up(watch: &Watch, liveness: &Report) {
     let up = if liveness.health == Health::Healthy { 1.0 } else { 0.0 };
-    watch.sample("mcp_server_up", &[("server_name", &liveness.target)], at_ms, up);
+    watch.sample("mcp_server_up", &[("server_name", &liveness.target)], up);
 }
 
-fn keep_dependencies(watch: &Watch, server: &str, report: &Report, at_ms: i64) {
+fn keep_dependencies(watch: &Watch, server: &str, report: &Report) {
     for one in &report.dependencies {
         let critical = if one.critical == probe::Criticality::Critical { "true" } else { "false" };
         let up = if one.health == Health::Healthy { 1.0 } else { 0.0 };
         let labels = [("critical", critical), ("dependency_name", &one.name), ("server_name", server)];
-        watch.sample("mcp_server_dependency_status", &labels, at_ms, up);
+        watch.sample("mcp_server_dependency_status", &labels, up);
     }
 }
 

@@ -12,9 +12,6 @@ use crate::world::ServeWorld;
 /// The largest page that is read from a guard, in bytes.
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What the responder says itself of a server, so that a guard's copy is not taken over it.
-const OWN_METRICS: [&str; 3] = ["mcp_server_up", "mcp_server_health_status", "mcp_server_dependency_status"];
-
 /// Scrapes the guard of one server until the task is dropped.
 pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, member: Arc<Member>) {
     let url = format!("{}/metrics", member.config.base_url(world.config.guard_address));
@@ -28,7 +25,7 @@ pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
         let now_ms = clock::now_ms();
         match page {
             Ok(page) => {
-                let summary = watch.store().scrape(&target, &without_own(&page), now_ms);
+                let summary = watch.store().scrape(&target, &page, now_ms);
                 for problem in summary.diagnostics.iter().take(3) {
                     tracing::warn!(server = member.config.name, line = problem.line, "{}", problem.message);
                 }
@@ -38,24 +35,5 @@ pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
                 watch.store().scrape_failed(&target, now_ms);
             }
         }
-    }
-}
-
-/// The page without the series that the responder makes itself.
-fn without_own(page: &str) -> String {
-    let own = |line: &&str| {
-        !OWN_METRICS.iter().any(|name| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
-    };
-    page.split_inclusive('\n').filter(own).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_exact_names_are_left_out() {
-        let page = "# TYPE mcp_server_up gauge\nmcp_server_up{server_name=\"a\"} 1\nmcp_server_uptime 5\n";
-        assert_eq!(without_own(page), "# TYPE mcp_server_up gauge\nmcp_server_uptime 5\n");
     }
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use incident::{Book, Engine, Happening, IncidentId, Record, Settings, State, UnitEnd, Verification, describe};
+use incident::{
+    Book, Engine, Happening, IncidentId, Record, Settings, State, UnitEnd, Verification, describe,
+};
 use probe::Prober;
 use runbook::Procedure;
 use tokio::sync::broadcast;
@@ -68,7 +70,10 @@ fn find<'a>(book: &'a Book, wanted: &str) -> Result<&'a Procedure, Failure> {
     book.runbook.procedure(wanted).ok_or_else(|| {
         let known: Vec<_> = book.runbook.procedures.iter().map(|one| one.id.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Failure::usage(anyhow::anyhow!("`{}` has no procedure `{wanted}`; it has: {known}", book.runbook.name))
+        Failure::usage(anyhow::anyhow!(
+            "`{}` has no procedure `{wanted}`; it has: {known}",
+            book.runbook.name
+        ))
     })
 }
 
@@ -98,7 +103,7 @@ async fn follow(
     feed: &mut broadcast::Receiver<Happening>,
     consent: Consent,
 ) -> Result<Code, Failure> {
-    show::line(&format!("incident {id}, followed by hand by {}\n", actor()));
+    show::live(&format!("incident {id}, followed by hand by {}\n", actor()));
     let mut code = Code::Done;
     loop {
         let record = match feed.recv().await {
@@ -138,14 +143,14 @@ async fn follow(
 /// Shows one record: statements as they would be typed, outputs as they came.
 fn narrate(record: &Record) {
     match record {
-        Record::StepStarted { step } => show::line(&format!("\n{}. {}", step.number, step.title)),
+        Record::StepStarted { step } => show::live(&format!("\n{}. {}", step.number, step.title)),
         Record::Intent { statement, effect, .. } => {
-            show::line(&format!("  $ {}    [{effect}]", statement.trim().replace('\n', "\n    ")));
+            show::live(&format!("  $ {}    [{effect}]", statement.trim().replace('\n', "\n    ")));
         }
         Record::Outcome { end, meaning, stdout, stderr, .. } => {
             for output in [stdout, stderr].into_iter().flatten() {
                 for line in output.excerpt.lines() {
-                    show::line(&format!("    {line}"));
+                    show::live(&format!("    {line}"));
                 }
             }
             if *end != (UnitEnd::Exited { code: 0 }) || !meaning.is_empty() {
@@ -159,7 +164,7 @@ fn narrate(record: &Record) {
 
 fn show_described(record: &Record) {
     if let Some(line) = describe(record) {
-        show::line(&format!("  ({line})"));
+        show::live(&format!("  ({line})"));
     }
 }
 
@@ -171,8 +176,8 @@ enum Word {
 
 async fn ask(record: &Record, consent: Consent) -> Word {
     let Record::ApprovalAsked { unit, statement, effect, reason, .. } = record else { return Word::Nobody };
-    show::line(&format!("  {} {}", unit.unit, statement.trim().replace('\n', "\n    ")));
-    show::line(&format!("    effect {effect}: {reason}"));
+    show::live(&format!("  {} {}", unit.unit, statement.trim().replace('\n', "\n    ")));
+    show::live(&format!("    effect {effect}: {reason}"));
     if consent == Consent::Always {
         return Word::Yes;
     }
@@ -185,8 +190,11 @@ async fn ask(record: &Record, consent: Consent) -> Word {
 
 fn read_word(question: &str) -> Word {
     loop {
-        anstream::print!("{question}");
-        let _ = std::io::stdout().flush();
+        let mut stdout = anstream::stdout();
+        if write!(stdout, "{question}").and_then(|()| stdout.flush()).is_err() {
+            // Who cannot see the question cannot answer it.
+            return Word::Nobody;
+        }
         let mut line = String::new();
         match std::io::stdin().lock().read_line(&mut line) {
             Ok(0) | Err(_) => return Word::Nobody,

@@ -6,9 +6,9 @@ use promql_parser::parser::Expr;
 
 use super::{Arguments, Function};
 use crate::labels::Labels;
-use crate::promql::aggregate::{by_value, shown};
+use crate::promql::aggregate::by_value;
 use crate::promql::eval::unwrapped;
-use crate::promql::value::{Operand, Point};
+use crate::promql::value::{Operand, Point, shown};
 use crate::promql::{QueryError, histogram, selector};
 
 pub(super) fn find(name: &str) -> Option<Function> {

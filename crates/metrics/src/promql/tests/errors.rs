@@ -4,213 +4,135 @@ use expect_test::{Expect, expect};
 
 use crate::promql::Query;
 
-/// Parses a query that is not valid and shows the error under the place it points at.
+/// Parses queries that are not valid and shows each error under the place it points at.
 #[track_caller]
-fn check_error(text: &str, expect: &Expect) {
-    let error = Query::parse(text).expect_err("it is not valid");
-    let pointer = match error.position() {
-        Some(position) => format!("{text}\n{}^\n", " ".repeat(position.column - 1)),
-        None => String::new(),
-    };
-    expect.assert_eq(&format!("{pointer}{error}\n"));
+fn check(queries: &[&str], expect: &Expect) {
+    let mut shown = String::new();
+    for text in queries {
+        let error = Query::parse(text).expect_err("it is not valid");
+        let column = error.position().expect("it is in one place").column;
+        shown += &format!("{text}\n{}^ {error}\n", " ".repeat(column - 1));
+    }
+    expect.assert_eq(&shown);
 }
 
 #[test]
-fn errors_point_into_the_query() {
-    check_error(
-        "",
+fn slips_of_grammar() {
+    check(
+        &["", "up ==", "up down", "up == == 1", "* 2", "sum(rate(up[5m])", "sum(up))", "up & 1", "a,\nb"],
         &expect![[r#"
 
-        ^
-        query is not valid at 1:1 near `end of query`: no expression found in input
-    "#]],
+            ^ query is not valid at 1:1 near `end of query`: no expression found in input
+            up ==
+                 ^ query is not valid at 1:6 near `end of query`: invalid promql query
+            up down
+               ^ query is not valid at 1:4 near `down`: invalid promql query
+            up == == 1
+                  ^ query is not valid at 1:7 near `==`: invalid promql query
+            * 2
+            ^ query is not valid at 1:1 near `*`: invalid promql query
+            sum(rate(up[5m])
+                            ^ query is not valid at 1:17 near `end of query`: unclosed left parenthesis
+            sum(up))
+                  ^ query is not valid at 1:7 near `)`: unexpected right parenthesis ')'
+            up & 1
+               ^ query is not valid at 1:4 near `&`: unexpected character: '&'
+            a,
+            b
+             ^ query is not valid at 1:2 near `,`: invalid promql query
+        "#]],
     );
-    check_error(
-        "up ==",
+}
+
+#[test]
+fn slips_in_selectors() {
+    check(
+        &["up{a=b}", "up{a=\"b}", "up{a=~\"(\"}", "{a=\"\"}", "1 + up{a=\"x\" b=\"y\"}"],
         &expect![[r#"
-        up ==
-             ^
-        query is not valid at 1:6 near `end of query`: invalid promql query
-    "#]],
+            up{a=b}
+                 ^ query is not valid at 1:6 near `b`: unexpected identifier 'b' in label matching, expected string
+            up{a="b}
+                 ^ query is not valid at 1:6 near `"`: unterminated quoted string "
+            up{a=~"("}
+                  ^ query is not valid at 1:7 near `"("`: illegal regex for (
+            {a=""}
+            ^ query is not valid at 1:1 near `{`: vector selector must contain at least one non-empty matcher
+            1 + up{a="x" b="y"}
+                         ^ query is not valid at 1:14 near `b`: invalid promql query
+        "#]],
     );
-    check_error(
-        "up down",
-        &expect![[r#"
-        up down
-           ^
-        query is not valid at 1:4 near `down`: invalid promql query
-    "#]],
-    );
-    check_error(
-        "up == == 1",
-        &expect![[r#"
-        up == == 1
-              ^
-        query is not valid at 1:7 near `==`: invalid promql query
-    "#]],
-    );
-    check_error(
-        "sum(rate(up[5m])",
-        &expect![[r#"
-        sum(rate(up[5m])
-                        ^
-        query is not valid at 1:17 near `end of query`: unclosed left parenthesis
-    "#]],
-    );
-    check_error(
-        "sum(up))",
-        &expect![[r#"
-        sum(up))
-              ^
-        query is not valid at 1:7 near `)`: unexpected right parenthesis ')'
-    "#]],
-    );
-    check_error(
-        "rate(up)",
-        &expect![[r#"
-        rate(up)
-        ^
-        query is not valid at 1:1 near `rate`: expected type matrix in call to function 'rate', got vector
-    "#]],
-    );
-    check_error(
-        "1 + frobnicate(up)",
-        &expect![[r#"
-        1 + frobnicate(up)
-            ^
-        query is not valid at 1:5 near `frobnicate`: unknown function with name 'frobnicate'
-    "#]],
-    );
-    check_error(
-        "up{a=b}",
-        &expect![[r#"
-        up{a=b}
-             ^
-        query is not valid at 1:6 near `b`: unexpected identifier 'b' in label matching, expected string
-    "#]],
-    );
-    check_error(
-        "up{a=\"b}",
-        &expect![[r#"
-        up{a="b}
-             ^
-        query is not valid at 1:6 near `"`: unterminated quoted string "
-    "#]],
-    );
-    check_error(
-        "up{a=~\"(\"}",
-        &expect![[r#"
-        up{a=~"("}
-              ^
-        query is not valid at 1:7 near `"("`: illegal regex for (
-    "#]],
-    );
-    check_error(
-        "up[5x]",
+}
+
+#[test]
+fn slips_in_durations() {
+    check(
+        &["up[5x]", "up[0]", "up[1e300]", "up offset NaN", "up[5m:0]", "up offset 200y"],
         &expect![[r#"
         up[5x]
-           ^
-        query is not valid at 1:4 near `5x`: bad number or duration syntax: 5x
-    "#]],
-    );
-    check_error(
-        "up[0]",
-        &expect![[r#"
+           ^ query is not valid at 1:4 near `5x`: bad number or duration syntax: 5x
         up[0]
-           ^
-        query is not valid at 1:4 near `0`: duration is out of range
-    "#]],
-    );
-    check_error(
-        "up[1e300]",
-        &expect![[r#"
+           ^ query is not valid at 1:4 near `0`: duration is out of range
         up[1e300]
-           ^
-        query is not valid at 1:4 near `1e300`: duration is out of range
-    "#]],
-    );
-    check_error(
-        "up offset NaN",
-        &expect![[r#"
+           ^ query is not valid at 1:4 near `1e300`: duration is out of range
         up offset NaN
-                  ^
-        query is not valid at 1:11 near `NaN`: duration is out of range
+                  ^ query is not valid at 1:11 near `NaN`: duration is out of range
+        up[5m:0]
+           ^ query is not valid at 1:4 near `5m`: duration is out of range
+        up offset 200y
+           ^ query is not valid at 1:4 near `offset`: duration is out of range
     "#]],
     );
-    check_error(
-        "up & 1",
+}
+
+#[test]
+fn slips_of_meaning() {
+    check(
+        &[
+            "rate(up)",
+            "1 + frobnicate(up)",
+            "1 == 1",
+            "a and on(x) group_left(y) b",
+            "clamp(up, 1)",
+            "sum(up[5m])",
+        ],
         &expect![[r#"
-        up & 1
-           ^
-        query is not valid at 1:4 near `&`: unexpected character: '&'
-    "#]],
-    );
-    check_error(
-        "* 2",
-        &expect![[r#"
-        * 2
-        ^
-        query is not valid at 1:1 near `*`: invalid promql query
-    "#]],
-    );
-    check_error(
-        "1 == 1",
-        &expect![[r#"
-        1 == 1
-        ^
-        query is not valid at 1:1 near `1`: comparisons between scalars must use BOOL modifier
-    "#]],
-    );
-    check_error(
-        "{a=\"\"}",
-        &expect![[r#"
-        {a=""}
-        ^
-        query is not valid at 1:1 near `{`: vector selector must contain at least one non-empty matcher
-    "#]],
-    );
-    check_error(
-        "a and on(x) group_left(y) b",
-        &expect![[r#"
-        a and on(x) group_left(y) b
-          ^
-        query is not valid at 1:3 near `and`: no grouping allowed for 'and' operation
-    "#]],
+            rate(up)
+            ^ query is not valid at 1:1 near `rate`: expected type matrix in call to function 'rate', got vector
+            1 + frobnicate(up)
+                ^ query is not valid at 1:5 near `frobnicate`: unknown function with name 'frobnicate'
+            1 == 1
+            ^ query is not valid at 1:1 near `1`: comparisons between scalars must use BOOL modifier
+            a and on(x) group_left(y) b
+              ^ query is not valid at 1:3 near `and`: no grouping allowed for 'and' operation
+            clamp(up, 1)
+            ^ query is not valid at 1:1 near `clamp`: expected 3 argument(s) in call to 'clamp', got 2
+            sum(up[5m])
+            ^ query is not valid at 1:1 near `sum`: expected type vector in aggregation expression, got matrix
+        "#]],
     );
 }
 
 #[test]
 fn what_is_not_implemented_says_so() {
-    check_error(
-        "up + info(up)",
+    check(
+        &[
+            "up + info(up)",
+            "histogram_sum(rate(up[5m]))",
+            "a + fill(0) b",
+            "{a=\"b\" or c=\"d\"}",
+            "rate(up[5m] smoothed)",
+        ],
         &expect![[r#"
-        up + info(up)
-             ^
-        `info` at 1:6 is not supported
-    "#]],
-    );
-    check_error(
-        "histogram_sum(rate(up[5m]))",
-        &expect![[r#"
-        histogram_sum(rate(up[5m]))
-        ^
-        `histogram_sum` at 1:1 is not supported
-    "#]],
-    );
-    check_error(
-        "a + fill(0) b",
-        &expect![[r#"
-        a + fill(0) b
-            ^
-        `fill` at 1:5 is not supported
-    "#]],
-    );
-    check_error(
-        "{a=\"b\" or c=\"d\"}",
-        &expect![[r#"
-        {a="b" or c="d"}
-               ^
-        `or` at 1:8 is not supported
-    "#]],
+            up + info(up)
+                 ^ `info` at 1:6 is not supported
+            histogram_sum(rate(up[5m]))
+            ^ `histogram_sum` at 1:1 is not supported
+            a + fill(0) b
+                ^ `fill` at 1:5 is not supported
+            {a="b" or c="d"}
+                   ^ `or` at 1:8 is not supported
+            rate(up[5m] smoothed)
+                        ^ query is not valid at 1:13 near `smoothed`: invalid promql query
+        "#]],
     );
 }

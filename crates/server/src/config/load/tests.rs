@@ -46,22 +46,33 @@ upstream = "http://127.0.0.1:9000/mcp"
 
 #[test]
 fn an_unknown_key() {
-    check("\nlisen = 5\n", &expect![""]);
+    check(
+        "\nlisen = 5\n",
+        &expect![
+            "2:1: `lisen`: unknown field `lisen`, expected one of `data_dir`, `run_dir`, `log_dir`, `listen`, `guard_address`, `runbooks`, `probe`, `metrics`, `verify`, `policy`, `alerts`, `server`"
+        ],
+    );
 }
 
 #[test]
 fn a_wrong_type() {
-    check("[[server]]\nname = \"a\"\nport = \"x\"\nstdio = [\"x\"]\n", &expect![""]);
+    check(
+        "[[server]]\nname = \"a\"\nport = \"x\"\nstdio = [\"x\"]\n",
+        &expect![[r#"3:8: `port`: invalid type: string "x", expected u16"#]],
+    );
 }
 
 #[test]
 fn a_wrong_duration() {
-    check("[probe]\ninterval = \"soon\"\n", &expect![""]);
+    check(
+        "[probe]\ninterval = \"soon\"\n",
+        &expect!["2:12: `interval`: `soon` is no duration; write it as 500ms, 5s or 1h30m"],
+    );
 }
 
 #[test]
 fn broken_toml() {
-    check("[[server]\nname = \"a\"\n", &expect![""]);
+    check("[[server]\nname = \"a\"\n", &expect!["1:10: `[[server]`: unclosed array table, expected `]`"]);
 }
 
 #[test]
@@ -85,6 +96,14 @@ name = "none"
 [policy]
 allow = ["destroy"]
 "#,
-        &expect![""],
+        &expect![[r#"
+            7:8: `name`: the name `a` is taken by the server at line 3
+            7:8: `stdio`: the server `a` has no transport: give it `stdio = ["COMMAND", …]` or `upstream = "URL"`
+            8:8: `port`: the port 8001 is taken by the server at line 4
+            10:8: `name`: `-b` is no name for a server: it begins with a letter or digit and goes on with those, `-`, `_` or `.`, at most 63 in all
+            10:8: `upstream`: the server `-b` has two transports: `stdio` and `upstream` exclude each other
+            11:8: `port`: the port 7477 is where `serve` itself listens (`listen`)
+            15:8: `dependency`: the dependency `none` has no check: give it one of `http`, `tcp`, `process`, `file`, `env`
+            17:1: `allow`: `destroy` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)"#]],
     );
 }

@@ -1,0 +1,181 @@
+//! Owns what comes in: alerts that fire or are over, ends of processes, restarts, people who begin by hand.
+
+use std::collections::BTreeSet;
+
+use super::{Engine, EngineError};
+use crate::fold::Incident;
+use crate::id::IncidentId;
+use crate::record::{Alarm, Record, RunbookPin, Source};
+use crate::shelf::Book;
+use crate::triage::{Firing, Triage};
+use crate::world::World;
+
+/// An alert with the server it is about.
+#[derive(Debug, Clone)]
+pub struct Fired {
+    /// The server; empty where the alert names none.
+    pub server: String,
+    /// The alert's name.
+    pub alert: String,
+    /// What was seen.
+    pub alarm: Alarm,
+}
+
+impl<W: World> Engine<W> {
+    /// Takes in an alert that fires: opens an incident, or adds to an open one. `None` where no procedure
+    /// answers the alert.
+    ///
+    /// # Errors
+    /// Where the journal refuses.
+    pub async fn fire(&self, fired: &Fired) -> Result<Option<IncidentId>, EngineError> {
+        let Some((book, procedure)) = self.inner.shelf.for_alert(&fired.alert) else {
+            tracing::warn!(
+                alert = fired.alert,
+                server = fired.server,
+                "an alert fires that no runbook answers"
+            );
+            return Ok(None);
+        };
+        let (book, procedure) = (book.clone(), procedure.id.clone());
+        self.admit(&fired.server, &book, &procedure, fired.alarm.clone()).await.map(Some)
+    }
+
+    /// Adds the end of a process to the open incidents of its server.
+    ///
+    /// # Errors
+    /// Where the journal refuses.
+    pub async fn exited(&self, server: &str, alarm: &Alarm) -> Result<(), EngineError> {
+        let again: Vec<IncidentId> = self
+            .inner
+            .ledger
+            .with_all(|all| {
+                all.filter(|incident| incident.server == server && incident.state.is_open())
+                    .filter(|incident| {
+                        let firing = Firing { server, procedure: &incident.procedure, alarm };
+                        matches!(Triage::of(&firing, [*incident]), Triage::Again(_))
+                    })
+                    .map(|incident| incident.id.clone())
+                    .collect()
+            })
+            .await;
+        for id in again {
+            self.record(&id, Record::SeenAgain { alarm: alarm.clone() }).await?;
+            self.walk(&id);
+        }
+        Ok(())
+    }
+
+    /// Opens an incident for a person who follows a procedure by hand.
+    ///
+    /// # Errors
+    /// Where the journal refuses.
+    pub async fn open_by_hand(
+        &self,
+        server: &str,
+        book: &Book,
+        procedure: &str,
+        by: &str,
+    ) -> Result<IncidentId, EngineError> {
+        let alarm = Alarm {
+            source: Source::Person,
+            summary: format!("{by} follows the runbook by hand"),
+            alert: None,
+            exit: None,
+        };
+        self.open(server, book, procedure, alarm).await
+    }
+
+    async fn admit(
+        &self,
+        server: &str,
+        book: &Book,
+        procedure: &str,
+        alarm: Alarm,
+    ) -> Result<IncidentId, EngineError> {
+        let firing = Firing { server, procedure, alarm: &alarm };
+        match self.inner.ledger.with_all(|all| Triage::of(&firing, all)).await {
+            Triage::Open => self.open(server, book, procedure, alarm).await,
+            Triage::Known(id) => Ok(id),
+            Triage::Again(id) => {
+                self.record(&id, Record::SeenAgain { alarm }).await?;
+                self.walk(&id);
+                Ok(id)
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        server: &str,
+        book: &Book,
+        procedure: &str,
+        alarm: Alarm,
+    ) -> Result<IncidentId, EngineError> {
+        let found = book.procedure(procedure);
+        let response_time = found.and_then(|found| found.alert.as_ref()?.response_time);
+        let id = IncidentId::new(self.inner.world.now_ms(), self.inner.world.random());
+        let opened = Record::Opened {
+            server: server.to_owned(),
+            procedure: procedure.to_owned(),
+            title: found.map_or_else(|| procedure.to_owned(), |found| found.title.clone()),
+            alarm,
+            runbook: RunbookPin { name: book.runbook.name.clone(), sha256: book.runbook.sha256.clone() },
+            response_time_ms: response_time.map(|time| time.as_millis() as u64),
+        };
+        // The copy comes first, so that no incident is ever bound to a runbook that nobody has.
+        self.inner.blobs.put(&book.bytes)?;
+        self.record(&id, opened).await?;
+        self.walk(&id);
+        Ok(id)
+    }
+
+    /// Takes in which alerts stand (pending or firing), by fingerprint: for open incidents whose alert does
+    /// not, it is over. Incidents of servers that are not `known` are left alone.
+    ///
+    /// # Errors
+    /// Where the journal refuses.
+    pub async fn alerts_standing(
+        &self,
+        standing: &BTreeSet<String>,
+        known: impl Fn(&str) -> bool,
+    ) -> Result<(), EngineError> {
+        let is_over = |incident: &Incident| {
+            incident.state.is_open()
+                && incident.alert_resolved_ms.is_none()
+                && incident.alarm.alert.as_ref().is_some_and(|alert| !standing.contains(&alert.fingerprint))
+                && known(&incident.server)
+        };
+        let over: Vec<IncidentId> = self
+            .inner
+            .ledger
+            .with_all(|all| {
+                all.filter(|incident| is_over(incident)).map(|incident| incident.id.clone()).collect()
+            })
+            .await;
+        for id in over {
+            self.record(&id, Record::AlertResolved {}).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down a restart that the owner of a server has carried out, or failed to.
+    ///
+    /// # Errors
+    /// Where the journal refuses.
+    pub async fn note_restart(&self, restarted: Record) -> Result<(), EngineError> {
+        let Record::Restarted { server, .. } = &restarted else { return Ok(()) };
+        let open = self
+            .inner
+            .ledger
+            .with_all(|all| {
+                all.filter(|incident| incident.server == *server && incident.state.is_open())
+                    .map(|incident| incident.id.clone())
+                    .last()
+            })
+            .await;
+        match open {
+            Some(id) => self.record(&id, restarted).await,
+            None => self.inner.ledger.write_loose(self.inner.world.now_ms(), &restarted).await,
+        }
+    }
+}

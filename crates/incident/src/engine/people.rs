@@ -1,0 +1,92 @@
+//! Owns people's words: notice taken, a yes, a no.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, EngineError};
+use crate::id::IncidentId;
+use crate::record::{ApprovalEnd, Record, UnitRef};
+use crate::world::World;
+
+impl<W: World> Engine<W> {
+    /// Somebody takes notice.
+    ///
+    /// # Errors
+    /// Where there is no such incident, or it is over.
+    pub async fn acknowledge(&self, id: &IncidentId, by: &str) -> Result<(), EngineError> {
+        self.record(id, Record::Acknowledged { by: by.to_owned() }).await
+    }
+
+    /// A person says yes to the open question at `unit`, supplying `values` that were missing.
+    ///
+    /// # Errors
+    /// Where nothing is asked there, the question has expired, or a value is still missing.
+    pub async fn approve(
+        &self,
+        id: &IncidentId,
+        unit: &str,
+        by: &str,
+        values: BTreeMap<String, String>,
+    ) -> Result<(), EngineError> {
+        if let Some(name) = values.keys().find(|name| runbook::is_reserved_variable(name)) {
+            return Err(EngineError::Reserved(name.clone()));
+        }
+        let (unit, binding, missing, expires_ms) = self.question(id, unit).await?;
+        let missing: Vec<_> = missing.into_iter().filter(|name| !values.contains_key(name)).collect();
+        if !missing.is_empty() {
+            return Err(EngineError::Missing(missing.join(", ")));
+        }
+        if self.inner.world.now_ms() >= expires_ms {
+            return Err(EngineError::Expired);
+        }
+        self.record(id, Record::Approved { unit, by: by.to_owned(), binding, values }).await
+    }
+
+    /// A person says no to the open question at `unit`.
+    ///
+    /// # Errors
+    /// Where nothing is asked there.
+    pub async fn reject(
+        &self,
+        id: &IncidentId,
+        unit: &str,
+        by: &str,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let (unit, ..) = self.question(id, unit).await?;
+        let (end, by, reason) = (ApprovalEnd::Rejected, Some(by.to_owned()), reason.to_owned());
+        self.record(id, Record::ApprovalEnded { unit, end, by, reason }).await
+    }
+
+    async fn question(
+        &self,
+        id: &IncidentId,
+        unit: &str,
+    ) -> Result<(UnitRef, String, Vec<String>, i64), EngineError> {
+        self.inner
+            .ledger
+            .with(id, |incident| {
+                let open: Vec<_> = incident.open_questions().collect();
+                match open.iter().find(|(asked, ..)| asked.unit == unit) {
+                    Some((asked, _, question)) => Ok((
+                        (*asked).clone(),
+                        question.binding.clone(),
+                        question.missing.clone(),
+                        question.expires_ms,
+                    )),
+                    None => {
+                        let names: Vec<_> = open.iter().map(|(asked, ..)| asked.unit.as_str()).collect();
+                        let waiting = match names.as_slice() {
+                            [] => "; nothing waits there at all".to_owned(),
+                            names => format!("; what waits: {}", names.join(", ")),
+                        };
+                        Err(EngineError::NothingAsked {
+                            incident: id.clone(),
+                            unit: unit.to_owned(),
+                            waiting,
+                        })
+                    }
+                }
+            })
+            .await?
+    }
+}

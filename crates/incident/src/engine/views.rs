@@ -1,0 +1,73 @@
+//! Owns looking at incidents: one, all, as they happen, or until something holds.
+
+use tokio::sync::broadcast;
+
+use super::{Engine, EngineError};
+use crate::fold::Incident;
+use crate::id::IncidentId;
+use crate::ledger::Happening;
+use crate::world::World;
+
+impl<W: World> Engine<W> {
+    /// One incident.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn incident(&self, id: &IncidentId) -> Result<Incident, EngineError> {
+        self.inner.ledger.catch_up().await?;
+        self.inner.ledger.with(id, Incident::clone).await
+    }
+
+    /// The incident that a person means by what they typed.
+    ///
+    /// # Errors
+    /// Where it means none, or several.
+    pub async fn find(&self, typed: &str) -> Result<IncidentId, EngineError> {
+        self.inner.ledger.catch_up().await?;
+        let found: Vec<IncidentId> = self
+            .inner
+            .ledger
+            .with_all(|all| all.filter(|one| one.id.matches(typed)).map(|one| one.id.clone()).collect())
+            .await;
+        match found.as_slice() {
+            [] => Err(EngineError::NoIncident(typed.to_owned())),
+            [one] => Ok(one.clone()),
+            many => Err(EngineError::Ambiguous { typed: typed.to_owned(), count: many.len() }),
+        }
+    }
+
+    /// All incidents, oldest first.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub async fn incidents(&self) -> Result<Vec<Incident>, EngineError> {
+        self.inner.ledger.catch_up().await?;
+        Ok(self.inner.ledger.with_all(|all| all.cloned().collect()).await)
+    }
+
+    /// Every record that this engine writes from now on.
+    pub fn feed(&self) -> broadcast::Receiver<Happening> {
+        self.inner.ledger.feed()
+    }
+
+    /// Waits until `done` holds of an incident.
+    ///
+    /// # Errors
+    /// Where there is no such incident.
+    pub async fn wait_until(
+        &self,
+        id: &IncidentId,
+        done: impl Fn(&Incident) -> bool,
+    ) -> Result<(), EngineError> {
+        let mut changes = self.inner.ledger.changes();
+        loop {
+            changes.borrow_and_update();
+            if self.inner.ledger.with(id, &done).await? {
+                return Ok(());
+            }
+            if changes.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}

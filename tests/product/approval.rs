@@ -1,0 +1,84 @@
+//! Tests of a person's word: what waits for it, what a yes and a no bring about, and the switch above both.
+
+use std::fs;
+
+use incident::Record;
+
+use crate::site::{Server, Setup, Site};
+use crate::story::is_intent;
+
+/// The unit of the shipped runbook that restarts the server.
+const RESTART: &str = "6.1";
+
+/// A server whose changes wait for a person, killed, and the name of its incident.
+fn waiting() -> (Site, String) {
+    let mut site = Site::new(&[Server::notes("notes").with("mode = \"suggest\"")]);
+    site.serve_until_ready(&["notes"]);
+    site.kill("notes");
+    let story = site.incident("notes", "waiting", |story| {
+        story.has(|record| matches!(record, Record::ApprovalAsked { unit, .. } if unit.unit == RESTART))
+    });
+    let id = story.id().to_owned();
+    let listed = site.incidents();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (listed[0].waiting.as_slice(), listed[0].state.is_open()),
+        ([RESTART.to_owned()].as_slice(), true)
+    );
+    let table = site.run(&["incident", "list"]).done();
+    assert!(table.contains("approval of 6.1"), "{table}");
+    let shown = site.run(&["incident", "show", &id]).done();
+    assert!(shown.contains("paramedic server restart") && shown.contains("mode is `suggest`"), "{shown}");
+    let status = site.status("notes");
+    assert_eq!((status.starts, status.phase.as_str()), (Some(1), "exited"));
+    (site, id)
+}
+
+#[test]
+fn a_yes_lets_it_run() {
+    let (site, id) = waiting();
+    site.run(&["incident", "approve", &id, "7.1"]).failed(1, &["`7.1`", "what waits: 6.1"]);
+    site.run(&["incident", "approve", &id, RESTART]).done();
+    let story = site.resolved("notes");
+    assert_eq!(story.restarts(), 1);
+    assert!(
+        story.has(|record| matches!(record, Record::Approved { by, .. } if by == "tester")),
+        "{story:#?}"
+    );
+    assert_eq!(site.status("notes").starts, Some(2));
+    site.run(&["incident", "approve", &id, RESTART]).failed(1, &["nothing waits"]);
+}
+
+#[test]
+fn a_no_ends_with_a_person() {
+    let (site, id) = waiting();
+    site.run(&["incident", "reject", &id, RESTART, "--reason", "not on a Friday"]).done();
+    let story = site.incident("notes", "given to a person", |story| story.person_needed().is_some());
+    assert!(story.person_needed().unwrap().contains("not on a Friday"), "{story:#?}");
+    assert!(!story.has(|record| is_intent(record, RESTART)));
+    let listed = site.incidents();
+    assert!(listed[0].state.is_open() && listed[0].waiting.is_empty(), "{listed:#?}");
+    assert_eq!(site.status("notes").starts, Some(1));
+}
+
+#[test]
+fn the_kill_switch_stops_every_change() {
+    let servers = [Server::notes("notes")];
+    let mut site = Site::of(&Setup { servers: &servers, verify_seconds: 1, ..Setup::default() });
+    site.serve_until_ready(&["notes"]);
+    fs::write(site.path("data/kill-switch"), "").unwrap();
+    site.kill("notes");
+    let story = site.incident("notes", "given to a person", |story| story.person_needed().is_some());
+    let skipped = story.skipped(RESTART);
+    assert_eq!(skipped.len(), 2, "once in each run of the procedure: {story:#?}");
+    assert!(skipped.iter().all(|reason| reason.contains("kill switch")), "{skipped:?}");
+    assert!(!story.has(|record| is_intent(record, RESTART)));
+    assert_eq!(site.status("notes").starts, Some(1));
+
+    // What a person does then is verified like everything else.
+    fs::remove_file(site.path("data/kill-switch")).unwrap();
+    site.run(&["server", "restart", "notes"]).done();
+    let story = site.resolved("notes");
+    assert_eq!(story.restarts(), 1);
+    assert!(story.has(|record| matches!(record, Record::Verified { .. })));
+}

@@ -1,0 +1,28 @@
+//! Owns waiting for something to become true: with a deadline, and only while it is not.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Only reached where a test fails: no machine is so busy.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The time between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Asks until `condition` gives something.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
+        pause();
+    }
+}
+
+/// Waits a moment, for loops that have a bound of their own.
+pub(crate) fn pause() {
+    thread::sleep(PAUSE);
+}
