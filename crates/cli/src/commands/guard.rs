@@ -23,6 +23,9 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
             )
         }
     };
+    for folder in [control.parent(), log.parent()].into_iter().flatten() {
+        server::private_folder(folder).map_err(Failure::usage)?;
+    }
     let settings = Settings {
         name,
         listen: arguments.listen,

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use server::{Serve, Start, Surroundings};
@@ -11,11 +12,15 @@ use tracing_subscriber::EnvFilter;
 use crate::context;
 use crate::fail::{Code, Failure};
 
+/// How long work that cannot be interrupted may go on after the end.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+
 pub(super) fn run(config: Option<PathBuf>) -> Result<Code, Failure> {
     log("info");
     let (config, config_path) = context::load(config)?;
     let exe = context::program()?;
-    context::threaded_runtime()?.block_on(async {
+    let runtime = context::threaded_runtime()?;
+    let result = runtime.block_on(async {
         let (listen, servers) = (config.listen, config.server.len());
         let surroundings = Surroundings { exe, tie: None };
         let serve =
@@ -25,7 +30,10 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<Code, Failure> {
         tracing::info!("stopping; guards, servers and running steps go on");
         serve.stop().await;
         Ok(Code::Done)
-    })
+    });
+    // A question to a mount that hangs must not keep us from ending.
+    runtime.shutdown_timeout(SHUTDOWN_MAX);
+    result
 }
 
 /// Waits for SIGTERM or SIGINT.

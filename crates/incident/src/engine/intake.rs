@@ -158,21 +158,28 @@ impl<W: World> Engine<W> {
         Ok(())
     }
 
-    /// Writes down a restart that the owner of a server has carried out, or failed to.
+    /// Writes down a restart that the owner of a server has carried out, or failed to. One that was written
+    /// down already, by its key, is not written again: whoever ordered it may have had to ask twice.
     ///
     /// # Errors
     /// Where the journal refuses.
     pub async fn note_restart(&self, restarted: Record) -> Result<(), EngineError> {
-        let Record::Restarted { server, .. } = &restarted else { return Ok(()) };
-        let open = self
+        let Record::Restarted { server, key, problem: outcome, .. } = &restarted else { return Ok(()) };
+        let is_same = |record: &Record| matches!(record, Record::Restarted { key: known, problem, .. } if known == key && problem == outcome);
+        let (open, known) = self
             .inner
             .ledger
             .with_all(|all| {
-                all.filter(|incident| incident.server == *server && incident.state.is_open())
-                    .map(|incident| incident.id.clone())
-                    .last()
+                let open =
+                    all.filter(|incident| incident.server == *server && incident.state.is_open()).last();
+                let known =
+                    open.is_some_and(|incident| incident.timeline.iter().any(|(_, record)| is_same(record)));
+                (open.map(|incident| incident.id.clone()), known)
             })
             .await;
+        if known {
+            return Ok(());
+        }
         match open {
             Some(id) => self.record(&id, restarted).await,
             None => self.inner.ledger.write_loose(self.inner.world.now_ms(), &restarted).await,

@@ -16,7 +16,7 @@ fn check(info: &str, expect: &expect_test::Expect) {
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     let said: Vec<_> = remarks.iter().map(|r| format!("\n{}: {}", r.offset, r.message)).collect();
-    expect.assert_eq(&format!("[{language}] {}{}", set.join(" "), said.concat()));
+    expect.assert_eq(&[format!("[{language}] {}", set.join(" ")).trim_end(), &said.concat()].concat());
 }
 
 #[test]
@@ -37,9 +37,9 @@ fn reads_every_attribute() {
         r#"  bash { verify="steps.a == \"b\"" }  "#,
         &expect_test::expect![[r#"[bash] verify="steps.a == \"b\"""#]],
     );
-    check("bash", &expect_test::expect!["[bash] "]);
-    check("", &expect_test::expect!["[] "]);
-    check("bash {}", &expect_test::expect!["[bash] "]);
+    check("bash", &expect_test::expect!["[bash]"]);
+    check("", &expect_test::expect!["[]"]);
+    check("bash {}", &expect_test::expect!["[bash]"]);
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn says_what_it_does_not_understand() {
     check(
         "bash {when=\"x",
         &expect_test::expect![[r#"
-        [bash] 
-        11: the quote of attribute `when` does not close"#]],
+            [bash]
+            11: the quote of attribute `when` does not close"#]],
     );
     check(
         "bash {id=a",
@@ -81,14 +81,14 @@ fn says_what_it_does_not_understand() {
     check(
         "bash id=a",
         &expect_test::expect![[r#"
-        [bash] 
-        5: what follows the language is not in braces, and is not carried out"#]],
+            [bash]
+            5: what follows the language is not in braces, and is not carried out"#]],
     );
     check(
         "bash {=a}",
         &expect_test::expect![[r#"
-        [bash] 
-        6: an attribute has no name"#]],
+            [bash]
+            6: an attribute has no name"#]],
     );
     check(
         "bash {id=a} more",

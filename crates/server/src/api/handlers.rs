@@ -194,7 +194,7 @@ async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<
     let started_ms = clock::now_ms();
     let result = flow.fleet.order(name, verb, &order.key, &order.by).await;
     let took_ms = u64::try_from(clock::now_ms() - started_ms).unwrap_or(0);
-    if verb != Verb::Stop {
+    if verb == Verb::Restart {
         let pid = result.as_ref().ok().and_then(|status| Some(status.child?.pid));
         let problem = result.as_ref().err().map(ToString::to_string);
         let start_ms = problem.is_none().then_some(took_ms);

@@ -11,6 +11,9 @@ use super::{Config, Dependency, Place, Server};
 /// The longest name of a server: it becomes part of file names and unit names.
 const NAME_BYTES_MAX: usize = 63;
 
+/// The longest path of a local socket, in bytes (`sun_path` of unix(7), less its end).
+const SOCKET_BYTES_MAX: usize = 107;
+
 /// Reads and checks a configuration file.
 ///
 /// # Errors
@@ -23,7 +26,22 @@ pub fn load(path: &Path, place: &Place) -> Result<Config, ConfigError> {
     let mut config =
         parse(&text).map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })?;
     place.fill(&mut config, &base);
-    Ok(config)
+    match long_socket(&config) {
+        None => Ok(config),
+        Some(message) => {
+            let problem = at_offset(&text, find_key(&text, "run_dir"), Some("run_dir".to_owned()), message);
+            Err(ConfigError::Wrong { path: path.to_owned(), problems: vec![problem] })
+        }
+    }
+}
+
+/// The kernel takes no longer path for a local socket; found here, it has a better name than later.
+fn long_socket(config: &Config) -> Option<String> {
+    let names = config.server.iter().map(|server| server.name.len());
+    let longest = config.run_dir.as_os_str().len() + "/guards/.sock".len() + names.max().unwrap_or(0);
+    (longest > SOCKET_BYTES_MAX).then(|| {
+        format!("the paths of the sockets below it have up to {longest} bytes, and {SOCKET_BYTES_MAX} are the most; name a shorter one")
+    })
 }
 
 /// Reads and checks the text of a configuration, leaving places that it does not name empty.
