@@ -41,10 +41,7 @@ fn a_yes_lets_it_run() {
     site.run(&["incident", "approve", &id, RESTART]).done();
     let story = site.resolved("notes");
     assert_eq!(story.restarts(), 1);
-    assert!(
-        story.has(|record| matches!(record, Record::Approved { by, .. } if by == "tester")),
-        "{story:#?}"
-    );
+    assert!(story.has(|record| matches!(record, Record::Approved { by, .. } if by == "tester")), "{story}");
     assert_eq!(site.status("notes").starts, Some(2));
     site.run(&["incident", "approve", &id, RESTART]).failed(1, &["nothing waits"]);
 }
@@ -54,7 +51,7 @@ fn a_no_ends_with_a_person() {
     let (site, id) = waiting();
     site.run(&["incident", "reject", &id, RESTART, "--reason", "not on a Friday"]).done();
     let story = site.incident("notes", "given to a person", |story| story.person_needed().is_some());
-    assert!(story.person_needed().unwrap().contains("not on a Friday"), "{story:#?}");
+    assert!(story.person_needed().unwrap().contains("not on a Friday"), "{story}");
     assert!(!story.has(|record| is_intent(record, RESTART)));
     let listed = site.incidents();
     assert!(listed[0].state.is_open() && listed[0].waiting.is_empty(), "{listed:#?}");
@@ -70,7 +67,7 @@ fn the_kill_switch_stops_every_change() {
     site.kill("notes");
     let story = site.incident("notes", "given to a person", |story| story.person_needed().is_some());
     let skipped = story.skipped(RESTART);
-    assert_eq!(skipped.len(), 2, "once in each run of the procedure: {story:#?}");
+    assert_eq!(skipped.len(), 2, "once in each run of the procedure: {story}");
     assert!(skipped.iter().all(|reason| reason.contains("kill switch")), "{skipped:?}");
     assert!(!story.has(|record| is_intent(record, RESTART)));
     assert_eq!(site.status("notes").starts, Some(1));

@@ -108,7 +108,7 @@ fn a_command_that_does_not_exist_ends_with_a_person() {
     let mut site = Site::new(&[Server::new("absent", &["/nonexistent/mcp-server"])]);
     site.serve();
     let story = site.incident("absent", "given to a person", |story| story.person_needed().is_some());
-    assert!(story.person_needed().unwrap().contains("2 run(s)"), "{story:#?}");
+    assert!(story.person_needed().unwrap().contains("2 run(s)"), "{story}");
     assert_eq!(story.restarts(), 0);
     let listed = site.run(&["incident", "list"]).done();
     assert!(listed.contains("a person") && listed.contains("/nonexistent/mcp-server"), "{listed}");

@@ -46,12 +46,12 @@ fn check(moment: &str, has_come: impl Fn(&Site) -> bool) {
 
     let story = site.resolved("slow");
     let first_intent = story.timeline().iter().find(|happened| is_intent(&happened.record, RESTART)).unwrap();
-    assert!(first_intent.at_ms <= killed_ms, "it was killed before the intent: {story:#?}");
+    assert!(first_intent.at_ms <= killed_ms, "it was killed before the intent: {story}");
     assert!(
         story.when(|record| is_success(record, RESTART)) >= killed_ms,
-        "it was killed after the outcome: {story:#?}"
+        "it was killed after the outcome: {story}"
     );
-    assert_eq!(story.restarts(), 1, "{story:#?}");
+    assert_eq!(story.restarts(), 1, "{story}");
     assert_eq!(orders(&site), 1, "the guard carried out one order");
     let status = site.status("slow");
     assert_eq!((status.starts, status.guard_pid), (Some(2), guard), "the first start and one restart");

@@ -78,6 +78,6 @@ fn what_happened_while_serve_was_away_is_seen() {
     let exit = story.alarm().exit.as_ref().unwrap();
     assert_eq!((exit.pid, exit.reason.as_str()), (Some(child), "killed by SIGKILL"));
     let opened_ms = story.when(|record| matches!(record, Record::Opened { .. }));
-    assert!(exit.at_ms < opened_ms, "the time of the exit is the guard's: {story:#?}");
+    assert!(exit.at_ms < opened_ms, "the time of the exit is the guard's: {story}");
     assert_eq!((story.restarts(), site.status("notes").starts), (1, Some(2)));
 }

@@ -258,6 +258,17 @@ impl Site {
         pid
     }
 
+    /// Says what happened here, for whoever wonders why a test failed.
+    fn tell(&self) {
+        eprintln!("--- serve.log of the test that failed\n{}", self.serve_log());
+        for incident in self.get::<Vec<Summary>>("/api/v1/incidents").unwrap_or_default() {
+            eprintln!("--- its incident {}", incident.id);
+            if let Some(detail) = self.get::<Detail>(&format!("/api/v1/incidents/{}", incident.id)) {
+                eprintln!("{}", Story::new(detail));
+            }
+        }
+    }
+
     // --- commands ---
 
     /// A command in the environment of this site, which has nothing of the caller's but the search path.
@@ -277,14 +288,14 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
         if let Some(mut serve) = self.serve.take() {
             let _ = serve.kill();
             let _ = serve.wait();
         }
         processes::end_all(self.folder.path());
-        if std::thread::panicking() {
-            eprintln!("--- serve.log of the test that failed\n{}", self.serve_log());
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Owns reading an incident: what its journal says happened, in the words that tests ask in.
 
-use incident::{Alarm, Record, UnitEnd};
+use std::fmt;
+
+use incident::{Alarm, Record, UnitEnd, describe};
 use server::api::wire::{Detail, Happened};
 
 /// An incident's timeline.
@@ -35,7 +37,7 @@ impl Story {
     pub(crate) fn when(&self, is: impl Fn(&Record) -> bool) -> i64 {
         let times: Vec<i64> =
             self.timeline().iter().filter(|happened| is(&happened.record)).map(|one| one.at_ms).collect();
-        assert_eq!(times.len(), 1, "{self:#?}");
+        assert_eq!(times.len(), 1, "{self}");
         times[0]
     }
 
@@ -71,6 +73,13 @@ impl Story {
             _ => None,
         };
         self.timeline().iter().filter_map(reason).collect()
+    }
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.timeline().iter().filter_map(|one| Some((one.at_ms, describe(&one.record)?)));
+        lines.try_for_each(|(at_ms, line)| writeln!(f, "{at_ms} {line}"))
     }
 }
 

@@ -140,7 +140,7 @@ fn resolved(site: &Site, pid: i32) -> story::Story {
         if is_it(&story) && story.is_reported() {
             return story;
         }
-        assert!(Instant::now() < deadline, "not over within {DEADLINE:?}: {story:#?}");
+        assert!(Instant::now() < deadline, "not over within {DEADLINE:?}: {story}");
     }
 }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod context;
 mod fail;
+mod hand;
 mod show;
 
 use std::process::ExitCode;

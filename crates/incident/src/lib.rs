@@ -6,6 +6,7 @@
 
 mod approval;
 mod engine;
+mod error_chain;
 mod evidence;
 mod fold;
 mod id;
@@ -21,6 +22,7 @@ mod world;
 
 pub use approval::Binding;
 pub use engine::{Engine, EngineError, Fired, Settings, Verification};
+pub use error_chain::error_chain;
 pub use fold::{Approved, Asked, Ended, Incident, Intended, StepView, UnitView};
 pub use id::IncidentId;
 pub use ledger::Happening;

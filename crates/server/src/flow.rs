@@ -51,7 +51,7 @@ impl Flow {
                     let _turn = self.turn.lock().await;
                     self.say_up(&server, 0.0).await;
                     if let Err(error) = self.engine.exited(&server, &watch::alarm(&server, &exit)).await {
-                        tracing::error!(error = %watch::error_chain(&error), "an exit could not be written down");
+                        tracing::error!(error = %incident::error_chain(&error), "an exit could not be written down");
                     }
                     watch::evaluate(&self.engine, &self.fleet, &self.watch, Some((&server, &exit))).await;
                 }

@@ -56,7 +56,9 @@ async fn answer(client: &Client, command: ServerCommand, output: Output) -> Resu
 /// Gives an order until somebody takes it. The key makes that safe: what was carried out once is not again.
 async fn order(client: &Client, name: &str, verb: &str, output: Output) -> Result<Code, Failure> {
     let in_runbook = std::env::var("PARAMEDIC_KEY").ok().filter(|key| !key.is_empty());
-    let patience = if in_runbook.is_some() { COMING_BACK_MAX } else { Duration::ZERO };
+    // Only a step that `serve` itself has started may count on its coming back.
+    let under_serve = in_runbook.is_some() && std::env::var_os("PARAMEDIC_SOCKET").is_some();
+    let patience = if under_serve { COMING_BACK_MAX } else { Duration::ZERO };
     let key = in_runbook.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let order = Order { key, by: actor() };
     let path = format!("/api/v1/servers/{name}/{verb}");

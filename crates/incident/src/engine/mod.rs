@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::error_chain::error_chain;
 use crate::id::IncidentId;
 use crate::ledger::Ledger;
 use crate::record::{Record, Source};
@@ -170,22 +171,10 @@ impl<W: World> Engine<W> {
         let (engine, id) = (self.clone(), id.clone());
         tokio::spawn(async move {
             while let Err(error) = engine.respond(&id).await {
-                tracing::error!(incident = %id, error = %chain(&error), "cannot go on with the incident; looking again in {} s", RETRY_AFTER.as_secs());
+                tracing::error!(incident = %id, error = %error_chain(&error), "cannot go on with the incident; looking again in {} s", RETRY_AFTER.as_secs());
                 engine.inner.world.pause(RETRY_AFTER).await;
             }
             engine.inner.walking.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
     }
-}
-
-/// An error with its sources, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -88,7 +88,7 @@ impl<W: World> Engine<W> {
                 truncated: outcome.truncated,
             }),
             Err(error) => {
-                tracing::error!(path = %path.display(), error = %super::chain(&error), "an output could not be kept");
+                tracing::error!(path = %path.display(), error = %crate::error_chain(&error), "an output could not be kept");
                 None
             }
         }

@@ -32,7 +32,7 @@ impl<W: World> Engine<W> {
                 self.after_interruption(walk, fence, unit, named, intent).await
             }
             Err(error) => {
-                let reason = super::chain(&error);
+                let reason = crate::error_chain(&error);
                 self.note_end(walk, named, intent.attempt, UnitEnd::NotStarted { reason }).await.map(Some)
             }
         }

@@ -214,7 +214,7 @@ impl<W: World> Engine<W> {
                 self.note_end(walk, &ready.named, attempt, UnitEnd::Interrupted {}).await
             }
             Err(error) => {
-                let reason = super::chain(&error);
+                let reason = crate::error_chain(&error);
                 self.note_end(walk, &ready.named, attempt, UnitEnd::NotStarted { reason }).await
             }
         }

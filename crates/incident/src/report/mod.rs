@@ -34,6 +34,11 @@ fn write_report(out: &mut String, incident: &Incident, now_ms: i64) -> std::fmt:
 
 fn write_facts(out: &mut String, incident: &Incident, now_ms: i64) -> std::fmt::Result {
     let alert = incident.alarm.alert.as_ref();
+    let resolved = match (incident.resolved_ms, incident.state) {
+        (Some(at_ms), _) => time(at_ms),
+        (None, State::Closed) => "no: closed without a verified recovery".to_owned(),
+        (None, _) => format!("not by {}", time(now_ms)),
+    };
     let rows = [
         ("State", incident.state.to_string()),
         (
@@ -49,7 +54,7 @@ fn write_facts(out: &mut String, incident: &Incident, now_ms: i64) -> std::fmt::
             alert.map_or_else(|| "none".to_owned(), |alert| format!("{} ({})", alert.name, alert.severity)),
         ),
         ("Opened", time(incident.opened_ms)),
-        ("Resolved", incident.resolved_ms.map_or_else(|| format!("not by {}", time(now_ms)), time)),
+        ("Resolved", resolved),
         ("Runbook", format!("{} (SHA-256 {})", incident.runbook.name, &incident.runbook.sha256)),
     ];
     writeln!(out, "| | |\n|---|---|")?;

@@ -6,17 +6,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use incident::{EngineError, Incident, IncidentId, Record};
+use incident::{EngineError, IncidentId, Record};
 use process::control::Status;
 
 use super::exposition;
-use super::wire::{
-    Approve, By, Detail, Done, Happened, Health, Order, Problem, Reject, ServerStatus, Summary,
-};
+use super::wire::{Approve, By, Detail, Done, Health, Order, Problem, Reject, ServerStatus, Summary};
 use crate::clock;
 use crate::fleet::{Member, OrderError, Verb};
 use crate::flow::Flow;
-use crate::watch::error_chain;
 
 type Shared = State<Arc<Flow>>;
 
@@ -41,7 +38,7 @@ impl From<EngineError> for Failure {
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self(status, error_chain(&error))
+        Self(status, incident::error_chain(&error))
     }
 }
 
@@ -52,7 +49,7 @@ impl From<OrderError> for Failure {
             OrderError::NotOurs(_) => StatusCode::FORBIDDEN,
             OrderError::Failed(_) | OrderError::TimedOut(..) => StatusCode::CONFLICT,
         };
-        Self(status, error_chain(&error))
+        Self(status, incident::error_chain(&error))
     }
 }
 
@@ -65,7 +62,7 @@ pub(super) async fn health(State(flow): Shared) -> Response {
             (StatusCode::OK, Health { status, reason, servers, open_incidents })
         }
         Err(error) => {
-            let (status, reason) = ("unhealthy".to_owned(), error_chain(&error));
+            let (status, reason) = ("unhealthy".to_owned(), incident::error_chain(&error));
             (StatusCode::SERVICE_UNAVAILABLE, Health { status, reason, servers, open_incidents: 0 })
         }
     };
@@ -79,22 +76,7 @@ pub(super) async fn metrics(State(flow): Shared) -> Result<Response, Failure> {
 }
 
 pub(super) async fn incidents(State(flow): Shared) -> Result<Json<Vec<Summary>>, Failure> {
-    Ok(Json(flow.engine.incidents().await?.iter().map(summary).collect()))
-}
-
-/// The summary of an incident for lists.
-pub(super) fn summary(incident: &Incident) -> Summary {
-    Summary {
-        id: incident.id.clone(),
-        state: incident.state,
-        server: incident.server.clone(),
-        title: incident.title.clone(),
-        summary: incident.alarm.summary.clone(),
-        opened_ms: incident.opened_ms,
-        resolved_ms: incident.resolved_ms,
-        waiting: incident.open_questions().map(|(unit, ..)| unit.unit.clone()).collect(),
-        person_needed: incident.person_needed.clone(),
-    }
+    Ok(Json(flow.engine.incidents().await?.iter().map(Summary::from).collect()))
 }
 
 async fn found(flow: &Flow, typed: &str) -> Result<IncidentId, Failure> {
@@ -102,9 +84,7 @@ async fn found(flow: &Flow, typed: &str) -> Result<IncidentId, Failure> {
 }
 
 async fn detail(flow: &Flow, id: &IncidentId) -> Result<Json<Detail>, Failure> {
-    let incident = flow.engine.incident(id).await?;
-    let timeline = incident.timeline.into_iter().map(|(at_ms, record)| Happened { at_ms, record }).collect();
-    Ok(Json(Detail { id: incident.id, timeline }))
+    Ok(Json(Detail::from(flow.engine.incident(id).await?)))
 }
 
 pub(super) async fn incident(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use incident::{IncidentId, Record, State};
+use incident::{Incident, IncidentId, Record, State};
 use serde::{Deserialize, Serialize};
 
 /// An incident in a list.
@@ -145,4 +145,31 @@ pub struct Health {
 pub struct Problem {
     /// In words, with what to do next.
     pub error: String,
+}
+
+// === impl Summary ===
+
+impl From<&Incident> for Summary {
+    fn from(incident: &Incident) -> Self {
+        Self {
+            id: incident.id.clone(),
+            state: incident.state,
+            server: incident.server.clone(),
+            title: incident.title.clone(),
+            summary: incident.alarm.summary.clone(),
+            opened_ms: incident.opened_ms,
+            resolved_ms: incident.resolved_ms,
+            waiting: incident.open_questions().map(|(unit, ..)| unit.unit.clone()).collect(),
+            person_needed: incident.person_needed.clone(),
+        }
+    }
+}
+
+// === impl Detail ===
+
+impl From<Incident> for Detail {
+    fn from(incident: Incident) -> Self {
+        let happened = |(at_ms, record)| Happened { at_ms, record };
+        Self { id: incident.id, timeline: incident.timeline.into_iter().map(happened).collect() }
+    }
 }

@@ -8,7 +8,6 @@ use super::launch::{Launch, LaunchError, greeting};
 use super::link::{Ended, Link};
 use super::{Deed, Event, Order, Supervised, Verb, What};
 use crate::clock;
-use crate::watch::error_chain;
 
 /// Looks after one server until nobody gives orders any more.
 pub(super) async fn supervise(
@@ -41,7 +40,7 @@ pub(super) async fn supervise(
                 }
             }
             Err(error) => {
-                let reason = error_chain(&error);
+                let reason = incident::error_chain(&error);
                 tracing::error!(server = launch.name, "{reason}");
                 if let Some(deed) = waiting.take() {
                     let _ = deed.reply.send(Err(reason.clone()));

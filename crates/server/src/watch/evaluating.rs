@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use incident::{Alarm, AlertFacts, Engine, ExitFacts, Fired, Source};
+use incident::{Alarm, AlertFacts, Engine, ExitFacts, Fired, Source, error_chain};
 use metrics::{Alert, AlertState, AtOnce};
 use process::control::{Exit, Phase};
 
@@ -21,6 +21,8 @@ pub(crate) async fn evaluate(
     watch: &Watch,
     exited: Option<(&str, &Exit)>,
 ) {
+    // One at a time: what an older evaluation has not seen yet must not pass for resolved.
+    let _turn = watch.turn().await;
     let now_ms = clock::now_ms();
     let at_once = AtOnce {
         metric: UP.to_owned(),
@@ -103,14 +105,4 @@ pub(crate) fn alarm(server: &str, exit: &Exit) -> Alarm {
 /// "killed by SIGKILL" needs a verb in a sentence; "exited with code 1" has its own.
 fn past(reason: &str) -> String {
     if reason.starts_with("killed") { format!("was {reason}") } else { reason.to_owned() }
-}
-
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

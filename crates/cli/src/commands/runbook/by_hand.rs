@@ -3,26 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
-use incident::{
-    Book, Engine, Happening, IncidentId, Record, Settings, State, UnitEnd, Verification, describe,
-};
-use probe::Prober;
+use incident::{Book, Engine, Happening, IncidentId, Record, Shelf, State, UnitEnd, describe};
 use runbook::Procedure;
 use tokio::sync::broadcast;
 
-use super::world::HandWorld;
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
+use crate::hand::{self, HandWorld};
 use crate::show;
-
-/// How long a statement may run where its author says nothing: a person can interrupt it.
-const UNIT_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// How much output of a statement is kept, in bytes.
-const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Whether a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,23 +32,10 @@ pub(super) fn run(
     let procedure = find(book, wanted)?;
     require(book, procedure, &parameters)?;
     let (config, config_path) = context::load_or_default(config)?;
-    let exe = context::program()?;
-    server::private_folder(&config.data_dir).map_err(Failure::usage)?;
-    let bin = server::program_folder(&config, &exe).map_err(Failure::usage)?;
+    let name = parameters.get("SERVER_NAME").cloned().unwrap_or_default();
     context::threaded_runtime()?.block_on(async {
-        let (journal, blobs) = server::open_stores(&config).await.map_err(Failure::usage)?;
-        let settings = Settings {
-            runs: config.data_dir.join("runs"),
-            reports: config.data_dir.join("reports"),
-            verification: Verification::Person,
-            unit_timeout: UNIT_TIMEOUT,
-            output_bytes_max: OUTPUT_BYTES_MAX,
-        };
-        let name = parameters.get("SERVER_NAME").cloned().unwrap_or_default();
-        let prober = Prober::new().map_err(Failure::usage)?;
-        let world = Arc::new(HandWorld { config, config_path, prober, exe, bin, parameters });
-        let shelf = incident::Shelf::new(vec![book.clone()]);
-        let engine = Engine::start(world, journal, blobs, shelf, settings).await.map_err(Failure::no)?;
+        let shelf = Shelf::new(vec![book.clone()]);
+        let engine = hand::open(config, config_path, parameters, shelf).await?;
         let mut feed = engine.feed();
         let id = engine.open_by_hand(&name, book, &procedure.id, &actor()).await.map_err(Failure::no)?;
         follow(&engine, &id, &mut feed, consent).await

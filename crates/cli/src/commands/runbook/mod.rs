@@ -1,7 +1,6 @@
 //! Owns `paramedic runbook`.
 
 mod by_hand;
-mod world;
 
 use std::path::{Path, PathBuf};
 

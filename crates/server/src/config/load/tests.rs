@@ -107,3 +107,74 @@ allow = ["destroy"]
             17:1: `allow`: `destroy` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)"#]],
     );
 }
+
+/// Every key, so that a new one without documentation fails.
+const WHOLE: &str = r#"
+data_dir = "d"
+run_dir = "r"
+log_dir = "l"
+runbooks = ["x.md"]
+[policy]
+kill_switch = "k"
+[alerts.A]
+for = "1s"
+keep_firing_for = "1s"
+[[server]]
+name = "a"
+port = 1
+stdio = ["x"]
+environment = { A = "b" }
+directory = "/"
+mode = "suggest"
+parameters = { P = "q" }
+[[server.dependency]]
+name = "n"
+http = "http://x"
+[[server.dependency]]
+name = "n"
+tcp = "x:1"
+[[server.dependency]]
+name = "n"
+process = "x"
+[[server.dependency]]
+name = "n"
+file = "x"
+[[server.dependency]]
+name = "n"
+env = "X"
+[[server]]
+name = "b"
+port = 2
+upstream = "http://x"
+"#;
+
+#[test]
+fn every_key_is_documented() {
+    let config = parse(WHOLE).unwrap();
+    let toml::Value::Table(table) = toml::Value::try_from(&config).unwrap() else { panic!("a table") };
+    let documentation = include_str!("../../../../../docs/configuration.md");
+    let mut keys = Vec::new();
+    collect("", &table, &mut keys);
+    for key in &keys {
+        assert!(documentation.contains(&format!("| `{key}` |")), "`{key}` is not in docs/configuration.md");
+    }
+    // All tables and keys were come to, also those that appear only where they are set.
+    for key in ["kill_switch", "keep_firing_for", "upstream", "env", "series_max"] {
+        assert!(keys.iter().any(|known| known == key), "{key}");
+    }
+}
+
+fn collect(above: &str, table: &toml::Table, keys: &mut Vec<String>) {
+    for (key, value) in table {
+        match value {
+            // These hold names of the user's own.
+            _ if ["environment", "parameters"].contains(&key.as_str()) => keys.push(key.clone()),
+            toml::Value::Table(inner) => collect(key, inner, keys),
+            toml::Value::Array(items) if items.iter().all(toml::Value::is_table) && !items.is_empty() => {
+                items.iter().filter_map(toml::Value::as_table).for_each(|inner| collect(key, inner, keys));
+            }
+            _ if above == "alerts" => {}
+            _ => keys.push(key.clone()),
+        }
+    }
+}

@@ -1,24 +1,57 @@
-//! Owns what the engine sees of the world when a person follows a runbook by hand: no fleet, no alert, no `serve`.
+//! Owns the engine in a person's hand: over the same journal, with no fleet, no alert and no `serve`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use incident::{Kill, Mode, Policy, World};
+use incident::{Engine, Kill, Mode, Policy, Settings, Shelf, Verification, World};
 use probe::{CheckType, Health, Prober};
 use server::config::Config;
+
+use crate::context;
+use crate::fail::Failure;
 
 /// How long a question stays open: the person sits in front of it.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a statement may run where its author says nothing: a person can interrupt it.
+const UNIT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How much output of a statement is kept, in bytes.
+const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// The world of a person.
-pub(super) struct HandWorld {
-    pub(super) config: Config,
-    pub(super) config_path: PathBuf,
-    pub(super) prober: Prober,
-    pub(super) exe: PathBuf,
-    pub(super) bin: PathBuf,
-    pub(super) parameters: BTreeMap<String, String>,
+pub(crate) struct HandWorld {
+    config: Config,
+    config_path: PathBuf,
+    prober: Prober,
+    exe: PathBuf,
+    bin: PathBuf,
+    parameters: BTreeMap<String, String>,
+}
+
+/// Opens the journal of a configuration. Nothing that is open there goes on by this.
+pub(crate) async fn open(
+    config: Config,
+    config_path: PathBuf,
+    parameters: BTreeMap<String, String>,
+    shelf: Shelf,
+) -> Result<Engine<HandWorld>, Failure> {
+    let exe = context::program()?;
+    server::private_folder(&config.data_dir).map_err(Failure::usage)?;
+    let bin = server::program_folder(&config, &exe).map_err(Failure::usage)?;
+    let (journal, blobs) = server::open_stores(&config).await.map_err(Failure::usage)?;
+    let settings = Settings {
+        runs: config.data_dir.join("runs"),
+        reports: config.data_dir.join("reports"),
+        verification: Verification::Person,
+        unit_timeout: UNIT_TIMEOUT,
+        output_bytes_max: OUTPUT_BYTES_MAX,
+    };
+    let prober = Prober::new().map_err(Failure::usage)?;
+    let world = Arc::new(HandWorld { config, config_path, prober, exe, bin, parameters });
+    Engine::start(world, journal, blobs, shelf, settings).await.map_err(Failure::no)
 }
 
 impl World for HandWorld {

@@ -1,67 +1,59 @@
-//! Owns `paramedic incident`, over the local socket of `serve`.
+//! Owns `paramedic incident`.
+
+mod desk;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use incident::{Incident, describe};
-use server::api::wire::{Approve, By, Detail, Reject, Summary};
-use server::client::Client;
+use server::api::wire::{Approve, Detail, Reject, Summary};
 
 use crate::arguments::{IncidentCommand, Output};
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
-
-/// How long a word to an incident may take.
-const WORD_MAX: Duration = Duration::from_secs(10);
+use desk::Desk;
 
 pub(super) fn run(
     command: IncidentCommand,
     config: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
-    let client = context::client(config)?;
-    context::runtime()?.block_on(answer(&client, command, output))
+    context::runtime()?.block_on(answer(command, config, output))
 }
 
-async fn answer(client: &Client, command: IncidentCommand, output: Output) -> Result<Code, Failure> {
+async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    let desk = Desk::open(config).await?;
     match command {
-        IncidentCommand::List { all } => list(client, all, output).await?,
-        IncidentCommand::Show { id } => {
-            show_one(&client.get(&format!("/api/v1/incidents/{id}")).await?, output)
-        }
-        IncidentCommand::Report { id } => {
-            show::line(client.get_text(&format!("/api/v1/incidents/{id}/report")).await?.trim_end());
-        }
+        IncidentCommand::List { all } => list(desk.list().await?, all, output),
+        IncidentCommand::Show { id } => show_one(&desk.detail(&id).await?, output),
+        IncidentCommand::Report { id } => show::line(desk.report(&id).await?.trim_end()),
         IncidentCommand::Ack { id } => {
-            let _: Detail =
-                client.post(&format!("/api/v1/incidents/{id}/ack"), &By { by: actor() }, WORD_MAX).await?;
+            desk.acknowledge(&id).await?;
             anstream::eprintln!("acknowledged");
         }
         IncidentCommand::Approve { id, unit, parameters } => {
             let values = parameters.into_iter().collect();
             let word = Approve { unit, by: actor(), values };
-            let _: Detail = client.post(&format!("/api/v1/incidents/{id}/approve"), &word, WORD_MAX).await?;
+            desk.word(&id, "approve", &word).await?;
             anstream::eprintln!("approved: {}", word.unit);
         }
         IncidentCommand::Reject { id, unit, reason } => {
             let word = Reject { unit, by: actor(), reason };
-            let _: Detail = client.post(&format!("/api/v1/incidents/{id}/reject"), &word, WORD_MAX).await?;
+            desk.word(&id, "reject", &word).await?;
             anstream::eprintln!("rejected: {}", word.unit);
         }
     }
     Ok(Code::Done)
 }
 
-async fn list(client: &Client, all: bool, output: Output) -> Result<(), Failure> {
-    let mut incidents: Vec<Summary> = client.get("/api/v1/incidents").await?;
+fn list(mut incidents: Vec<Summary>, all: bool, output: Output) {
     incidents.retain(|incident| all || incident.state.is_open());
     if incidents.is_empty() && output == Output::Table {
         anstream::eprintln!(
             "{}",
             if all { "no incidents" } else { "no open incidents; --all shows those that are over" }
         );
-        return Ok(());
+        return;
     }
     show::rows(
         output,
@@ -84,7 +76,6 @@ async fn list(client: &Client, all: bool, output: Output) -> Result<(), Failure>
             ]
         },
     );
-    Ok(())
 }
 
 fn show_one(detail: &Detail, output: Output) {

@@ -1,0 +1,107 @@
+//! Owns where incidents are asked about: `serve` while it runs, otherwise the journal itself.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use incident::{Engine, EngineError, Shelf, render};
+use serde::Serialize;
+use server::api::wire::{By, Detail, Health, Summary};
+use server::client::{Client, ClientError};
+
+use crate::context::{self, actor};
+use crate::fail::{Code, Failure};
+use crate::hand::{self, HandWorld};
+
+/// How long a word to an incident may take.
+const WORD_MAX: Duration = Duration::from_secs(10);
+
+/// Where incidents are asked about.
+pub(super) enum Desk {
+    /// `serve` answers.
+    Serve(Client),
+    /// Nobody does: the journal can still be read, and notice be taken.
+    Journal(Box<Engine<HandWorld>>, String),
+}
+
+// === impl Desk ===
+
+impl Desk {
+    pub(super) async fn open(named: Option<PathBuf>) -> Result<Self, Failure> {
+        let client = context::client(named.clone())?;
+        let absent = match client.get::<Health>("/health").await {
+            Err(error @ ClientError::NotReachable { .. }) => error,
+            // An unhealthy `serve` says itself what it cannot do.
+            _ => return Ok(Self::Serve(client)),
+        };
+        let reason = absent.to_string();
+        let (config, path) = context::load_or_default(named)?;
+        if !config.data_dir.join("journal.db").is_file() {
+            return Err(absent.into());
+        }
+        anstream::eprintln!(
+            "paramedic: no `serve` answers; this is the journal in {}",
+            config.data_dir.display()
+        );
+        let engine = hand::open(config, path, std::collections::BTreeMap::new(), Shelf::default()).await?;
+        Ok(Self::Journal(Box::new(engine), reason))
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Summary>, Failure> {
+        match self {
+            Self::Serve(client) => Ok(client.get("/api/v1/incidents").await?),
+            Self::Journal(engine, _) => {
+                let incidents = engine.incidents().await.map_err(failure)?;
+                Ok(incidents.iter().map(Summary::from).collect())
+            }
+        }
+    }
+
+    pub(super) async fn detail(&self, typed: &str) -> Result<Detail, Failure> {
+        match self {
+            Self::Serve(client) => Ok(client.get(&format!("/api/v1/incidents/{typed}")).await?),
+            Self::Journal(engine, _) => {
+                let id = engine.find(typed).await.map_err(failure)?;
+                Ok(Detail::from(engine.incident(&id).await.map_err(failure)?))
+            }
+        }
+    }
+
+    pub(super) async fn report(&self, typed: &str) -> Result<String, Failure> {
+        match self {
+            Self::Serve(client) => Ok(client.get_text(&format!("/api/v1/incidents/{typed}/report")).await?),
+            Self::Journal(engine, _) => {
+                let id = engine.find(typed).await.map_err(failure)?;
+                Ok(render(&engine.incident(&id).await.map_err(failure)?, server::now_ms()))
+            }
+        }
+    }
+
+    pub(super) async fn acknowledge(&self, typed: &str) -> Result<(), Failure> {
+        match self {
+            Self::Serve(_) => self.word(typed, "ack", &By { by: actor() }).await,
+            Self::Journal(engine, _) => {
+                let id = engine.find(typed).await.map_err(failure)?;
+                engine.acknowledge(&id, &actor()).await.map_err(failure)
+            }
+        }
+    }
+
+    /// A word that something waits for; where nobody runs, nothing waits.
+    pub(super) async fn word(&self, typed: &str, verb: &str, body: &impl Serialize) -> Result<(), Failure> {
+        match self {
+            Self::Serve(client) => {
+                let path = format!("/api/v1/incidents/{typed}/{verb}");
+                let _: Detail = client.post(&path, body, WORD_MAX).await?;
+                Ok(())
+            }
+            Self::Journal(_, reason) => Err(Failure::new(Code::Unreachable, anyhow::anyhow!("{reason}"))),
+        }
+    }
+}
+
+fn failure(error: EngineError) -> Failure {
+    match error {
+        EngineError::Ambiguous { .. } | EngineError::Missing(_) => Failure::usage(error),
+        other => Failure::no(other),
+    }
+}
