@@ -6,8 +6,10 @@ mod control;
 mod fake;
 mod faults;
 mod guarded;
+#[path = "../../../process/tests/it/poll.rs"]
 mod poll;
 mod protocol;
+#[path = "../../../process/tests/it/tests_main.rs"]
 mod tests_main;
 
 use std::process::ExitCode;
