@@ -237,7 +237,9 @@ impl Site {
     pub(crate) fn incident(&self, server: &str, what: &str, is: impl Fn(&Story) -> bool) -> Story {
         eventually(&format!("the incident of {server} is {what}"), || {
             let incidents: Vec<Summary> = self.get("/api/v1/incidents")?;
-            let newest = incidents.into_iter().rfind(|one| one.server == server)?;
+            // Names made within one second are in no order.
+            let newest =
+                incidents.into_iter().filter(|one| one.server == server).max_by_key(|one| one.opened_ms)?;
             let detail: Detail = self.get(&format!("/api/v1/incidents/{}", newest.id))?;
             Some(Story::new(detail)).filter(|story| is(story))
         })

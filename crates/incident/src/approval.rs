@@ -24,6 +24,8 @@ pub struct Binding<'a> {
     pub values: &'a BTreeMap<String, String>,
     /// The hash of the shell state that it starts from, where earlier units left one.
     pub state: Option<&'a str>,
+    /// The attempt that was cut off and would be repeated: a yes to the first is none to the second.
+    pub interrupted: Option<u32>,
     /// When the question expires, in milliseconds since the Unix epoch.
     pub expires_ms: i64,
 }
@@ -49,6 +51,7 @@ impl Binding<'_> {
             part(value);
         }
         part(self.state.unwrap_or(""));
+        part(&self.interrupted.map(|attempt| attempt.to_string()).unwrap_or_default());
         part(&self.expires_ms.to_string());
         hex(&hasher.finalize())
     }
@@ -79,6 +82,7 @@ mod tests {
             target: "t",
             values: &values,
             state: None,
+            interrupted: None,
             expires_ms: 5,
         };
         let all = [
@@ -90,6 +94,7 @@ mod tests {
             Binding { target: "T", ..base.clone() },
             Binding { values: &moved, ..base.clone() },
             Binding { state: Some("x"), ..base.clone() },
+            Binding { interrupted: Some(1), ..base.clone() },
             Binding { expires_ms: 6, ..base },
         ];
         let digests: std::collections::BTreeSet<_> = all.iter().map(Binding::digest).collect();

@@ -265,6 +265,11 @@ impl Incident {
             .count()
     }
 
+    /// Whether its report was written.
+    pub fn is_reported(&self) -> bool {
+        self.timeline.iter().any(|(_, record)| matches!(record, Record::Reported { .. }))
+    }
+
     /// The evidence that was kept.
     pub fn evidence(&self) -> impl Iterator<Item = &Captured> {
         self.timeline.iter().filter_map(|(_, record)| match record {

@@ -2,7 +2,7 @@
 
 use crate::fold::Incident;
 use crate::id::IncidentId;
-use crate::record::{Alarm, Record};
+use crate::record::{Alarm, Record, Source};
 
 /// An alert that fires, with the procedure that answers it.
 #[derive(Debug, Clone)]
@@ -31,8 +31,10 @@ pub enum Triage {
 impl Triage {
     /// Decides, given the incidents that are open.
     pub fn of<'a>(firing: &Firing<'_>, open: impl IntoIterator<Item = &'a Incident>) -> Self {
+        // What a person follows by hand is theirs: the machine neither joins it nor waits for it.
         let same = open.into_iter().find(|incident| {
             incident.state.is_open()
+                && incident.alarm.source != Source::Person
                 && incident.server == firing.server
                 && incident.procedure == firing.procedure
         });

@@ -20,8 +20,8 @@ pub(crate) struct Flow {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) engine: Engine<ServeWorld>,
-    /// Whose turn it is to evaluate: the alert of an exit must not be taken up by another evaluation, which knows
-    /// nothing of how the process ended.
+    /// Whose turn it is to evaluate and to act on it, one at a time: another evaluation knows nothing of how a
+    /// process ended, and what an older one has not seen yet must not pass for resolved.
     pub(crate) turn: Mutex<()>,
 }
 

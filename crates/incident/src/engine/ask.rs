@@ -28,6 +28,8 @@ pub(super) struct Question<'a> {
     pub(super) values: &'a BTreeMap<String, String>,
     /// The hash of the shell state that it would start from.
     pub(super) state: Option<String>,
+    /// The attempt that was cut off and would be repeated.
+    pub(super) interrupted: Option<u32>,
 }
 
 /// What came of it.
@@ -56,6 +58,7 @@ impl<W: World> Engine<W> {
             missing: Vec::new(),
             values: &BTreeMap::new(),
             state: None,
+            interrupted: None,
         };
         self.ask(walk, &question).await
     }
@@ -184,6 +187,7 @@ fn binding(walk: &Walk<'_>, question: &Question<'_>, expires_ms: i64) -> String 
         target: &walk.server,
         values: question.values,
         state: question.state.as_deref(),
+        interrupted: question.interrupted,
         expires_ms,
     }
     .digest()

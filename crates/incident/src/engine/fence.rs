@@ -27,7 +27,7 @@ pub(super) enum FenceEnd {
     Finding(String),
     /// Something unexpected in a fence that changes: the procedure stops.
     Stopped(String),
-    /// A person said no.
+    /// A person said no, or has to find out what a unit did.
     Rejected(String),
 }
 
@@ -72,6 +72,7 @@ impl<W: World> Engine<W> {
         }
         let doubt = match self.condition(walk, fence).await? {
             When::Holds => None,
+            When::DoesNot(reason) if self.is_begun(walk, fence).await? => Some(format!("{reason} any more")),
             When::DoesNot(reason) => {
                 self.skip_rest(walk, &fence.units, &reason).await?;
                 return Ok(FenceEnd::Skipped(reason));
@@ -119,6 +120,15 @@ impl<W: World> Engine<W> {
         })
     }
 
+    /// Whether something in the fence was begun, or a person has said no to it, in an earlier life of the engine.
+    async fn is_begun(&self, walk: &Walk<'_>, fence: &Fence) -> Result<bool, EngineError> {
+        let begun = |incident: &Incident, unit: &Unit| {
+            let view = incident.unit(&UnitRef { run: walk.run, unit: unit.id.clone() });
+            view.is_some_and(|view| view.intent.is_some() || view.refused.is_some())
+        };
+        self.inner.ledger.with(walk.id, |incident| fence.units.iter().any(|unit| begun(incident, unit))).await
+    }
+
     /// What conditions are about.
     async fn context(&self, walk: &Walk<'_>) -> Result<serde_json::Value, EngineError> {
         let parameters = self.inner.world.parameters(&walk.server);
@@ -134,8 +144,7 @@ impl<W: World> Engine<W> {
                 .with(walk.id, |incident| incident.unit(&named).is_some_and(|view| view.skipped.is_some()))
                 .await?;
             if !known {
-                let (statement, reason) = (unit.source.clone(), reason.to_owned());
-                self.record(walk.id, Record::UnitSkipped { unit: named, statement, reason }).await?;
+                self.note_skip(walk, &named, unit, reason).await?;
             }
         }
         Ok(())

@@ -113,7 +113,7 @@ impl<W: World> Engine<W> {
     ) -> Result<IncidentId, EngineError> {
         let found = book.procedure(procedure);
         let response_time = found.and_then(|found| found.alert.as_ref()?.response_time);
-        let id = IncidentId::new(self.inner.world.now_ms(), self.inner.world.random());
+        let id = self.new_id().await;
         let opened = Record::Opened {
             server: server.to_owned(),
             procedure: procedure.to_owned(),
@@ -127,6 +127,15 @@ impl<W: World> Engine<W> {
         self.record(&id, opened).await?;
         self.walk(&id);
         Ok(id)
+    }
+
+    /// A name that no incident has: many servers may be down in the same second.
+    async fn new_id(&self) -> IncidentId {
+        let (now_ms, random) = (self.inner.world.now_ms(), self.inner.world.random());
+        let taken: BTreeSet<IncidentId> =
+            self.inner.ledger.with_all(|all| all.map(|incident| incident.id.clone()).collect()).await;
+        let mut names = (0..=u16::MAX).map(|step| IncidentId::new(now_ms, random.wrapping_add(step)));
+        names.find(|id| !taken.contains(id)).unwrap_or_else(|| IncidentId::new(now_ms, random))
     }
 
     /// Takes in which alerts stand (pending or firing), by fingerprint: for open incidents whose alert does

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error_chain::error_chain;
+use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::ledger::Ledger;
 use crate::record::{Record, Source};
@@ -103,7 +104,7 @@ pub enum EngineError {
     Blob(#[from] journal::BlobError),
     #[error("the report `{}` cannot be written", path.display())]
     Report { path: PathBuf, source: std::io::Error },
-    #[error("the unit could not be run")]
+    #[error("what became of a unit is not known yet")]
     Runner(#[from] runner::Error),
 }
 
@@ -132,18 +133,20 @@ impl<W: World> Engine<W> {
         Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, walking }) })
     }
 
-    /// Goes on with every open incident of the machine. Those that a person follows by hand are theirs.
+    /// Goes on with every incident of the machine that is open or has no report yet. Those that a person follows
+    /// by hand are theirs.
     pub async fn resume(&self) {
-        let open: Vec<_> = self
+        let goes_on = |incident: &Incident| {
+            incident.alarm.source != Source::Person && (incident.state.is_open() || !incident.is_reported())
+        };
+        let unfinished: Vec<_> = self
             .inner
             .ledger
             .with_all(|all| {
-                all.filter(|incident| incident.state.is_open() && incident.alarm.source != Source::Person)
-                    .map(|incident| incident.id.clone())
-                    .collect()
+                all.filter(|incident| goes_on(incident)).map(|incident| incident.id.clone()).collect()
             })
             .await;
-        for id in open {
+        for id in unfinished {
             self.walk(&id);
         }
     }

@@ -31,7 +31,8 @@ impl<W: World> Engine<W> {
             return Err(EngineError::Reserved(name.clone()));
         }
         let (unit, binding, missing, expires_ms) = self.question(id, unit).await?;
-        let missing: Vec<_> = missing.into_iter().filter(|name| !values.contains_key(name)).collect();
+        let lacks = |name: &String| values.get(name).is_none_or(String::is_empty);
+        let missing: Vec<_> = missing.into_iter().filter(lacks).collect();
         if !missing.is_empty() {
             return Err(EngineError::Missing(missing.join(", ")));
         }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use runbook::{Effect, Fence, Unit};
 use sha2::{Digest as _, Sha256};
 
+use super::ask::Question;
 use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::approval::hex;
 use crate::fold::Incident;
+use crate::policy;
 use crate::record::UnitRef;
 use crate::world::World;
 
@@ -45,7 +47,7 @@ impl<W: World> Engine<W> {
             .inner
             .ledger
             .with(walk.id, |incident| {
-                (parameters(incident, configured, &declared), state_before(walk, incident, &named))
+                (parameters(incident, configured, &declared, &named), state_before(walk, incident, &named))
             })
             .await?;
         let state_before = match before {
@@ -102,6 +104,24 @@ impl<W: World> Engine<W> {
     }
 }
 
+// === impl Ready ===
+
+impl Ready<'_> {
+    /// The question whether it may be run; `interrupted` is the attempt that it would repeat, where there is one.
+    pub(super) fn question<'a>(&'a self, reason: &'a str, interrupted: Option<u32>) -> Question<'a> {
+        Question {
+            unit: &self.named,
+            statement: &self.unit.source,
+            effect: policy::name(self.unit.effect),
+            reason,
+            missing: self.missing.clone(),
+            values: &self.values,
+            state: self.state_before.as_deref().and_then(file_digest),
+            interrupted,
+        }
+    }
+}
+
 enum Before {
     Fresh,
     Carried(PathBuf),
@@ -110,7 +130,8 @@ enum Before {
 
 /// The state from which a unit starts: that of the unit before it in the same run.
 ///
-/// A unit that only looks and sets nothing leaves the state as it found it, even where it was cut short.
+/// A unit of which every word is known and which sets nothing leaves the state as it found it, even where it was
+/// cut short.
 fn state_before(walk: &Walk<'_>, incident: &Incident, unit: &UnitRef) -> Before {
     let order: Vec<&Unit> = walk
         .procedure
@@ -129,7 +150,7 @@ fn state_before(walk: &Walk<'_>, incident: &Incident, unit: &UnitRef) -> Before 
         if state.exists() {
             return Before::Carried(state);
         }
-        if one.effect != Effect::Observe || !one.sets.is_empty() {
+        if one.effect == Effect::Unknown || !one.sets.is_empty() {
             return Before::Lost(one.id.clone());
         }
     }
@@ -137,11 +158,12 @@ fn state_before(walk: &Walk<'_>, incident: &Incident, unit: &UnitRef) -> Before 
 }
 
 /// What the shell gets: the server's parameters, the alert's labels under the names that the procedure asks
-/// for, and what people have supplied.
+/// for, and what people have supplied for other units. What they supply for this one comes with their yes.
 fn parameters(
     incident: &Incident,
     mut known: BTreeMap<String, String>,
     declared: &[String],
+    named: &UnitRef,
 ) -> BTreeMap<String, String> {
     known.insert("INCIDENT_ID".to_owned(), incident.id.to_string());
     if let Some(alert) = &incident.alarm.alert {
@@ -155,14 +177,16 @@ fn parameters(
             }
         }
     }
-    for view in incident.units.values() {
-        if let Some(approved) = &view.approved {
+    for (unit, view) in &incident.units {
+        if let Some(approved) = &view.approved
+            && unit != named
+        {
             known.extend(approved.values.clone());
         }
     }
     known
 }
 
-pub(super) fn file_digest(path: &Path) -> Option<String> {
+fn file_digest(path: &Path) -> Option<String> {
     Some(hex(&Sha256::digest(std::fs::read(path).ok()?)))
 }

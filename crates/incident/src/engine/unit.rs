@@ -1,16 +1,18 @@
 //! Owns one unit: replayed, recovered, refused, asked about or run, with its intent before and its outcome after.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use runbook::{Fence, Unit};
+use runbook::{Effect, Fence, Unit};
 
-use super::ask::{Answer, Question};
-use super::ready::{Ready, file_digest};
+use super::ask::Answer;
+use super::ready::Ready;
+use super::recover::Recovered;
 use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::fold::{Ended, Incident};
 use crate::policy::{self, Approve, Decision, Policy, Request, Trouble};
-use crate::record::{Record, UnitEnd, UnitRef};
+use crate::record::{ApprovalEnd, Record, UnitEnd, UnitRef};
 use crate::world::World;
 
 /// The time over which restarts are counted against the budget.
@@ -24,14 +26,15 @@ pub(super) enum UnitEnding {
     Skipped(String),
     /// Not as expected.
     Unexpected(String),
-    /// A person said no.
+    /// A person said no, or has to find out what it did.
     Rejected(String),
 }
 
 /// Where a unit stands by the journal.
 enum Standing {
     Over(UnitEnding),
-    Attempt(u32),
+    /// To be run for this time; the values came with a yes that it has already.
+    Attempt(u32, Option<BTreeMap<String, String>>),
 }
 
 impl<W: World> Engine<W> {
@@ -45,15 +48,19 @@ impl<W: World> Engine<W> {
     ) -> Result<UnitEnding, EngineError> {
         let named = UnitRef { run: walk.run, unit: unit.id.clone() };
         loop {
-            let attempt = match self.standing(walk, fence, unit, &named).await? {
+            let (attempt, given) = match self.standing(walk, fence, unit, &named).await? {
                 Standing::Over(ending) => return Ok(ending),
-                Standing::Attempt(attempt) => attempt,
+                Standing::Attempt(attempt, given) => (attempt, given),
             };
             let mut ready = match self.make_ready(walk, fence, unit, named.clone()).await? {
                 Ok(ready) => ready,
                 Err(reason) => return Ok(UnitEnding::Unexpected(reason)),
             };
-            if let Some(ending) = self.permitted(walk, step, &mut ready, doubt).await? {
+            let refused = match given {
+                Some(values) => self.take_yes(walk, &mut ready, values).await?,
+                None => self.permitted(walk, step, &mut ready, doubt).await?,
+            };
+            if let Some(ending) = refused {
                 return Ok(ending);
             }
             self.perform(walk, &ready, attempt).await?;
@@ -69,24 +76,27 @@ impl<W: World> Engine<W> {
         named: &UnitRef,
     ) -> Result<Standing, EngineError> {
         let view = self.inner.ledger.with(walk.id, |incident| incident.unit(named).cloned()).await?;
-        let Some(view) = view else { return Ok(Standing::Attempt(1)) };
+        let Some(view) = view else { return Ok(Standing::Attempt(1, None)) };
         if let Some(reason) = view.skipped {
             return Ok(Standing::Over(UnitEnding::Skipped(reason)));
         }
-        let Some(intent) = view.intent else { return Ok(Standing::Attempt(1)) };
+        let Some(intent) = view.intent else { return Ok(Standing::Attempt(1, None)) };
         let ended = match view.outcome {
             Some(ended) => ended,
             None => match self.recover_unit(walk, fence, unit, named, &intent).await? {
-                Some(ended) => ended,
-                None => return Ok(Standing::Attempt(intent.attempt + 1)),
+                Recovered::Ended(ended) => ended,
+                Recovered::Again => return Ok(Standing::Attempt(intent.attempt + 1, None)),
+                Recovered::Approved(values) => {
+                    return Ok(Standing::Attempt(intent.attempt + 1, Some(values)));
+                }
             },
         };
-        let ending = ending(&ended);
+        let ending = ending(unit, &ended);
         // An author who writes `retry` has said that trying again is fine; the policy is asked all the same.
         let tries =
             if fence.last_mutating() == Some(unit) { 1 + fence.attributes.retry.unwrap_or(0) } else { 1 };
         if matches!(ending, UnitEnding::Unexpected(_)) && intent.attempt < tries {
-            return Ok(Standing::Attempt(intent.attempt + 1));
+            return Ok(Standing::Attempt(intent.attempt + 1, None));
         }
         Ok(Standing::Over(ending))
     }
@@ -110,28 +120,26 @@ impl<W: World> Engine<W> {
         };
         let Some(reason) = question else { return Ok(None) };
         tracing::info!(incident = %walk.id, step = step.number, unit = ready.unit.id, reason, "waiting for a person");
-        let question = Question {
-            unit: &ready.named,
-            statement: &ready.unit.source,
-            effect: policy::name(ready.unit.effect),
-            reason: &reason,
-            missing: ready.missing.clone(),
-            values: &ready.values,
-            state: ready.state_before.as_deref().and_then(file_digest),
-        };
-        match self.ask(walk, &question).await? {
+        match self.ask(walk, &ready.question(&reason, None)).await? {
             Answer::No(reason) => Ok(Some(UnitEnding::Rejected(format!("{}: {reason}", ready.unit.id)))),
             Answer::Over(reason) => self.skip(walk, ready, reason).await.map(Some),
-            Answer::Yes { values, .. } => {
-                ready.parameters.extend(values.clone());
-                ready.values.extend(values);
-                // The world may have changed while the person thought.
-                let request = self.request(walk, ready.unit, ready.fence).await?;
-                match Policy::refuse(&request) {
-                    Some(Decision::Skip(reason)) => self.skip(walk, ready, reason).await.map(Some),
-                    _ => Ok(None),
-                }
-            }
+            Answer::Yes { values, .. } => self.take_yes(walk, ready, values).await,
+        }
+    }
+
+    /// Takes in what came with a yes. The world may have changed while the person thought.
+    async fn take_yes(
+        &self,
+        walk: &Walk<'_>,
+        ready: &mut Ready<'_>,
+        values: BTreeMap<String, String>,
+    ) -> Result<Option<UnitEnding>, EngineError> {
+        ready.parameters.extend(values.clone());
+        ready.values.extend(values);
+        let request = self.request(walk, ready.unit, ready.fence).await?;
+        match Policy::refuse(&request) {
+            Some(Decision::Skip(reason)) => self.skip(walk, ready, reason).await.map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -172,9 +180,26 @@ impl<W: World> Engine<W> {
         ready: &Ready<'_>,
         reason: String,
     ) -> Result<UnitEnding, EngineError> {
-        let (unit, statement) = (ready.named.clone(), ready.unit.source.clone());
-        self.record(walk.id, Record::UnitSkipped { unit, statement, reason: reason.clone() }).await?;
+        self.note_skip(walk, &ready.named, ready.unit, &reason).await?;
         Ok(UnitEnding::Skipped(reason))
+    }
+
+    /// Writes down that a unit is not run. Where a question about it is open, it is one no more.
+    pub(super) async fn note_skip(
+        &self,
+        walk: &Walk<'_>,
+        named: &UnitRef,
+        unit: &Unit,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let (statement, reason) = (unit.source.clone(), reason.to_owned());
+        let is_asked = |incident: &Incident| incident.unit(named).is_some_and(|view| view.asked.is_some());
+        if self.inner.ledger.with(walk.id, is_asked).await? {
+            let (end, reason) = (ApprovalEnd::Void, reason.clone());
+            self.record(walk.id, Record::ApprovalEnded { unit: named.clone(), end, by: None, reason })
+                .await?;
+        }
+        self.record(walk.id, Record::UnitSkipped { unit: named.clone(), statement, reason }).await
     }
 
     /// The folder of an attempt.
@@ -183,8 +208,8 @@ impl<W: World> Engine<W> {
         self.inner.settings.runs.join(walk.id.as_str()).join(name)
     }
 
-    /// Intent, run, outcome.
-    async fn perform(&self, walk: &Walk<'_>, ready: &Ready<'_>, attempt: u32) -> Result<Ended, EngineError> {
+    /// Intent, run, outcome. Where the outcome is not known, none is written: it is found out next.
+    async fn perform(&self, walk: &Walk<'_>, ready: &Ready<'_>, attempt: u32) -> Result<(), EngineError> {
         let folder = self.folder(walk, &ready.named, attempt);
         let key = format!("{}/{}/{}/{attempt}", walk.id, ready.named.run, ready.named.unit);
         let intent = self.shell_intent(walk, ready, &folder, &key, attempt);
@@ -198,26 +223,28 @@ impl<W: World> Engine<W> {
             values: ready.values.clone(),
         };
         self.record(walk.id, record).await?;
-        if let Err(error) = private_folder(folder.parent()) {
-            let reason = format!("no folder for it: {error}");
-            return self.note_end(walk, &ready.named, attempt, UnitEnd::NotStarted { reason }).await;
-        }
-        match self.inner.world.run(&folder, &intent).await {
-            Ok(runner::Recovery::Finished(outcome)) => {
-                self.note_outcome(walk, &ready.named, ready.unit, attempt, &folder, &outcome).await
-            }
-            Ok(runner::Recovery::NeverStarted) => {
-                let reason = "its runner did not start".to_owned();
-                self.note_end(walk, &ready.named, attempt, UnitEnd::NotStarted { reason }).await
-            }
-            Ok(runner::Recovery::Running(_) | runner::Recovery::Interrupted) => {
-                self.note_end(walk, &ready.named, attempt, UnitEnd::Interrupted {}).await
-            }
-            Err(error) => {
-                let reason = crate::error_chain(&error);
-                self.note_end(walk, &ready.named, attempt, UnitEnd::NotStarted { reason }).await
-            }
-        }
+        let end = match private_folder(folder.parent()) {
+            Err(error) => UnitEnd::NotStarted { reason: format!("no folder for it: {error}") },
+            Ok(()) => match self.inner.world.run(&folder, &intent).await {
+                Ok(runner::Recovery::Finished(outcome)) => {
+                    self.note_outcome(walk, &ready.named, ready.unit, attempt, &folder, &outcome).await?;
+                    return Ok(());
+                }
+                Ok(runner::Recovery::NeverStarted) => {
+                    UnitEnd::NotStarted { reason: "its runner did not start".to_owned() }
+                }
+                Ok(_) if ready.unit.effect == Effect::Observe => UnitEnd::Interrupted {},
+                Ok(runner::Recovery::Running(_) | runner::Recovery::Interrupted) => return Ok(()),
+                Err(error) => match self.inner.world.recover(&folder).await? {
+                    runner::Recovery::NeverStarted => {
+                        UnitEnd::NotStarted { reason: crate::error_chain(&error) }
+                    }
+                    _ => return Ok(()),
+                },
+            },
+        };
+        self.note_end(walk, &ready.named, attempt, end).await?;
+        Ok(())
     }
 }
 
@@ -236,7 +263,8 @@ fn restarts_since(incident: &Incident, since_ms: i64) -> u32 {
 }
 
 /// What an outcome means for the fence: the meaning in the record is empty where all is well.
-fn ending(ended: &Ended) -> UnitEnding {
+fn ending(unit: &Unit, ended: &Ended) -> UnitEnding {
+    let unknown = "Paramedic died while it ran, and what it did is not known";
     match &ended.end {
         UnitEnd::Exited { code: 0 } | UnitEnd::DoneByEvidence { .. } => UnitEnding::Fine,
         UnitEnd::Exited { code } if ended.meaning.is_empty() => {
@@ -246,8 +274,10 @@ fn ending(ended: &Ended) -> UnitEnding {
         UnitEnd::Signaled { signal } => UnitEnding::Unexpected(format!("ended by signal {signal}")),
         UnitEnd::TimedOut {} => UnitEnding::Unexpected("ran out of time".to_owned()),
         UnitEnd::NotStarted { reason } => UnitEnding::Unexpected(format!("not started: {reason}")),
-        UnitEnd::Interrupted {} => {
-            UnitEnding::Unexpected("Paramedic died while it ran, and what it did is not known".to_owned())
+        UnitEnd::Interrupted {} if unit.effect == Effect::Observe => {
+            UnitEnding::Unexpected(unknown.to_owned())
         }
+        // Another run of the procedure would do it again, without knowing.
+        UnitEnd::Interrupted {} => UnitEnding::Rejected(format!("{}: {unknown}", unit.id)),
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use probe::CheckType;
-use runbook::{Effect, Procedure};
+use runbook::Procedure;
 
 use super::fence::FenceEnd;
 use super::{Engine, EngineError, Verification};
@@ -35,7 +35,7 @@ enum RunEnd {
     Complete,
     /// A change went wrong: what comes after it must not be done.
     Stopped(String),
-    /// A person said no.
+    /// A person said no, or has to find out what a unit did.
     Rejected(String),
 }
 
@@ -54,6 +54,7 @@ impl<W: World> Engine<W> {
             match incident.state {
                 State::Resolved | State::Closed => return self.write_report(&incident).await,
                 State::Mitigated => self.await_resolution(id).await?,
+                _ if is_verified(&incident) => self.record(id, Record::Mitigated {}).await?,
                 State::Triggered | State::Acknowledged if needs_person(&incident) => {
                     self.await_people(&walk).await?;
                 }
@@ -69,7 +70,7 @@ impl<W: World> Engine<W> {
 
     /// Writes the report of an incident that is over, once.
     async fn write_report(&self, incident: &Incident) -> Result<(), EngineError> {
-        if incident.timeline.iter().any(|(_, record)| matches!(record, Record::Reported { .. })) {
+        if incident.is_reported() {
             return Ok(());
         }
         let path = self.inner.settings.reports.join(format!("{}.md", incident.id));
@@ -135,7 +136,10 @@ impl<W: World> Engine<W> {
             return self.record(walk.id, Record::Closed { by: "the procedure".to_owned(), reason }).await;
         };
         match end {
-            RunEnd::Complete => self.verify_recovery(walk, goal, interval).await,
+            RunEnd::Complete => match self.verify_recovery(walk, goal, interval).await? {
+                Some(reason) => self.record(walk.id, Record::NotVerified { reason }).await,
+                None => Ok(()),
+            },
             RunEnd::Stopped(reason) => self.record(walk.id, Record::NotVerified { reason }).await,
             RunEnd::Rejected(reason) => self.record(walk.id, Record::PersonNeeded { reason }).await,
         }
@@ -163,13 +167,12 @@ impl<W: World> Engine<W> {
         let before = self
             .inner
             .ledger
-            .with(walk.id, |incident| incident.steps.iter().find(|view| view.step == named).cloned())
+            .with(walk.id, |incident| {
+                incident.steps.iter().find(|view| view.step == named).map(|view| view.state)
+            })
             .await?;
         match before {
-            Some(view) if view.state == StepState::Failed && step_changes(step) => {
-                return Ok(RunEnd::Stopped(view.reason));
-            }
-            Some(view) if view.state.has_ended() => return Ok(RunEnd::Complete),
+            Some(StepState::Succeeded | StepState::Skipped) => return Ok(RunEnd::Complete),
             Some(_) => {}
             None => self.record(walk.id, Record::StepStarted { step: named.clone() }).await?,
         }
@@ -185,8 +188,11 @@ impl<W: World> Engine<W> {
                 break;
             }
         }
-        let (end, reason) = step_end(&ends);
-        self.record(walk.id, Record::StepEnded { step: named, end, reason }).await?;
+        // Of a step that has failed already, only a replay tells whether that ends the run.
+        if before != Some(StepState::Failed) {
+            let (end, reason) = step_end(&ends);
+            self.record(walk.id, Record::StepEnded { step: named, end, reason }).await?;
+        }
         Ok(match ends.pop() {
             Some(FenceEnd::Stopped(reason)) => RunEnd::Stopped(reason),
             Some(FenceEnd::Rejected(reason)) => RunEnd::Rejected(reason),
@@ -194,13 +200,13 @@ impl<W: World> Engine<W> {
         })
     }
 
-    /// Probes until recovery is verified or time is up, and writes down which.
+    /// Probes until recovery is verified, and writes that down, or time is up: then it returns why it is not.
     async fn verify_recovery(
         &self,
         walk: &Walk<'_>,
         goal: Goal,
         interval: Duration,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Option<String>, EngineError> {
         let world = &self.inner.world;
         let mut recovery = Recovery::new(goal, world.now_ms());
         loop {
@@ -210,11 +216,9 @@ impl<W: World> Engine<W> {
                 Progress::More => world.pause(interval).await,
                 Progress::Verified { probes, period_ms } => {
                     self.record(walk.id, Record::Verified { probes, period_ms, incarnation }).await?;
-                    return self.record(walk.id, Record::Mitigated {}).await;
+                    return Ok(None);
                 }
-                Progress::Failed(reason) => {
-                    return self.record(walk.id, Record::NotVerified { reason }).await;
-                }
+                Progress::Failed(reason) => return Ok(Some(reason)),
             }
         }
     }
@@ -238,22 +242,43 @@ impl<W: World> Engine<W> {
             incident.alert_resolved_ms.is_some() || !needs_person(incident) || !incident.state.is_open()
         })
         .await?;
-        let verify = self
+        let (verify, known) = self
             .inner
             .ledger
-            .with(walk.id, |incident| needs_person(incident) && incident.state.is_open())
+            .with(walk.id, |incident| {
+                (needs_person(incident) && incident.state.is_open(), last_problem(incident))
+            })
             .await?;
-        match self.inner.settings.verification {
-            Verification::Probes { goal, interval } if verify => {
-                self.verify_recovery(walk, goal, interval).await
-            }
-            _ => Ok(()),
+        let Verification::Probes { goal, interval } = self.inner.settings.verification else {
+            return Ok(());
+        };
+        if verify
+            && let Some(reason) = self.verify_recovery(walk, goal, interval).await?
+            && known.as_ref() != Some(&reason)
+        {
+            // Looked at again and again until it is well: written down only where there is news.
+            self.record(walk.id, Record::NotVerified { reason }).await?;
         }
+        Ok(())
     }
 }
 
 fn needs_person(incident: &Incident) -> bool {
     incident.person_needed.is_some()
+}
+
+/// Whether recovery is verified and nothing has happened since.
+fn is_verified(incident: &Incident) -> bool {
+    let last = incident.timeline.iter().rev().map(|(_, record)| record).find(|record| {
+        matches!(
+            record,
+            Record::Verified { .. }
+                | Record::Mitigated {}
+                | Record::SeenAgain { .. }
+                | Record::RunStarted { .. }
+        )
+    });
+    matches!(last, Some(Record::Verified { .. }))
 }
 
 /// Whether the last run has been judged: verified, not verified, or given to a person.
@@ -275,10 +300,6 @@ fn last_problem(incident: &Incident) -> Option<String> {
         Record::Verified { .. } => Some(None),
         _ => None,
     })?
-}
-
-fn step_changes(step: &runbook::Step) -> bool {
-    step.fences.iter().flat_map(|fence| &fence.units).any(|unit| unit.effect != Effect::Observe)
 }
 
 fn step_end(ends: &[FenceEnd]) -> (StepEnd, String) {

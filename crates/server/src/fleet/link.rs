@@ -103,10 +103,7 @@ impl Link {
         loop {
             tokio::select! {
                 message = self.messages.recv() => match message {
-                    Some(message) => {
-                        self.take(message, server, events).await;
-                        report.send_replace(Supervised { status: Some(self.status.clone()), problem: None });
-                    }
+                    Some(message) => self.take(message, report, server, events).await,
                     None => return self.end(server),
                 },
                 order = orders.recv() => match order {
@@ -139,18 +136,28 @@ impl Link {
         let _ = events.send(Event { server: server.to_owned(), what }).await;
     }
 
-    async fn take(&mut self, message: Message, server: &str, events: &mpsc::Sender<Event>) {
+    async fn take(
+        &mut self,
+        message: Message,
+        report: &watch::Sender<Supervised>,
+        server: &str,
+        events: &mpsc::Sender<Event>,
+    ) {
+        let (mut what, mut settled) = (None, None);
         match message {
             Message::Hello { status } => self.status = status,
-            Message::Reply { id, outcome } => self.settle(id, outcome),
-            Message::Event { event } => {
-                let what = self.apply(event);
-                if let Some(what) = what {
-                    let _ = events.send(Event { server: server.to_owned(), what }).await;
-                }
-                self.settle_starting();
-            }
+            Message::Event { event } => what = self.apply(event),
+            Message::Reply { id, outcome } => settled = self.settle(id, outcome),
         }
+        // The status comes first: whoever is told of something looks there.
+        report.send_replace(Supervised { status: Some(self.status.clone()), problem: None });
+        if let Some((deed, result)) = settled {
+            let _ = deed.reply.send(result);
+        }
+        if let Some(what) = what {
+            let _ = events.send(Event { server: server.to_owned(), what }).await;
+        }
+        self.settle_starting();
     }
 
     /// Keeps the status up with an event; returns what the flow has to know of.
@@ -181,8 +188,9 @@ impl Link {
         }
     }
 
-    fn settle(&mut self, id: u64, outcome: Outcome) {
-        let Some(deed) = self.open.remove(&id) else { return };
+    /// Takes in what came of an order; returns whom to tell what.
+    fn settle(&mut self, id: u64, outcome: Outcome) -> Option<(Deed, Result<Status, String>)> {
+        let deed = self.open.remove(&id)?;
         let result = match outcome {
             Outcome::Ok(status) => {
                 self.status = *status;
@@ -193,7 +201,7 @@ impl Link {
             }
             Outcome::Error(reason) => Err(reason),
         };
-        let _ = deed.reply.send(result);
+        Some((deed, result))
     }
 
     /// A start that was carried out is a success only if the server answers.

@@ -21,8 +21,6 @@ pub(crate) async fn evaluate(
     watch: &Watch,
     exited: Option<(&str, &Exit)>,
 ) {
-    // One at a time: what an older evaluation has not seen yet must not pass for resolved.
-    let _turn = watch.turn().await;
     let now_ms = clock::now_ms();
     let at_once = AtOnce {
         metric: UP.to_owned(),

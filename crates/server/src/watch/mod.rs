@@ -25,7 +25,6 @@ pub(crate) struct Watch {
     store: Mutex<Store>,
     alerts: Mutex<Alerts>,
     looked: Mutex<BTreeMap<String, Looked>>,
-    turns: tokio::sync::Mutex<()>,
 }
 
 /// Whether a sample was kept.
@@ -59,7 +58,6 @@ impl Watch {
             store: Mutex::new(Store::new(limits)),
             alerts: Mutex::new(Alerts::new(rules)),
             looked: Mutex::default(),
-            turns: tokio::sync::Mutex::default(),
         }
     }
 
@@ -69,11 +67,6 @@ impl Watch {
 
     pub(crate) fn alerts(&self) -> MutexGuard<'_, Alerts> {
         self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The right to evaluate the rules and to act on what they say.
-    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turns.lock().await
     }
 
     /// What the last look at a server said; none before the first.

@@ -1,0 +1,20 @@
+//! Tests the engine through its public face: a real journal, a small world, and a person or two.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod approvals;
+mod by_hand;
+mod crash;
+mod dedup;
+mod fences;
+mod happy;
+mod interrupted;
+mod journal_refuses;
+mod once_more;
+mod parameters;
+mod policy;
+mod said;
+mod stage;
+mod stops;
+mod story;
+mod world;

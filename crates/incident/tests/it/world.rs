@@ -1,0 +1,322 @@
+//! Owns a small world for the engine: a clock that the test moves, statements with scripted ends, and runners that can be cut off.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::pending;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use incident::{Kill, Mode, Policy, World};
+use journal::Journal;
+use probe::CheckType;
+use runbook::Effect;
+use runner::{End, Outcome, Recovery, StateFile};
+use tokio::sync::watch;
+
+/// When the clock begins: 2026-11-23 18:45:01.250 UTC.
+pub(crate) const START_MS: i64 = 1_795_459_501_250;
+
+/// The longest pause that passes by itself: looks at a server are this short. For a longer one (a question that
+/// expires, a journal that is tried again) the test moves the clock.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// The world of the tests. It outlives the engine, as the real one does.
+pub(crate) struct FakeWorld {
+    clock: watch::Sender<i64>,
+    /// How often the engine came to where it goes on only with somebody's help: a journal that refuses, a
+    /// runner that never comes back.
+    stuck: watch::Sender<u32>,
+    state: Mutex<State>,
+}
+
+/// What a test sets, and what it looks at afterwards.
+pub(crate) struct State {
+    pub(crate) policy: Policy,
+    pub(crate) kill: Kill,
+    pub(crate) parameters: BTreeMap<String, String>,
+    /// What is wrong with the server; `None` is well.
+    pub(crate) problem: Option<String>,
+    pub(crate) incarnation: u64,
+    /// How statements end, by their text; without an entry with code 0.
+    pub(crate) replies: BTreeMap<String, VecDeque<Reply>>,
+    /// What was executed, in order.
+    pub(crate) runs: Vec<Run>,
+    /// What a later life of the engine finds out about a unit, by its folder.
+    left: BTreeMap<PathBuf, Recovery>,
+    /// The folders of which the first question gets no answer.
+    unsettled: BTreeSet<PathBuf>,
+    /// Where each execution looks for its intent.
+    pub(crate) journal: Option<Journal>,
+}
+
+/// One execution of a statement.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) statement: String,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) state_before: Option<PathBuf>,
+    /// Whether the journal had the intent when the statement began.
+    pub(crate) intended: bool,
+}
+
+/// How a statement ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    end: End,
+    stdout: &'static str,
+    then: Then,
+    cut: Cut,
+}
+
+/// What a statement does to the server.
+#[derive(Debug, Clone, Copy)]
+enum Then {
+    Nothing,
+    Restarts,
+}
+
+/// Where a runner is cut off, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// It is not.
+    Never,
+    /// The engine dies before the statement begins.
+    BeforeStart,
+    /// The engine and the runner die while the statement runs.
+    Midway,
+    /// The engine dies; the runner carries the statement to its end.
+    EngineOnly,
+    /// The runner dies; the engine lives on.
+    RunnerOnly,
+    /// The engine cannot wait for the runner, nor ask at once what became of it. It ends as it should.
+    Untold,
+    /// The runner takes no such unit.
+    Refused,
+}
+
+// === impl Reply ===
+
+impl Reply {
+    pub(crate) fn exit(code: i32) -> Self {
+        Self::of(End::Exited(code))
+    }
+
+    pub(crate) fn of(end: End) -> Self {
+        Self { end, stdout: "", then: Then::Nothing, cut: Cut::Never }
+    }
+
+    pub(crate) fn printing(self, stdout: &'static str) -> Self {
+        Self { stdout, ..self }
+    }
+
+    /// The server is another process afterwards, and well.
+    pub(crate) fn restarting(self) -> Self {
+        Self { then: Then::Restarts, ..self }
+    }
+
+    pub(crate) fn cut(self, cut: Cut) -> Self {
+        Self { cut, ..self }
+    }
+}
+
+// === impl FakeWorld ===
+
+impl FakeWorld {
+    /// A world in which the engine may do what is reversible and disrupt, and in which the server is down.
+    pub(crate) fn new() -> Self {
+        let policy = Policy {
+            mode: Mode::Auto,
+            allow: [Effect::Observe, Effect::Change, Effect::Disrupt].into(),
+            restarts_per_hour: 3,
+            approval_expiry: Duration::from_secs(1800),
+            runs_max: 2,
+        };
+        let state = State {
+            policy,
+            kill: Kill::Off,
+            parameters: BTreeMap::from([("SERVER_NAME".to_owned(), "time".to_owned())]),
+            problem: Some("connection refused".to_owned()),
+            incarnation: 1,
+            replies: BTreeMap::new(),
+            runs: Vec::new(),
+            left: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            journal: None,
+        };
+        Self { clock: watch::Sender::new(START_MS), stuck: watch::Sender::new(0), state: Mutex::new(state) }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says how a statement ends, for the next time that nothing is said for yet.
+    pub(crate) fn reply(&self, statement: &str, reply: Reply) {
+        self.state().replies.entry(statement.to_owned()).or_default().push_back(reply);
+    }
+
+    /// How often a statement was executed.
+    pub(crate) fn executed(&self, statement: &str) -> usize {
+        self.state().runs.iter().filter(|run| run.statement == statement).count()
+    }
+
+    pub(crate) fn advance(&self, duration: Duration) {
+        self.clock.send_modify(|now_ms| *now_ms += duration.as_millis() as i64);
+    }
+
+    /// Waits until the clock has gone on by itself, as it does while the engine looks at a server.
+    pub(crate) async fn passed(&self, duration: Duration) {
+        let until_ms = self.now_ms() + duration.as_millis() as i64;
+        let _ = self.clock.subscribe().wait_for(|now_ms| *now_ms >= until_ms).await;
+    }
+
+    /// Waits until the engine has been stuck this often.
+    pub(crate) async fn stuck(&self, times: u32) {
+        let _ = self.stuck.subscribe().wait_for(|count| *count >= times).await;
+    }
+
+    pub(crate) fn forget_stuck(&self) {
+        self.stuck.send_replace(0);
+    }
+
+    async fn hang(&self) -> ! {
+        self.stuck.send_modify(|count| *count += 1);
+        pending().await
+    }
+
+    fn begin(&self, intent: &runner::Intent, intended: bool) -> Reply {
+        let mut state = self.state();
+        let script = state.replies.get_mut(&intent.statement);
+        let reply = script.and_then(VecDeque::pop_front).unwrap_or_else(|| Reply::exit(0));
+        if matches!(reply.cut, Cut::BeforeStart | Cut::Refused) {
+            return reply;
+        }
+        state.runs.push(Run {
+            statement: intent.statement.clone(),
+            environment: intent.environment.clone(),
+            state_before: intent.state_before.clone(),
+            intended,
+        });
+        if let Then::Restarts = reply.then {
+            state.incarnation += 1;
+            state.problem = None;
+        }
+        reply
+    }
+
+    /// Writes what a runner leaves.
+    fn finish(&self, folder: &Path, intent: &runner::Intent, reply: &Reply) -> Recovery {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join(runner::STDOUT), reply.stdout).unwrap();
+        std::fs::write(folder.join(runner::STDERR), "").unwrap();
+        let exited = matches!(reply.end, End::Exited(_));
+        if exited {
+            std::fs::write(&intent.state_after, format!("after {}", intent.statement)).unwrap();
+        }
+        Recovery::Finished(Outcome {
+            started_ms: self.now_ms(),
+            finished_ms: self.now_ms(),
+            end: reply.end.clone(),
+            stdout_bytes: reply.stdout.len() as u64,
+            stderr_bytes: 0,
+            truncated: false,
+            state: if exited { StateFile::Saved } else { StateFile::Missing },
+        })
+    }
+
+    /// Whether the journal has the intent of this very attempt.
+    async fn intended(&self, intent: &runner::Intent) -> bool {
+        let journal = self.state().journal.clone();
+        let Some(journal) = journal else { return false };
+        let entries = journal.entries_after(0, 10_000).await.unwrap();
+        entries.iter().any(|entry| {
+            entry.kind == "intent"
+                && entry.body["key"] == intent.key
+                && entry.body["statement"] == intent.statement
+        })
+    }
+}
+
+impl World for FakeWorld {
+    fn now_ms(&self) -> i64 {
+        *self.clock.borrow()
+    }
+
+    /// The same for all incidents: names must differ all the same.
+    fn random(&self) -> u16 {
+        0x7f3a
+    }
+
+    async fn pause(&self, duration: Duration) {
+        if duration <= SHORT {
+            self.advance(duration);
+            return tokio::task::yield_now().await;
+        }
+        let until_ms = self.now_ms() + duration.as_millis() as i64;
+        if duration == RETRY_AFTER {
+            self.stuck.send_modify(|count| *count += 1);
+        }
+        let _ = self.clock.subscribe().wait_for(|now_ms| *now_ms >= until_ms).await;
+    }
+
+    async fn check(&self, _: &str, _: CheckType) -> Option<String> {
+        self.state().problem.clone()
+    }
+
+    fn incarnation(&self, _: &str) -> Option<u64> {
+        Some(self.state().incarnation)
+    }
+
+    fn process(&self, _: &str) -> Option<i32> {
+        None
+    }
+
+    fn parameters(&self, _: &str) -> BTreeMap<String, String> {
+        self.state().parameters.clone()
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())])
+    }
+
+    fn policy(&self, _: &str) -> Policy {
+        self.state().policy.clone()
+    }
+
+    fn kill(&self) -> Kill {
+        self.state().kill
+    }
+
+    async fn run(&self, folder: &Path, intent: &runner::Intent) -> Result<Recovery, runner::Error> {
+        let intended = self.intended(intent).await;
+        let reply = self.begin(intent, intended);
+        let left = match reply.cut {
+            Cut::BeforeStart | Cut::Refused => Recovery::NeverStarted,
+            Cut::Midway | Cut::RunnerOnly => Recovery::Interrupted,
+            Cut::EngineOnly | Cut::Never | Cut::Untold => self.finish(folder, intent, &reply),
+        };
+        self.state().left.insert(folder.to_owned(), left.clone());
+        match reply.cut {
+            Cut::BeforeStart | Cut::Midway | Cut::EngineOnly => self.hang().await,
+            Cut::Never | Cut::RunnerOnly => Ok(left),
+            Cut::Untold => {
+                self.state().unsettled.insert(folder.to_owned());
+                let source = std::io::ErrorKind::Other.into();
+                Err(runner::Error::Wait { folder: folder.to_owned(), source })
+            }
+            Cut::Refused => {
+                Err(runner::Error::Refused { field: "`statement`".to_owned(), problem: "is too long" })
+            }
+        }
+    }
+
+    async fn recover(&self, folder: &Path) -> Result<Recovery, runner::Error> {
+        if self.state().unsettled.remove(folder) {
+            return Err(runner::Error::Unsettled { folder: folder.to_owned() });
+        }
+        Ok(self.state().left.get(folder).cloned().unwrap_or(Recovery::NeverStarted))
+    }
+}
+
+/// How long the engine waits before it tries a journal again that refused.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
