@@ -115,6 +115,9 @@ impl World for HandWorld {
     }
 
     async fn recover(&self, folder: &Path) -> Result<runner::Recovery, runner::Error> {
-        runner::recover(folder)
+        match runner::recover(folder)? {
+            runner::Recovery::Running(process) => runner::attach(folder, process).await,
+            other => Ok(other),
+        }
     }
 }

@@ -42,8 +42,11 @@ enum RunEnd {
 impl<W: World> Engine<W> {
     /// Carries an incident to its end.
     pub(super) async fn respond(&self, id: &IncidentId) -> Result<(), EngineError> {
-        let book = self.pinned(id).await?;
         let incident = self.inner.ledger.with(id, Incident::clone).await?;
+        if !incident.state.is_open() {
+            return self.write_report(&incident).await;
+        }
+        let book = self.pinned(id).await?;
         let Some(procedure) = book.procedure(&incident.procedure) else {
             return Err(EngineError::Runbook(id.clone()));
         };
