@@ -1,7 +1,9 @@
 //! Tests of bad input: each gives an error that names the thing, and the other servers go on being watched.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::net::UnixStream;
 
 use serde_json::json;
 
@@ -60,6 +62,18 @@ fn an_unreadable_runbook_does_not_take_the_others_along() {
         site.run(&["runbook", "run", path, "--procedure", "x"]).failed(2, &["cannot read the runbook", path]);
     }
     is_watched(&site, "notes");
+}
+
+#[test]
+fn without_any_runbook_serve_is_not_healthy() {
+    let keys = "runbooks = [\"missing.md\"]";
+    let mut site = Site::of(&Setup { keys, servers: &[Server::notes("notes")], ..Setup::default() });
+    site.serve_until_ready(&["notes"]);
+    let mut stream = UnixStream::connect(site.path("data/run/paramedic.sock")).unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("no runbook with an alert"), "{answer}");
 }
 
 #[test]

@@ -179,8 +179,9 @@ impl<W: World> Engine<W> {
             .inner
             .ledger
             .with_all(|all| {
-                let open =
-                    all.filter(|incident| incident.server == *server && incident.state.is_open()).last();
+                let open = all
+                    .filter(|incident| incident.server == *server && incident.state.is_open())
+                    .max_by_key(|incident| incident.opened_ms);
                 let known =
                     open.is_some_and(|incident| incident.timeline.iter().any(|(_, record)| is_same(record)));
                 (open.map(|incident| incident.id.clone()), known)

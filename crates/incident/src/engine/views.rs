@@ -42,7 +42,10 @@ impl<W: World> Engine<W> {
     /// Where the journal cannot be read.
     pub async fn incidents(&self) -> Result<Vec<Incident>, EngineError> {
         self.inner.ledger.catch_up().await?;
-        Ok(self.inner.ledger.with_all(|all| all.cloned().collect()).await)
+        let mut incidents: Vec<Incident> = self.inner.ledger.with_all(|all| all.cloned().collect()).await;
+        // Names made in the same second are in no order.
+        incidents.sort_by_key(|incident| incident.opened_ms);
+        Ok(incidents)
     }
 
     /// Every record that this engine writes from now on.

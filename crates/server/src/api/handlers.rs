@@ -55,18 +55,20 @@ impl From<OrderError> for Failure {
 
 pub(super) async fn health(State(flow): Shared) -> Response {
     let servers = flow.fleet.members().count();
-    let (status, health) = match flow.engine.incidents().await {
-        Ok(incidents) => {
-            let open_incidents = incidents.iter().filter(|one| one.state.is_open()).count();
-            let (status, reason) = ("healthy".to_owned(), String::new());
-            (StatusCode::OK, Health { status, reason, servers, open_incidents })
-        }
-        Err(error) => {
-            let (status, reason) = ("unhealthy".to_owned(), incident::error_chain(&error));
-            (StatusCode::SERVICE_UNAVAILABLE, Health { status, reason, servers, open_incidents: 0 })
-        }
+    let (open_incidents, problem) = match flow.engine.incidents().await {
+        Ok(incidents) => (incidents.iter().filter(|one| one.state.is_open()).count(), None),
+        Err(error) => (0, Some(incident::error_chain(&error))),
     };
-    (status, Json(health)).into_response()
+    let watched = flow.engine.shelf().procedures().any(|(_, procedure)| procedure.alert.is_some());
+    let blind = || "no runbook with an alert can be read: nothing is answered".to_owned();
+    let reason = problem.or_else(|| (!watched).then(blind));
+    let (code, status) = match reason {
+        None => (StatusCode::OK, "healthy"),
+        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
+    };
+    let status = status.to_owned();
+    let health = Health { status, reason: reason.unwrap_or_default(), servers, open_incidents };
+    (code, Json(health)).into_response()
 }
 
 pub(super) async fn metrics(State(flow): Shared) -> Result<Response, Failure> {
