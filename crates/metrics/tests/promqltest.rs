@@ -1,7 +1,7 @@
 //! Owns the runner for PromQL cases in the format that Prometheus tests itself with: `load`, `eval`, what to expect.
 //!
-//! The cases beside this file are run always. Prometheus' own files are run from the directory that
-//! `PROMQLTEST_DIR` names, and skipped without it.
+//! The cases beside this file are run always. Prometheus' own files are run from the folder `promqltest` of
+//! `$PARAMEDIC_SHARED`, or of `shared` beside the workspace, and skipped where it is absent.
 
 #[path = "promqltest/format.rs"]
 mod format;
@@ -24,9 +24,16 @@ fn own_cases_hold() {
 
 #[test]
 fn upstream_cases_hold() {
-    match std::env::var_os("PROMQLTEST_DIR") {
-        Some(folder) => run_folder(Path::new(&folder)),
-        None => eprintln!("skipped: PROMQLTEST_DIR names no directory with Prometheus' own cases"),
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("PARAMEDIC_SHARED").map_or_else(beside, PathBuf::from);
+    let folder = shared.join("promqltest");
+    if folder.is_dir() {
+        run_folder(&folder);
+    } else {
+        println!(
+            "SKIPPED: Prometheus' own cases are not at {}; PARAMEDIC_SHARED names another place",
+            folder.display()
+        );
     }
 }
 
