@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incident::{Engine, Kill, Mode, Policy, Settings, Shelf, Verification, World};
-use probe::{CheckType, Health, Prober};
+use probe::{CheckType, Prober};
 use server::config::Config;
 
 use crate::context;
@@ -72,8 +72,7 @@ impl World for HandWorld {
             return Some(format!("no configuration says how to ask the server `{name}`"));
         };
         let target = server::target(&self.config, server);
-        let report = self.prober.check(&target, check, self.config.probe.timeout.get()).await;
-        (!matches!(report.health, Health::Healthy | Health::Degraded)).then_some(report.reason)
+        self.prober.check(&target, check, self.config.probe.timeout.get()).await.problem()
     }
 
     fn incarnation(&self, _: &str) -> Option<u64> {
@@ -115,9 +114,6 @@ impl World for HandWorld {
     }
 
     async fn recover(&self, folder: &Path) -> Result<runner::Recovery, runner::Error> {
-        match runner::recover(folder)? {
-            runner::Recovery::Running(process) => runner::attach(folder, process).await,
-            other => Ok(other),
-        }
+        runner::settle(folder).await
     }
 }

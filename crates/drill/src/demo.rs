@@ -94,8 +94,7 @@ impl Demo {
         let result = runtime.block_on(async {
             tokio::select! {
                 result = self.play(folder.path(), &mut say) => result,
-                _ = tokio::signal::ctrl_c() => Ok(()),
-                () = terminated() => Ok(()),
+                () = interrupted() => Ok(()),
             }
         });
         // Whatever happened above, nothing of ours runs on: first nobody who starts processes and writes files.
@@ -155,7 +154,7 @@ impl Demo {
             for command in ["incident list", "server list", "check"] {
                 say(format!("  {} {command} --config {config}", self.exe.display()));
             }
-            tokio::select! { _ = tokio::signal::ctrl_c() => {}, () = terminated() => {} }
+            interrupted().await;
         }
         serve.stop_with_servers().await;
         Ok(())
@@ -215,6 +214,11 @@ async fn watch(
         Err(_) => return Err(DemoError::Late("not every server was brought back".to_owned(), RECOVERY_MAX)),
     }
     Ok(done.into_iter().collect())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn interrupted() {
+    tokio::select! { _ = tokio::signal::ctrl_c() => {}, () = terminated() => {} }
 }
 
 /// Waits for SIGTERM; where it cannot be waited for, never returns.

@@ -118,6 +118,11 @@ impl fmt::Display for Health {
 // === impl Report ===
 
 impl Report {
+    /// What is wrong; `None` where it works, be it with less to offer.
+    pub fn problem(self) -> Option<String> {
+        (!matches!(self.health, Health::Healthy | Health::Degraded)).then_some(self.reason)
+    }
+
     pub(crate) fn new(target: &Target, check: CheckType, verdict: Verdict, duration_ms: f64) -> Self {
         let Verdict { health, reason } = verdict;
         Self { target: target.name.clone(), check, health, reason, duration_ms, dependencies: Vec::new() }

@@ -36,6 +36,18 @@ pub fn start(paramedic_exe: &Path, folder: &Path) -> Result<ProcessId, Error> {
     ProcessId::of(pid).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
 }
 
+/// Finds out what became of a unit, waiting for its runner where that still lives.
+///
+/// # Errors
+///
+/// Those of [`recover`] and of [`attach`].
+pub async fn settle(folder: &Path) -> Result<Recovery, Error> {
+    match recover(folder)? {
+        Recovery::Running(runner) => attach(folder, runner).await,
+        other => Ok(other),
+    }
+}
+
 /// Waits until the runner has ended, whoever started it, and finds out what became of its unit.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ mod role;
 mod state;
 mod supervise;
 
-pub use engine::{attach, run_unit, start};
+pub use engine::{attach, run_unit, settle, start};
 pub use error::Error;
 pub use folder::{STDERR, STDOUT};
 pub use intent::{Intent, Shell, prepare};

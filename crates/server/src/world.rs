@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incident::{Kill, Mode, Policy, World};
-use probe::{CheckType, Health, Prober};
+use probe::{CheckType, Prober};
 use runbook::Effect;
 
 use crate::clock;
@@ -45,12 +45,7 @@ impl World for ServeWorld {
             return Some(format!("there is no server `{server}` to ask"));
         };
         let deadline = self.config.probe.timeout.get();
-        let report = match check {
-            CheckType::Liveness => self.prober.liveness(&member.target, deadline).await,
-            CheckType::Readiness => self.prober.readiness(&member.target, deadline).await,
-            CheckType::Dependency => self.prober.dependency(&member.target, deadline).await,
-        };
-        (report.health == Health::Unhealthy || report.health == Health::Unknown).then_some(report.reason)
+        self.prober.check(&member.target, check, deadline).await.problem()
     }
 
     fn incarnation(&self, server: &str) -> Option<u64> {
@@ -91,10 +86,7 @@ impl World for ServeWorld {
     }
 
     async fn recover(&self, folder: &Path) -> Result<runner::Recovery, runner::Error> {
-        match runner::recover(folder)? {
-            runner::Recovery::Running(process) => runner::attach(folder, process).await,
-            other => Ok(other),
-        }
+        runner::settle(folder).await
     }
 }
 

@@ -36,13 +36,24 @@ impl<W: World> Engine<W> {
         }
     }
 
+    /// Looks at all incidents, in no order, without copying them.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub async fn look<T>(
+        &self,
+        look: impl FnOnce(&mut dyn Iterator<Item = &Incident>) -> T,
+    ) -> Result<T, EngineError> {
+        self.inner.ledger.catch_up().await?;
+        Ok(self.inner.ledger.with_all(look).await)
+    }
+
     /// All incidents, oldest first.
     ///
     /// # Errors
     /// Where the journal cannot be read.
     pub async fn incidents(&self) -> Result<Vec<Incident>, EngineError> {
-        self.inner.ledger.catch_up().await?;
-        let mut incidents: Vec<Incident> = self.inner.ledger.with_all(|all| all.cloned().collect()).await;
+        let mut incidents: Vec<Incident> = self.look(|all| all.cloned().collect()).await?;
         // Names made in the same second are in no order.
         incidents.sort_by_key(|incident| incident.opened_ms);
         Ok(incidents)

@@ -40,10 +40,10 @@ struct OfState {
 pub(super) async fn page(flow: &Flow) -> Result<String, Failure> {
     let mut registry = Registry::default();
     servers(flow, &mut registry);
-    let incidents = flow.engine.incidents().await?;
+    let states: Vec<State> = flow.engine.look(|all| all.map(|incident| incident.state).collect()).await?;
     let count = Family::<OfState, Gauge>::default();
     for state in [State::Triggered, State::Acknowledged, State::Mitigated, State::Resolved, State::Closed] {
-        let n = incidents.iter().filter(|incident| incident.state == state).count();
+        let n = states.iter().filter(|one| **one == state).count();
         count.get_or_create(&OfState { state: state.to_string() }).set(n as i64);
     }
     registry.register("paramedic_incidents", "Incidents by state", count);

@@ -55,8 +55,9 @@ impl From<OrderError> for Failure {
 
 pub(super) async fn health(State(flow): Shared) -> Response {
     let servers = flow.fleet.members().count();
-    let (open_incidents, problem) = match flow.engine.incidents().await {
-        Ok(incidents) => (incidents.iter().filter(|one| one.state.is_open()).count(), None),
+    let open = flow.engine.look(|all| all.filter(|one| one.state.is_open()).count());
+    let (open_incidents, problem) = match open.await {
+        Ok(open) => (open, None),
         Err(error) => (0, Some(incident::error_chain(&error))),
     };
     let watched = flow.engine.shelf().procedures().any(|(_, procedure)| procedure.alert.is_some());
