@@ -4,6 +4,7 @@
 //! not understood is a unit of effect [`Effect::Unknown`], with the reason in words.
 
 mod attributes;
+mod bash;
 mod condition;
 mod diagnostic;
 mod duration;

@@ -60,7 +60,7 @@ pub(super) fn read(raw: &RawFence, reading: &mut Reading<'_>, history: &mut Hist
     } else if name.is_empty() {
         reading.remarks.info(raw.offset, "this fence names no language and is not run");
     }
-    let statements = shell::statements(&language, &raw.source);
+    let statements = shell::read(&language, &raw.source).statements;
     if statements.is_empty() && runs {
         reading.remarks.info(raw.offset, "nothing in this fence is executable");
     }

@@ -222,7 +222,7 @@ fn an_unreadable_fence_is_one_unknown_unit() {
                   1.2   unknown  ls
                   1.3   unknown  ls
             --
-            8:4 Warning this fence is taken as one unknown unit: it does not parse (line 2 of it)
+            8:4 Warning this fence is taken as one unknown unit: nothing stands behind its `then` (line 3 of it)
             15:7 Error two fences of the procedure are called `b`
         "#]],
     );

@@ -1,13 +1,10 @@
 //! Owns recognising statements after which a plain word may no longer mean the program of that name: aliases, functions, `PATH`, `eval` and the like.
 //!
-//! It looks twice, once at the tree and once at the bare text, because a tree can be wrong. Both look for more than
-//! does harm: what they find only makes later statements ask.
-
-use tree_sitter::Node;
+//! It looks for more than does harm: what it finds only makes later statements ask.
 
 use super::names::{is_name, is_reserved_variable};
-use super::tree::{Visit, text, walk};
 use super::variables::Variables;
+use crate::bash::{Item, Kind, Node, Operation, Part, Script, Visit, Word, walk};
 
 /// Builtins that change what later words mean, or run text that the reader does not see.
 const COMMANDS: [&str; 17] = [
@@ -29,80 +26,79 @@ const SETTERS: [&str; 10] = [
 ];
 
 /// Returns in words what a statement may do to the meaning of those after it.
-pub(crate) fn hijack(
-    source: &str,
-    nodes: &[Node<'_>],
-    statement: &str,
-    variables: &Variables,
-) -> Option<String> {
+pub(crate) fn hijack(script: &Script, items: &[Item], variables: &Variables) -> Option<String> {
     if let Some(name) = variables.assigned.iter().find(|name| is_reserved_variable(name)) {
         return Some(format!("it sets `{name}`"));
     }
     let mut found = None;
-    for node in nodes {
-        walk(*node, |node, _, visit| {
-            if visit == Visit::Enter && found.is_none() {
-                found = of_node(node, source);
+    walk(script, items, |node, visit| {
+        if visit == Visit::Leave || found.is_some() {
+            return;
+        }
+        found = match node {
+            Node::Command(command) => match &command.kind {
+                Kind::Function { .. } => Some("it defines a function".to_owned()),
+                Kind::Simple { words, .. } => of_command(words),
+                Kind::Coproc(_) => Some("it uses `coproc`".to_owned()),
+                _ => None,
+            },
+            Node::Variable(variable) if variable.operation == Operation::Indirect => {
+                Some("it expands a computed name".to_owned())
             }
-        });
-    }
-    found.or_else(|| of_text(statement))
+            _ => None,
+        };
+    });
+    found
 }
 
-fn of_node(node: Node<'_>, source: &str) -> Option<String> {
-    match node.kind() {
-        "function_definition" => Some("it defines a function".to_owned()),
-        "command_name" => {
-            let name = text(node, source);
-            let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./:+-[]@,".contains(&b));
-            if !plain {
-                return Some("the name of a command in it is computed".to_owned());
-            }
-            (COMMANDS.contains(&name)).then(|| format!("it uses `{name}`"))
-        }
-        "command" | "declaration_command" => {
-            let words = text(node, source);
-            let name = words.split_whitespace().next().unwrap_or_default();
-            if name == "set" {
-                return Some("it uses `set`".to_owned());
-            }
-            let computed = SETTERS.contains(&name) && sets_computed_name(node, source, name);
-            computed.then(|| format!("it gives `{name}` a computed name or an option that matters"))
-        }
-        "expansion" if text(node, source).starts_with("${!") => Some("it expands a computed name".to_owned()),
-        _ => None,
+fn of_command(words: &[Word]) -> Option<String> {
+    let (name, arguments) = words.split_first()?;
+    let Some(name) = name.plain() else { return Some("the name of a command in it is computed".to_owned()) };
+    if COMMANDS.contains(&name) {
+        return Some(format!("it uses `{name}`"));
     }
+    if name == "set" {
+        return Some("it uses `set`".to_owned());
+    }
+    // A reserved name that stands bare may be the argument of something that sets it.
+    let bare = arguments.iter().filter_map(Word::literal);
+    let names = |text: &str| {
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.find(|word| is_reserved_variable(word)).map(str::to_owned)
+    };
+    if let Some(name) = bare.filter(|_| name != "echo").find_map(|text| names(&text)) {
+        return Some(format!("it names `{name}`"));
+    }
+    let computed = SETTERS.contains(&name) && sets_computed_name(name, arguments);
+    computed.then(|| format!("it gives `{name}` a computed name or an option that matters"))
 }
 
 /// Whether an argument that may be the name of a variable is not written out, or gives the variable a nature
 /// (`-i`, `-n`) that makes later assignments run code.
-fn sets_computed_name(node: Node<'_>, source: &str, setter: &str) -> bool {
-    let mut cursor = node.walk();
-    let arguments = node.named_children(&mut cursor).filter(|child| child.kind() != "command_name");
+fn sets_computed_name(setter: &str, arguments: &[Word]) -> bool {
+    if setter == "printf" {
+        // Only the first argument can be `-v`; a format may assign with `%n`.
+        let format = arguments.first().and_then(Word::literal);
+        return format.is_none_or(|format| format.starts_with('-') || !is_plain_format(&format));
+    }
+    let reads = matches!(setter, "read" | "mapfile" | "readarray");
     let mut options = true;
     for argument in arguments {
-        let words = text(argument, source);
-        if setter == "printf" {
-            // Only the first argument can be `-v`; a format may assign with `%n`.
-            return words.starts_with('-') || words.contains(['$', '`']) || !is_plain_format(words);
-        }
-        if options && words.starts_with('-') {
-            if words.contains(['i', 'n', 'f', 'F', 'u', 'l'])
-                && !matches!(setter, "read" | "mapfile" | "readarray")
-            {
+        let start = match argument.parts.first() {
+            Some(Part::Literal { text, .. }) => text.as_str(),
+            _ => return true,
+        };
+        if options && start.starts_with('-') {
+            if !reads && start.contains(['i', 'n', 'f', 'F', 'u', 'l']) {
                 return true;
             }
             continue;
         }
         options = false;
-        let written_out = match argument.kind() {
-            "variable_name" | "word" => is_name(words.split('=').next().unwrap_or_default()),
-            "variable_assignment" => true,
-            "number" => matches!(setter, "read" | "mapfile" | "readarray"),
-            "file_redirect" | "herestring_redirect" => true,
-            _ => false,
-        };
-        if !written_out {
+        let name = start.split(['=', '+']).next().unwrap_or_default();
+        let is_number = reads && start.bytes().all(|b| b.is_ascii_digit());
+        let is_written_out = is_name(name) && (argument.plain() == Some(name) || start.contains('='));
+        if !is_written_out && !is_number {
             return true;
         }
     }
@@ -121,53 +117,4 @@ pub(crate) fn is_plain_format(format: &str) -> bool {
         rest = &conversion[1..];
     }
     true
-}
-
-/// The second look, at the text alone.
-fn of_text(statement: &str) -> Option<String> {
-    let joined = statement.replace("\\\n", "");
-    if let Some(name) = reserved_word(&joined) {
-        return Some(format!("it names `{name}`"));
-    }
-    let openings = |c: char| matches!(c, '\n' | ';' | '&' | '|' | '(' | ')' | '{' | '`');
-    for piece in joined.split(openings) {
-        const LEADING: [&str; 10] = ["!", "then", "do", "else", "elif", "if", "while", "until", "time", "in"];
-        let word = piece.split_whitespace().find(|word| !LEADING.contains(word)).unwrap_or_default();
-        if COMMANDS.contains(&word) {
-            return Some(format!("it uses `{word}`"));
-        }
-    }
-    let parentheses = joined.split('(').zip(joined.split('(').skip(1));
-    let defines = |(before, after): (&str, &str)| {
-        after.trim_start_matches([' ', '\t']).starts_with(')')
-            && before
-                .trim_end()
-                .ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
-    };
-    parentheses.into_iter().any(defines).then(|| "it may define a function".to_owned())
-}
-
-/// Returns the first reserved name that stands bare, that is not as `$NAME` or `${NAME}`.
-fn reserved_word(statement: &str) -> Option<&str> {
-    let bytes = statement.as_bytes();
-    let is_word = |at: usize| bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    let mut at = 0;
-    while at < bytes.len() {
-        if !is_word(at) {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        while is_word(at) {
-            at += 1;
-        }
-        let name = &statement[start..at];
-        let before = &statement[..start];
-        let is_read =
-            before.ends_with('$') || (before.ends_with("${") && !statement[at..].starts_with([':', '=']));
-        if !is_read && is_reserved_variable(name) {
-            return Some(name);
-        }
-    }
-    None
 }

@@ -6,26 +6,36 @@ mod program;
 mod split;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod variables;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tree_sitter::Node;
-
+use crate::bash::{self, Script};
 pub(crate) use hijack::is_plain_format;
 pub use names::is_reserved_variable;
 pub(crate) use names::{is_name, is_own_variable};
 
 use crate::step::Language;
+use split::Slice;
 use variables::Variables;
+
+/// A fence that was read.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// Its tree; empty where it could not be read.
+    pub(crate) script: Script,
+    /// Its statements, in order.
+    pub(crate) statements: Vec<Statement>,
+}
 
 /// One statement of a fence that is run by one shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Statement {
     /// Bytes of the fence.
     pub(crate) range: Range<usize>,
+    /// Its items in the tree; none where the fence could not be read.
+    pub(crate) items: Range<usize>,
     /// The comment lines that belong to it.
     pub(crate) comment: Option<String>,
     /// Why it is taken whole and unread, where it is.
@@ -40,55 +50,63 @@ pub(crate) struct Statement {
 }
 
 /// Reads a fence. Text without a statement (blank, comments) gives none.
-pub(crate) fn statements(language: &Language, source: &str) -> Vec<Statement> {
+pub(crate) fn read(language: &Language, source: &str) -> Reading {
     if matches!(language, Language::Other(_)) || source.trim().is_empty() {
-        return Vec::new();
+        return Reading::default();
     }
-    let tree = match tree::parse(source) {
-        Ok(tree) => tree,
-        Err(problem) => return vec![unread(source, problem)],
+    let script = match bash::parse(source) {
+        Ok(script) => script,
+        Err(error) => {
+            let line = source[..error.offset].matches('\n').count() + 1;
+            let problem = format!("{error} (line {line} of it)");
+            return Reading { script: Script::default(), statements: vec![unread(source, problem)] };
+        }
     };
-    let root = tree.root_node();
-    let slices = match split::split(source, root) {
-        Ok(slices) => slices,
-        Err(problem) => return vec![unread(source, problem)],
-    };
-    let mut cursor = root.walk();
-    let nodes: Vec<Node<'_>> =
-        root.named_children(&mut cursor).filter(|node| node.kind() != "comment").collect();
-    if slices.len() > 1 && (*language == Language::Sh || split::glue(source, root).is_some()) {
-        return vec![read(source, &nodes, glued(slices))];
+    let mut slices = split::split(source, &script);
+    if slices.len() > 1 && (*language == Language::Sh || split::glue(&script).is_some()) {
+        slices = vec![glued(slices)];
     }
-    nodes.iter().zip(slices).map(|(node, slice)| read(source, &[*node], slice)).collect()
+    let statements = slices.into_iter().map(|slice| statement(&script, slice)).collect();
+    Reading { script, statements }
 }
 
 /// The whole fence as one statement that nobody understands.
 fn unread(source: &str, problem: String) -> Statement {
     let Variables { reads, sets, needs, .. } = variables::of_text(source);
-    let hijack = Some("it could not be read".to_owned());
-    let range = 0..source.len();
-    Statement { range, comment: None, problem: Some(problem), hijack, program: None, reads, sets, needs }
+    Statement {
+        range: 0..source.len(),
+        items: 0..0,
+        comment: None,
+        problem: Some(problem),
+        hijack: Some("it could not be read".to_owned()),
+        program: None,
+        reads,
+        sets,
+        needs,
+    }
 }
 
 /// From the first statement to the end of the last, comments between them included.
-fn glued(slices: Vec<split::Slice>) -> split::Slice {
-    let start = slices.first().map_or(0, |slice| slice.range.start);
-    let end = slices.last().map_or(0, |slice| slice.range.end);
+fn glued(slices: Vec<Slice>) -> Slice {
+    let range =
+        slices.first().map_or(0, |slice| slice.range.start)..slices.last().map_or(0, |slice| slice.range.end);
+    let items = 0..slices.last().map_or(0, |slice| slice.items.end);
     let comment = slices.into_iter().next().and_then(|slice| slice.comment);
-    split::Slice { range: start..end, comment }
+    Slice { range, items, comment }
 }
 
-fn read(source: &str, nodes: &[Node<'_>], slice: split::Slice) -> Statement {
-    let statement = &source[slice.range.clone()];
-    let variables = variables::of_nodes(nodes, source);
-    let hijack = hijack::hijack(source, nodes, statement, &variables);
-    let program = match nodes {
-        [node] if !statement.ends_with('&') => program::of_node(*node, source),
+fn statement(script: &Script, slice: Slice) -> Statement {
+    let items = &script.items[slice.items.clone()];
+    let variables = variables::of_items(script, items);
+    let hijack = hijack::hijack(script, items, &variables);
+    let program = match items {
+        [item] => program::of_item(item),
         _ => None,
     };
     let Variables { reads, sets, needs, .. } = variables;
     Statement {
         range: slice.range,
+        items: slice.items,
         comment: slice.comment,
         problem: None,
         hijack,

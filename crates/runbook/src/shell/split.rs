@@ -2,113 +2,111 @@
 
 use std::ops::Range;
 
-use tree_sitter::Node;
+use crate::bash::{Kind, Node, Redirect, Script, Target, Variable, Visit, Word, walk};
 
-use super::tree::{Visit, text, walk};
-
-/// A top-level statement: where it stands, and what its author says about it.
+/// Top-level items that are one statement: where it stands, and what its author says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slice {
-    /// Bytes of the fence; with the `&` of a background job.
+    /// Bytes of the fence.
     pub(crate) range: Range<usize>,
+    /// Which items of the script.
+    pub(crate) items: Range<usize>,
     /// The comment lines above it and behind it, without their `#`.
     pub(crate) comment: Option<String>,
 }
 
-/// Cuts a parsed fence.
-///
-/// # Errors
-///
-/// Returns in words why statements and what is between them do not add up to the fence.
-pub(crate) fn split(source: &str, root: Node<'_>) -> Result<Vec<Slice>, String> {
+/// Cuts a fence that was read.
+pub(crate) fn split(source: &str, script: &Script) -> Vec<Slice> {
     let mut slices: Vec<Slice> = Vec::new();
-    let mut end = 0;
-    let mut comment = Vec::new();
-    let mut cursor = root.walk();
-    let children: Vec<Node<'_>> = root.children(&mut cursor).collect();
-    for (idx, node) in children.iter().enumerate() {
-        if !node.is_named() || node.kind() == "comment" {
+    for (idx, item) in script.items.iter().enumerate() {
+        match slices.last_mut() {
+            // A here-document that begins on the line of both reaches over the second.
+            Some(last) if last.range.end > item.span.start => {
+                last.range.end = last.range.end.max(item.span.end);
+                last.items.end = idx + 1;
+            }
+            _ => slices.push(Slice { range: item.span.clone(), items: idx..idx + 1, comment: None }),
+        }
+    }
+    comment(source, script, &mut slices);
+    slices
+}
+
+/// Gives each comment to the statement that it stands behind on its line, or else to the next one.
+fn comment(source: &str, script: &Script, slices: &mut [Slice]) {
+    for span in &script.comments {
+        let next = slices.partition_point(|slice| slice.range.start < span.start);
+        let before = next.checked_sub(1).filter(|idx| {
+            let between = source.get(slices[*idx].range.end..span.start);
+            between.is_some_and(|between| !between.contains('\n'))
+        });
+        let is_inside = next > 0 && slices[next - 1].range.end > span.start;
+        if is_inside {
             continue;
         }
-        // The span of `cmd &` leaves the `&` out.
-        let background = children.get(idx + 1).filter(|next| next.kind() == "&");
-        let range = node.start_byte()..background.map_or(node.end_byte(), Node::end_byte);
-        let gap = source.get(end..range.start).ok_or("its statements overlap")?;
-        read_gap(gap, slices.last_mut(), &mut comment)?;
-        end = range.end;
-        slices.push(Slice { range, comment: join(&mut comment) });
+        if let Some(slice) = slices.get_mut(before.unwrap_or(next)) {
+            let words = source[span.clone()].trim_start_matches('#').trim();
+            slice.comment = Some(match slice.comment.take() {
+                Some(said) => format!("{said}\n{words}"),
+                None => words.to_owned(),
+            });
+        }
     }
-    read_gap(&source[end..], slices.last_mut(), &mut comment)?;
-    Ok(slices)
-}
-
-/// Checks that nothing but separators and comments stands between two statements, and keeps the comments.
-fn read_gap(gap: &str, before: Option<&mut Slice>, comments: &mut Vec<String>) -> Result<(), String> {
-    let mut trailing = Vec::new();
-    let mut rest = gap;
-    let mut same_line = before.is_some();
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '#' => {
-                let length = rest.find('\n').unwrap_or(rest.len());
-                let words = rest[..length].trim_start_matches('#').trim().to_owned();
-                if same_line {
-                    trailing.push(words)
-                } else {
-                    comments.push(words)
-                }
-                length
-            }
-            '\\' if rest.starts_with("\\\n") => 2,
-            ' ' | '\t' | '\n' | ';' => 1,
-            other => return Err(format!("`{other}` stands between its statements")),
-        };
-        same_line &= first != '\n';
-        rest = &rest[length..];
-    }
-    if let (Some(before), Some(words)) = (before, join(&mut trailing)) {
-        let said = before.comment.take();
-        before.comment = Some(said.map_or_else(|| words.clone(), |said| format!("{said}\n{words}")));
-    }
-    Ok(())
-}
-
-fn join(lines: &mut Vec<String>) -> Option<String> {
-    let lines = std::mem::take(lines);
-    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Returns what in the fence lives no longer than one shell, so that its statements have to share one.
-pub(crate) fn glue(source: &str, root: Node<'_>) -> Option<String> {
-    const COMMANDS: [&str; 22] = [
-        "alias", "bg", "bind", "coproc", "dirs", "disown", "enable", "exec", "exit", "fg", "hash", "jobs",
-        "logout", "popd", "pushd", "return", "shift", "suspend", "trap", "ulimit", "unalias", "wait",
-    ];
+pub(crate) fn glue(script: &Script) -> Option<String> {
     let mut found = None;
-    walk(root, |node, ancestors, visit| {
-        if visit == Visit::Leave || found.is_some() {
-            return;
-        }
-        let words = text(node, source);
-        let inside_function = || ancestors.iter().any(|ancestor| ancestor.kind() == "function_definition");
-        found = match node.kind() {
-            "special_variable_name" if matches!(words, "!" | "?" | "_") => Some(format!("${words}")),
-            "special_variable_name" | "variable_name"
-                if matches!(words, "PIPESTATUS" | "BASH_REMATCH" | "DIRSTACK" | "_") =>
-            {
-                Some(format!("${words}"))
+    let mut functions = 0_usize;
+    walk(script, &script.items, |node, visit| {
+        if let Node::Command(command) = node
+            && matches!(command.kind, Kind::Function { .. })
+        {
+            match visit {
+                Visit::Enter => functions += 1,
+                Visit::Leave => functions -= 1,
             }
-            "word" if words == "DEBUG" => Some(words.to_owned()),
-            // In a function these end the function.
-            "command_name" if matches!(words, "return" | "shift") && inside_function() => None,
-            "command_name" if COMMANDS.contains(&words) => Some(words.to_owned()),
-            "command" if sets_positional(words) && !inside_function() => Some("set --".to_owned()),
-            _ => None,
-        };
+        }
+        if visit == Visit::Enter && found.is_none() {
+            found = match node {
+                Node::Variable(variable) => of_variable(variable),
+                Node::Redirect(redirect) => of_redirect(redirect),
+                Node::Command(command) => match &command.kind {
+                    Kind::Simple { words, .. } => of_command(words, functions > 0),
+                    Kind::Coproc(_) => Some("coproc".to_owned()),
+                    _ => None,
+                },
+                _ => None,
+            };
+        }
     });
     found
 }
 
-fn sets_positional(command: &str) -> bool {
-    command.strip_prefix("set ").is_some_and(|rest| rest.split_whitespace().any(|word| word == "--"))
+fn of_variable(variable: &Variable) -> Option<String> {
+    const NAMES: [&str; 6] = ["!", "?", "_", "PIPESTATUS", "BASH_REMATCH", "DIRSTACK"];
+    NAMES.contains(&variable.name.as_str()).then(|| format!("${}", variable.name))
+}
+
+/// `{fd}>file` opens a file that stays open.
+fn of_redirect(redirect: &Redirect) -> Option<String> {
+    let computed = matches!(&redirect.target, Target::Word(_)) && redirect.descriptor.starts_with('{');
+    computed.then(|| redirect.descriptor.clone())
+}
+
+fn of_command(words: &[Word], in_function: bool) -> Option<String> {
+    const COMMANDS: [&str; 22] = [
+        "alias", "bg", "bind", "coproc", "dirs", "disown", "enable", "exec", "exit", "fg", "hash", "jobs",
+        "logout", "popd", "pushd", "return", "shift", "suspend", "trap", "ulimit", "unalias", "wait",
+    ];
+    let name = words.first().and_then(Word::literal)?;
+    let plain = |text: &str| words.iter().any(|word| word.plain() == Some(text));
+    match name.as_str() {
+        // In a function these end the function, or move its own arguments.
+        "return" | "shift" if in_function => None,
+        "set" if plain("--") && !in_function => Some("set --".to_owned()),
+        name if COMMANDS.contains(&name) => Some(name.to_owned()),
+        _ if plain("DEBUG") => Some("DEBUG".to_owned()),
+        _ => None,
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tree_sitter::Node;
-
 use super::names::is_name;
-use super::tree::{Visit, text, walk};
+use crate::bash::{
+    Assignment, Command, Ending, Item, Kind, Node, Operation, Part, Script, Variable, Visit, Word, walk,
+};
 
 /// The variables of one statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,16 +20,14 @@ pub(crate) struct Variables {
     pub(crate) assigned: BTreeSet<String>,
 }
 
-/// Reads the variables off the tree of one or more statements.
-pub(crate) fn of_nodes(nodes: &[Node<'_>], source: &str) -> Variables {
+/// Reads the variables of some items of a script.
+pub(crate) fn of_items(script: &Script, items: &[Item]) -> Variables {
     let mut collector =
-        Collector { source, found: Variables::default(), known: BTreeSet::new(), outer: Vec::new() };
-    for node in nodes {
-        walk(*node, |node, ancestors, visit| match visit {
-            Visit::Enter => collector.enter(node, ancestors),
-            Visit::Leave => collector.leave(node, ancestors),
-        });
-    }
+        Collector { found: Variables::default(), known: BTreeSet::new(), outer: Vec::new(), prefixes: 0 };
+    walk(script, items, |node, visit| match visit {
+        Visit::Enter => collector.enter(node),
+        Visit::Leave => collector.leave(node),
+    });
     collector.found
 }
 
@@ -47,177 +45,159 @@ pub(crate) fn of_text(source: &str) -> Variables {
     found
 }
 
-struct Collector<'s> {
-    source: &'s str,
+struct Collector {
     found: Variables,
     /// What is set so far, where the walk is.
     known: BTreeSet<String>,
     /// The same, outside each subshell that the walk is in.
     outer: Vec<BTreeSet<String>>,
+    /// How many assignments of the command at hand hold for that command only.
+    prefixes: usize,
 }
 
-/// Nodes in which a bare name is a variable.
-const ARITHMETIC: [&str; 7] = [
-    "arithmetic_expansion",
-    "binary_expression",
-    "compound_statement",
-    "parenthesized_expression",
-    "postfix_expression",
-    "ternary_expression",
-    "unary_expression",
-];
-
-impl<'s> Collector<'s> {
-    fn enter(&mut self, node: Node<'_>, ancestors: &[Node<'_>]) {
-        let parent = ancestors.last().map_or("", |parent| parent.kind());
-        match node.kind() {
-            kind if is_subshell(kind) => self.outer.push(self.known.clone()),
-            "simple_expansion" => {
-                if let Some(name) = self.child_of_kind(node, "variable_name") {
-                    self.read(name);
-                }
-            }
-            "expansion" => self.expansion(node),
-            "subscript" => {
-                let index = node.child_by_field_name("index").filter(|index| index.kind() == "word");
-                let index = index.map_or("", |index| text(index, self.source));
-                // An index is arithmetic, or the key of a map; nobody can tell.
-                let words = index
-                    .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .filter(|word| is_name(word));
-                self.found.reads.extend(words.map(str::to_owned));
-                let name = self.child_of_kind(node, "variable_name");
-                if let Some(name) = name.filter(|_| !matches!(parent, "expansion" | "variable_assignment")) {
-                    self.read(name);
-                }
-            }
-            "for_statement" => {
-                if let Some(variable) = node.child_by_field_name("variable") {
-                    self.set(text(variable, self.source));
-                }
-            }
-            "declaration_command" => self.declaration(node),
-            "unset_command" | "command" => self.builtin(node),
-            "variable_name" | "word" if ARITHMETIC.contains(&parent) => self.arithmetic(node, ancestors),
+impl Collector {
+    fn enter(&mut self, node: Node<'_>) {
+        if is_subshell(node) {
+            self.outer.push(self.known.clone());
+        }
+        match node {
+            Node::Command(command) => self.command(command),
+            Node::Variable(variable) => self.variable(variable),
+            Node::Part(Part::Arithmetic { expression, .. }) => self.arithmetic(expression),
             _ => {}
         }
     }
 
-    fn leave(&mut self, node: Node<'_>, _: &[Node<'_>]) {
-        match node.kind() {
-            kind if is_subshell(kind) => self.known = self.outer.pop().unwrap_or_default(),
-            "variable_assignment" => {
-                let Some(target) = node.child_by_field_name("name") else { return };
-                let name = if target.kind() == "subscript" {
-                    target.child_by_field_name("name")
-                } else {
-                    Some(target)
-                };
-                if let Some(name) = name.map(|name| text(name, self.source)) {
-                    let appends = node.child(1).is_some_and(|operator| operator.kind() == "+=");
-                    if appends || target.kind() == "subscript" {
-                        self.found.reads.insert(name.to_owned());
-                    }
-                    self.set(name);
-                }
-            }
+    fn leave(&mut self, node: Node<'_>) {
+        if let Node::Assignment(assignment) = node {
+            self.assignment(assignment);
+        }
+        if let Node::Variable(Variable { name, operation: Operation::Assign(_), .. }) = node {
+            self.set(name);
+        }
+        if let Node::Command(Command { kind: Kind::Simple { assignments, words }, .. }) = node {
+            self.builtin(words);
+            self.prefixes -= if words.is_empty() { 0 } else { assignments.len() };
+        }
+        if is_subshell(node) {
+            self.known = self.outer.pop().unwrap_or_default();
+        }
+    }
+
+    fn command(&mut self, command: &Command) {
+        match &command.kind {
+            Kind::Simple { assignments, words } if !words.is_empty() => self.prefixes += assignments.len(),
+            Kind::Arithmetic(word) => self.arithmetic(word),
+            Kind::ArithmeticFor { header, .. } => self.arithmetic(header),
+            Kind::Test(words) => self.comparison(words),
+            Kind::For { name, .. } => name.plain().into_iter().for_each(|name| self.set(name)),
             _ => {}
         }
     }
 
-    fn expansion(&mut self, node: Node<'_>) {
-        let source = self.source;
-        let mut cursor = node.walk();
-        let mut name = None;
-        let mut operator = "";
-        for child in node.children(&mut cursor) {
-            match child.kind() {
-                "variable_name" if name.is_none() => name = Some(text(child, source)),
-                "subscript" if name.is_none() => {
-                    name = child.child_by_field_name("name").map(|name| text(name, source));
-                }
-                kind if name.is_some() && operator.is_empty() => operator = kind,
-                _ => {}
-            }
+    fn variable(&mut self, variable: &Variable) {
+        if let Some(subscript) = &variable.subscript {
+            self.subscript(subscript);
         }
-        let Some(name) = name else { return };
-        match operator {
-            ":=" | "=" => {
-                self.found.reads.insert(name.to_owned());
-                self.set(name);
+        match variable.operation {
+            Operation::Default(_) | Operation::Alternative(_) | Operation::Assign(_) => {
+                if is_name(&variable.name) {
+                    self.found.reads.insert(variable.name.clone());
+                }
             }
-            ":-" | "-" | ":+" | "+" => {
-                self.found.reads.insert(name.to_owned());
-            }
-            _ => self.read(name),
+            _ => self.read(&variable.name),
+        }
+        if let Operation::Slice(word) = &variable.operation {
+            self.arithmetic(word);
         }
     }
 
-    fn declaration(&mut self, node: Node<'_>) {
-        let source = self.source;
-        let exports = node.child(0).is_some_and(|keyword| keyword.kind() == "export");
-        let mut cursor = node.walk();
-        for child in node.named_children(&mut cursor).filter(|child| child.kind() == "variable_name") {
-            if exports { self.read(text(child, source)) } else { self.set(text(child, source)) }
+    fn assignment(&mut self, assignment: &Assignment) {
+        if let Some(subscript) = &assignment.subscript {
+            self.subscript(subscript);
         }
+        if assignment.appends || assignment.subscript.is_some() {
+            self.found.reads.insert(assignment.name.clone());
+        }
+        if self.prefixes > 0 {
+            self.found.assigned.insert(assignment.name.clone());
+        } else {
+            self.set(&assignment.name);
+        }
+    }
+
+    /// An index is arithmetic, or the key of a map; nobody can tell.
+    fn subscript(&mut self, subscript: &Word) {
+        let text = subscript.literal().unwrap_or_default();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| is_name(word));
+        self.found.reads.extend(words.map(str::to_owned));
     }
 
     /// Builtins that take the names of variables as words.
-    fn builtin(&mut self, node: Node<'_>) {
-        let source = self.source;
-        let mut cursor = node.walk();
-        let words: Vec<&'s str> = node
-            .named_children(&mut cursor)
-            .filter(|child| {
-                matches!(child.kind(), "command_name" | "word" | "variable_name" | "concatenation")
-            })
-            .map(|child| text(child, source))
-            .collect();
+    fn builtin(&mut self, words: &[Word]) {
         let Some((name, arguments)) = words.split_first() else { return };
-        let names = || arguments.iter().filter(|word| is_name(word));
-        match *name {
-            _ if node.kind() == "unset_command" => words.iter().for_each(|name| self.set(name)),
-            "read" | "mapfile" | "readarray" => names().for_each(|name| self.set(name)),
-            "getopts" => names().skip(1).for_each(|name| self.set(name)),
-            "printf" | "wait" if arguments.first().is_some_and(|flag| matches!(*flag, "-v" | "-p")) => {
-                arguments.iter().skip(1).take(1).for_each(|name| self.set(name));
+        let texts: Vec<&str> = arguments.iter().filter_map(leading_text).collect();
+        let names = || texts.iter().copied().filter(|text| is_name(text));
+        match name.plain().unwrap_or_default() {
+            "unset" | "read" | "mapfile" | "readarray" => names().for_each(|name| self.set(name)),
+            "declare" | "local" | "readonly" | "typeset" => {
+                texts.iter().for_each(|text| self.set(declared(text)));
             }
-            "let" => {
-                for word in arguments {
-                    let end =
-                        word.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(word.len());
-                    self.set(&word[..end]);
+            "export" => {
+                for text in texts {
+                    if text.contains('=') { self.set(declared(text)) } else { self.read(text) }
                 }
             }
+            "getopts" => names().skip(1).for_each(|name| self.set(name)),
+            "printf" | "wait" if texts.first().is_some_and(|flag| matches!(*flag, "-v" | "-p")) => {
+                texts.iter().skip(1).take(1).for_each(|name| self.set(name));
+            }
+            "let" => texts.iter().for_each(|text| self.expression(text)),
             _ => {}
         }
     }
 
-    fn arithmetic(&mut self, node: Node<'_>, ancestors: &[Node<'_>]) {
-        const ASSIGNS: [&str; 13] =
-            ["=", "+=", "-=", "*=", "/=", "%=", "**=", "<<=", ">>=", "&=", "^=", "|=", "++"];
-        let in_for = || ancestors.iter().any(|ancestor| ancestor.kind() == "c_style_for_statement");
-        let name = text(node, self.source);
-        if !is_name(name) || (node.kind() == "word" && !in_for()) {
-            return;
-        }
-        let Some(parent) = ancestors.last() else { return };
-        let operator = parent.child_by_field_name("operator").map_or("", |operator| operator.kind());
-        let is_left = parent.child_by_field_name("left").is_none_or(|left| left.id() == node.id());
-        let assigns = is_left && (ASSIGNS.contains(&operator) || operator == "--");
-        if !(assigns && operator == "=") {
-            self.read(name);
-        }
-        if assigns {
-            self.set(name);
+    /// In `[[`, the numeric operators read bare names.
+    fn comparison(&mut self, words: &[Word]) {
+        const OPERATORS: [&str; 6] = ["-eq", "-ne", "-lt", "-le", "-gt", "-ge"];
+        for triple in words.windows(3) {
+            if triple[1].plain().is_some_and(|operator| OPERATORS.contains(&operator)) {
+                self.arithmetic(&triple[0]);
+                self.arithmetic(&triple[2]);
+            }
         }
     }
 
-    fn child_of_kind(&self, node: Node<'_>, kind: &str) -> Option<&'s str> {
-        let mut cursor = node.walk();
-        node.named_children(&mut cursor)
-            .find(|child| child.kind() == kind)
-            .map(|child| text(child, self.source))
+    fn arithmetic(&mut self, expression: &Word) {
+        for part in &expression.parts {
+            if let Part::Literal { text, .. } = part {
+                self.expression(text);
+            }
+        }
+    }
+
+    /// Names in an arithmetic text: those before `=`, `+=`, `++` and their like are set.
+    fn expression(&mut self, text: &str) {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mut rest = text;
+        while let Some(start) = rest.find(is_word) {
+            let before = &rest[..start];
+            let end = rest[start..].find(|c| !is_word(c)).map_or(rest.len(), |at| start + at);
+            let name = &rest[start..end];
+            rest = &rest[end..];
+            let after = rest.trim_start();
+            let is_plain = after.starts_with('=') && !after.starts_with("==");
+            let steps = ["++", "--"];
+            let sets = is_plain
+                || assigns_by_operator(after)
+                || steps.iter().any(|step| after.starts_with(step) || before.trim_end().ends_with(step));
+            if !is_plain {
+                self.read(name);
+            }
+            if sets {
+                self.set(name);
+            }
+        }
     }
 
     fn read(&mut self, name: &str) {
@@ -242,20 +222,46 @@ impl<'s> Collector<'s> {
     }
 }
 
-/// Nodes whose changes of variables end with them.
-fn is_subshell(kind: &str) -> bool {
-    matches!(kind, "subshell" | "command_substitution" | "process_substitution" | "pipeline")
+/// Whether changes of variables in a node end with it.
+fn is_subshell(node: Node<'_>) -> bool {
+    match node {
+        Node::Item(item) => item.ending == Ending::Background,
+        Node::Pipeline(pipeline) => pipeline.stages.len() > 1,
+        Node::Command(command) => matches!(command.kind, Kind::Subshell(_) | Kind::Coproc(_)),
+        Node::Part(part) => matches!(part, Part::Substitution { .. } | Part::Process { .. }),
+        _ => false,
+    }
+}
+
+/// `+=`, `<<=` and their like.
+fn assigns_by_operator(text: &str) -> bool {
+    let operator = text.trim_start_matches(['+', '-', '*', '/', '%', '<', '>', '&', '^', '|']);
+    let length = text.len() - operator.len();
+    let compares = length == 1 && text.starts_with(['<', '>']);
+    (1..=2).contains(&length) && operator.starts_with('=') && !compares
+}
+
+fn leading_text(word: &Word) -> Option<&str> {
+    match word.parts.first() {
+        Some(Part::Literal { text, .. }) => Some(text),
+        _ => None,
+    }
+}
+
+/// The name in `NAME=VALUE`, `NAME+=VALUE` or `NAME`.
+fn declared(text: &str) -> &str {
+    let name = text.split('=').next().unwrap_or_default();
+    name.strip_suffix('+').unwrap_or(name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tree::parse;
     use super::*;
 
     #[track_caller]
     fn check(source: &str, reads: &str, sets: &str, needs: &str) {
-        let tree = parse(source).expect("it parses");
-        let found = of_nodes(&[tree.root_node()], source);
+        let script = crate::bash::parse(source).expect("it parses");
+        let found = of_items(&script, &script.items);
         let join = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(" ");
         assert_eq!(
             (&*join(&found.reads), &*join(&found.sets), &*join(&found.needs)),
@@ -271,6 +277,7 @@ mod tests {
         check("cat <<E\n$A $(cmd $B)\nE\n", "A B", "", "A B");
         check("cat <<'E'\n$A\nE\n", "", "", "");
         check("echo $((a + b * $c)) ${d[e+1]}", "a b c d e", "", "a b c d");
+        check("[[ $a -gt b && c == d ]]", "a b", "", "a b");
     }
 
     #[test]
@@ -279,13 +286,19 @@ mod tests {
         check("A=$A:x", "A", "A", "A");
         check("A+=x", "A", "A", "");
         check("A=1; echo $A", "A", "A", "");
+        check("A=1 cmd; echo $A", "A", "", "A");
         check("(A=1); echo $A", "A", "", "A");
         check("for i in $L; do echo $i; done", "L i", "i", "L");
         check("for ((i=0;i<n;i++)); do :; done", "i n", "i", "n");
         check("read -r A B < f; echo $B", "B", "A B", "");
         check("cat f | read A", "", "", "");
         check("export A=1 B; declare -x C; local D=2; unset E", "B", "A C D E", "B");
-        check("printf -v A %s x; mapfile -t B < f; let c=1; ((d++)); ((e=2))", "d", "A B c d e", "d");
+        check(
+            "printf -v A %s x; mapfile -t B < f; let c=1; ((d++)); ((e=2)); ((f+=1))",
+            "d f",
+            "A B c d e f",
+            "d f",
+        );
         check("A[$i]=1; echo ${A[@]}", "A i", "A", "i");
         check("PID=$(pgrep x); [ -n \"$PID\" ] && kill $PID", "PID", "PID", "");
     }
