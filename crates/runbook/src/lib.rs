@@ -21,7 +21,7 @@ pub use attributes::{Approve, Attributes};
 pub use condition::{Condition, ConditionError, NAMES as CONDITION_NAMES};
 pub use diagnostic::{Diagnostic, Level};
 pub use duration::{Window, parse_duration};
-pub use effect::Effect;
+pub use effect::{Effect, Stated, Table, TableError, Trust, statements};
 pub use front::FrontMatter;
 pub use markdown::parse;
 pub use procedure::{AlertSpec, Parameter, Phase, Procedure, Runbook, Severity};

@@ -1,11 +1,11 @@
 //! Owns steps, their fences and the units in them: what a person reads, and what the engine runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, Serializer};
 
 use crate::attributes::Attributes;
-use crate::effect::Effect;
+use crate::effect::{Effect, Trust};
 
 /// A numbered step of a procedure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,6 +63,8 @@ pub struct Unit {
     pub effect: Effect,
     /// Why it is taken to have that effect.
     pub reason: String,
+    /// The effect holds as long as the values of these variables are harmless: [`Trust::accepts`] tells.
+    pub trusts: BTreeMap<String, Trust>,
     /// Whose exit code it has, for [`exits::meaning`](crate::exits::meaning); `None` where several programs could
     /// have ended it.
     pub program: Option<String>,

@@ -55,38 +55,35 @@ fn the_original_has_six_procedures_and_44_steps() {
 fn nothing_in_the_original_that_does_something_is_taken_for_looking() {
     let Some(runbook) = original() else { return };
     let does = [
-        ">",
+        "> ${",
+        ">> ",
         "rm ",
         "-delete",
-        "systemctl",
-        "curl",
-        "kill",
-        "mount ",
+        "systemctl re",
+        "systemctl st",
+        "daemon-reload",
+        "POST",
+        "kill ",
         "mkdir",
         "chown",
         "chmod",
         "apt",
-        "tar",
-        "sed ",
+        "xzf",
+        "sed -i",
         "cp ",
         "crontab",
         "python3",
         "jmap",
         "jcmd",
-        "psql",
-        "su -",
-        "$(",
-        "&\n",
+        "jstack",
         "sysctl",
-        "watch",
-        "sleep",
-        "fsck",
     ];
     let units: Vec<_> = runbook.procedures.iter().flat_map(|procedure| procedure.units()).collect();
     let looks: Vec<_> = units.iter().filter(|unit| unit.effect == Effect::Observe).collect();
-    assert!(looks.len() >= 20 && units.len() >= 140, "{} of {}", looks.len(), units.len());
+    assert!(looks.len() >= 75 && units.len() >= 140, "{} of {}", looks.len(), units.len());
     for unit in looks {
-        assert!(does.iter().all(|word| !unit.source.contains(word)), "{}", unit.source);
+        let source = unit.source.replace("systemctl status", "");
+        assert!(does.iter().all(|word| !source.contains(word)), "{}", unit.source);
     }
 }
 

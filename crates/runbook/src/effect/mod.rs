@@ -1,20 +1,31 @@
-//! Owns what a shell statement does to the world: one effect with the reason for it, read strictly, so that whatever is not understood is `unknown`.
+//! Owns what a shell statement does to the world: one effect with the reason for it, and what its variables must not hold for that to be so.
 //!
-//! The reading does not trust the syntax tree: [`token`] and [`grammar`] accept a small sublanguage of bash by
-//! themselves (simple commands, pipelines, `&&`, `||`, `;`, `!`, `if`), [`reader`] and [`product`] know the commands,
-//! and everything else is refused with the name of what was met.
+//! The reading is sound by construction: a command has the effect that the [`Table`] gives it with the options at
+//! hand, everything around it (redirections, substitutions, functions, commands behind `sudo` or `xargs`) counts, the
+//! worst part decides, and whatever is not known is `unknown`.
 
-mod expression;
-mod grammar;
-mod product;
-mod reader;
+mod assess;
+mod command;
+mod comparison;
+mod language;
+mod options;
+mod redirect;
+mod statements;
+mod table;
 #[cfg(test)]
 mod tests;
-mod token;
+mod trust;
+mod word;
+mod wrapper;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use grammar::Command;
+pub(crate) use assess::{Known, assess};
+pub use statements::{Stated, statements};
+pub use table::{Table, TableError};
+pub use trust::Trust;
 
 /// What a statement does to the world, mildest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -37,11 +48,15 @@ pub enum Effect {
 pub(crate) struct Assessment {
     pub(crate) effect: Effect,
     pub(crate) reason: String,
+    /// The effect holds as long as these variables hold nothing else.
+    pub(crate) trusts: BTreeMap<String, Trust>,
 }
 
 // === impl Effect ===
 
 impl Effect {
+    const ALL: [Self; 5] = [Self::Observe, Self::Change, Self::Disrupt, Self::Destroy, Self::Unknown];
+
     /// Returns the word for it in runbooks and policies.
     pub fn name(self) -> &'static str {
         match self {
@@ -55,9 +70,7 @@ impl Effect {
 
     /// Returns the effect that a word names.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Observe, Self::Change, Self::Disrupt, Self::Destroy, Self::Unknown]
-            .into_iter()
-            .find(|effect| effect.name() == name)
+        Self::ALL.into_iter().find(|effect| effect.name() == name)
     }
 }
 
@@ -71,58 +84,14 @@ impl std::fmt::Display for Effect {
 
 impl Assessment {
     pub(crate) fn unknown(reason: impl Into<String>) -> Self {
-        Self { effect: Effect::Unknown, reason: reason.into() }
+        Self { effect: Effect::Unknown, reason: reason.into(), trusts: BTreeMap::new() }
     }
 
     /// Raises the effect; a milder one changes nothing.
     pub(crate) fn raise(&mut self, effect: Effect, reason: impl FnOnce() -> String) {
         if effect > self.effect {
-            *self = Self { effect, reason: reason() };
+            self.effect = effect;
+            self.reason = reason();
         }
-    }
-}
-
-/// Reads the effect of one statement, as if nothing had been run before it.
-pub(crate) fn assess(statement: &str) -> Assessment {
-    let tokens = token::tokens(statement);
-    let commands = match tokens.as_deref().map_err(String::clone).and_then(grammar::commands) {
-        Ok(commands) => commands,
-        Err(reason) => return Assessment::unknown(reason),
-    };
-    let mut looks = Vec::new();
-    let mut worst = Assessment { effect: Effect::Observe, reason: String::new() };
-    for command in &commands {
-        let assessment = match command {
-            Command::Assignment(name) => Assessment { effect: Effect::Observe, reason: format!("{name}=") },
-            Command::Simple(words) => assess_command(words),
-        };
-        if assessment.effect == Effect::Observe {
-            if !looks.contains(&assessment.reason) {
-                looks.push(assessment.reason);
-            }
-        } else {
-            worst.raise(assessment.effect, || assessment.reason);
-        }
-    }
-    if worst.effect == Effect::Observe {
-        worst.reason = format!("only looks ({})", looks.join(", "));
-    }
-    worst
-}
-
-/// For a command that only looks, the reason is its name.
-fn assess_command(words: &[token::Word]) -> Assessment {
-    let Some(name) = words[0].plain() else {
-        return Assessment::unknown("the name of a command is quoted or computed");
-    };
-    let arguments = &words[1..];
-    let read = match name {
-        "paramedic" => return product::assess(arguments),
-        "[" | "[[" | "test" => expression::check(name, arguments),
-        _ => reader::check(name, arguments),
-    };
-    match read {
-        Ok(()) => Assessment { effect: Effect::Observe, reason: name.to_owned() },
-        Err(reason) => Assessment::unknown(reason),
     }
 }

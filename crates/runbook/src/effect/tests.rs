@@ -1,326 +1,121 @@
-//! Tests of effects: labelled statements, none of whose higher effects may ever be read as `observe`.
+//! Tests of effects: labelled statements, none of which may ever be taken for milder than it is.
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{Assessment, Effect, Stated, Table, Trust, statements};
 
-/// Statements that only look, and are known to.
-const OBSERVE: [&str; 72] = [
-    "paramedic check \"$SERVER_NAME\" --type readiness",
-    "paramedic check $SERVER_NAME --type liveness 2>&1",
-    "paramedic metrics \"$SERVER_NAME\" -o json",
-    "paramedic query 'mcp_server_up == 0'",
-    "paramedic logs --server \"$SERVER_NAME\" --since 1h",
-    "paramedic server status \"$SERVER_NAME\"",
-    "paramedic server list",
-    "paramedic incident ack \"$INCIDENT_ID\"",
-    "paramedic evidence verify",
-    "paramedic runbook show server-down",
-    "paramedic version",
-    "paramedic doctor && paramedic config show",
-    "cat /proc/loadavg",
-    "cat /proc/loadavg /proc/meminfo | head -n 5",
-    "tail -n 50 \"$LOG_FILE\"",
-    "tail -50 /var/log/mcp-servers/${SERVER_NAME}.log",
-    "tail -c 100 x",
-    "tail --lines=5 x",
-    "tail -n\"$N\" x",
-    "head -20 x",
-    "grep -E \"(ERROR|FATAL)\" x | tail -n 50",
-    "grep -c 'a$' < /etc/hosts",
-    "ps aux | grep mcp-server-${SERVER_NAME}",
-    "! grep -q x y",
-    "df -h",
-    "df -P -l /tmp",
-    "df -h ${MOUNT_POINT}",
-    "free -h",
-    "free -m | head -2",
-    "uptime",
-    "uname -a",
-    "date",
-    "date -u +%Y-%m-%dT%H:%M:%SZ",
-    "date \"+%H $X\"",
-    "date -d \"$WHEN\" +%s",
-    "date --date=\"$WHEN\" +%s",
-    "id -u",
-    "pgrep -f mcp-server",
-    "ls -la /tmp /var/log/mcp-servers",
-    "ls -la \"$FILE_PATH\" || true",
-    "du -sh /var/lib/mcp-servers",
-    "wc -l \"$LOG_FILE\"",
-    "sort -rn x | head -n 3",
-    "sort -- \"$FILE\"",
-    "cut -d: -f1 /etc/passwd | tr a-z A-Z",
-    "stat -c %s x",
-    "hostname",
-    "hostname -f",
-    "nproc; whoami; pwd",
-    ": nothing",
-    "true && false",
-    "echo \"$SERVER_NAME is down\" >&2",
-    "echo 'a `b` $(c)' \"\\$(d) \\`e\\`\"",
-    "echo a\\ b \\\n  c",
-    "printf '%s: %d%%\\n' \"$A\" 5",
-    "[ -f \"$F\" ]",
-    "[ ! -e /tmp/x ]",
-    "[ \"$A\" = \"$B\" ]",
-    "[ ! \"$A\" -gt 90 ]",
-    "test -n \"$A\" || echo empty",
-    "[[ -n $A ]]",
-    "[[ \"${DEPENDENCY}\" == *\"postgres\"* ]]",
-    "if [ -f x ]; then cat x; fi",
-    "if ! [ -s x ]\nthen\n  # nothing\n  echo none\nelif grep -q a x; then echo a\nelse wc -l x; fi",
-    "if true; then if false; then echo a; fi; fi | cat",
-    "X=1",
-    "X='a b' Y=\"$Z/x\"",
-    "X=",
-    "set -e",
-    "set -euo pipefail",
-    "cat x 2>/dev/null | grep y >/dev/null",
-    "cat<x",
-];
+/// `= EFFECT`, then statements of that effect.
+const LABELLED: &str = include_str!("labelled.txt");
 
-/// Statements of the product that change something, and what.
-const MUTATING: [(&str, Effect); 8] = [
-    ("paramedic server restart \"$SERVER_NAME\"", Effect::Disrupt),
-    ("paramedic server start mem", Effect::Disrupt),
-    ("paramedic server stop mem", Effect::Disrupt),
-    ("paramedic server readonly mem", Effect::Change),
-    ("paramedic server writes mem", Effect::Change),
-    ("paramedic server clear-cache mem && paramedic check mem", Effect::Change),
-    ("paramedic server readonly mem; paramedic server restart mem", Effect::Disrupt),
-    ("if paramedic check mem; then true; else paramedic server restart mem; fi", Effect::Disrupt),
-];
-
-/// Statements that do something, may do something, or are not understood; with a word of the reason.
-const UNKNOWN: [(&str, &str); 139] = [
-    // Not known.
-    ("rm -rf /tmp/x", "`rm`"),
-    ("curl -f http://localhost:1/health", "`curl`"),
-    ("systemctl restart mcp-server-mem", "`systemctl`"),
-    ("kill -9 1", "`kill`"),
-    ("sleep 30", "`sleep`"),
-    ("top -bn1 | head", "`top`"),
-    ("find / -delete", "`find`"),
-    ("sed -i s/a/b/ x", "`sed`"),
-    ("awk 'BEGIN{system(\"x\")}'", "`awk`"),
-    ("xargs rm", "`xargs`"),
-    ("sudo cat x", "`sudo`"),
-    ("tee x", "`tee`"),
-    ("dd if=/dev/zero of=x", "`dd`"),
-    ("/bin/cat x", "`/bin/cat`"),
-    ("./cat x", "`./cat`"),
-    ("catx", "`catx`"),
-    ("cat x; rm x", "`rm`"),
-    ("cat x && reboot", "`reboot`"),
-    ("cat x | sh", "`sh`"),
-    ("if true; then rm x; fi", "`rm`"),
-    ("if rm x; then true; fi", "`rm`"),
-    ("if true; then true; else rm x; fi", "`rm`"),
-    ("! rm x", "`rm`"),
-    // The product, but not known to look.
-    ("paramedic", "computed"),
-    ("paramedic serve", "`paramedic serve`"),
-    ("paramedic server", "`paramedic server`"),
-    ("paramedic server \"$VERB\" mem", "`paramedic server`"),
-    ("paramedic \"$NOUN\"", "computed"),
-    ("paramedic $NOUN", "computed"),
-    ("paramedic backup restore x", "`paramedic backup`"),
-    ("paramedic kill-switch on", "`paramedic kill-switch`"),
-    ("paramedic incident close 1", "`paramedic incident`"),
-    ("paramedic check mem --continuous", "end by itself"),
-    ("paramedic logs --follow", "end by itself"),
-    ("paramedic diagnose mem --watch=1", "end by itself"),
-    ("paramedic --config x check", "`paramedic --config`"),
-    // Names that are not plain.
-    ("\"cat\" x", "quoted or computed"),
-    ("\\cat x", "quoted or computed"),
-    ("c'a't x", "quoted or computed"),
-    ("$CMD x", "quoted or computed"),
-    ("${CMD}", "quoted or computed"),
-    ("\"$CMD\" x", "quoted or computed"),
-    ("c\\at x", "quoted or computed"),
-    // Substitutions and expansions.
-    ("echo $(rm x)", "command substitution"),
-    ("echo `rm x`", "command substitution"),
-    ("echo \"$(rm x)\"", "command substitution"),
-    ("echo \"`rm x`\"", "command substitution"),
-    ("X=$(date)", "command substitution"),
-    ("cat <(rm x)", "process substitution"),
-    ("cat x > >(rm y)", "redirects output"),
-    ("echo $((a[$(rm x)]))", "arithmetic"),
-    ("echo \"$((x++))\"", "arithmetic"),
-    ("echo $[x]", "lone `$`"),
-    ("echo ${X:=y}", "expansion"),
-    ("echo ${X@P}", "expansion"),
-    ("echo \"${X@P}\"", "expansion"),
-    ("echo ${X:-$(rm x)}", "expansion"),
-    ("echo ${!X}", "expansion"),
-    ("echo ${X[$(rm x)]}", "expansion"),
-    ("echo ${X/a/b}", "expansion"),
-    ("echo ${#X}", "expansion"),
-    ("echo $1 $@", "`$1`"),
-    ("echo $?", "`$?`"),
-    ("kill $!", "`$!`"),
-    ("echo $'\\x41'", "`$` quotes"),
-    ("echo $\"hello\"", "`$` quotes"),
-    ("echo a$", "lone `$`"),
-    ("cat *", "pattern"),
-    ("ls /v?r", "pattern"),
-    ("ls [a-z]", "pattern"),
-    ("cat ~/x", "`~`"),
-    ("echo {a,b}", "braces"),
-    ("cat x{1,2}", "braces"),
-    // Redirections.
-    ("echo x > y", "redirects output"),
-    ("echo x >> y", "redirects output"),
-    ("echo x >| y", "redirects output"),
-    ("echo x &> y", "redirects output"),
-    ("echo x 2> y", "redirects output"),
-    ("echo x > \"$F\"", "redirects output"),
-    ("echo x > /dev/nullx", "redirects output"),
-    ("echo x > /dev/null/../sda", "redirects output"),
-    ("echo x >&3", "redirects output"),
-    ("echo x 5>/dev/null", "numbered file"),
-    ("cat < /dev/tcp/10.0.0.1/80", "device"),
-    ("cat < \"$F\"", "computed file"),
-    ("cat <> x", "here-document"),
-    ("cat << E\nx\nE\n", "here-document"),
-    ("cat <<< x", "here-document"),
-    ("cat <", "nowhere"),
-    ("cat < | cat", "nowhere"),
-    ("cat /dev/watchdog", "device"),
-    ("tail -n1 //dev//watchdog", "device"),
-    ("cat /proc/1/root/dev/watchdog", "device"),
-    ("cat \"$ROOT/dev/watchdog\"", "device"),
-    // Options that do more.
-    ("tail -f x", "`-f`"),
-    ("tail -n 5 -qf x", "`-f`"),
-    ("tail -20f x", "`-2`"),
-    ("tail --follow x", "`--follow`"),
-    ("tail --fol x", "`--fol`"),
-    ("tail --retry x", "`--retry`"),
-    ("tail -n", "lacks its value"),
-    ("free -s 1", "`-s`"),
-    ("date -s 12:00", "`-s`"),
-    ("date 010203042026", "may set"),
-    ("date -I 010203042026", "`-I`"),
-    ("date \"$X\"", "may be an option"),
-    ("date $X", "not quoted"),
-    ("date -d $X", "not quoted"),
-    ("date --set=12:00", "`--set=`"),
-    ("date -u\"$X\"", "computed"),
-    ("sort -o x y", "`-o`"),
-    ("sort -ro x y", "`-o`"),
-    ("sort --compress-program=x y", "`--compress-program=`"),
-    ("sort \"$X\"", "may be an option"),
-    ("hostname x", "may set"),
-    ("hostname -F x", "`-F`"),
-    ("printf -v X y", "set a variable"),
-    ("printf \"$F\"", "computed"),
-    ("printf '%n' PATH", "set a variable"),
-    ("printf 'ab%5n' PATH", "set a variable"),
-    ("set -x", "`set`"),
-    ("set -o posix", "`set`"),
-    ("set -- a b", "`set`"),
-    // Expressions that run code.
-    ("[ -v 'a[$(rm x)]' ]", "may run code"),
-    ("test -v x", "may run code"),
-    ("[ $X ]", "not quoted"),
-    ("[ \"$A\" \"$B\" ]", "may run code"),
-    ("[ \"$A\" \"$OP\" \"$B\" ]", "may run code"),
-    ("[ -f x -o -f y ]", "may run code"),
-    ("[[ $A -eq 1 ]]", "may run code"),
-    ("[[ -v A ]]", "may run code"),
-    ("[[ -f x", "does not close"),
-    // Names that decide what words mean.
-    ("PATH=/evil", "`PATH`"),
-    ("LD_PRELOAD=x cat y", "for one command"),
-    ("X=1 cat y", "for one command"),
-    ("IFS=x", "`IFS`"),
-    ("BASH_ENV=x", "`BASH_ENV`"),
-    ("X=1 PATH=/evil", "`PATH`"),
-    ("PARAMEDIC_FINDINGS=/etc/passwd", "`PARAMEDIC_FINDINGS`"),
-];
-
-/// Statements whose grammar is refused.
-const REFUSED: [(&str, &str); 36] = [
-    ("X=(a b)", "parentheses"),
-    ("X[0]=1", "not a command"),
-    ("X+=1", "not a command"),
-    ("X=*", "pattern"),
-    ("(cat x)", "parentheses"),
-    ("{ cat x; }", "braces"),
-    ("cat() { rm x; }", "parentheses"),
-    ("function cat { rm x; }", "braces"),
-    ("for i in a; do cat x; done", "`for`"),
-    ("while true; do cat x; done", "`while`"),
-    ("until false; do cat x; done", "`until`"),
-    ("case x in a) cat x;; esac", "parentheses"),
-    ("select i in a; do cat x; done", "`select`"),
-    ("((x++))", "parentheses"),
-    ("coproc cat", "`coproc`"),
-    ("time cat x", "`time`"),
-    ("cat x &", "background"),
-    ("cat x & cat y", "background"),
-    ("cat x |& cat", "`|&`"),
-    ("eval 'rm x'", "`eval`"),
-    ("source x", "`source`"),
-    (". x", "`.`"),
-    ("alias cat=rm", "`alias`"),
-    ("export X=1", "`export`"),
-    ("declare X=1", "`declare`"),
-    ("exec cat x", "`exec`"),
-    ("trap 'rm x' EXIT", "`trap`"),
-    ("cat x \\", "backslash"),
-    ("cat 'x", "do not close"),
-    ("cat x\0y", "control character"),
-    ("cat x\r\nrm y", "control character"),
-    ("cat\u{a0}x", "outside quotes"),
-    ("if true; then cat x", "missing"),
-    ("if true; then fi", "nothing stands"),
-    ("cat x | | cat", "missing"),
-    ("&& cat x", "missing"),
-];
-
-#[test]
-fn what_only_looks_is_observe() {
-    for statement in OBSERVE {
-        let Assessment { effect, reason } = assess(statement);
-        assert_eq!(effect, Effect::Observe, "{statement}: {reason}");
+fn labelled() -> Vec<(Effect, String)> {
+    let mut label = Effect::Unknown;
+    let mut list = Vec::new();
+    for line in LABELLED.lines() {
+        if let Some(name) = line.strip_prefix("= ") {
+            label = Effect::from_name(name).expect("the label is an effect");
+        } else if !line.starts_with("# ") || line.contains("\\n") {
+            list.push((label, line.replace("\\\\", "\u{0}").replace("\\n", "\n").replace('\u{0}', "\\")));
+        }
     }
+    list
+}
+
+/// The worst of the statements of a text.
+fn assess(source: &str) -> (Effect, String) {
+    let worst = statements(source, Table::builtin()).into_iter().max_by_key(|one| one.effect);
+    worst.map_or((Effect::Observe, String::new()), |Stated { effect, reason, .. }| (effect, reason))
+}
+
+fn effect(source: &str) -> Effect {
+    assess(source).0
 }
 
 #[test]
-fn what_the_product_changes_is_named() {
-    for (statement, expect) in MUTATING {
-        assert_eq!(assess(statement).effect, expect, "{statement}");
+fn nothing_is_taken_for_milder_than_it_is() {
+    let labelled = labelled();
+    assert!(labelled.len() >= 600, "{}", labelled.len());
+    let mut wrong = Vec::new();
+    let (mut n_harmless, mut n_unknown) = (0, 0);
+    for (label, statement) in &labelled {
+        let (found, reason) = assess(statement);
+        n_harmless += usize::from(*label == Effect::Observe);
+        n_unknown += usize::from(*label == Effect::Observe && found == Effect::Unknown);
+        if found != *label {
+            wrong.push(format!("{label}, found {found}: {statement}\n    {reason}"));
+        }
     }
-}
-
-#[test]
-fn everything_else_is_unknown_with_a_reason() {
-    for (statement, word) in UNKNOWN.iter().chain(&REFUSED) {
-        let Assessment { effect, reason } = assess(statement);
-        assert_eq!(effect, Effect::Unknown, "{statement}: {reason}");
-        assert!(reason.contains(word), "{statement}: {reason}");
-    }
+    println!("{} statements; {n_unknown} of {n_harmless} harmless ones are unknown", labelled.len());
+    // One tool that nobody listed stands among them on purpose.
+    assert!(wrong.len() <= 1, "{}", wrong.join("\n"));
 }
 
 #[test]
 fn reasons_read_well() {
     #[track_caller]
     fn check(statement: &str, expect: &str) {
-        assert_eq!(assess(statement).reason, expect);
+        assert_eq!(assess(statement).1, expect);
     }
     check("ps aux | grep x | grep y", "only looks (ps, grep)");
-    check("paramedic incident ack 7", "only looks (paramedic incident ack only writes a record)");
+    check("curl -f http://localhost:${PORT}/health", "only looks (curl), as long as $PORT is one plain word");
     check(
         "cat x; paramedic server restart a",
         "`paramedic server restart` stops the server and starts it again",
     );
-    check("cat x; rm x", "`rm` is not a command that is known to look only");
-    check("", "it holds no command");
+    check("cat x; foo x", "`foo` is not a command that is known");
+    check("journalctl --vacuum-size=1G", "`journalctl` with `--vacuum-size` deletes or overwrites");
+    check("jmap -histo 5", "`jmap` attaches to the process, which ends it if it is no JVM");
+    check("echo x > /etc/motd", "overwrites `/etc/motd`");
+    check("if true; then", "it can not be read: nothing stands behind its `then`");
+}
+
+#[test]
+fn values_are_trusted_only_where_they_could_do_harm() {
+    #[track_caller]
+    fn check(statement: &str, expect: &[(&str, Trust)]) {
+        let script = crate::bash::parse(statement).expect("it is bash");
+        let mut known = super::Known::default();
+        let Assessment { trusts, .. } = super::assess(&script, &script.items, Table::builtin(), &mut known);
+        let expect: Vec<_> = expect.iter().map(|(name, trust)| ((*name).to_owned(), *trust)).collect();
+        assert_eq!(trusts.into_iter().collect::<Vec<_>>(), expect, "{statement}");
+    }
+    check("ls $X \"$Y\"", &[]);
+    check("cat < \"$F\"", &[("F", Trust::File)]);
+    check("curl \"http://$HOST:$PORT\"", &[]);
+    check("curl http://$HOST", &[("HOST", Trust::Word)]);
+    check("curl \"$URL\"", &[("URL", Trust::Operand)]);
+    check("[[ $N -gt 5 ]]", &[("N", Trust::Integer)]);
+    check("N=5; curl http://h/$N", &[]);
+    check("N=$(cat x); curl http://h/$N", &[("N", Trust::Word)]);
+    check("for p in 1 2; do curl http://h/$p; done", &[]);
+    check("systemctl status x-$A \"$B\" \"c-$D\"", &[("A", Trust::Word), ("B", Trust::Operand)]);
+    check("rm -rf $X", &[]);
+    check("echo $((A + 1))", &[("A", Trust::Integer)]);
+}
+
+#[test]
+fn statements_stand_with_their_lines() {
+    let found =
+        statements("#!/bin/bash\nls\n\n# x\nfoo() {\n  rm x\n}\nfoo; PATH=/evil\nls\n", Table::builtin());
+    let found: Vec<_> = found.iter().map(|one| (one.line, one.effect, one.statement.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            (2, Effect::Observe, "ls"),
+            (5, Effect::Destroy, "foo() {\n  rm x\n}"),
+            (8, Effect::Destroy, "foo"),
+            (8, Effect::Unknown, "PATH=/evil"),
+            (9, Effect::Unknown, "ls"),
+        ]
+    );
+}
+
+#[test]
+fn a_users_table_is_believed() {
+    let table = Table::builtin().extended("looks = [\"foo\"]\n[\"bar status\"]\nother = \"unknown\"\n");
+    let table = table.expect("it is a table");
+    let effects: Vec<_> =
+        statements("foo -x\nbar status\nbar stop", &table).into_iter().map(|one| one.effect).collect();
+    assert_eq!(effects, [Effect::Observe, Effect::Observe, Effect::Unknown]);
 }
 
 #[test]
@@ -331,26 +126,35 @@ fn effects_are_ordered_and_named() {
     assert_eq!(Effect::from_name("Destroy"), None);
 }
 
-/// A prefix, a suffix or a wrapping that does something is never lost.
+/// What does something is never lost, wherever it stands and whatever it is wrapped in.
 #[test]
 fn harm_is_found_wherever_it_stands() {
-    for statement in OBSERVE {
-        for harmful in [
-            format!("{statement}; rm x"),
-            format!("{statement}\nrm x"),
+    for (label, statement) in labelled() {
+        if crate::bash::parse(&statement).is_err() {
+            continue;
+        }
+        for wrapped in [
+            format!("{statement}\n\nrm x"),
             format!("rm x; {statement}"),
-            format!("{statement} && rm x"),
-            format!("{statement} | rm x"),
-            format!("if true; then {statement}\nrm x; fi"),
-            format!("{statement} > y"),
-            format!("{statement} &"),
-            format!("{statement} $(rm x)"),
-            format!("{statement} \"$(rm x)\""),
-            format!("{statement} `rm x`"),
-            format!("({statement})"),
-            format!("PATH=/evil\n{statement}"),
+            format!("if true; then\n{statement}\nrm x; fi"),
+            format!("echo \"$(\n{statement}\nrm x)\""),
+            format!("f() {{\n{statement}\nrm x\n}}"),
         ] {
-            assert_ne!(assess(&harmful).effect, Effect::Observe, "{harmful}");
+            assert!(effect(&wrapped) >= Effect::Destroy, "{wrapped}");
+        }
+        let label = if label == Effect::Observe { effect(&statement) } else { label };
+        for wrapped in [
+            format!("(\n{statement}\n)"),
+            format!("if true; then\n{statement}\nfi"),
+            format!("while :; do\n{statement}\ndone"),
+            format!("X=$(\n{statement}\n)"),
+            format!("f() {{\n{statement}\n}}; f"),
+        ] {
+            assert!(effect(&wrapped) >= label, "{wrapped}: {:?}", assess(&wrapped));
+        }
+        if !statement.contains('\'') && label > Effect::Observe {
+            let wrapped = format!("bash -c '{statement}\n'");
+            assert!(effect(&wrapped) >= label, "{wrapped}: {:?}", assess(&wrapped));
         }
     }
 }
@@ -362,14 +166,16 @@ proptest! {
     }
 
     #[test]
-    fn never_panics_on_shell_like_text(statement in "(cat|if|then|fi|\\[|\\]|x|\\$|[ '\"\\\\;&|<>(){}$`!=#\n/.*~-]){0,40}") {
+    fn never_panics_on_shell_like_text(statement in "(cat|sed|awk|find|curl|tar|if|then|fi|\\[|\\]|x|\\$|[ '\"\\\\;&|<>(){}$`!=#\n/.*~-]){0,40}") {
         let _effect = assess(&statement);
     }
 
-    /// Outside quotes, these characters are never part of a statement that only looks.
+    /// Another word behind a command that does harm does not make it harmless.
     #[test]
-    fn dangerous_characters_are_never_observe(before in "[a-z ]{0,8}", c in "[`(){}~&\u{0}\u{1}\r\u{a0}]", after in "[a-z ]{0,8}") {
-        let statement = format!("echo {before}{c}{after}");
-        prop_assert_ne!(assess(&statement).effect, Effect::Observe);
+    fn words_do_not_hide_harm(word in "[a-z./$-]{0,6}|\"[a-z$ ]{0,5}\"|'[^']{0,6}'") {
+        for command in ["rm -rf x", "find . -delete", "kill 1", "curl -X DELETE h", "sed -i s/a/b/ x", "tee x"] {
+            let statement = format!("{command} {word}");
+            prop_assert!(effect(&statement) > Effect::Observe, "{}", statement);
+        }
     }
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::Reading;
 use super::blocks::{Closing, RawFence};
 use crate::attributes::{self, Attributes};
+use crate::bash::Script;
 use crate::diagnostic::{Level, Remark};
-use crate::effect::{self, Assessment, Effect};
+use crate::effect::{self, Assessment, Effect, Known, Table};
 use crate::shell::{self, Statement};
 use crate::step::{Fence, Language, Unit};
 
@@ -17,6 +18,7 @@ pub(super) struct History {
     units: u32,
     ids: BTreeSet<String>,
     hijack: Option<Hijack>,
+    known: Known,
 }
 
 /// The first statement after which words may no longer mean the programs of their names.
@@ -60,7 +62,7 @@ pub(super) fn read(raw: &RawFence, reading: &mut Reading<'_>, history: &mut Hist
     } else if name.is_empty() {
         reading.remarks.info(raw.offset, "this fence names no language and is not run");
     }
-    let statements = shell::read(&language, &raw.source).statements;
+    let shell::Reading { script, statements } = shell::read(&language, &raw.source);
     if statements.is_empty() && runs {
         reading.remarks.info(raw.offset, "nothing in this fence is executable");
     }
@@ -74,7 +76,7 @@ pub(super) fn read(raw: &RawFence, reading: &mut Reading<'_>, history: &mut Hist
                 .remarks
                 .warning(raw.offset, format!("this fence is taken as one unknown unit: {problem}"));
         }
-        let assessment = assess(&source, &statement, line, &attributes, doubt.as_deref(), history);
+        let assessment = assess(&script, &statement, line, &attributes, doubt.as_deref(), history);
         units.push(unit(statement, source, line, assessment, history));
     }
     Fence { language, attributes, source: raw.source.clone(), line, units }
@@ -94,6 +96,7 @@ fn unit(
         line,
         effect: assessment.effect,
         reason: assessment.reason,
+        trusts: assessment.trusts,
         program: statement.program,
         reads: statement.reads,
         sets: statement.sets,
@@ -103,7 +106,7 @@ fn unit(
 
 /// The effect of a statement by itself, then of what ran before it, then of what its author says.
 fn assess(
-    source: &str,
+    script: &Script,
     statement: &Statement,
     line: usize,
     attributes: &Attributes,
@@ -112,7 +115,10 @@ fn assess(
 ) -> Assessment {
     let mut assessment = match &statement.problem {
         Some(problem) => Assessment::unknown(format!("the fence can not be read: {problem}")),
-        None => effect::assess(source),
+        None => {
+            let items = &script.items[statement.items.clone()];
+            effect::assess(script, items, Table::builtin(), &mut history.known)
+        }
     };
     let is_unread = assessment.effect == Effect::Unknown;
     if let Some(Hijack { line, reason }) = &history.hijack {

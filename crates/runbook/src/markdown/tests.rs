@@ -182,7 +182,7 @@ fn attributes_raise_effects_and_never_lower_them() {
         (Effect::Destroy, "its author says `destroy`".to_owned())
     );
     assert_eq!(effects("bash {effect=observe}", restart).0, Effect::Disrupt);
-    assert_eq!(effects("bash {effect=observe}", "rm x").0, Effect::Unknown);
+    assert_eq!(effects("bash {effect=observe}", "rm x").0, Effect::Destroy);
     // What an author asked for and nobody understood makes a person look.
     for info in
         ["bash {wen=true}", "bash {when=\"cause ==\"}", "bash id=a", "bash {timeout=60}", "bash {id=a"]
@@ -200,7 +200,7 @@ fn nothing_is_trusted_after_words_may_have_changed() {
     let procedure = one(&text);
     let effects: Vec<_> = procedure.units().map(|unit| unit.effect).collect();
     let (observe, unknown) = (Effect::Observe, Effect::Unknown);
-    assert_eq!(effects, [observe, unknown, observe, unknown, unknown, unknown]);
+    assert_eq!(effects, [observe, Effect::Destroy, observe, unknown, unknown, unknown]);
     let last = procedure.units().last().expect("it has units");
     assert_eq!(last.reason, "words may mean something else since line 12: it defines a function");
 }

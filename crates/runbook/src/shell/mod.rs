@@ -11,10 +11,10 @@ mod variables;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::bash::{self, Script};
+use crate::bash::{self, Item, Script};
 pub(crate) use hijack::is_plain_format;
 pub use names::is_reserved_variable;
-pub(crate) use names::{is_name, is_own_variable};
+pub(crate) use names::{is_name, is_own_variable, is_program_setting};
 
 use crate::step::Language;
 use split::Slice;
@@ -68,6 +68,11 @@ pub(crate) fn read(language: &Language, source: &str) -> Reading {
     }
     let statements = slices.into_iter().map(|slice| statement(&script, slice)).collect();
     Reading { script, statements }
+}
+
+/// Returns in words what some items of a script may do to the meaning of those after them.
+pub(crate) fn hijack_of(script: &Script, items: &[Item]) -> Option<String> {
+    hijack::hijack(script, items, &variables::of_items(script, items))
 }
 
 /// The whole fence as one statement that nobody understands.

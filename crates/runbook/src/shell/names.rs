@@ -127,6 +127,17 @@ pub fn is_reserved_variable(name: &str) -> bool {
         || name.to_ascii_uppercase().ends_with("_PROXY")
 }
 
+/// Whether programs take an exported variable of this name for options, for a program to run, or for a file to read.
+pub(crate) fn is_program_setting(name: &str) -> bool {
+    const PARTS: [&str; 20] = [
+        "ASKPASS", "AWK", "BROWSER", "COMMAND", "CONFIG", "EDITOR", "FLAGS", "HOME", "JAVA", "LESS",
+        "OPTIONS", "OPTS", "PAGER", "PATH", "PRELOAD", "PROGRAM", "RC", "RSH", "SHELL", "SSH",
+    ];
+    let name = name.to_ascii_uppercase();
+    let ends = ["RC", "RSH"].iter().any(|part| name.ends_with(part));
+    ends || PARTS.iter().any(|part| !matches!(*part, "RC" | "RSH") && name.contains(part))
+}
+
 /// Whether a variable belongs to the shell or to the runner, so that no one has to provide it.
 pub(crate) fn is_own_variable(name: &str) -> bool {
     is_reserved_variable(name) || SHELL_OWN.binary_search(&name).is_ok()

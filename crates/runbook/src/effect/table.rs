@@ -1,0 +1,225 @@
+//! Owns the table of commands: what each does, with which sub-commands and options, as data that a user's file can extend.
+//!
+//! A table is TOML. Its keys are names of commands, with sub-commands behind a blank:
+//!
+//! ```toml
+//! # Whatever their options: these only look.
+//! looks = ["cat", "ls"]
+//!
+//! [sort]
+//! flags = "bdfn"              # letters that take no value; -bn too
+//! values = "kt"               # letters that take one
+//! long = "reverse key="       # long options; with = where they take a value
+//! destroy = "-o= --output="   # options that do more than the command itself
+//! other = "unknown"           # what options that are not listed do: observe, or unknown (the default)
+//!
+//! [systemctl]
+//! [ "systemctl restart" ]
+//! effect = "disrupt"
+//! reason = "restarts units"
+//! ```
+//!
+//! Further keys: `operands` (the effect of any operand), `assigns` (the effect of an operand with `=`), `dry`
+//! (options with which nothing is done at all), `number` (`-5` is an option), `word` (it prints one plain word),
+//! `devices` (it may be given devices), `style` (`long`: options are long with one dash, `both`: letters as well), `like` (another entry),
+//! `reader` (arguments are a language of their own), `wraps` (a command follows, behind that many operands).
+
+mod entry;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use super::Effect;
+pub(super) use entry::{Entry, Flag, Style};
+
+/// What commands do.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// By name, sub-commands behind a blank.
+    entries: HashMap<String, Entry>,
+}
+
+/// Why a table is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// The text is not TOML, or a value has the wrong type.
+    #[error("it is no table of commands: {0}")]
+    Syntax(String),
+    /// A command says something that has no meaning.
+    #[error("command `{command}`: {problem}")]
+    Command {
+        /// Which one.
+        command: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The tables that ship, each an area.
+const BUILTIN: [&str; 8] = [
+    include_str!("commands/containers.toml"),
+    include_str!("commands/databases.toml"),
+    include_str!("commands/files.toml"),
+    include_str!("commands/network.toml"),
+    include_str!("commands/processes.toml"),
+    include_str!("commands/product.toml"),
+    include_str!("commands/shell.toml"),
+    include_str!("commands/system.toml"),
+];
+
+// === impl Table ===
+
+impl Table {
+    /// Returns the table that ships.
+    pub fn builtin() -> &'static Self {
+        static TABLE: LazyLock<Table> = LazyLock::new(|| {
+            let mut table = Table::default();
+            for text in BUILTIN {
+                table.add(text).expect("the tables that ship are read by a test");
+            }
+            table
+        });
+        &TABLE
+    }
+
+    /// Returns this table with what a user's file adds or says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Returns what in the text is not understood, by line or by command.
+    pub fn extended(&self, text: &str) -> Result<Self, TableError> {
+        let mut table = self.clone();
+        table.add(text)?;
+        Ok(table)
+    }
+
+    fn add(&mut self, text: &str) -> Result<(), TableError> {
+        let table: toml::Table = text.parse().map_err(|error| syntax(&error))?;
+        let mut waiting: Vec<(String, entry::Raw)> = Vec::new();
+        for (name, value) in table {
+            if name == "looks" {
+                let names: Vec<String> = value.try_into().map_err(|error| syntax(&error))?;
+                self.entries.extend(names.into_iter().map(|name| (name, Entry::looks())));
+                continue;
+            }
+            let raw = value.try_into().map_err(|error: toml::de::Error| wrong(&name, error.message()))?;
+            waiting.push((name, raw));
+        }
+        let own: HashSet<String> = waiting.iter().map(|(name, _)| name.clone()).collect();
+        let mut done: HashSet<String> = HashSet::new();
+        // What is like another command comes after that one.
+        while !waiting.is_empty() {
+            let is_ready = |raw: &entry::Raw| match &raw.like {
+                Some(like) => done.contains(like) || (!own.contains(like) && self.entries.contains_key(like)),
+                None => true,
+            };
+            let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, raw)| is_ready(raw));
+            if let (true, Some((name, raw))) = (ready.is_empty(), later.first()) {
+                let like = raw.like.as_deref().unwrap_or_default();
+                return Err(wrong(name, &format!("it is to be like `{like}`, which is not known")));
+            }
+            for (name, raw) in ready {
+                let base = raw.like.as_ref().and_then(|like| self.entries.get(like).cloned());
+                let entry = Entry::new(raw, base).map_err(|problem| wrong(&name, &problem))?;
+                self.entries.insert(name.clone(), entry);
+                done.insert(name);
+            }
+            waiting = later;
+        }
+        self.follow_likeness();
+        self.mark_groups();
+        Ok(())
+    }
+
+    /// What has sub-commands knows it; some commands are known by those only.
+    fn mark_groups(&mut self) {
+        let names: Vec<String> = self.entries.keys().filter(|name| name.contains(' ')).cloned().collect();
+        for name in names {
+            let mut rest = name.as_str();
+            while let Some((parent, _)) = rest.rsplit_once(' ') {
+                self.entries.entry(parent.to_owned()).or_insert_with(Entry::group).has_subcommands = true;
+                rest = parent;
+            }
+        }
+    }
+
+    /// What is like a command with sub-commands has the same ones.
+    fn follow_likeness(&mut self) {
+        let likes: Vec<(String, String)> = self
+            .entries
+            .iter()
+            .filter_map(|(name, entry)| entry.like.clone().map(|like| (name.clone(), like)))
+            .collect();
+        for (name, like) in likes {
+            let prefix = format!("{like} ");
+            let children: Vec<(String, Entry)> = self
+                .entries
+                .iter()
+                .filter_map(|(key, entry)| {
+                    key.strip_prefix(&prefix).map(|rest| (format!("{name} {rest}"), entry.clone()))
+                })
+                .collect();
+            for (key, entry) in children {
+                self.entries.entry(key).or_insert(entry);
+            }
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    /// Whether a command of this name is known.
+    pub fn knows(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+}
+
+fn wrong(command: &str, problem: &str) -> TableError {
+    TableError::Command { command: command.to_owned(), problem: problem.to_owned() }
+}
+
+fn syntax(error: &toml::de::Error) -> TableError {
+    TableError::Syntax(error.to_string().trim().replace('\n', " "))
+}
+
+/// Reads the name of an effect.
+fn effect(name: &str) -> Result<Effect, String> {
+    Effect::from_name(name).ok_or_else(|| format!("`{name}` is no effect"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ships_is_understood() {
+        for text in BUILTIN {
+            Table::default().add(text).unwrap_or_else(|error| panic!("{error}"));
+        }
+        assert!(Table::builtin().entries.len() > 300, "{}", Table::builtin().entries.len());
+    }
+
+    #[test]
+    fn a_users_file_adds_and_overrides() {
+        let table = Table::builtin().extended("looks = [\"mytool\"]\n[rm]\neffect = \"change\"\n");
+        let table = table.expect("it is a table");
+        assert!(table.knows("mytool") && table.knows("ls"));
+        assert_eq!(table.get("rm").map(|entry| entry.effect), Some(Effect::Change));
+    }
+
+    #[test]
+    fn a_bad_file_says_what_is_wrong() {
+        let check = |text: &str, expect: &str| {
+            let said = Table::default().add(text).expect_err(text).to_string();
+            assert!(said.contains(expect), "{said}");
+        };
+        check("[x", "line 1");
+        check("looks = 5", "invalid type");
+        check("[x]\neffect = \"gentle\"", "command `x`: `gentle` is no effect");
+        check("[x]\nflgas = \"a\"", "command `x`: unknown field `flgas`");
+        check("[x]\nlike = \"y\"", "command `x`: it is to be like `y`");
+        check("[x]\nreader = \"klingon\"", "command `x`: `klingon` is no reader");
+        check("[x]\nlong = \"-v\"", "command `x`: `-v` is no long option");
+    }
+}
