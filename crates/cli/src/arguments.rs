@@ -138,6 +138,15 @@ pub(crate) enum RunbookCommand {
         /// The runbook
         file: PathBuf,
     },
+    /// Say what each statement of a shell script does to the world, and why
+    Effects {
+        /// The script; `-` is standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        /// Commands of your own, in the form that docs/effects.md describes
+        #[arg(long, value_name = "FILE")]
+        table: Option<PathBuf>,
+    },
     /// Follow a procedure by hand: each statement is shown, asked about if it changes anything, run and recorded
     Run {
         /// The runbook

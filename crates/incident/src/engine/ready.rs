@@ -1,9 +1,9 @@
 //! Owns what a unit needs before it can be run: its parameters, what is missing of them, and the shell state before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use runbook::{Effect, Fence, Unit};
+use runbook::{Effect, Fence, Procedure, Unit};
 use sha2::{Digest as _, Sha256};
 
 use super::ask::Question;
@@ -107,6 +107,35 @@ impl<W: World> Engine<W> {
 // === impl Ready ===
 
 impl Ready<'_> {
+    /// Why the unit may do more than its text says: a value is not as harmless as its effect presumes.
+    ///
+    /// What an earlier statement computed is not known here, and so not harmless.
+    pub(super) fn untrusted(
+        &self,
+        procedure: &Procedure,
+        environment: &BTreeMap<String, String>,
+    ) -> Option<String> {
+        let before = procedure.units().take_while(|unit| unit.id != self.unit.id);
+        let computed: BTreeSet<&str> = before.flat_map(|unit| &unit.sets).map(String::as_str).collect();
+        self.unit.trusts.iter().find_map(|(name, trust)| {
+            if self.missing.contains(name) {
+                // Whoever supplies it sees it.
+                return None;
+            }
+            if computed.contains(name.as_str()) {
+                return Some(format!(
+                    "${name}, which an earlier statement computed, may not be harmless in it"
+                ));
+            }
+            let value = self.parameters.get(name).or_else(|| environment.get(name));
+            match value {
+                Some(value) if trust.accepts(value) => None,
+                Some(value) => Some(format!("the value of ${name} (`{value}`) may not be harmless in it")),
+                None => Some(format!("the value of ${name} is not known")),
+            }
+        })
+    }
+
     /// The question whether it may be run; `interrupted` is the attempt that it would repeat, where there is one.
     pub(super) fn question<'a>(&'a self, reason: &'a str, interrupted: Option<u32>) -> Question<'a> {
         Question {

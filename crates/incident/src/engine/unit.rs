@@ -109,7 +109,12 @@ impl<W: World> Engine<W> {
         ready: &mut Ready<'_>,
         doubt: Option<&str>,
     ) -> Result<Option<UnitEnding>, EngineError> {
-        let request = self.request(walk, ready.unit, ready.fence).await?;
+        let untrusted = ready.untrusted(walk.procedure, &self.inner.world.environment());
+        let mut request = self.request(walk, ready.unit, ready.fence).await?;
+        if let Some(reason) = &untrusted {
+            request.effect = Effect::Unknown;
+            request.effect_reason = reason;
+        }
         let decision = self.inner.world.policy(&walk.server).decide(&request);
         let question = match (decision, doubt) {
             (Decision::Skip(reason), _) => return self.skip(walk, ready, reason).await.map(Some),

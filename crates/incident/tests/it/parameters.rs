@@ -101,6 +101,43 @@ async fn nobody_gives_a_variable_that_decides_what_a_command_is() {
     assert_eq!(life.world.state().runs[0].environment["PATH"], "/usr/bin:/bin");
 }
 
+/// Unquoted, a value with a blank in it is an option as easily as a port: a person looks at it first.
+#[tokio::test]
+async fn a_value_that_could_be_code_asks() {
+    let statement = "systemctl status mcp-server-$PORT";
+    for (value, expect) in [
+        ("8080", None),
+        ("8080 --host=evil", Some("the value of $PORT (`8080 --host=evil`) may not be harmless in it")),
+    ] {
+        let stage = Stage::new(&format!("1. **Look**\n\n   ```bash\n   {statement}\n   ```\n"));
+        stage.world.state().problem = None;
+        stage.world.state().parameters.insert("PORT".to_owned(), value.to_owned());
+        let life = stage.open().await;
+        let id = life.fire().await;
+        if let Some(expect) = expect {
+            let question = life.asked(&id).await;
+            assert!(question.reason.contains(expect), "{}", question.reason);
+            assert_eq!(life.world.executed(statement), 0);
+            life.yes(&id, "1.1").await;
+        }
+        life.resolved(&id).await;
+        assert_eq!(life.world.executed(statement), 1);
+    }
+}
+
+/// What an earlier statement computed is nobody's word.
+#[tokio::test]
+async fn a_computed_value_that_could_be_code_asks() {
+    let stage = Stage::new(
+        "1. **Look**\n\n   ```bash\n   UNIT=$(cat /etc/unit)\n   systemctl status $UNIT\n   ```\n",
+    );
+    stage.world.state().problem = None;
+    let life = stage.open().await;
+    let id = life.fire().await;
+    let question = life.asked(&id).await;
+    assert!(question.reason.contains("which an earlier statement computed"), "{}", question.reason);
+}
+
 #[tokio::test]
 async fn an_empty_value_is_a_missing_one() {
     let stage = stage();

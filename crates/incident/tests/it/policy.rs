@@ -204,7 +204,7 @@ async fn what_is_not_known_to_be_harmless_asks_even_in_auto() {
         (
             "bash",
             "frobnicate --all",
-            expect!["its effect is unknown (`frobnicate` is not a command that is known to look only)"],
+            expect!["its effect is unknown (`frobnicate` is not a command that is known)"],
         ),
         ("bash {effect=destroy}", "echo gone", expect!["its effect is destroy (its author says `destroy`)"]),
         (

@@ -59,7 +59,8 @@ impl<'t> Judge<'t> {
         }
         let demands = self.found.trusts.iter().map(|(name, trust)| format!("${name} {}", trust.demand()));
         let demands = demands.collect::<Vec<_>>().join(" and ");
-        if !demands.is_empty() {
+        // Of a statement that does more, the reader wants to know what.
+        if !demands.is_empty() && self.found.effect == Effect::Observe {
             self.found.reason += &format!(", as long as {demands}");
         }
         (self.found, self.known)
