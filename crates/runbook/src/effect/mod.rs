@@ -28,10 +28,11 @@ pub use table::{Table, TableError};
 pub use trust::Trust;
 
 /// What a statement does to the world, mildest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// It only looks.
+    #[default]
     Observe,
     /// It changes something that can be changed back.
     Change,

@@ -35,8 +35,8 @@ impl<'e> Reading<'e> {
         if entry.has_subcommands || entry.wraps.is_some() {
             return Effect::Unknown;
         }
-        let others = self.chain.iter().map(|entry| entry.ceiling());
-        others.max().unwrap_or(Effect::Unknown)
+        let above = self.chain.iter().map(|entry| entry.options_ceiling());
+        above.max().unwrap_or_default().max(entry.ceiling())
     }
 
     /// Adds what the command does by itself.
@@ -93,6 +93,9 @@ impl<'t> Judge<'t> {
             if let (Some(n_operands), true) = (reading.entry().wraps, rest.len() == before)
                 && reading.n_operands > n_operands
             {
+                if reading.dry {
+                    return self.looks(&reading.path);
+                }
                 reading.settle();
                 return self.wrapped(&reading.path, word, rest, reading.effect, &reading.reason);
             }
@@ -180,7 +183,7 @@ impl<'t> Judge<'t> {
             };
             reading.path = path;
             reading.chain.push(entry);
-            reading.base = reading.base.max(entry.effect);
+            reading.base = entry.effect;
             return true;
         }
         reading.n_operands += 1;

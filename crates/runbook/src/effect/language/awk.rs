@@ -75,6 +75,10 @@ fn tokens(program: &str) -> Option<Vec<Token<'_>>> {
     while let Some(c) = rest.chars().next() {
         let length = match c {
             '"' => 2 + closing(&rest[1..], '"')?,
+            // Behind `x++` it divides, behind `+ +` it does not: nobody should write either.
+            '/' if !divides && (program[..program.len() - rest.len()].trim_end().ends_with(['+', '-'])) => {
+                return None;
+            }
             '/' if !divides => 2 + closing(&rest[1..], '/')?,
             '#' => rest.find('\n').unwrap_or(rest.len()),
             c if c.is_ascii_alphanumeric() || c == '_' => {

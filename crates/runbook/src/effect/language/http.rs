@@ -132,8 +132,7 @@ pub(super) fn curl(judge: &mut Judge<'_>, arguments: &[Word]) {
             long(judge, &name, &mut request, &mut value);
         } else {
             let attached_is_computed = !expansions.is_empty();
-            let mut letters = text[1..].char_indices();
-            while let Some((at, letter)) = letters.next() {
+            for (at, letter) in text[1..].char_indices() {
                 let attached = &text[1 + at + letter.len_utf8()..];
                 let takes = "XdFTKoDchb".contains(letter) || CURL_VALUED.contains(letter);
                 let mut value = || {

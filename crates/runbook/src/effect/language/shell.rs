@@ -29,11 +29,7 @@ pub(super) fn shell(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
             };
         }
     }
-    if judge.is_fed {
-        judge.unknown(format!("`{name}` runs what it is fed"));
-    } else {
-        judge.looks(name);
-    }
+    judge.unknown(format!("`{name}` runs what it is fed, or opens a shell"));
 }
 
 pub(super) fn eval(judge: &mut Judge<'_>, arguments: &[Word]) {

@@ -106,7 +106,7 @@ fn sql(judge: &mut Judge<'_>, client: &str, text: &str) {
                 let writes = writes.iter().find(|word| {
                     has(word)
                         && !(first == "show" && **word == "for")
-                        && !(first == "explain" && !has("analyze"))
+                        && (first != "explain" || has("analyze"))
                 });
                 if analyzes || writes.is_some() {
                     return judge

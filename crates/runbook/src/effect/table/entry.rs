@@ -197,8 +197,12 @@ impl Entry {
         if self.reader.is_some() {
             return Effect::Unknown;
         }
-        let options = self.options.iter().map(|option| option.flag.effect).max().unwrap_or(Effect::Observe);
-        options.max(self.effect).max(self.other).max(self.operands).max(self.assigns)
+        self.options_ceiling().max(self.effect).max(self.other).max(self.operands).max(self.assigns)
+    }
+
+    /// What its listed options can make of it at worst.
+    pub(in crate::effect) fn options_ceiling(&self) -> Effect {
+        self.options.iter().map(|option| option.flag.effect).max().unwrap_or_default()
     }
 
     /// Finds an option with its dashes, written out.
