@@ -11,6 +11,7 @@ mod duration;
 mod effect;
 pub mod exits;
 mod front;
+pub mod lint;
 mod markdown;
 mod outline;
 mod procedure;

@@ -1,0 +1,128 @@
+//! Owns the view that rules have of a document: fences with their trees, and where in the document they stand.
+
+use std::ops::Range;
+
+use super::config::Config;
+use super::invocation::{Invocation, invocations};
+use crate::bash::{self, Script};
+use crate::diagnostic::{Diagnostic, Lines};
+use crate::procedure::{Phase, Procedure, Runbook};
+use crate::step::{Fence, Language, Step, Unit};
+
+/// A document as rules see it.
+pub(crate) struct Document<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) lines: &'a Lines<'a>,
+    pub(crate) runbook: &'a Runbook,
+    pub(crate) diagnostics: &'a [Diagnostic],
+    pub(crate) config: &'a Config,
+    pub(crate) today: Option<&'a str>,
+    pub(crate) scopes: Vec<Scope<'a>>,
+}
+
+/// A fence that is run, with all that is around it.
+pub(crate) struct Scope<'a> {
+    pub(crate) procedure: &'a Procedure,
+    pub(crate) phase: &'a Phase,
+    pub(crate) step: &'a Step,
+    pub(crate) fence: &'a Fence,
+    /// Empty where the fence can not be read.
+    pub(crate) script: Script,
+    /// Its commands, those behind wrappers and in substitutions too.
+    pub(crate) invocations: Vec<Invocation>,
+    /// Where each line of its source begins in the document, in bytes.
+    starts: Vec<usize>,
+    /// Where each line begins in the source.
+    offsets: Vec<usize>,
+}
+
+// === impl Document ===
+
+impl<'a> Document<'a> {
+    pub(super) fn new(
+        text: &'a str,
+        lines: &'a Lines<'a>,
+        runbook: &'a Runbook,
+        diagnostics: &'a [Diagnostic],
+        config: &'a Config,
+        today: Option<&'a str>,
+    ) -> Self {
+        let mut scopes = Vec::new();
+        for procedure in &runbook.procedures {
+            for phase in &procedure.phases {
+                for step in &phase.steps {
+                    let fences =
+                        step.fences.iter().filter(|fence| !matches!(fence.language, Language::Other(_)));
+                    scopes.extend(fences.map(|fence| Scope::new(text, lines, procedure, phase, step, fence)));
+                }
+            }
+        }
+        Self { text, lines, runbook, diagnostics, config, today, scopes }
+    }
+
+    /// Returns the bytes of a line of the document, without its end.
+    pub(crate) fn line(&self, line: usize) -> Range<usize> {
+        let start = self.lines.start(line);
+        let end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
+        start..end
+    }
+
+    /// Finds the first line from `line` on, within the `within` lines behind it, that holds `needle`.
+    pub(crate) fn find(&self, line: usize, needle: &str) -> Option<Range<usize>> {
+        let start = self.lines.start(line);
+        self.text[start..].find(needle).map(|at| start + at..start + at + needle.len())
+    }
+
+    /// The fences of a procedure.
+    pub(crate) fn scopes_of(&self, procedure: &Procedure) -> impl Iterator<Item = &Scope<'a>> {
+        self.scopes.iter().filter(move |scope| scope.procedure.line == procedure.line)
+    }
+}
+
+// === impl Scope ===
+
+impl<'a> Scope<'a> {
+    fn new(
+        text: &str,
+        lines: &Lines<'_>,
+        procedure: &'a Procedure,
+        phase: &'a Phase,
+        step: &'a Step,
+        fence: &'a Fence,
+    ) -> Self {
+        let script = bash::parse(&fence.source).unwrap_or_default();
+        let invocations = invocations(&script);
+        let (mut starts, mut offsets) = (Vec::new(), Vec::new());
+        let mut offset = 0;
+        for (idx, line) in fence.source.split('\n').enumerate() {
+            let start = lines.start(fence.line + 1 + idx);
+            let whole = text[start..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
+            let indent = if whole.ends_with(line) { whole.len() - line.len() } else { 0 };
+            starts.push(start + indent);
+            offsets.push(offset);
+            offset += line.len() + 1;
+        }
+        Self { procedure, phase, step, fence, script, invocations, starts, offsets }
+    }
+
+    /// Returns the bytes of the document for bytes of the fence.
+    pub(crate) fn place(&self, span: &Range<usize>) -> Range<usize> {
+        self.byte(span.start)..self.byte(span.end).max(self.byte(span.start))
+    }
+
+    fn byte(&self, offset: usize) -> usize {
+        let idx = self.offsets.partition_point(|start| *start <= offset).saturating_sub(1);
+        self.starts[idx] + (offset - self.offsets[idx])
+    }
+
+    pub(crate) fn source(&self, span: &Range<usize>) -> &'a str {
+        self.fence.source.get(span.clone()).unwrap_or_default()
+    }
+
+    /// Returns the unit that a byte of the fence belongs to.
+    pub(crate) fn unit(&self, offset: usize) -> Option<&'a Unit> {
+        let line =
+            self.fence.line + 1 + self.offsets.partition_point(|start| *start <= offset).saturating_sub(1);
+        self.fence.units.iter().rev().find(|unit| unit.line <= line)
+    }
+}

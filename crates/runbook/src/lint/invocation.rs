@@ -1,0 +1,231 @@
+//! Owns the commands of a script as rules see them: names, arguments, and what is around them.
+
+use crate::bash::{AndOr, Command, Ending, Item, Kind, Part, Redirect, Script, Span, Word};
+
+/// A command that is called somewhere in a script.
+#[derive(Debug, Clone)]
+pub(crate) struct Invocation {
+    /// Its name without a folder; behind `sudo`, `timeout` and their like, that of the command.
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<Word>,
+    pub(crate) redirects: Vec<Redirect>,
+    /// From its name, or its wrapper, to its last word.
+    pub(crate) span: Span,
+    /// Names of the commands in front of it: `sudo`, `timeout`, `xargs`.
+    pub(crate) wrappers: Vec<String>,
+    pub(crate) around: Around,
+    /// The pipeline that it is in: names of its stages, and which it is.
+    pub(crate) stages: Vec<String>,
+    pub(crate) stage: usize,
+    /// The whole top-level or inner statement that it is in.
+    pub(crate) item: Span,
+    /// What follows it in an and-or list: the joint and the name of the next command.
+    pub(crate) next: Option<(AndOr, String)>,
+}
+
+/// What is around a command.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Around {
+    pub(crate) condition: bool,
+    pub(crate) body_of_loop: bool,
+    pub(crate) background: bool,
+    pub(crate) substitution: bool,
+    pub(crate) negated: bool,
+    /// A loop that ends by a person's hand only.
+    pub(crate) endless: bool,
+}
+
+/// Commands in front of others, and how many operands come first.
+const WRAPPERS: [(&str, usize); 12] = [
+    ("sudo", 0),
+    ("doas", 0),
+    ("nohup", 0),
+    ("time", 0),
+    ("timeout", 1),
+    ("nice", 0),
+    ("ionice", 0),
+    ("env", 0),
+    ("xargs", 0),
+    ("stdbuf", 0),
+    ("setsid", 0),
+    ("command", 0),
+];
+
+/// Returns all commands of a script in the order of the text.
+pub(crate) fn invocations(script: &Script) -> Vec<Invocation> {
+    let mut found = Vec::new();
+    items(&script.items, Around::default(), &mut found);
+    for document in &script.here_documents {
+        word(&document.body, Around::default(), &mut found);
+    }
+    found
+}
+
+fn items(list: &[Item], around: Around, found: &mut Vec<Invocation>) {
+    for item in list {
+        let around = Around { background: around.background || item.ending == Ending::Background, ..around };
+        let pipelines: Vec<_> = item.pipelines().collect();
+        for (idx, pipeline) in pipelines.iter().enumerate() {
+            let next = item
+                .rest
+                .get(idx)
+                .map(|(joint, pipeline)| (*joint, pipeline.stages.first().map(name_of).unwrap_or_default()));
+            let around = Around { negated: pipeline.negated, ..around };
+            let stages: Vec<String> = pipeline.stages.iter().map(name_of).collect();
+            for (stage, one) in pipeline.stages.iter().enumerate() {
+                let start = found.len();
+                command(one, around, found);
+                for invocation in &mut found[start..] {
+                    if invocation.stages.is_empty() {
+                        invocation.stages.clone_from(&stages);
+                        invocation.stage = stage;
+                        invocation.item = item.span.clone();
+                        invocation.next.clone_from(&next);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn name_of(command: &Command) -> String {
+    match &command.kind {
+        Kind::Simple { words, .. } => {
+            let name = words.first().and_then(Word::literal).unwrap_or_default();
+            name.rsplit('/').next().unwrap_or_default().to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+fn command(command: &Command, around: Around, found: &mut Vec<Invocation>) {
+    let inner = Around { negated: false, ..around };
+    match &command.kind {
+        Kind::Simple { assignments, words } => {
+            simple(command, words, around, found);
+            let values = assignments.iter().map(|assignment| &assignment.value);
+            values.chain(words).for_each(|one| word(one, inner, found));
+        }
+        Kind::Group(list) | Kind::Subshell(list) => items(list, inner, found),
+        Kind::If { branches, otherwise } => {
+            for branch in branches {
+                items(&branch.condition, Around { condition: true, ..inner }, found);
+                items(&branch.body, inner, found);
+            }
+            items(otherwise, inner, found);
+        }
+        Kind::Loop { condition, body, .. } => {
+            let endless = condition
+                .first()
+                .is_some_and(|item| matches!(name_of(&item.first.stages[0]).as_str(), "true" | ":"));
+            items(condition, Around { condition: true, body_of_loop: true, endless, ..inner }, found);
+            items(body, Around { body_of_loop: true, endless, ..inner }, found);
+        }
+        Kind::For { words, body, .. } => {
+            words.iter().flatten().for_each(|one| word(one, inner, found));
+            items(body, Around { body_of_loop: true, ..inner }, found);
+        }
+        Kind::ArithmeticFor { body, .. } => items(body, Around { body_of_loop: true, ..inner }, found),
+        Kind::Case { subject, arms } => {
+            word(subject, inner, found);
+            arms.iter().for_each(|arm| items(&arm.body, inner, found));
+        }
+        Kind::Function { body, .. } | Kind::Coproc(body) => self::command(body, inner, found),
+        Kind::Test(words) => words.iter().for_each(|one| word(one, inner, found)),
+        Kind::Arithmetic(one) => word(one, inner, found),
+    }
+}
+
+/// The commands in the substitutions of a word.
+fn word(one: &Word, around: Around, found: &mut Vec<Invocation>) {
+    for part in &one.parts {
+        match part {
+            Part::Substitution { items: list, .. } | Part::Process { items: list } => {
+                items(list, Around { substitution: true, condition: false, ..around }, found);
+            }
+            Part::Array(words) => words.iter().for_each(|one| word(one, around, found)),
+            _ => {}
+        }
+    }
+}
+
+fn simple(command: &Command, words: &[Word], around: Around, found: &mut Vec<Invocation>) {
+    let mut rest = words;
+    let mut wrappers = Vec::new();
+    while let Some((first, after)) = rest.split_first() {
+        let name = first.literal().unwrap_or_default();
+        let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+        if let Some((_, n_operands)) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name)
+            && let Some(behind) = behind(after, *n_operands)
+        {
+            wrappers.push(name);
+            rest = behind;
+            continue;
+        }
+        found.push(Invocation {
+            name,
+            arguments: after.to_vec(),
+            redirects: command.redirects.clone(),
+            span: words[0].span.start..command.span.end,
+            wrappers,
+            around,
+            stages: Vec::new(),
+            stage: 0,
+            item: 0..0,
+            next: None,
+        });
+        return;
+    }
+}
+
+/// The command behind the options and operands of a wrapper.
+fn behind(words: &[Word], n_operands: usize) -> Option<&[Word]> {
+    let is_option = |word: &Word| word.literal_prefix().0.starts_with('-');
+    let is_setting = |word: &Word| {
+        word.literal_prefix().0.split_once('=').is_some_and(|(name, _)| crate::shell::is_name(name))
+    };
+    let first = words.iter().position(|word| !is_option(word) && !is_setting(word))?;
+    let mut start = first + n_operands;
+    // The value of an option such as `-u postgres`.
+    let takes = |word: &Word| {
+        matches!(word.plain(), Some("-u" | "-n" | "-g" | "-c" | "-s" | "-k" | "-L" | "-P" | "-I"))
+    };
+    if n_operands == 0 && first > 0 && takes(&words[first - 1]) {
+        start += 1;
+    }
+    words.get(start..).filter(|rest| !rest.is_empty())
+}
+
+// === impl Invocation ===
+
+impl Invocation {
+    /// Whether one of these words stands among the arguments.
+    pub(crate) fn has(&self, words: &[&str]) -> bool {
+        self.arguments.iter().any(|word| word.literal().is_some_and(|text| words.contains(&text.as_str())))
+    }
+
+    /// Whether an option stands among the arguments: a letter, in a cluster too, or a long name, with a value too.
+    pub(crate) fn option(&self, letter: char, long: &str) -> bool {
+        self.arguments.iter().any(|word| {
+            let (text, _) = word.literal_prefix();
+            let is_cluster = text.starts_with('-') && !text.starts_with("--");
+            (letter != '\0' && is_cluster && text[1..].contains(letter))
+                || (!long.is_empty()
+                    && text.strip_prefix("--").is_some_and(|text| text.split('=').next() == Some(long)))
+        })
+    }
+
+    /// Its arguments as text, NUL where something is expanded.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = String> {
+        self.arguments.iter().map(Word::shape)
+    }
+
+    /// Its first argument that is no option.
+    pub(crate) fn operand(&self) -> Option<String> {
+        self.shapes().find(|text| !text.starts_with('-'))
+    }
+
+    pub(crate) fn is_wrapped_by(&self, wrapper: &str) -> bool {
+        self.wrappers.iter().any(|name| name == wrapper)
+    }
+}

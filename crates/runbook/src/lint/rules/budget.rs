@@ -1,0 +1,76 @@
+//! Owns how long the statements of a fence take at least: sleeps, loops with a known count, samplers with an interval.
+
+use crate::bash::{Item, Kind, Loop, Word};
+use crate::lint::document::Scope;
+
+/// Returns the seconds that a fence takes at least; never more than its time limit allows.
+pub(super) fn seconds(scope: &Scope<'_>) -> u64 {
+    let attributes = &scope.fence.attributes;
+    let text = items(&scope.script.items);
+    match attributes.timeout {
+        Some(limit) if attributes.until.is_none() => {
+            text.min(limit.as_secs() * scope.fence.units.len() as u64)
+        }
+        _ => text,
+    }
+}
+
+fn items(list: &[Item]) -> u64 {
+    list.iter()
+        .filter(|item| item.ending == crate::bash::Ending::Foreground)
+        .flat_map(Item::pipelines)
+        .map(|pipeline| pipeline.stages.iter().map(|stage| kind(&stage.kind)).max().unwrap_or(0))
+        .sum()
+}
+
+fn kind(kind: &Kind) -> u64 {
+    match kind {
+        Kind::Simple { words, .. } => command(words),
+        Kind::Group(list) | Kind::Subshell(list) => items(list),
+        Kind::If { branches, otherwise } => {
+            let branches = branches.iter().map(|branch| items(&branch.body));
+            branches.max().unwrap_or(0).max(items(otherwise))
+        }
+        Kind::For { words: Some(words), body, .. } => rounds(words) * items(body),
+        Kind::Loop { kind: Loop::While | Loop::Until, body, .. } => items(body),
+        _ => 0,
+    }
+}
+
+fn rounds(words: &[Word]) -> u64 {
+    let range = |word: &Word| {
+        let text = word.plain()?.strip_prefix('{')?.strip_suffix('}')?;
+        let (first, last) = text.split_once("..")?;
+        Some(last.parse::<u64>().ok()?.saturating_sub(first.parse().ok()?) + 1)
+    };
+    words.iter().map(|word| range(word).unwrap_or(1)).sum::<u64>().min(1_000_000)
+}
+
+fn command(words: &[Word]) -> u64 {
+    let texts: Vec<String> = words.iter().map(Word::shape).collect();
+    match texts.first().map(String::as_str) {
+        Some("sleep") => texts.iter().skip(1).filter_map(|text| duration(text)).sum(),
+        // An interval and a count.
+        Some("jstat" | "iostat" | "vmstat" | "sar" | "mpstat" | "pidstat") => {
+            let numbers: Vec<u64> = texts.iter().skip(1).filter_map(|text| duration(text)).collect();
+            match numbers.as_slice() {
+                [.., interval, count] => interval * count,
+                _ => 0,
+            }
+        }
+        _ => 0,
+    }
+}
+
+/// `30`, `5s`, `2m`, `1h`
+fn duration(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = number.parse().ok()?;
+    Some(match unit {
+        "" | "s" => number,
+        "m" => number * 60,
+        "h" => number * 3600,
+        "d" => number * 86_400,
+        _ => return None,
+    })
+}

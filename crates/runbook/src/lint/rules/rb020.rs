@@ -1,0 +1,70 @@
+//! Owns RB020: checks whose answer is lost.
+
+use crate::Level;
+use crate::bash::AndOr;
+use crate::lint::Rule;
+use crate::lint::document::Document;
+use crate::lint::report::Report;
+
+pub(super) static RULE: Rule = Rule {
+    code: "RB020",
+    name: "ignored-result",
+    level: Level::Warning,
+    why: "A check that ends in `|| echo` or that takes an error page for an answer always succeeds, and what follows goes on as if all were well.",
+    bad: "curl --max-time 5 \"http://localhost:8001/health\" || echo bad",
+    good: "curl -f --max-time 5 \"http://localhost:8001/health\"",
+    blocks: true,
+    check,
+};
+
+fn check(document: &Document<'_>, report: &mut Report<'_>) {
+    for scope in &document.scopes {
+        for one in &scope.invocations {
+            let is_check =
+                CHECKS.contains(&one.name.as_str()) || (one.name == "systemctl" && one.has(&["is-active"]));
+            let swallowed = one.next.as_ref().is_some_and(|(joint, name)| {
+                *joint == AndOr::Or && matches!(name.as_str(), "echo" | "true" | ":" | "printf")
+            });
+            let chained =
+                one.next.as_ref().is_some_and(|(joint, name)| *joint == AndOr::And && name == "echo");
+            if is_check
+                && !one.around.condition
+                && (swallowed || (chained && scope.source(&one.item).contains("||")))
+            {
+                report.statement(
+                    scope,
+                    &one.item,
+                    format!("whatever `{}` answers, this succeeds", one.name),
+                    "let the check itself be the statement",
+                );
+            }
+            if one.name == "curl" && !one.option('f', "fail") && !one.option('\0', "fail-with-body") {
+                report.statement(scope, &one.span, "`curl` takes an error page for success", "add `-f`");
+            }
+            let last_in_if = one.name == "tar" && one.option('t', "list");
+            if last_in_if
+                && !one.around.condition
+                && one.next.is_none()
+                && scope.source(&one.item).starts_with("if")
+            {
+                report.statement(
+                    scope,
+                    &one.span,
+                    "nothing asks what this check found",
+                    "let what follows depend on it",
+                );
+            }
+            if one.name == "cd" && one.next.is_none() && !one.around.condition {
+                report.statement(
+                    scope,
+                    &one.span,
+                    "if this folder is not there, what follows runs in another",
+                    "name the folder in the commands themselves",
+                );
+            }
+        }
+    }
+}
+
+const CHECKS: [&str; 10] =
+    ["curl", "pg_isready", "psql", "ping", "nc", "md5sum", "sha256sum", "tar", "gzip", "paramedic"];

@@ -1,0 +1,111 @@
+//! Owns RB042: measurements that say something else than they seem to.
+
+use crate::Level;
+use crate::lint::Rule;
+use crate::lint::document::Document;
+use crate::lint::invocation::Invocation;
+use crate::lint::report::Report;
+
+pub(super) static RULE: Rule = Rule {
+    code: "RB042",
+    name: "misleading-measure",
+    level: Level::Warning,
+    why: "The first sample of many tools is an average since boot, a list of listeners holds no connections, and a part of a log is no pattern.",
+    bad: "ss -tuln",
+    good: "paramedic diagnose \"$SERVER_NAME\"",
+    blocks: false,
+    check,
+};
+
+fn check(document: &Document<'_>, report: &mut Report<'_>) {
+    for scope in &document.scopes {
+        for one in &scope.invocations {
+            let counts_inodes = one.name == "df"
+                && scope.invocations.iter().any(|other| other.name == "df" && other.option('i', "inodes"));
+            if let Some((what, hint)) = misleads(one).filter(|_| !counts_inodes) {
+                report.statement(scope, &one.span, what, hint);
+            }
+        }
+    }
+}
+
+const DIAGNOSE: &str = "`paramedic diagnose` takes two samples, and knows the whole tree of processes";
+
+fn misleads(one: &Invocation) -> Option<(&'static str, &'static str)> {
+    let text = one.shapes().collect::<Vec<_>>().join(" ");
+    match one.name.as_str() {
+        "top" if one.option('b', "batch") && (text.contains("n1") || text.contains("n 1")) => {
+            Some(("the first sample of `top` is an average since boot", DIAGNOSE))
+        }
+        "ps" if text.contains("--sort=-%cpu") => {
+            Some(("`ps` shows the average over the life of a process", DIAGNOSE))
+        }
+        "ps" if text.contains("--sort=-%mem") => {
+            Some(("memory that is shared counts once for each process", DIAGNOSE))
+        }
+        "ps" if text.contains("aux") && !text.contains("ww") && !one.redirects.is_empty() => {
+            Some(("piped, the command lines are cut off", "`ps auxww`"))
+        }
+        "iostat" | "vmstat" => Some(("the first sample is an average since boot", DIAGNOSE)),
+        "ss" | "netstat" if one.option('l', "listening") => {
+            Some(("this lists who listens, not who is connected", "`ss -tnp state established`"))
+        }
+        "netstat" if one.option('a', "all") => {
+            Some(("only part of the sockets of one namespace", "`ss -tunap`"))
+        }
+        "tail" | "head" if one.stage > 0 && one.stages.iter().any(|name| name == "grep") => {
+            Some(("the last lines of the last lines are no pattern", "`paramedic logs --analyze`"))
+        }
+        "tail" if text.contains("/var/log/") => Some((
+            "the last lines may be from before, or in a file that was rotated away",
+            "`paramedic logs --since`",
+        )),
+        "journalctl" if one.option('n', "lines") && !one.option('\0', "since") => {
+            Some(("the last lines may be from before", "`--since`, with a time in UTC"))
+        }
+        "journalctl" if one.option('\0', "since") && !one.option('\0', "utc") && !text.contains("UTC") => {
+            Some((
+                "the time is that of the machine's zone, and only this file of the journal",
+                "`paramedic logs --since`",
+            ))
+        }
+        "dmesg" => Some((
+            "the ring may have wrapped, needs privileges, and does not know limits of containers",
+            DIAGNOSE,
+        )),
+        "curl" if one.option('I', "head") => Some((
+            "many services answer HEAD with 405 though they are well",
+            "`paramedic check --type dependency`",
+        )),
+        "free" => Some(("used memory is no pressure", DIAGNOSE)),
+        "cat" if text.contains("/smaps") => Some((
+            "unsummed, and in pages of many kinds",
+            "`/proc/PID/smaps_rollup`, or `paramedic diagnose`",
+        )),
+        "pmap" => Some(("without its children, and shared pages count fully", DIAGNOSE)),
+        "fsck" => Some((
+            "on a mounted file system it reports errors that are none, and for XFS it does nothing",
+            "check a snapshot, by the type of the file system",
+        )),
+        "md5sum" | "sha1sum" => {
+            Some(("this digest can be forged", "`sha256sum`, or `paramedic integrity check`"))
+        }
+        "ls" if text.contains("/backup") => {
+            Some(("that a file is there says nothing about what is in it", "`paramedic backup verify`"))
+        }
+        "ls" => Some(("what root may see, the user of the service may not", DIAGNOSE)),
+        "df" => {
+            Some(("without inodes, of which there may be none left", "`df -i` as well"))
+        }
+        "du" => Some(("sizes say nothing about what has left the machine", DIAGNOSE)),
+        "pg_isready" => Some((
+            "it proves that the database accepts, not that it works",
+            "`paramedic check --type dependency`",
+        )),
+        "ping" => Some(("many networks drop these packets", "`paramedic check --type dependency`")),
+        "pg_dump" if one.option('s', "schema-only") => {
+            Some(("without rows it can not see damaged rows", "`pg_amcheck`, or a full dump to nowhere"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Owns RB051: parts that a procedure lacks.
+
+use crate::Level;
+use crate::lint::Rule;
+use crate::lint::document::Document;
+use crate::lint::report::Report;
+
+pub(super) static RULE: Rule = Rule {
+    code: "RB051",
+    name: "incomplete-procedure",
+    level: Level::Warning,
+    why: "A procedure without an alert is never opened, one without an end of its phase never escalates, and one without a contact calls nobody.",
+    bad: "# X\n\n## P\n\n### Alert: A\n\n1. **One**\n\n   Look.\n",
+    good: "uptime",
+    blocks: false,
+    check,
+};
+
+fn check(document: &Document<'_>, report: &mut Report<'_>) {
+    for procedure in &document.runbook.procedures {
+        let line = document.line(procedure.line);
+        let Some(alert) = &procedure.alert else { continue };
+        let at = document
+            .find(procedure.line, "### Alert")
+            .map_or(line.clone(), |bytes| document.line(document.lines.line(bytes.start)));
+        if alert.name.contains(char::is_whitespace) {
+            report.text(
+                &at,
+                format!("`{}` is no name that an alert can have", alert.name),
+                "write it as one word",
+            );
+        }
+        if !document.text[at.start..].split("\n## ").next().unwrap_or_default().contains("Query**") {
+            report.text(&at, format!("no query fires `{}`", alert.name), "add `**Alert Query**`");
+        }
+        if alert.response_time.is_none() {
+            report.text(
+                &at,
+                "no response time: nothing says when it is late",
+                "add `**Response Time**: < 5 minutes`",
+            );
+        }
+        let section = document.text[line.start..].split("\n## ").next().unwrap_or_default();
+        if !section.contains("### Escalation") {
+            report.text(&line, "nothing says when to call for more people", "add `### Escalation Criteria`");
+        }
+        if !section.contains("### Documentation") {
+            report.text(
+                &line,
+                "nothing says what has to be written down",
+                "add `### Documentation Requirements`",
+            );
+        }
+        for phase in &procedure.phases {
+            if phase.window.is_none() {
+                let bytes = document.find(procedure.line, &phase.title).unwrap_or(line.clone());
+                report.text(
+                    &bytes,
+                    format!("phase `{}` has no time", phase.title),
+                    "add its window: `(0-5 minutes)`",
+                );
+            }
+        }
+        let first = procedure.phases.iter().find_map(|phase| phase.window.as_ref()?.end_s);
+        if let (Some(response), Some(end)) = (alert.response_time, first)
+            && response.as_secs() < end
+            && response.as_secs() < 180
+        {
+            report.text(
+                &at,
+                "the response time is over before the first phase is",
+                "say in the first phase what has to be done by then",
+            );
+        }
+    }
+    twins(document, report);
+    if document.runbook.front.owner.is_none() && !document.runbook.procedures.is_empty() {
+        report.text(&(0..0), "nobody owns this document", "add `owner`, `review` and `contacts` in front");
+    }
+}
+
+/// Two procedures for one alert.
+fn twins(document: &Document<'_>, report: &mut Report<'_>) {
+    let mut names: Vec<&str> = Vec::new();
+    for procedure in &document.runbook.procedures {
+        let Some(alert) = &procedure.alert else { continue };
+        if names.contains(&alert.name.as_str()) {
+            report.text(
+                &document.line(procedure.line),
+                format!("two procedures answer `{}`", alert.name),
+                "give each alert one procedure",
+            );
+        }
+        names.push(&alert.name);
+    }
+}

@@ -1,0 +1,53 @@
+//! Owns RB080: records of what nobody saw.
+
+use crate::Level;
+use crate::bash::Operator;
+use crate::lint::Rule;
+use crate::lint::document::Document;
+use crate::lint::report::Report;
+
+pub(super) static RULE: Rule = Rule {
+    code: "RB080",
+    name: "false-record",
+    level: Level::Error,
+    why: "A report that is written at the end with the time of its writing, or with a state that was typed beforehand, is false.",
+    bad: "cat <<EOF\nDetected: $(date)\nEOF",
+    good: "paramedic incident report \"$INCIDENT_ID\"",
+    blocks: true,
+    check,
+};
+
+fn check(document: &Document<'_>, report: &mut Report<'_>) {
+    for scope in &document.scopes {
+        for here in &scope.script.here_documents {
+            let source = scope.source(&here.body.span);
+            if here.quoting.is_none() && source.contains("$(date") {
+                report.statement(
+                    scope,
+                    &here.body.span,
+                    "every time in it is the time of its writing",
+                    "`paramedic incident report` knows when what happened",
+                );
+            }
+        }
+        for one in &scope.invocations {
+            let appends = one.redirects.iter().any(|redirect| redirect.operator == Operator::Append);
+            if matches!(one.name.as_str(), "echo" | "printf")
+                && appends
+                && one.shapes().any(|text| text.to_lowercase().contains("incident"))
+            {
+                report.statement(
+                    scope,
+                    &one.span,
+                    "a line in a file is no record of an incident",
+                    "`paramedic incident ack`, `paramedic incident note`",
+                );
+            }
+        }
+    }
+    for (at, text) in document.text.match_indices("**: $(date)") {
+        if document.text[..at].ends_with("Updated") {
+            report.text(&(at..at + text.len()), "nothing fills in this date", "write the date");
+        }
+    }
+}
