@@ -138,6 +138,13 @@ pub(crate) enum RunbookCommand {
         /// The runbook
         file: PathBuf,
     },
+    /// Say what is wrong with runbooks, and what to do about it; exit code 1 when there is something
+    Lint(LintArguments),
+    /// Write a new runbook to start from
+    New {
+        /// Where to; it must not be there yet
+        file: PathBuf,
+    },
     /// Say what each statement of a shell script does to the world, and why
     Effects {
         /// The script; `-` is standard input
@@ -161,6 +168,34 @@ pub(crate) enum RunbookCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LintArguments {
+    /// The runbooks; `-` is standard input
+    #[arg(required_unless_present_any = ["explain", "list"])]
+    pub(crate) files: Vec<PathBuf>,
+    /// Mend what can be mended for certain
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Count every finding, not only warnings and errors
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print SARIF 2.1.0
+    #[arg(long)]
+    pub(crate) sarif: bool,
+    /// Levels and allowances [default: .paramedic-lint.toml beside the file or above it]
+    #[arg(long = "rules", value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Explain one rule, for example RB020
+    #[arg(long, value_name = "CODE")]
+    pub(crate) explain: Option<String>,
+    /// List the rules
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Lint again whenever a file changes, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, Subcommand)]

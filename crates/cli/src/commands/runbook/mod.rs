@@ -2,6 +2,8 @@
 
 mod by_hand;
 mod effects;
+mod lint;
+mod new;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ pub(super) fn run(command: RunbookCommand, config: Option<PathBuf>, output: Outp
             }
             Ok(Code::Done)
         }
+        RunbookCommand::Lint(arguments) => lint::run(&arguments, output),
+        RunbookCommand::New { file } => new::run(&file),
         RunbookCommand::Effects { file, table } => effects::run(&file, table.as_deref(), output),
         RunbookCommand::Run { file, procedure, parameters, yes } => {
             let book = read(&file)?;

@@ -94,9 +94,7 @@ fn misleads(one: &Invocation) -> Option<(&'static str, &'static str)> {
             Some(("that a file is there says nothing about what is in it", "`paramedic backup verify`"))
         }
         "ls" => Some(("what root may see, the user of the service may not", DIAGNOSE)),
-        "df" => {
-            Some(("without inodes, of which there may be none left", "`df -i` as well"))
-        }
+        "df" => Some(("without inodes, of which there may be none left", "`df -i` as well")),
         "du" => Some(("sizes say nothing about what has left the machine", DIAGNOSE)),
         "pg_isready" => Some((
             "it proves that the database accepts, not that it works",
