@@ -140,6 +140,20 @@ pub(crate) enum RunbookCommand {
     },
     /// Say what is wrong with runbooks, and what to do about it; exit code 1 when there is something
     Lint(LintArguments),
+    /// Show what would be done, without doing it: statements, effects, values, approvals, time
+    Plan {
+        /// The runbook
+        file: PathBuf,
+        /// The procedure: its alert, title or id [default: all]
+        #[arg(long)]
+        procedure: Option<String>,
+        /// The server, as the configuration names it
+        #[arg(long)]
+        server: Option<String>,
+        /// A parameter
+        #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = assignment)]
+        parameters: Vec<(String, String)>,
+    },
     /// Write a new runbook to start from
     New {
         /// Where to; it must not be there yet

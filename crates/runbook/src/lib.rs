@@ -5,6 +5,7 @@
 
 mod attributes;
 mod bash;
+mod budget;
 mod condition;
 mod diagnostic;
 mod duration;

@@ -14,4 +14,4 @@ mod world;
 pub use clock::now_ms;
 pub use fleet::{Fleet, Member, OrderError, Supervised, Surroundings, Verb, target};
 pub use serve::{SHIPPED, Serve, ServeError, Start, open_stores, private_folder, program_folder};
-pub use world::{ServeWorld, base_environment, kill_switch, server_parameters};
+pub use world::{ServeWorld, base_environment, kill_switch, policy, server_parameters};

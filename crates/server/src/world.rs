@@ -124,8 +124,8 @@ pub fn server_parameters(config: &Config, server: &Server) -> BTreeMap<String, S
     known
 }
 
-/// The policy for a server: what the configuration says, and watch-only for whatever somebody else has started.
-fn policy(config: &Config, server: Option<&Server>) -> Policy {
+/// Returns the policy for a server: what the configuration says, and watch-only for whatever somebody else has started.
+pub fn policy(config: &Config, server: Option<&Server>) -> Policy {
     let general = &config.policy;
     let mode = match server {
         None => Mode::Observe,

@@ -9,7 +9,7 @@ use toml::Table;
 /// Files that a rule looks at, by the end of their names.
 const KINDS: [&str; 3] = ["md", "rs", "toml"];
 /// Folders of what is built, and of bytes that tests want exactly so.
-const SKIPPED: [&str; 3] = ["target", "fixtures", "node_modules"];
+const SKIPPED: [&str; 4] = ["target", "fixtures", "fuzz", "node_modules"];
 
 /// What the rules look at.
 #[derive(Default)]

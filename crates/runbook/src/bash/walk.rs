@@ -1,8 +1,7 @@
 //! Owns going through a tree: every command, word and redirection, in the order in which bash comes to them.
 
 use super::ast::{
-    Assignment, Command, HereDocument, Item, Kind, Operation, Part, Pipeline, Redirect, Script, Target,
-    Variable, Word,
+    Assignment, Command, Item, Kind, Operation, Part, Pipeline, Redirect, Script, Target, Variable, Word,
 };
 
 /// A place in the tree.
@@ -13,13 +12,10 @@ pub(crate) enum Node<'t> {
     Command(&'t Command),
     Assignment(&'t Assignment),
     Redirect(&'t Redirect),
-    Word(&'t Word),
-    /// Below its word.
+    /// Below its word, which is not met by itself.
     Part(&'t Part),
     /// Below its part.
     Variable(&'t Variable),
-    /// Below its redirection.
-    HereDocument(&'t HereDocument),
 }
 
 /// A node is met twice.
@@ -118,7 +114,7 @@ impl<'t> Walker<'t, '_> {
             Target::Word(word) => walker.word(word),
             Target::HereDocument(idx) => {
                 let document = &walker.script.here_documents[*idx];
-                walker.around(Node::HereDocument(document), |walker| walker.word(&document.body));
+                walker.word(&document.body);
             }
         });
     }
@@ -128,7 +124,7 @@ impl<'t> Walker<'t, '_> {
     }
 
     fn word(&mut self, word: &'t Word) {
-        self.around(Node::Word(word), |walker| word.parts.iter().for_each(|part| walker.part(part)));
+        word.parts.iter().for_each(|part| self.part(part));
     }
 
     fn part(&mut self, part: &'t Part) {

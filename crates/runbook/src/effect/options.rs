@@ -63,8 +63,8 @@ impl<'e> Reading<'e> {
     }
 
     fn long(&self, name: &str) -> Option<Flag> {
-        let abbreviated = |entry: &&Entry| entry.abbreviated(name).filter(|_| name.len() > 2);
-        self.option(name).or_else(|| self.chain.iter().rev().find_map(|entry| abbreviated(entry)))
+        let abbreviated = |entry: &&'e Entry| entry.abbreviated(name).filter(|_| name.len() > 2);
+        self.option(name).or_else(|| self.chain.iter().rev().find_map(abbreviated))
     }
 }
 

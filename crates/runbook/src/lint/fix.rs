@@ -12,7 +12,7 @@ pub fn apply(text: &str, findings: &[Finding]) -> (String, usize) {
             let overlaps =
                 |other: &&Edit| edit.bytes.start < other.bytes.end && other.bytes.start < edit.bytes.end;
             let touches = |other: &&Edit| edit.bytes == other.bytes;
-            !edits.iter().any(|other| overlaps(&other) || touches(&other))
+            !edits.iter().any(|other| overlaps(other) || touches(other))
                 && text.get(edit.bytes.clone()).is_some()
         };
         if finding.fix.iter().all(is_free) {

@@ -27,10 +27,8 @@ pub(crate) struct Invocation {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Around {
     pub(crate) condition: bool,
-    pub(crate) body_of_loop: bool,
     pub(crate) background: bool,
     pub(crate) substitution: bool,
-    pub(crate) negated: bool,
     /// A loop that ends by a person's hand only.
     pub(crate) endless: bool,
 }
@@ -70,7 +68,6 @@ fn items(list: &[Item], around: Around, found: &mut Vec<Invocation>) {
                 .rest
                 .get(idx)
                 .map(|(joint, pipeline)| (*joint, pipeline.stages.first().map(name_of).unwrap_or_default()));
-            let around = Around { negated: pipeline.negated, ..around };
             let stages: Vec<String> = pipeline.stages.iter().map(name_of).collect();
             for (stage, one) in pipeline.stages.iter().enumerate() {
                 let start = found.len();
@@ -99,7 +96,7 @@ fn name_of(command: &Command) -> String {
 }
 
 fn command(command: &Command, around: Around, found: &mut Vec<Invocation>) {
-    let inner = Around { negated: false, ..around };
+    let inner = around;
     match &command.kind {
         Kind::Simple { assignments, words } => {
             simple(command, words, around, found);
@@ -118,14 +115,14 @@ fn command(command: &Command, around: Around, found: &mut Vec<Invocation>) {
             let endless = condition
                 .first()
                 .is_some_and(|item| matches!(name_of(&item.first.stages[0]).as_str(), "true" | ":"));
-            items(condition, Around { condition: true, body_of_loop: true, endless, ..inner }, found);
-            items(body, Around { body_of_loop: true, endless, ..inner }, found);
+            items(condition, Around { condition: true, endless, ..inner }, found);
+            items(body, Around { endless, ..inner }, found);
         }
         Kind::For { words, body, .. } => {
             words.iter().flatten().for_each(|one| word(one, inner, found));
-            items(body, Around { body_of_loop: true, ..inner }, found);
+            items(body, Around { ..inner }, found);
         }
-        Kind::ArithmeticFor { body, .. } => items(body, Around { body_of_loop: true, ..inner }, found),
+        Kind::ArithmeticFor { body, .. } => items(body, Around { ..inner }, found),
         Kind::Case { subject, arms } => {
             word(subject, inner, found);
             arms.iter().for_each(|arm| items(&arm.body, inner, found));

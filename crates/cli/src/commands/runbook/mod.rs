@@ -4,6 +4,7 @@ mod by_hand;
 mod effects;
 mod lint;
 mod new;
+mod plan;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,10 @@ pub(super) fn run(command: RunbookCommand, config: Option<PathBuf>, output: Outp
             Ok(Code::Done)
         }
         RunbookCommand::Lint(arguments) => lint::run(&arguments, output),
+        RunbookCommand::Plan { file, procedure, server, parameters } => {
+            let values = parameters.into_iter().collect();
+            plan::run(&file, procedure.as_deref(), server.as_deref(), values, config, output)
+        }
         RunbookCommand::New { file } => new::run(&file),
         RunbookCommand::Effects { file, table } => effects::run(&file, table.as_deref(), output),
         RunbookCommand::Run { file, procedure, parameters, yes } => {

@@ -17,44 +17,16 @@ pub(super) fn tar(judge: &mut Judge<'_>, arguments: &[Word]) {
         let is_first = std::mem::replace(&mut first, false);
         judge.guard("tar", word, Position::Open);
         if let Some(long) = text.strip_prefix("--") {
-            let name = long.split('=').next().unwrap_or_default();
-            match name {
-                "list" => mode = Some('t'),
-                "extract" | "get" => mode = Some('x'),
-                "create" => mode = Some('c'),
-                "diff" | "compare" => mode = Some('d'),
-                "to-stdout" => to_stdout = true,
-                "help" | "version" => return judge.looks("tar"),
-                "file"
-                | "directory"
-                | "exclude"
-                | "strip-components"
-                | "gzip"
-                | "bzip2"
-                | "xz"
-                | "zstd"
-                | "verbose"
-                | "wildcards"
-                | "same-permissions"
-                | "preserve-permissions"
-                | "same-owner"
-                | "no-same-owner"
-                | "numeric-owner"
-                | "keep-old-files"
-                | "full-time"
-                | "totals"
-                | "xattrs"
-                | "acls"
-                | "auto-compress"
-                | "utc"
-                | "quoting-style"
-                | "ignore-zeros" => {
-                    let takes = matches!(name, "file" | "directory" | "exclude" | "strip-components");
-                    if takes && !long.contains('=') {
-                        words.next();
-                    }
+            match long_option(long) {
+                Some(Long::Mode(letter)) => mode = Some(letter),
+                Some(Long::Stdout) => to_stdout = true,
+                Some(Long::Dry) => return judge.looks("tar"),
+                Some(Long::Plain) => {}
+                Some(Long::Value) if long.contains('=') => {}
+                Some(Long::Value) => {
+                    words.next();
                 }
-                name => return judge.unknown(format!("`tar --{name}` is not known")),
+                None => return judge.unknown(format!("`tar --{long}` is not known")),
             }
             continue;
         }
@@ -90,6 +62,51 @@ pub(super) fn tar(judge: &mut Judge<'_>, arguments: &[Word]) {
         Some(_) => judge.raise(Effect::Change, "`tar` adds to the archive"),
         None => judge.unknown("what `tar` is to do is not written out"),
     }
+}
+
+/// What a long option of `tar` is.
+enum Long {
+    Mode(char),
+    Stdout,
+    Dry,
+    Plain,
+    Value,
+}
+
+fn long_option(long: &str) -> Option<Long> {
+    const PLAIN: [&str; 20] = [
+        "gzip",
+        "bzip2",
+        "xz",
+        "zstd",
+        "verbose",
+        "wildcards",
+        "same-permissions",
+        "preserve-permissions",
+        "same-owner",
+        "no-same-owner",
+        "numeric-owner",
+        "keep-old-files",
+        "full-time",
+        "totals",
+        "xattrs",
+        "acls",
+        "auto-compress",
+        "utc",
+        "quoting-style",
+        "ignore-zeros",
+    ];
+    Some(match long.split('=').next().unwrap_or_default() {
+        "list" => Long::Mode('t'),
+        "extract" | "get" => Long::Mode('x'),
+        "create" => Long::Mode('c'),
+        "diff" | "compare" => Long::Mode('d'),
+        "to-stdout" => Long::Stdout,
+        "help" | "version" => Long::Dry,
+        "file" | "directory" | "exclude" | "strip-components" => Long::Value,
+        name if PLAIN.contains(&name) => Long::Plain,
+        _ => return None,
+    })
 }
 
 pub(super) fn dd(judge: &mut Judge<'_>, arguments: &[Word]) {

@@ -1,6 +1,5 @@
 //! Owns the list of the rules, in the order of their codes.
 
-mod budget;
 mod rb000;
 mod rb001;
 mod rb002;

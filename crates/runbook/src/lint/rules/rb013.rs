@@ -20,11 +20,9 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for procedure in &document.runbook.procedures {
         for phase in &procedure.phases {
             let scopes = document.scopes_of(procedure).filter(|scope| std::ptr::eq(scope.phase, phase));
-            let seconds: u64 = scopes.map(|scope| crate::lint::rules::budget::seconds(scope)).sum();
+            let seconds: u64 = scopes.map(|scope| scope.fence.least_duration().as_secs()).sum();
             let Some(window) = &phase.window else { continue };
-            let Some(length) =
-                window.end_s.map(|end| u64::from(end).saturating_sub(u64::from(window.start_s)))
-            else {
+            let Some(length) = window.end_s.map(|end| end.saturating_sub(window.start_s)) else {
                 continue;
             };
             if seconds > length {

@@ -90,6 +90,13 @@ fn misleads(one: &Invocation) -> Option<(&'static str, &'static str)> {
         "md5sum" | "sha1sum" => {
             Some(("this digest can be forged", "`sha256sum`, or `paramedic integrity check`"))
         }
+        name => of_storage(name, &text, one),
+    }
+}
+
+/// What lists and dumps do not say.
+fn of_storage(name: &str, text: &str, one: &Invocation) -> Option<(&'static str, &'static str)> {
+    match name {
         "ls" if text.contains("/backup") => {
             Some(("that a file is there says nothing about what is in it", "`paramedic backup verify`"))
         }

@@ -74,6 +74,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
         }
     }
     twins(document, report);
+    overdue(document, report);
     if document.runbook.front.owner.is_none() && !document.runbook.procedures.is_empty() {
         report.text(&(0..0), "nobody owns this document", "add `owner`, `review` and `contacts` in front");
     }
@@ -93,4 +94,29 @@ fn twins(document: &Document<'_>, report: &mut Report<'_>) {
         }
         names.push(&alert.name);
     }
+}
+
+/// The day of the next review is over.
+fn overdue(document: &Document<'_>, report: &mut Report<'_>) {
+    let front = &document.runbook.front;
+    let (Some(today), Some(reviewed), Some(period)) = (document.today, &front.reviewed, &front.review) else {
+        return;
+    };
+    let period = crate::parse_duration(period).map(|period| period.as_secs() / 86_400);
+    let (Some(today), Some(reviewed), Some(period)) = (day(today), day(reviewed), period) else { return };
+    if today > reviewed + period {
+        let bytes = document.find(1, "reviewed:").unwrap_or(0..0);
+        report.text(
+            &bytes,
+            "the review of this document is overdue",
+            "read it once more, and write the date",
+        );
+    }
+}
+
+/// Days since the beginning of the year 0, of a date `YYYY-MM-DD`; good to a day or two, which is good enough for a review.
+fn day(date: &str) -> Option<u64> {
+    let mut parts = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    Some(year * 365 + year / 4 + month * 30 + month / 2 + day)
 }

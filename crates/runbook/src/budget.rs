@@ -1,17 +1,26 @@
 //! Owns how long the statements of a fence take at least: sleeps, loops with a known count, samplers with an interval.
 
-use crate::bash::{Item, Kind, Loop, Word};
-use crate::lint::document::Scope;
+use std::time::Duration;
 
-/// Returns the seconds that a fence takes at least; never more than its time limit allows.
-pub(super) fn seconds(scope: &Scope<'_>) -> u64 {
-    let attributes = &scope.fence.attributes;
-    let text = items(&scope.script.items);
-    match attributes.timeout {
-        Some(limit) if attributes.until.is_none() => {
-            text.min(limit.as_secs() * scope.fence.units.len() as u64)
-        }
-        _ => text,
+use crate::bash::{Item, Kind, Loop, Word};
+use crate::step::Fence;
+
+impl Fence {
+    /// Returns how long its statements take at least, by what is written in them, and never more than its time limit
+    /// allows.
+    pub fn least_duration(&self) -> Duration {
+        let written = crate::bash::parse(&self.source).map_or(0, |script| items(&script.items));
+        let written = Duration::from_secs(written);
+        self.most_duration().map_or(written, |most| written.min(most))
+    }
+
+    /// Returns how long its statements may take at most, where it has a time limit and no watch.
+    pub fn most_duration(&self) -> Option<Duration> {
+        let n_units = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
+        self.attributes
+            .timeout
+            .filter(|_| self.attributes.until.is_none())
+            .map(|limit| limit.saturating_mul(n_units))
     }
 }
 
