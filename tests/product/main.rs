@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod approval;
+mod authoring;
 mod bad_input;
 mod by_hand;
 mod client;

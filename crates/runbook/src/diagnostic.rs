@@ -117,6 +117,11 @@ impl<'a> Lines<'a> {
     pub(crate) fn place(&self, offset: usize) -> (usize, usize) {
         let line = self.line(offset);
         let start = self.starts[line - 1];
+        let before = self.text.as_bytes().get(start..offset).unwrap_or_default();
+        // Most lines are ASCII, and a long one is asked about many times.
+        if !before.is_empty() && before.is_ascii() {
+            return (line, before.len() + 1);
+        }
         // An offset inside a character, or past the end, is never counted.
         let column = self.text[start..].char_indices().take_while(|(at, _)| start + at < offset).count() + 1;
         (line, column)

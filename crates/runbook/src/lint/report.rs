@@ -7,6 +7,9 @@ use super::{Edit, Finding, Rule};
 use crate::Level;
 use crate::diagnostic::Diagnostic;
 
+/// Whoever has more has a document that nobody can mend line by line, and a hostile one could have millions.
+const FINDINGS_MAX: usize = 5000;
+
 /// Where a rule says what it found.
 pub(crate) struct Report<'f> {
     rule: &'static Rule,
@@ -67,13 +70,13 @@ impl<'f> Report<'f> {
         finding.step = Some(scope.step.number);
         finding.unit = scope.unit(span.start).map(|unit| unit.id.clone());
         finding.fix = edits.collect();
-        self.findings.push(finding);
+        self.push(finding);
     }
 
     /// Something in the text.
     pub(crate) fn text(&mut self, bytes: &Range<usize>, message: impl Into<String>, hint: &str) {
         let finding = self.finding(bytes, message.into(), hint);
-        self.findings.push(finding);
+        self.push(finding);
     }
 
     /// What the parser said, at its level where that is the milder one.
@@ -85,12 +88,18 @@ impl<'f> Report<'f> {
             false => self.level,
         };
         finding.blocks_auto_run = diagnostic.level == Level::Error;
-        self.findings.push(finding);
+        self.push(finding);
     }
 
     /// Whether the configuration accepts a name for this rule.
     pub(crate) fn allows(&self, name: &str) -> bool {
         self.places.allows(self.rule.code, name)
+    }
+
+    fn push(&mut self, finding: Finding) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(finding);
+        }
     }
 
     fn finding(&self, bytes: &Range<usize>, message: String, hint: &str) -> Finding {

@@ -50,6 +50,25 @@ fn rules_are_sorted_and_say_why() {
     }
 }
 
+/// `UPDATE_EXPECT=1 cargo test -p runbook` writes it anew.
+#[test]
+fn the_documentation_lists_the_rules() {
+    let mut text = "# Lint rules\n\nWritten from the rules themselves; `paramedic runbook lint --explain RB020` says the same.\n".to_owned();
+    for rule in RULES {
+        let level = format!("{:?}", rule.level).to_lowercase();
+        let blocks = if rule.blocks { "; nothing runs without a person where it is found" } else { "" };
+        text += &format!("\n## {} {}\n\n{level}{blocks}. {}\n", rule.code, rule.name, rule.why);
+        for (title, example) in [("Found in", rule.bad), ("Better", rule.good)] {
+            let example: String = example.lines().map(|line| format!("    {line}\n")).collect();
+            text += &format!(
+                "\n{title}:\n\n{}\n",
+                example.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+            );
+        }
+    }
+    expect_test::expect_file!["../../../../docs/lint.md"].assert_eq(&text);
+}
+
 #[test]
 fn a_comment_silences_a_rule_and_one_in_vain_is_told() {
     let silenced = whole("# lint: allow RB014 it has to settle\nsleep 30");

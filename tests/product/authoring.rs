@@ -1,0 +1,89 @@
+//! Tests what authors of runbooks use: lint, effects, plan and new, from the command line.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::site::{Server, Site};
+
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runbooks/server-down.md");
+
+fn rows(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn a_new_runbook_is_clean_mended_and_explained() {
+    let site = Site::new(&[]);
+    let path = site.path("new.md");
+    let file = path.to_str().unwrap();
+    site.run(&["runbook", "new", file]).done();
+    site.run(&["runbook", "new", file]).failed(2, &[file]);
+    site.run(&["runbook", "lint", "--strict", file, SHIPPED]).done();
+
+    let text = fs::read_to_string(&path).unwrap();
+    let broken = text.replace("paramedic check \"$SERVER_NAME\"", "paramedic check $SERVER_NAME");
+    assert_ne!(broken, text);
+    fs::write(&path, &broken).unwrap();
+    let found = site.run(&["runbook", "lint", "-o", "json", file]);
+    assert_eq!(found.code, Some(1));
+    let found = rows(&found.stdout);
+    assert_eq!(
+        (found.len(), found[0]["code"].as_str(), found[0]["file"].as_str()),
+        (1, Some("RB003"), Some(file))
+    );
+    site.run(&["runbook", "lint", "--fix", file]).done();
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+
+    assert!(site.run(&["runbook", "lint", "--explain", "rb003"]).done().contains("To silence it"));
+    site.run(&["runbook", "lint", "--explain", "RB999"]).failed(2, &["`RB999` is no rule"]);
+}
+
+#[test]
+fn bad_input_is_named() {
+    let site = Site::new(&[]);
+    let path = |name: &str| site.path(name).to_str().unwrap().to_owned();
+    site.run(&["runbook", "lint", &path("none.md")]).failed(2, &["none.md"]);
+    fs::write(site.path("rules.toml"), "[level]\nRB999 = \"off\"\n").unwrap();
+    site.run(&["runbook", "lint", "--rules", &path("rules.toml"), SHIPPED])
+        .failed(2, &["rules.toml", "`RB999`"]);
+    fs::write(site.path("table.toml"), "[x]\neffect = \"gentle\"\n").unwrap();
+    site.run(&["runbook", "effects", "--table", &path("table.toml"), SHIPPED])
+        .failed(2, &["table.toml", "`gentle`"]);
+    // Larger than anything that is read, without being on the disk.
+    fs::File::create(site.path("huge.md")).unwrap().set_len(100 * 1024 * 1024).unwrap();
+    site.run(&["runbook", "lint", &path("huge.md")]).failed(2, &["huge.md", "more than"]);
+    fs::write(site.path("binary.md"), [0_u8, 159, 146, 150].repeat(1000)).unwrap();
+    let binary = site.run(&["runbook", "lint", &path("binary.md")]);
+    assert!(binary.code == Some(1) && binary.stdout.contains("binary.md:1:1: warning[RB000]"), "{binary:?}");
+    fs::write(site.path("lists.md"), "- ".repeat(1_000_000)).unwrap();
+    assert!(site.run(&["runbook", "lint", &path("lists.md")]).code.is_some_and(|code| code < 2));
+}
+
+#[test]
+fn effects_and_plans_are_told_and_nothing_is_run() {
+    let site = Site::new(&[Server::notes("notes")]);
+    let script = site.path("script.sh");
+    let marker = site.path("marker");
+    fs::write(&script, format!("uptime\ntouch {}\nsystemctl restart x\nrm -rf y\nfoo\n", marker.display()))
+        .unwrap();
+    let found = rows(&site.run(&["runbook", "effects", "-o", "json", script.to_str().unwrap()]).done());
+    let effects: Vec<_> = found.iter().map(|row| row["effect"].as_str().unwrap()).collect();
+    assert_eq!(effects, ["observe", "change", "disrupt", "destroy", "unknown"]);
+    assert!(found.iter().all(|row| row["statement"].is_string() && row["reason"].is_string()));
+    assert!(!marker.exists());
+
+    let plan = ["runbook", "plan", SHIPPED, "--procedure", "MCPServerDown", "-o", "json"];
+    let of = |more: &[&str]| rows(&site.run(&[plan.as_slice(), more].concat()).done());
+    let restart = |phases: &[Value]| phases[2]["steps"][0]["units"][0].clone();
+    let here = restart(&of(&["--server", "notes"]));
+    assert_eq!(
+        (here["effect"].as_str(), here["parameters"]["SERVER_NAME"].as_str()),
+        (Some("disrupt"), Some("notes"))
+    );
+    assert_eq!(here["decision"], "runs by itself");
+    assert_eq!(here["timeout_s"], 90);
+    let nowhere = restart(&of(&[]));
+    assert_eq!(nowhere["decision"], "asks: it needs SERVER_NAME");
+    site.run(&[plan.as_slice(), &["--server", "none"]].concat()).failed(2, &["`none` is no server", "notes"]);
+}
