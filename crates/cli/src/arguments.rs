@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// Read and follow runbooks
     #[command(subcommand)]
     Runbook(RunbookCommand),
+    /// Take the alerts of runbooks to other systems
+    #[command(subcommand)]
+    Rule(RuleCommand),
     /// See and answer incidents
     #[command(subcommand)]
     Incident(IncidentCommand),
@@ -182,6 +185,34 @@ pub(crate) enum RunbookCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RuleCommand {
+    /// Print the alerts of runbooks as a rule file of Prometheus, or a configuration of Alertmanager
+    Export {
+        /// The runbooks
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// For whom
+        #[arg(long, value_enum, default_value_t = ExportFormat::Prometheus)]
+        format: ExportFormat,
+        /// What the address of a runbook begins with [default: its file]
+        #[arg(long, value_name = "URL")]
+        runbook_url: Option<String>,
+        /// The name of Alertmanager's receiver
+        #[arg(long, default_value = "paramedic")]
+        receiver: String,
+    },
+}
+
+/// For whom rules are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A rule file.
+    Prometheus,
+    /// Routes and inhibitions.
+    Alertmanager,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod diagnostic;
 mod duration;
 mod effect;
 pub mod exits;
+pub mod export;
 mod front;
 pub mod lint;
 mod markdown;

@@ -8,9 +8,11 @@ mod guard;
 mod incident;
 mod metrics;
 pub(crate) mod roles;
+mod rule;
 mod runbook;
 mod serve;
 mod server;
+mod text;
 
 use crate::arguments::{Arguments, Command};
 use crate::fail::{Code, Failure};
@@ -26,6 +28,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Metrics { server } => metrics::run(&server, config),
         Command::Config(command) => config::run(&command, config, output),
         Command::Doctor => doctor::run(config, output),
+        Command::Rule(command) => rule::run(command),
         Command::Runbook(command) => runbook::run(command, config, output),
         Command::Incident(command) => incident::run(command, config, output),
         Command::Server(command) => server::run(command, config, output),

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use runbook::{Stated, Table, statements};
 use serde_json::json;
 
-use super::text;
 use crate::arguments::Output;
+use crate::commands::text;
 use crate::fail::{Code, Failure};
 use crate::show;
 

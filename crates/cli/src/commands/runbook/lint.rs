@@ -12,8 +12,8 @@ use runbook::Level;
 use runbook::lint::{Config, Finding, RULES, Rule, apply, lint, rule, sarif};
 use serde_json::{Value, json};
 
-use super::text;
 use crate::arguments::{LintArguments, Output};
+use crate::commands::text;
 use crate::fail::{Code, Failure};
 use crate::show;
 

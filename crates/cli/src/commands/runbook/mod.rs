@@ -5,12 +5,12 @@ mod effects;
 mod lint;
 mod new;
 mod plan;
-mod text;
 
 use std::path::{Path, PathBuf};
 
 use incident::Book;
 
+use super::text;
 use crate::arguments::{Output, RunbookCommand};
 use crate::fail::{Code, Failure};
 use crate::show;

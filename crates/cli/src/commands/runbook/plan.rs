@@ -8,8 +8,8 @@ use runbook::lint::{Config as Rules, Finding, lint};
 use runbook::{Fence, Phase, Procedure, Unit};
 use serde::Serialize;
 
-use super::text;
 use crate::arguments::Output;
+use crate::commands::text;
 use crate::context::load_or_default;
 use crate::fail::{Code, Failure};
 use crate::show;

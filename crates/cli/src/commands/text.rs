@@ -12,7 +12,7 @@ use crate::fail::Failure;
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Reads a file, or standard input for `-`; `what` names it in an error.
-pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
+pub(in crate::commands) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
     let named = || format!("cannot read {what} `{}`", path.display());
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())

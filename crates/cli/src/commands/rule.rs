@@ -1,0 +1,39 @@
+//! Owns `paramedic rule`: the alerts of runbooks, for Prometheus and Alertmanager.
+
+use std::path::PathBuf;
+
+use runbook::Runbook;
+use runbook::export::{alertmanager, prometheus};
+
+use super::text;
+use crate::arguments::{ExportFormat, RuleCommand};
+use crate::fail::{Code, Failure};
+use crate::show;
+
+pub(super) fn run(command: RuleCommand) -> Result<Code, Failure> {
+    let RuleCommand::Export { files, format, runbook_url, receiver } = command;
+    let runbooks = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    for (runbook, procedure) in
+        runbooks.iter().flat_map(|runbook| runbook.procedures.iter().map(move |one| (runbook, one)))
+    {
+        if let Some(alert) = procedure.alert.as_ref().filter(|alert| alert.query.is_none()) {
+            anstream::eprintln!(
+                "{}:{}: alert `{}` has no query and is left out",
+                runbook.name,
+                procedure.line,
+                alert.name
+            );
+        }
+    }
+    let exported = match format {
+        ExportFormat::Prometheus => prometheus(&runbooks, runbook_url.as_deref()),
+        ExportFormat::Alertmanager => alertmanager(&runbooks, &receiver),
+    };
+    show::line(exported.map_err(Failure::usage)?.trim_end());
+    Ok(Code::Done)
+}
+
+fn read(file: &PathBuf) -> Result<Runbook, Failure> {
+    let bytes = text::read(file, "the runbook")?;
+    Ok(runbook::parse(&file.to_string_lossy(), &bytes).0)
+}
