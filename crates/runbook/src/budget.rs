@@ -34,7 +34,9 @@ fn items(list: &[Item]) -> u64 {
 
 fn kind(kind: &Kind) -> u64 {
     match kind {
-        Kind::Simple { words, .. } => command(words),
+        Kind::Simple { words, .. } => {
+            words.split_first().map_or(0, |(name, rest)| sampling(&name.shape(), rest))
+        }
         Kind::Group(list) | Kind::Subshell(list) => items(list),
         Kind::If { branches, otherwise } => {
             let branches = branches.iter().map(|branch| items(&branch.body));
@@ -55,15 +57,15 @@ fn rounds(words: &[Word]) -> u64 {
     words.iter().map(|word| range(word).unwrap_or(1)).sum::<u64>().min(1_000_000)
 }
 
-fn command(words: &[Word]) -> u64 {
-    let texts: Vec<String> = words.iter().map(Word::shape).collect();
-    match texts.first().map(String::as_str) {
-        Some("sleep") => texts.iter().skip(1).filter_map(|text| duration(text)).sum(),
+/// Returns how many seconds a command waits by what is written in its arguments: a sleep, or samples at an interval.
+pub(crate) fn sampling(name: &str, arguments: &[Word]) -> u64 {
+    let numbers = || arguments.iter().filter_map(|word| duration(&word.shape()));
+    match name {
+        "sleep" => numbers().sum(),
         // An interval and a count.
-        Some("jstat" | "iostat" | "vmstat" | "sar" | "mpstat" | "pidstat") => {
-            let numbers: Vec<u64> = texts.iter().skip(1).filter_map(|text| duration(text)).collect();
-            match numbers.as_slice() {
-                [.., interval, count] => interval * count,
+        "jstat" | "iostat" | "vmstat" | "sar" | "mpstat" | "pidstat" => {
+            match *numbers().collect::<Vec<_>>() {
+                [.., interval, count] => interval.saturating_mul(count),
                 _ => 0,
             }
         }

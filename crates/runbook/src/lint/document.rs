@@ -119,6 +119,13 @@ impl<'a> Scope<'a> {
         self.fence.source.get(span.clone()).unwrap_or_default()
     }
 
+    /// Returns the bytes of the fence that a unit of it stands in.
+    pub(crate) fn span_of(&self, unit: &Unit) -> Option<Range<usize>> {
+        let from = *self.offsets.get(unit.line.checked_sub(self.fence.line + 1)?)?;
+        let at = from + self.fence.source.get(from..)?.find(&unit.source)?;
+        Some(at..at + unit.source.len())
+    }
+
     /// Returns the unit that a byte of the fence belongs to.
     pub(crate) fn unit(&self, offset: usize) -> Option<&'a Unit> {
         let line =

@@ -6,13 +6,18 @@ mod rb002;
 mod rb003;
 mod rb004;
 mod rb005;
+mod rb006;
 mod rb010;
 mod rb011;
 mod rb012;
 mod rb013;
 mod rb014;
+mod rb015;
+mod rb016;
 mod rb020;
 mod rb021;
+mod rb022;
+mod rb023;
 mod rb030;
 mod rb031;
 mod rb032;
@@ -26,7 +31,9 @@ mod rb050;
 mod rb051;
 mod rb060;
 mod rb070;
+mod rb071;
 mod rb080;
+mod rb081;
 mod rb090;
 
 use super::Rule;
@@ -40,13 +47,18 @@ pub static RULES: &[&Rule] = &[
     &rb003::RULE,
     &rb004::RULE,
     &rb005::RULE,
+    &rb006::RULE,
     &rb010::RULE,
     &rb011::RULE,
     &rb012::RULE,
     &rb013::RULE,
     &rb014::RULE,
+    &rb015::RULE,
+    &rb016::RULE,
     &rb020::RULE,
     &rb021::RULE,
+    &rb022::RULE,
+    &rb023::RULE,
     &rb030::RULE,
     &rb031::RULE,
     &rb032::RULE,
@@ -60,6 +72,8 @@ pub static RULES: &[&Rule] = &[
     &rb051::RULE,
     &rb060::RULE,
     &rb070::RULE,
+    &rb071::RULE,
     &rb080::RULE,
+    &rb081::RULE,
     &rb090::RULE,
 ];

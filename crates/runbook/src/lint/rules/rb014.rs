@@ -1,6 +1,7 @@
 //! Owns RB014: waits of a fixed length.
 
 use crate::Level;
+use crate::budget::sampling;
 use crate::lint::Rule;
 use crate::lint::document::Document;
 use crate::lint::report::Report;
@@ -21,13 +22,19 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
         if scope.fence.attributes.until.is_some() {
             continue;
         }
-        for one in scope.invocations.iter().filter(|one| one.name == "sleep" && !one.around.condition) {
-            report.statement(
-                scope,
-                &one.span,
-                "a wait of a fixed length",
-                "say what is waited for: `verify=\"ready\"`, or a watch with `until` and `every`",
-            );
+        for one in scope.invocations.iter().filter(|one| !one.around.condition) {
+            let message = match (one.name.as_str(), sampling(&one.name, &one.arguments)) {
+                ("sleep", _) => "a wait of a fixed length".to_owned(),
+                (_, seconds) if seconds >= SAMPLING_S => {
+                    format!("this samples for {seconds} s, and all else waits")
+                }
+                _ => continue,
+            };
+            let hint = "say what is waited for: `verify=\"ready\"`, or a watch with `until` and `every`";
+            report.statement(scope, &one.span, message, hint);
         }
     }
 }
+
+/// Two or three samples belong to a look; a longer series is a watch.
+const SAMPLING_S: u64 = 10;

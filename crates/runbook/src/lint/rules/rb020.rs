@@ -1,10 +1,10 @@
 //! Owns RB020: checks whose answer is lost.
 
-use crate::Level;
 use crate::bash::AndOr;
 use crate::lint::Rule;
-use crate::lint::document::Document;
+use crate::lint::document::{Document, Scope};
 use crate::lint::report::Report;
+use crate::{Effect, Level};
 
 pub(super) static RULE: Rule = Rule {
     code: "RB020",
@@ -41,16 +41,18 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
             if one.name == "curl" && !one.option('f', "fail") && !one.option('\0', "fail-with-body") {
                 report.statement(scope, &one.span, "`curl` takes an error page for success", "add `-f`");
             }
-            let last_in_if = one.name == "tar" && one.option('t', "list");
-            if last_in_if
-                && !one.around.condition
-                && one.next.is_none()
-                && scope.source(&one.item).starts_with("if")
+            let verifies = match one.name.as_str() {
+                "tar" => one.option('t', "list"),
+                "gzip" | "zstd" | "xz" => one.option('t', "test"),
+                "md5sum" | "sha1sum" | "sha256sum" => one.option('c', "check"),
+                _ => false,
+            };
+            if verifies && !one.around.condition && one.next.is_none() && destroys_later(scope, one.span.end)
             {
                 report.statement(
                     scope,
                     &one.span,
-                    "nothing asks what this check found",
+                    "what follows destroys, whatever this check found",
                     "let what follows depend on it",
                 );
             }
@@ -64,6 +66,12 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
             }
         }
     }
+}
+
+/// Whether a statement further down in the fence destroys something.
+fn destroys_later(scope: &Scope<'_>, offset: usize) -> bool {
+    let line = scope.unit(offset).map_or(usize::MAX, |unit| unit.line);
+    scope.fence.units.iter().any(|unit| unit.line > line && unit.effect == Effect::Destroy)
 }
 
 const CHECKS: [&str; 10] =

@@ -32,6 +32,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                     | "ssh"
                     | "jmap"
                     | "jstack"
+                    | "jstat"
                     | "dmesg"
                     | "journalctl"
                     | "find"

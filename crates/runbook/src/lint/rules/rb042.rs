@@ -107,8 +107,19 @@ fn of_storage(name: &str, text: &str, one: &Invocation) -> Option<(&'static str,
             "it proves that the database accepts, not that it works",
             "`paramedic check --type dependency`",
         )),
+        "systemctl" if one.has(&["is-active"]) && !one.around.condition => Some((
+            "between two restarts of a crash loop this is true as well",
+            "`paramedic check --type readiness`, or `verify=\"ready\"`",
+        )),
+        "find" if text.contains("-exec file") => {
+            Some(("`file` calls damaged data `data`", "`paramedic integrity check`"))
+        }
+        "psql" | "su" if text.contains("\\dt") => Some((
+            "the names of tables say nothing about their rows",
+            "`paramedic integrity check`, or read every row",
+        )),
         "ping" => Some(("many networks drop these packets", "`paramedic check --type dependency`")),
-        "pg_dump" if one.option('s', "schema-only") => {
+        "pg_dump" | "su" if text.contains("--schema-only") => {
             Some(("without rows it can not see damaged rows", "`pg_amcheck`, or a full dump to nowhere"))
         }
         _ => None,

@@ -1,9 +1,12 @@
 //! Owns RB051: parts that a procedure lacks.
 
+use std::time::Duration;
+
 use crate::Level;
 use crate::lint::Rule;
-use crate::lint::document::Document;
+use crate::lint::document::{Document, Scope};
 use crate::lint::report::Report;
+use crate::procedure::Procedure;
 
 pub(super) static RULE: Rule = Rule {
     code: "RB051",
@@ -61,15 +64,16 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 );
             }
         }
-        let first = procedure.phases.iter().find_map(|phase| phase.window.as_ref()?.end_s);
-        if let (Some(response), Some(end)) = (alert.response_time, first)
-            && response.as_secs() < end
-            && response.as_secs() < 180
+        if let Some(limit) =
+            alert.response_time.filter(|limit| is_answered_too_late(document, procedure, *limit))
         {
             report.text(
                 &at,
-                "the response time is over before the first phase is",
-                "say in the first phase what has to be done by then",
+                format!(
+                    "a response is due after {} s, and no statement of the first phase is one",
+                    limit.as_secs()
+                ),
+                "begin with `paramedic incident ack \"$INCIDENT_ID\"`",
             );
         }
     }
@@ -78,6 +82,18 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     if document.runbook.front.owner.is_none() && !document.runbook.procedures.is_empty() {
         report.text(&(0..0), "nobody owns this document", "add `owner`, `review` and `contacts` in front");
     }
+}
+
+/// Whether the first phase may last longer than the response time, and nothing in it takes the alert up.
+fn is_answered_too_late(document: &Document<'_>, procedure: &Procedure, limit: Duration) -> bool {
+    let Some(first) = procedure.phases.first() else { return false };
+    let may_last = first.window.as_ref().and_then(|window| window.end_s);
+    let acknowledges = |scope: &&Scope<'_>| {
+        std::ptr::eq(scope.phase, first)
+            && scope.invocations.iter().any(|one| one.name == "paramedic" && one.has(&["ack"]))
+    };
+    may_last.is_some_and(|end| limit.as_secs() < end)
+        && document.scopes_of(procedure).find(acknowledges).is_none()
 }
 
 /// Two procedures for one alert.

@@ -11,22 +11,12 @@ fn workspace() -> PathBuf {
 
 /// The original runbook, where it is at hand.
 fn original() -> Option<Runbook> {
-    let beside = || workspace().join("../shared");
-    let folder = std::env::var_os("PARAMEDIC_SHARED").map_or_else(beside, PathBuf::from);
-    let path = folder.join("seed/incident_response_runbooks.md");
-    match std::fs::read(&path) {
-        Ok(bytes) => {
-            let (runbook, diagnostics) = parse("original", &bytes);
-            assert!(diagnostics.iter().all(|d| d.level < Level::Error), "{diagnostics:#?}");
-            let bound = "is bound to `mcp_data_integrity_status == 0`";
-            assert!(diagnostics.iter().any(|d| d.level == Level::Warning && d.message.contains(bound)));
-            Some(runbook)
-        }
-        Err(error) => {
-            println!("the original runbook is not at hand ({}: {error}); nothing to check", path.display());
-            None
-        }
-    }
+    let bytes = crate::shared::read("seed/incident_response_runbooks.md")?;
+    let (runbook, diagnostics) = parse("original", &bytes);
+    assert!(diagnostics.iter().all(|d| d.level < Level::Error), "{diagnostics:#?}");
+    let bound = "is bound to `mcp_data_integrity_status == 0`";
+    assert!(diagnostics.iter().any(|d| d.level == Level::Warning && d.message.contains(bound)));
+    Some(runbook)
 }
 
 #[test]
