@@ -155,7 +155,7 @@ fn the_shipped_runbook_is_shown() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../runbooks/server-down.md"));
     let site = Site::new(&[]);
     assert_eq!(steps(&site, path), [7]);
-    let outline = site.run(&["runbook", "show", path.to_str().unwrap()]).done();
+    let outline = site.run(&["runbook", "show", "--tree", path.to_str().unwrap()]).done();
     assert!(outline.contains("6.1   disrupt  paramedic server restart \"$SERVER_NAME\""), "{outline}");
 }
 

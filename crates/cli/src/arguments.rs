@@ -140,6 +140,9 @@ pub(crate) enum RunbookCommand {
     Show {
         /// The runbook
         file: PathBuf,
+        /// As a tree, with alerts, windows and parameters
+        #[arg(long)]
+        tree: bool,
     },
     /// Say what is wrong with runbooks, and what to do about it; exit code 1 when there is something
     Lint(LintArguments),

@@ -9,18 +9,28 @@ impl Fence {
     /// Returns how long its statements take at least, by what is written in them, and never more than its time limit
     /// allows.
     pub fn least_duration(&self) -> Duration {
-        let written = crate::bash::parse(&self.source).map_or(0, |script| items(&script.items));
-        let written = Duration::from_secs(written);
+        if let Some(length) = self.watch_duration() {
+            return length;
+        }
+        let written = Duration::from_secs(items(&self.script.items));
         self.most_duration().map_or(written, |most| written.min(most))
     }
 
     /// Returns how long its statements may take at most, where it has a time limit and no watch.
     pub fn most_duration(&self) -> Option<Duration> {
+        if let Some(length) = self.watch_duration() {
+            return Some(length);
+        }
         let n_units = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
         self.attributes
             .timeout
             .filter(|_| self.attributes.until.is_none())
             .map(|limit| limit.saturating_mul(n_units))
+    }
+
+    /// Returns how long it watches, where that is a time and no condition.
+    fn watch_duration(&self) -> Option<Duration> {
+        crate::parse_duration(self.attributes.until.as_deref()?)
     }
 }
 
@@ -62,13 +72,21 @@ pub(crate) fn sampling(name: &str, arguments: &[Word]) -> u64 {
     let numbers = || arguments.iter().filter_map(|word| duration(&word.shape()));
     match name {
         "sleep" => numbers().sum(),
-        // An interval and a count.
-        "jstat" | "iostat" | "vmstat" | "sar" | "mpstat" | "pidstat" => {
-            match *numbers().collect::<Vec<_>>() {
-                [.., interval, count] => interval.saturating_mul(count),
-                _ => 0,
+        // An interval and a count; here the interval is in milliseconds where it has no unit.
+        "jstat" => match *arguments.iter().map(Word::shape).collect::<Vec<_>>() {
+            [.., ref interval, ref count] => {
+                let interval = match interval.parse::<u64>() {
+                    Ok(milliseconds) => milliseconds / 1000,
+                    Err(_) => duration(interval).unwrap_or(0),
+                };
+                interval.saturating_mul(count.parse().unwrap_or(0))
             }
-        }
+            _ => 0,
+        },
+        "iostat" | "vmstat" | "sar" | "mpstat" | "pidstat" => match *numbers().collect::<Vec<_>>() {
+            [.., interval, count] => interval.saturating_mul(count),
+            _ => 0,
+        },
         _ => 0,
     }
 }

@@ -68,12 +68,21 @@ fn write_step(step: &Step, out: &mut String) -> fmt::Result {
 }
 
 fn write_unit(unit: &Unit, out: &mut String) -> fmt::Result {
-    let mut lines =
-        unit.source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let first = lines.next().unwrap_or_default();
-    let mut source: String = first.chars().take(SOURCE_CHARS_MAX).collect();
-    if source.len() < first.len() || lines.next().is_some() {
-        source.push_str(" …");
+    writeln!(out, "      {:<5} {:<8} {}", unit.id, unit.effect, unit.summary())
+}
+
+// === impl Unit ===
+
+impl Unit {
+    /// Returns its first line that is no comment, cut to 72 characters, with `…` where there is more.
+    pub fn summary(&self) -> String {
+        let mut lines =
+            self.source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let first = lines.next().unwrap_or_default();
+        let mut summary: String = first.chars().take(SOURCE_CHARS_MAX).collect();
+        if summary.len() < first.len() || lines.next().is_some() {
+            summary.push_str(" …");
+        }
+        summary
     }
-    writeln!(out, "      {:<5} {:<8} {source}", unit.id, unit.effect)
 }

@@ -1,10 +1,12 @@
 //! Owns steps, their fences and the units in them: what a person reads, and what the engine runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use crate::attributes::Attributes;
+use crate::bash::Script;
 use crate::effect::{Effect, Trust};
 
 /// A numbered step of a procedure.
@@ -35,6 +37,9 @@ pub struct Fence {
     pub line: usize,
     /// Its statements; none in a fence that is only shown or holds only comments.
     pub units: Vec<Unit>,
+    /// Its tree; empty where it is not run or could not be read.
+    #[serde(skip)]
+    pub(crate) script: Arc<Script>,
 }
 
 /// The language of a fence.

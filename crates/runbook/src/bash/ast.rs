@@ -283,11 +283,14 @@ impl Word {
 
     /// Returns the text with a NUL, which no word holds, in the place of each expansion.
     pub(crate) fn shape(&self) -> String {
-        let piece = |part: &Part| match part {
-            Part::Literal { text, .. } => text.clone(),
-            _ => "\0".to_owned(),
-        };
-        self.parts.iter().map(piece).collect()
+        let mut shape = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal { text, .. } => shape.push_str(text),
+                _ => shape.push('\0'),
+            }
+        }
+        shape
     }
 
     /// Whether an unquoted `*`, `?` or `[` makes it a pattern of file names.

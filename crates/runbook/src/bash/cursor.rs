@@ -154,13 +154,13 @@ impl<'s> Parser<'s> {
     }
 
     fn begins_word(&self) -> bool {
-        self.source[..self.at].chars().next_back().is_none_or(|c| " \t\n;&|()<>`".contains(c))
+        self.source[..self.at].chars().next_back().is_none_or(|c| c == '`' || separates(c))
     }
 
     /// Returns the word that stands here bare, if a separator follows it: what reserved words have to be.
     pub(super) fn bare_word(&self) -> &'s str {
         let rest = self.rest();
-        let is_bare = |c: char| c.is_ascii_alphanumeric() || "_{}![]".contains(c);
+        let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '{' | '}' | '!' | '[' | ']');
         let end = rest.find(|c| !is_bare(c)).unwrap_or(rest.len());
         let ended = rest[end..].chars().next().is_none_or(|c| self.ends_word(c));
         if ended { &rest[..end] } else { "" }
@@ -175,7 +175,7 @@ impl<'s> Parser<'s> {
     }
 
     pub(super) fn ends_word(&self, c: char) -> bool {
-        " \t\n;&|()<>".contains(c) || (self.in_backticks && c == '`')
+        separates(c) || (self.in_backticks && c == '`')
     }
 
     pub(super) fn unexpected(&self) -> String {
@@ -184,4 +184,9 @@ impl<'s> Parser<'s> {
             word => word.to_owned(),
         }
     }
+}
+
+/// Whether a character ends a word that is not quoted.
+fn separates(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | ';' | '&' | '|' | '(' | ')' | '<' | '>')
 }

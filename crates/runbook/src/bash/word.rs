@@ -92,8 +92,27 @@ impl Parser<'_> {
             }
             _ => {}
         }
+        if self.plain(place, quoting, word)? {
+            return Ok(());
+        }
         word.push(c, quoting);
         self.skip(c.len_utf8())
+    }
+
+    /// Takes a run of characters that are special nowhere, all at once.
+    fn plain(&mut self, place: Place, quoting: Quoting, word: &mut Word) -> Result<bool, Error> {
+        let rest = self.rest();
+        let within = match place {
+            Place::Body(end) => &rest.as_bytes()[..end.saturating_sub(self.at).min(rest.len())],
+            _ => rest.as_bytes(),
+        };
+        let length = within.iter().position(|byte| !is_plain(*byte)).unwrap_or(within.len());
+        if length == 0 {
+            return Ok(false);
+        }
+        word.push_str(&rest[..length], quoting);
+        self.skip(length)?;
+        Ok(true)
     }
 
     fn escape(&mut self, place: Place, word: &mut Word) -> Result<(), Error> {
@@ -153,8 +172,10 @@ impl Parser<'_> {
                     self.skip(1 + escaped.len_utf8())?;
                 }
                 other => {
-                    word.push(other, Quoting::Quoted);
-                    self.skip(other.len_utf8())?;
+                    if !self.plain(Place::Argument, Quoting::Quoted, word)? {
+                        word.push(other, Quoting::Quoted);
+                        self.skip(other.len_utf8())?;
+                    }
                 }
             }
         }
@@ -222,6 +243,12 @@ impl Parser<'_> {
         })?;
         Ok(Word { parts: vec![Part::Array(words)], span: start..self.at })
     }
+}
+
+/// Whether a byte is an ASCII character that means itself wherever it stands in a word.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b',' | b'%' | b'@' | b'+')
 }
 
 // === impl Word ===

@@ -1,11 +1,11 @@
 //! Owns walking a statement: every command of it is judged, and the worst decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::table::Table;
 use super::trust::Trust;
 use super::{Assessment, Effect};
-use crate::bash::{Assignment, Command, Item, Kind, Pipeline, Script, Word};
+use crate::bash::{Assignment, Command, Ending, Item, Kind, Pipeline, Script, Word};
 use crate::shell::{is_program_setting, is_reserved_variable};
 
 /// What earlier statements left for later ones.
@@ -13,8 +13,17 @@ use crate::shell::{is_program_setting, is_reserved_variable};
 pub(crate) struct Known {
     /// Functions, and what a call of them does at worst.
     functions: BTreeMap<String, Assessment>,
-    /// Variables whose values stand in the text and are plain words.
-    pub(super) literals: BTreeSet<String>,
+    /// Variables whose values stand in the text, each with all that it may hold.
+    pub(super) literals: BTreeMap<String, Vec<String>>,
+}
+
+// === impl Known ===
+
+impl Known {
+    /// Another fence begins: the one before may have been skipped or have ended early.
+    pub(crate) fn forget_values(&mut self) {
+        self.literals.clear();
+    }
 }
 
 /// Texts in texts (`sh -c "sh -c ..."`) and calls in calls: deeper is nothing for people.
@@ -37,6 +46,8 @@ pub(super) struct Judge<'t> {
     /// Names of commands that only look, for the reason.
     looks: Vec<String>,
     pub(super) depth: usize,
+    /// What is set for the command at hand alone; `None` where that is computed.
+    environment: BTreeMap<String, Option<String>>,
     /// Whether standard input of the command at hand is a pipe, a file or a here-document.
     pub(super) is_fed: bool,
 }
@@ -44,7 +55,16 @@ pub(super) struct Judge<'t> {
 impl<'t> Judge<'t> {
     fn new(script: &'t Script, table: &'t Table, known: Known, depth: usize) -> Self {
         let found = Assessment { effect: Effect::Observe, reason: String::new(), trusts: BTreeMap::new() };
-        Self { script, table, known, found, looks: Vec::new(), depth, is_fed: false }
+        Self {
+            script,
+            table,
+            known,
+            found,
+            looks: Vec::new(),
+            depth,
+            environment: BTreeMap::new(),
+            is_fed: false,
+        }
     }
 
     fn finish(mut self) -> (Assessment, Known) {
@@ -82,8 +102,13 @@ impl<'t> Judge<'t> {
 
     /// The effect holds only as long as a variable holds nothing else; the strictest demand counts.
     pub(super) fn trust(&mut self, name: &str, trust: Trust) {
-        if self.known.literals.contains(name) {
-            return;
+        if let Some(values) = self.known.literals.get(name) {
+            return match values.iter().find(|value| !trust.accepts_parts(value)) {
+                Some(value) => {
+                    self.unknown(format!("${name} holds `{value}`, and should hold what {}", trust.demand()))
+                }
+                None => {}
+            };
         }
         let demand = self.found.trusts.entry(name.to_owned()).or_insert(trust);
         *demand = (*demand).max(trust);
@@ -94,17 +119,32 @@ impl<'t> Judge<'t> {
             return self.unknown(format!("it is nested deeper than {DEPTH_MAX} levels"));
         }
         for item in items {
-            for pipeline in item.pipelines() {
-                self.pipeline(pipeline);
+            let in_background = item.ending == Ending::Background;
+            for (idx, pipeline) in item.pipelines().enumerate() {
+                if idx > 0 || in_background {
+                    self.perhaps(|judge| judge.pipeline(pipeline));
+                } else {
+                    self.pipeline(pipeline);
+                }
             }
         }
+    }
+
+    /// Judges what is not always run, or by another shell: what it sets is known afterwards only where nothing changed.
+    fn perhaps(&mut self, judge: impl FnOnce(&mut Self)) {
+        let before = self.known.literals.clone();
+        judge(self);
+        self.known.literals.retain(|name, values| before.get(name) == Some(values));
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) {
         let outer = self.is_fed;
         for (idx, stage) in pipeline.stages.iter().enumerate() {
             self.is_fed = outer || idx > 0;
-            self.command(stage);
+            match pipeline.stages.len() {
+                1 => self.command(stage),
+                _ => self.perhaps(|judge| judge.command(stage)),
+            }
         }
         self.is_fed = outer;
     }
@@ -121,30 +161,34 @@ impl<'t> Judge<'t> {
     fn kind(&mut self, kind: &Kind) {
         match kind {
             Kind::Simple { assignments, words } => self.simple(assignments, words),
-            Kind::Group(items) | Kind::Subshell(items) => self.items(items),
+            Kind::Group(items) => self.items(items),
+            Kind::Subshell(items) => self.perhaps(|judge| judge.items(items)),
             Kind::If { branches, otherwise } => {
                 for branch in branches {
-                    self.items(&branch.condition);
-                    self.items(&branch.body);
+                    self.perhaps(|judge| judge.items(&branch.condition));
+                    self.perhaps(|judge| judge.items(&branch.body));
                 }
-                self.items(otherwise);
+                self.perhaps(|judge| judge.items(otherwise));
             }
             Kind::Loop { condition, body, .. } => {
+                self.forget_assigned(condition);
                 self.forget_assigned(body);
-                self.items(condition);
-                self.items(body);
+                self.perhaps(|judge| judge.items(condition));
+                self.perhaps(|judge| judge.items(body));
             }
             Kind::For { name, words, body, .. } => self.each(name, words.as_deref(), body),
             Kind::ArithmeticFor { header, body } => {
                 self.forget_assigned(body);
                 self.arithmetic(header);
-                self.items(body);
+                self.perhaps(|judge| judge.items(body));
             }
             Kind::Case { subject, arms } => {
                 self.word(subject);
                 for arm in arms {
-                    arm.patterns.iter().for_each(|pattern| self.word(pattern));
-                    self.items(&arm.body);
+                    self.perhaps(|judge| {
+                        arm.patterns.iter().for_each(|pattern| judge.word(pattern));
+                        judge.items(&arm.body);
+                    });
                 }
             }
             Kind::Function { name, body } => self.function(name, body),
@@ -162,16 +206,11 @@ impl<'t> Judge<'t> {
         let words = words.unwrap_or_default();
         words.iter().for_each(|word| self.word(word));
         self.forget_assigned(body);
-        let plain = |word: &Word| {
-            word.literal().is_some_and(|text| Trust::Word.accepts(&text) && !text.contains(['{', '~']))
-                || word.plain().is_some_and(is_number_range)
-        };
-        if !words.is_empty() && words.iter().all(plain) {
-            self.known.literals.insert(name.to_owned());
-        } else {
-            self.known.literals.remove(name);
+        match words.iter().map(each_value).collect::<Option<Vec<String>>>() {
+            Some(values) if !values.is_empty() => _ = self.known.literals.insert(name.to_owned(), values),
+            _ => _ = self.known.literals.remove(name),
         }
-        self.items(body);
+        self.perhaps(|judge| judge.items(body));
     }
 
     /// In a loop, a value may come from the pass before.
@@ -238,6 +277,13 @@ impl<'t> Judge<'t> {
             }
         }
         let Some((name, arguments)) = words.split_first() else { return };
+        let own = |one: &Assignment| (one.name.clone(), one.value.literal().filter(|_| !one.appends));
+        let outer = std::mem::replace(&mut self.environment, assignments.iter().map(own).collect());
+        self.named(name, arguments);
+        self.environment = outer;
+    }
+
+    fn named(&mut self, name: &Word, arguments: &[Word]) {
         let is_bracket = name.plain() == Some("[");
         match name.literal().filter(|_| is_bracket || (!name.is_pattern() && !name.has_braces())) {
             Some(name) if !name.starts_with('~') => self.invoke(&name, arguments),
@@ -247,12 +293,9 @@ impl<'t> Judge<'t> {
 
     fn assignment(&mut self, assignment: &Assignment) {
         self.sets(&assignment.name);
-        let value = assignment.value.literal();
-        let is_plain = value.is_some_and(|value| Trust::Word.accepts(&value) && !value.starts_with('~'));
-        if is_plain && assignment.subscript.is_none() && !assignment.appends {
-            self.known.literals.insert(assignment.name.clone());
-        } else {
-            self.known.literals.remove(&assignment.name);
+        let value = assignment.value.literal().filter(|value| !value.contains('~'));
+        if let Some(value) = value.filter(|_| assignment.subscript.is_none() && !assignment.appends) {
+            self.known.literals.insert(assignment.name.clone(), vec![value]);
         }
         self.looks(&format!("{}=", assignment.name));
     }
@@ -291,7 +334,7 @@ impl<'t> Judge<'t> {
             Ok(script) => script,
             Err(error) => return self.unknown(format!("a text for a shell can not be read: {error}")),
         };
-        let known = Known { functions: BTreeMap::new(), literals: BTreeSet::new() };
+        let known = Known::default();
         let mut inner = Judge::new(&script, self.table, known, self.depth + 1);
         inner.items(&script.items);
         let looks = std::mem::take(&mut inner.looks);
@@ -302,10 +345,24 @@ impl<'t> Judge<'t> {
             if name.contains(super::wrapper::STAND_IN) {
                 self.unknown("another shell calculates with the value of a variable");
             }
-            // A value from outside it, which nothing is known of.
-            self.known.literals.remove(&name);
-            self.trust(&name, trust);
+            match self.environment.get(&name) {
+                Some(Some(value)) if trust.accepts(value) => {}
+                Some(_) => self.unknown(format!("another shell uses what `{name}` is set to")),
+                None => {
+                    // A value from outside it, which nothing is known of.
+                    self.known.literals.remove(&name);
+                    self.trust(&name, trust);
+                }
+            }
         }
+    }
+}
+
+/// What a word of a `for` sets its variable to, where that stands in the text; a number for a range of them.
+fn each_value(word: &Word) -> Option<String> {
+    match word.plain() {
+        Some(text) if is_number_range(text) => Some("1".to_owned()),
+        _ => word.literal().filter(|text| !word.is_pattern() && !word.has_braces() && !text.contains('~')),
     }
 }
 

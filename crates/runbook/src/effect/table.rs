@@ -75,8 +75,9 @@ impl Table {
         static TABLE: LazyLock<Table> = LazyLock::new(|| {
             let mut table = Table::default();
             for text in BUILTIN {
-                table.add(text).expect("the tables that ship are read by a test");
+                table.read(text).expect("the tables that ship are read by a test");
             }
+            table.finish();
             table
         });
         &TABLE
@@ -89,11 +90,12 @@ impl Table {
     /// Returns what in the text is not understood, by line or by command.
     pub fn extended(&self, text: &str) -> Result<Self, TableError> {
         let mut table = self.clone();
-        table.add(text)?;
+        table.read(text)?;
+        table.finish();
         Ok(table)
     }
 
-    fn add(&mut self, text: &str) -> Result<(), TableError> {
+    fn read(&mut self, text: &str) -> Result<(), TableError> {
         let table: toml::Table = text.parse().map_err(|error| syntax(&error))?;
         let mut waiting: Vec<(String, entry::Raw)> = Vec::new();
         for (name, value) in table {
@@ -126,9 +128,13 @@ impl Table {
             }
             waiting = later;
         }
+        Ok(())
+    }
+
+    /// Draws the conclusions from all that was read.
+    fn finish(&mut self) {
         self.follow_likeness();
         self.mark_groups();
-        Ok(())
     }
 
     /// What has sub-commands knows it; some commands are known by those only.
@@ -195,7 +201,7 @@ mod tests {
     #[test]
     fn what_ships_is_understood() {
         for text in BUILTIN {
-            Table::default().add(text).unwrap_or_else(|error| panic!("{error}"));
+            Table::default().read(text).unwrap_or_else(|error| panic!("{error}"));
         }
         assert!(Table::builtin().entries.len() > 300, "{}", Table::builtin().entries.len());
     }
@@ -211,7 +217,7 @@ mod tests {
     #[test]
     fn a_bad_file_says_what_is_wrong() {
         let check = |text: &str, expect: &str| {
-            let said = Table::default().add(text).expect_err(text).to_string();
+            let said = Table::default().read(text).expect_err(text).to_string();
             assert!(said.contains(expect), "{said}");
         };
         check("[x", "line 1");

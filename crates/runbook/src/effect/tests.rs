@@ -179,3 +179,47 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_variable_holds_is_known_only_where_it_is_certain() {
+    #[track_caller]
+    fn check(statement: &str, expect: Effect, reason: &str) {
+        let (effect, found) = assess(statement);
+        assert!(effect == expect && found.contains(reason), "{statement}: {effect}, {found}");
+    }
+    let asks = "as long as $P is one plain word";
+    check("P=8080; ping -c1 $P", Effect::Observe, "(ping)");
+    for statement in [
+        "if [ -f /x ]; then P=8080; fi; ping -c1 $P",
+        "false && P=8080; ping -c1 $P",
+        "(P=8080); ping -c1 $P",
+        "P=8080 | cat; ping -c1 $P",
+        "P=8080 & ping -c1 $P",
+        "while false; do P=8080; done; ping -c1 $P",
+        "case a in b) P=8080;; esac; ping -c1 $P",
+    ] {
+        let found = statements(statement, Table::builtin());
+        let last = found.last().expect("there is one");
+        assert!(
+            last.effect == Effect::Observe && last.reason.ends_with(asks),
+            "{statement}: {}",
+            last.reason
+        );
+    }
+    check("P='a b'; ping -c1 $P", Effect::Observe, "");
+    check("P='-o x'; sort $P", Effect::Unknown, "$P holds `-o x`, and should hold what is one plain word");
+    for value in ["x='a[$(rm -f f)]'", "export x='a[$(rm -f f)]'", "y='a[$(rm -f f)]'; x=y"] {
+        for use_ in [
+            "(( x ))",
+            "[[ $x -gt 0 ]]",
+            "echo $((x + 1))",
+            "echo ${HOME:x:1}",
+            "a[x]=1",
+            "for ((;x;)); do :; done",
+        ] {
+            check(&format!("{value}; {use_}"), Effect::Unknown, "a whole number");
+        }
+    }
+    check("x='a[$(rm -f f)]' bash -c '((x))'", Effect::Unknown, "what `x` is set to");
+    check("x=5 bash -c 'echo $((x))'", Effect::Observe, "");
+}

@@ -49,6 +49,16 @@ impl Trust {
         }
     }
 
+    /// The same for a value that may have blanks in it, which make several words of it where it stands unquoted.
+    pub(super) fn accepts_parts(self, value: &str) -> bool {
+        match self {
+            Self::Word if !value.trim().is_empty() => {
+                value.split([' ', '\t', '\n']).filter(|part| !part.is_empty()).all(|part| self.accepts(part))
+            }
+            trust => trust.accepts(value),
+        }
+    }
+
     /// Returns the demand in words, for a reason.
     pub fn demand(self) -> &'static str {
         match self {

@@ -1,12 +1,14 @@
 //! Owns the view that rules have of a document: fences with their trees, and where in the document they stand.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::config::Config;
 use super::invocation::{Invocation, invocations};
-use crate::bash::{self, Script};
+use crate::bash::Script;
 use crate::diagnostic::{Diagnostic, Lines};
 use crate::procedure::{Phase, Procedure, Runbook};
+use crate::shell::is_name;
 use crate::step::{Fence, Language, Step, Unit};
 
 /// A document as rules see it.
@@ -17,6 +19,8 @@ pub(crate) struct Document<'a> {
     pub(crate) diagnostics: &'a [Diagnostic],
     pub(crate) config: &'a Config,
     pub(crate) today: Option<&'a str>,
+    /// Names that a line of the document tells its reader to set: `export NAME=…`.
+    pub(crate) exported: BTreeSet<&'a str>,
     pub(crate) scopes: Vec<Scope<'a>>,
 }
 
@@ -27,9 +31,9 @@ pub(crate) struct Scope<'a> {
     pub(crate) step: &'a Step,
     pub(crate) fence: &'a Fence,
     /// Empty where the fence can not be read.
-    pub(crate) script: Script,
+    pub(crate) script: &'a Script,
     /// Its commands, those behind wrappers and in substitutions too.
-    pub(crate) invocations: Vec<Invocation>,
+    pub(crate) invocations: Vec<Invocation<'a>>,
     /// Where each line of its source begins in the document, in bytes.
     starts: Vec<usize>,
     /// Where each line begins in the source.
@@ -57,7 +61,7 @@ impl<'a> Document<'a> {
                 }
             }
         }
-        Self { text, lines, runbook, diagnostics, config, today, scopes }
+        Self { text, lines, runbook, diagnostics, config, today, exported: exported(text).collect(), scopes }
     }
 
     /// Returns the bytes of a line of the document, without its end.
@@ -79,6 +83,13 @@ impl<'a> Document<'a> {
     }
 }
 
+fn exported(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let rest = line.trim_start().trim_start_matches("$ ").strip_prefix("export ")?;
+        rest.split('=').next().filter(|name| is_name(name))
+    })
+}
+
 // === impl Scope ===
 
 impl<'a> Scope<'a> {
@@ -90,8 +101,8 @@ impl<'a> Scope<'a> {
         step: &'a Step,
         fence: &'a Fence,
     ) -> Self {
-        let script = bash::parse(&fence.source).unwrap_or_default();
-        let invocations = invocations(&script);
+        let script = &*fence.script;
+        let invocations = invocations(script);
         let (mut starts, mut offsets) = (Vec::new(), Vec::new());
         let mut offset = 0;
         for (idx, line) in fence.source.split('\n').enumerate() {

@@ -1,21 +1,25 @@
 //! Owns the commands of a script as rules see them: names, arguments, and what is around them.
 
+use std::rc::Rc;
+
 use crate::bash::{AndOr, Command, Ending, Item, Kind, Part, Redirect, Script, Span, Word};
 
 /// A command that is called somewhere in a script.
 #[derive(Debug, Clone)]
-pub(crate) struct Invocation {
+pub(crate) struct Invocation<'t> {
     /// Its name without a folder; behind `sudo`, `timeout` and their like, that of the command.
     pub(crate) name: String,
-    pub(crate) arguments: Vec<Word>,
-    pub(crate) redirects: Vec<Redirect>,
+    pub(crate) arguments: &'t [Word],
+    pub(crate) redirects: &'t [Redirect],
+    /// Its arguments as text, NUL where something is expanded.
+    shapes: Vec<String>,
     /// From its name, or its wrapper, to its last word.
     pub(crate) span: Span,
     /// Names of the commands in front of it: `sudo`, `timeout`, `xargs`.
     pub(crate) wrappers: Vec<String>,
     pub(crate) around: Around,
     /// The pipeline that it is in: names of its stages, and which it is.
-    pub(crate) stages: Vec<String>,
+    pub(crate) stages: Rc<[String]>,
     pub(crate) stage: usize,
     /// The whole top-level or inner statement that it is in.
     pub(crate) item: Span,
@@ -50,7 +54,7 @@ const WRAPPERS: [(&str, usize); 12] = [
 ];
 
 /// Returns all commands of a script in the order of the text.
-pub(crate) fn invocations(script: &Script) -> Vec<Invocation> {
+pub(crate) fn invocations(script: &Script) -> Vec<Invocation<'_>> {
     let mut found = Vec::new();
     items(&script.items, Around::default(), &mut found);
     for document in &script.here_documents {
@@ -59,7 +63,7 @@ pub(crate) fn invocations(script: &Script) -> Vec<Invocation> {
     found
 }
 
-fn items(list: &[Item], around: Around, found: &mut Vec<Invocation>) {
+fn items<'t>(list: &'t [Item], around: Around, found: &mut Vec<Invocation<'t>>) {
     for item in list {
         let around = Around { background: around.background || item.ending == Ending::Background, ..around };
         let pipelines: Vec<_> = item.pipelines().collect();
@@ -68,13 +72,13 @@ fn items(list: &[Item], around: Around, found: &mut Vec<Invocation>) {
                 .rest
                 .get(idx)
                 .map(|(joint, pipeline)| (*joint, pipeline.stages.first().map(name_of).unwrap_or_default()));
-            let stages: Vec<String> = pipeline.stages.iter().map(name_of).collect();
+            let stages: Rc<[String]> = pipeline.stages.iter().map(name_of).collect();
             for (stage, one) in pipeline.stages.iter().enumerate() {
                 let start = found.len();
                 command(one, around, found);
                 for invocation in &mut found[start..] {
                     if invocation.stages.is_empty() {
-                        invocation.stages.clone_from(&stages);
+                        invocation.stages = Rc::clone(&stages);
                         invocation.stage = stage;
                         invocation.item = item.span.clone();
                         invocation.next.clone_from(&next);
@@ -95,7 +99,7 @@ fn name_of(command: &Command) -> String {
     }
 }
 
-fn command(command: &Command, around: Around, found: &mut Vec<Invocation>) {
+fn command<'t>(command: &'t Command, around: Around, found: &mut Vec<Invocation<'t>>) {
     let inner = around;
     match &command.kind {
         Kind::Simple { assignments, words } => {
@@ -134,7 +138,7 @@ fn command(command: &Command, around: Around, found: &mut Vec<Invocation>) {
 }
 
 /// The commands in the substitutions of a word.
-fn word(one: &Word, around: Around, found: &mut Vec<Invocation>) {
+fn word<'t>(one: &'t Word, around: Around, found: &mut Vec<Invocation<'t>>) {
     for part in &one.parts {
         match part {
             Part::Substitution { items: list, .. } | Part::Process { items: list } => {
@@ -146,7 +150,7 @@ fn word(one: &Word, around: Around, found: &mut Vec<Invocation>) {
     }
 }
 
-fn simple(command: &Command, words: &[Word], around: Around, found: &mut Vec<Invocation>) {
+fn simple<'t>(command: &'t Command, words: &'t [Word], around: Around, found: &mut Vec<Invocation<'t>>) {
     let mut rest = words;
     let mut wrappers = Vec::new();
     while let Some((first, after)) = rest.split_first() {
@@ -161,12 +165,13 @@ fn simple(command: &Command, words: &[Word], around: Around, found: &mut Vec<Inv
         }
         found.push(Invocation {
             name,
-            arguments: after.to_vec(),
-            redirects: command.redirects.clone(),
+            arguments: after,
+            redirects: &command.redirects,
+            shapes: after.iter().map(Word::shape).collect(),
             span: words[0].span.start..command.span.end,
             wrappers,
             around,
-            stages: Vec::new(),
+            stages: Rc::default(),
             stage: 0,
             item: 0..0,
             next: None,
@@ -195,30 +200,30 @@ fn behind(words: &[Word], n_operands: usize) -> Option<&[Word]> {
 
 // === impl Invocation ===
 
-impl Invocation {
+impl Invocation<'_> {
     /// Whether one of these words stands among the arguments.
     pub(crate) fn has(&self, words: &[&str]) -> bool {
-        self.arguments.iter().any(|word| word.literal().is_some_and(|text| words.contains(&text.as_str())))
+        self.shapes().any(|text| words.contains(&text))
     }
 
     /// Whether an option stands among the arguments: a letter, in a cluster too, or a long name, with a value too.
     pub(crate) fn option(&self, letter: char, long: &str) -> bool {
-        self.arguments.iter().any(|word| {
-            let (text, _) = word.literal_prefix();
-            let is_cluster = text.starts_with('-') && !text.starts_with("--");
-            (letter != '\0' && is_cluster && text[1..].contains(letter))
-                || (!long.is_empty()
-                    && text.strip_prefix("--").is_some_and(|text| text.split('=').next() == Some(long)))
+        self.shapes().any(|text| {
+            let text = text.split('\0').next().unwrap_or_default();
+            match text.strip_prefix("--") {
+                Some(name) => !long.is_empty() && name.split('=').next() == Some(long),
+                None => letter != '\0' && text.starts_with('-') && text[1..].contains(letter),
+            }
         })
     }
 
     /// Its arguments as text, NUL where something is expanded.
-    pub(crate) fn shapes(&self) -> impl Iterator<Item = String> {
-        self.arguments.iter().map(Word::shape)
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = &str> {
+        self.shapes.iter().map(String::as_str)
     }
 
     /// Its first argument that is no option.
-    pub(crate) fn operand(&self) -> Option<String> {
+    pub(crate) fn operand(&self) -> Option<&str> {
         self.shapes().find(|text| !text.starts_with('-'))
     }
 

@@ -1,6 +1,7 @@
 //! Owns turning a fence into units: their ids, lines and effects, seen in the light of what ran before them in the procedure.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Reading;
 use super::blocks::{Closing, RawFence};
@@ -62,6 +63,7 @@ pub(super) fn read(raw: &RawFence, reading: &mut Reading<'_>, history: &mut Hist
     } else if name.is_empty() {
         reading.remarks.info(raw.offset, "this fence names no language and is not run");
     }
+    history.known.forget_values();
     let shell::Reading { script, statements } = shell::read(&language, &raw.source);
     if statements.is_empty() && runs {
         reading.remarks.info(raw.offset, "nothing in this fence is executable");
@@ -79,7 +81,7 @@ pub(super) fn read(raw: &RawFence, reading: &mut Reading<'_>, history: &mut Hist
         let assessment = assess(&script, &statement, line, &attributes, doubt.as_deref(), history);
         units.push(unit(statement, source, line, assessment, history));
     }
-    Fence { language, attributes, source: raw.source.clone(), line, units }
+    Fence { language, attributes, source: raw.source.clone(), line, units, script: Arc::new(script) }
 }
 
 fn unit(

@@ -124,7 +124,10 @@ const RESERVED_PREFIXES: [&str; 15] = [
 pub fn is_reserved_variable(name: &str) -> bool {
     RESERVED.binary_search(&name).is_ok()
         || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        || name.to_ascii_uppercase().ends_with("_PROXY")
+        || name
+            .len()
+            .checked_sub("_PROXY".len())
+            .is_some_and(|at| name.as_bytes()[at..].eq_ignore_ascii_case(b"_PROXY"))
 }
 
 /// Whether programs take an exported variable of this name for options, for a program to run, or for a file to read.

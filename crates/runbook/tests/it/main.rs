@@ -2,4 +2,5 @@
 
 mod defects;
 mod documents;
+mod harmless;
 mod shared;

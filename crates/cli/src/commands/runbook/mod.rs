@@ -5,6 +5,7 @@ mod effects;
 mod lint;
 mod new;
 mod plan;
+mod view;
 
 use std::path::{Path, PathBuf};
 
@@ -13,16 +14,11 @@ use incident::Book;
 use super::text;
 use crate::arguments::{Output, RunbookCommand};
 use crate::fail::{Code, Failure};
-use crate::show;
 
 pub(super) fn run(command: RunbookCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
     match command {
-        RunbookCommand::Show { file } => {
-            let book = read(&file)?;
-            match output {
-                Output::Table => show::line(book.runbook.outline().trim_end()),
-                Output::Json | Output::Jsonl => show::json(&*book.runbook),
-            }
+        RunbookCommand::Show { file, tree } => {
+            view::show(&*read(&file)?.runbook, tree, output);
             Ok(Code::Done)
         }
         RunbookCommand::Lint(arguments) => lint::run(&arguments, output),

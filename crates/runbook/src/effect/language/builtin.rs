@@ -22,6 +22,11 @@ pub(super) fn declare(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
             return judge.unknown(format!("`{name}` sets a variable whose name is computed"));
         }
         judge.sets(variable);
+        if let Some(value) =
+            word.literal().as_deref().and_then(|text| text.strip_prefix(variable)?.strip_prefix('='))
+        {
+            judge.known.literals.insert(variable.to_owned(), vec![value.to_owned()]);
+        }
         if exports && is_program_setting(variable) {
             judge.unknown(format!("it sets `{variable}` for all that follows"));
         }

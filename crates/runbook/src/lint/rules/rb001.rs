@@ -21,8 +21,10 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
         for parameter in procedure.parameters() {
             let name = parameter.name.as_str();
             let known =
-                KNOWN.contains(&name) || document.config.provides(name) || is_exported(document.text, name);
-            if known || report.allows(name) {
+                KNOWN.contains(&name) || document.config.provides(name) || document.exported.contains(name);
+            // Whoever starts it is told.
+            let required = format!("${{{name}:?");
+            if known || report.allows(name) || document.text.contains(&required) {
                 continue;
             }
             let bytes =
@@ -38,12 +40,3 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
 
 /// What the product itself provides.
 const KNOWN: [&str; 2] = ["INCIDENT_ID", "SERVER_NAME"];
-
-/// Whether a line of the document tells its reader to set it.
-fn is_exported(text: &str, name: &str) -> bool {
-    text.lines().any(|line| {
-        let line = line.trim_start().trim_start_matches("$ ");
-        let declared = line.strip_prefix("export ").and_then(|rest| rest.strip_prefix(name));
-        declared.is_some_and(|rest| rest.starts_with('=') || rest.is_empty())
-    })
-}

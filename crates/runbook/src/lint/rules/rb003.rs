@@ -22,7 +22,13 @@ pub(super) static RULE: Rule = Rule {
 fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         for one in &scope.invocations {
-            for word in &one.arguments {
+            // Behind these, a setting is not split.
+            let declares =
+                matches!(one.name.as_str(), "export" | "declare" | "local" | "readonly" | "typeset");
+            for word in one.arguments {
+                if declares && word.literal_prefix().0.contains('=') {
+                    continue;
+                }
                 let unquoted = word.parts.iter().find_map(|part| match part {
                     Part::Variable { variable, quoting: Quoting::Unquoted } if is_name(&variable.name) => {
                         Some(&variable.name)

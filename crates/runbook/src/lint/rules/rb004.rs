@@ -49,12 +49,12 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
 }
 
 /// Commands that list things of which one is meant.
-const LISTS: [&str; 8] = ["ps", "netstat", "ss", "mount", "lsof", "docker", "systemctl", "top"];
+const LISTS: [&str; 7] = ["ps", "netstat", "ss", "mount", "lsof", "systemctl", "top"];
 const HINT: &str = "name the unit, the pid or the port exactly: `paramedic server status`, `systemctl show -p MainPID`, `ss 'sport = :PORT'`";
 
 /// `[[ "$X" == *"part"* ]]`
 fn tests(scope: &Scope<'_>, report: &mut Report<'_>) {
-    walk(&scope.script, &scope.script.items, |node, visit| {
+    walk(scope.script, &scope.script.items, |node, visit| {
         let Node::Command(Command { kind: Kind::Test(words), span, .. }) = node else { return };
         let is_part = |word: &Word| {
             let text = word.shape();

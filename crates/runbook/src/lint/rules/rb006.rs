@@ -21,7 +21,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in document.scopes.iter().filter(|scope| scope.fence.language == Language::Sh) {
         let mut found = Vec::new();
-        walk(&scope.script, &scope.script.items, |node, visit| {
+        walk(scope.script, &scope.script.items, |node, visit| {
             if visit == Visit::Enter
                 && let Some((what, span)) = bash_only(node)
             {

@@ -23,8 +23,10 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
             continue;
         }
         for one in scope.invocations.iter().filter(|one| !one.around.condition) {
-            let message = match (one.name.as_str(), sampling(&one.name, &one.arguments)) {
-                ("sleep", _) => "a wait of a fixed length".to_owned(),
+            let message = match (one.name.as_str(), sampling(&one.name, one.arguments)) {
+                ("sleep", seconds) if seconds >= SAMPLING_S || seconds == 0 => {
+                    "a wait of a fixed length".to_owned()
+                }
                 (_, seconds) if seconds >= SAMPLING_S => {
                     format!("this samples for {seconds} s, and all else waits")
                 }
@@ -36,5 +38,5 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Two or three samples belong to a look; a longer series is a watch.
+/// A pause between two samples belongs to a look; what is longer is a wait.
 const SAMPLING_S: u64 = 10;

@@ -29,6 +29,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 one.next.as_ref().is_some_and(|(joint, name)| *joint == AndOr::And && name == "echo");
             if is_check
                 && !one.around.condition
+                && !one.around.substitution
                 && (swallowed || (chained && scope.source(&one.item).contains("||")))
             {
                 report.statement(
@@ -38,21 +39,26 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                     "let the check itself be the statement",
                 );
             }
-            if one.name == "curl" && !one.option('f', "fail") && !one.option('\0', "fail-with-body") {
+            let asks_code = one.shapes().any(|text| text.contains("%{http_code}"));
+            if one.name == "curl"
+                && !one.option('f', "fail")
+                && !one.option('\0', "fail-with-body")
+                && !asks_code
+            {
                 report.statement(scope, &one.span, "`curl` takes an error page for success", "add `-f`");
             }
             let verifies = match one.name.as_str() {
                 "tar" => one.option('t', "list"),
                 "gzip" | "zstd" | "xz" => one.option('t', "test"),
                 "md5sum" | "sha1sum" | "sha256sum" => one.option('c', "check"),
+                "paramedic" => one.has(&["verify"]) || (one.has(&["integrity"]) && one.has(&["check"])),
                 _ => false,
             };
-            if verifies && !one.around.condition && one.next.is_none() && destroys_later(scope, one.span.end)
-            {
+            if verifies && !one.around.condition && one.next.is_none() && acts_later(scope, one.span.end) {
                 report.statement(
                     scope,
                     &one.span,
-                    "what follows destroys, whatever this check found",
+                    "what follows is done whatever this check found",
                     "let what follows depend on it",
                 );
             }
@@ -68,10 +74,14 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether a statement further down in the fence destroys something.
-fn destroys_later(scope: &Scope<'_>, offset: usize) -> bool {
+/// Whether a statement further down in the fence does something that a bad answer should have stopped.
+fn acts_later(scope: &Scope<'_>, offset: usize) -> bool {
     let line = scope.unit(offset).map_or(usize::MAX, |unit| unit.line);
-    scope.fence.units.iter().any(|unit| unit.line > line && unit.effect == Effect::Destroy)
+    scope
+        .fence
+        .units
+        .iter()
+        .any(|unit| unit.line > line && matches!(unit.effect, Effect::Disrupt | Effect::Destroy))
 }
 
 const CHECKS: [&str; 10] =

@@ -32,7 +32,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn destroys(one: &Invocation) -> Option<&'static str> {
+fn destroys(one: &Invocation<'_>) -> Option<&'static str> {
     Some(match one.name.as_str() {
         "find" if one.has(&["-delete"]) => "it deletes files by age, whoever they belong to",
         "rm" if one.option('r', "recursive") || one.option('f', "force") => "it deletes without asking",

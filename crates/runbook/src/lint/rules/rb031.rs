@@ -26,7 +26,8 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                     _ => None,
                 });
             let appended = appended.or_else(|| {
-                (one.name == "tee" && one.option('a', "append")).then(|| one.operand().unwrap_or_default())
+                (one.name == "tee" && one.option('a', "append"))
+                    .then(|| one.operand().unwrap_or_default().to_owned())
             });
             if let Some(path) = appended.filter(|path| path.starts_with("/etc/") || path.ends_with(".conf")) {
                 report.statement(

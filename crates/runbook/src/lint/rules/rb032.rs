@@ -21,10 +21,10 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
         let mut kept = false;
         for scope in document.scopes_of(procedure) {
             for one in &scope.invocations {
-                let words: Vec<String> = one.shapes().take(2).collect();
+                let words: Vec<&str> = one.shapes().take(2).collect();
                 let is = |first: &str, second: &str| {
-                    words.first().is_some_and(|word| word == first)
-                        && words.get(1).is_some_and(|word| word == second)
+                    words.first().is_some_and(|word| *word == first)
+                        && words.get(1).is_some_and(|word| *word == second)
                 };
                 kept |= one.name == "paramedic" && is("evidence", "collect");
                 let ends = match one.name.as_str() {

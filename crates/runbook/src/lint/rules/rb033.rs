@@ -30,13 +30,6 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                     format!("`{}` ends or stops a process that is not what it expects", one.name),
                     "`paramedic diagnose` knows the runtime before it looks",
                 );
-            } else if one.name == "jstat" {
-                report.statement(
-                    scope,
-                    &one.span,
-                    "`jstat` means something only for a JVM",
-                    "`paramedic diagnose` knows the runtime before it looks",
-                );
             }
         }
     }

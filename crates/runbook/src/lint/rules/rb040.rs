@@ -28,7 +28,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn dead(one: &Invocation) -> Option<(&'static str, &'static str)> {
+fn dead(one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
     let is_computed = |word: &Word| word.parts.iter().any(|part| matches!(part, Part::Substitution { .. }));
     let after = |option: &str| {
         let position = one.arguments.iter().position(|word| word.plain() == Some(option))?;

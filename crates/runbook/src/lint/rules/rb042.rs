@@ -9,9 +9,9 @@ use crate::lint::report::Report;
 pub(super) static RULE: Rule = Rule {
     code: "RB042",
     name: "misleading-measure",
-    level: Level::Warning,
+    level: Level::Info,
     why: "The first sample of many tools is an average since boot, a list of listeners holds no connections, and a part of a log is no pattern.",
-    bad: "ss -tuln",
+    bad: "ss -tuln | grep 8080",
     good: "paramedic diagnose \"$SERVER_NAME\"",
     blocks: false,
     check,
@@ -31,7 +31,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
 
 const DIAGNOSE: &str = "`paramedic diagnose` takes two samples, and knows the whole tree of processes";
 
-fn misleads(one: &Invocation) -> Option<(&'static str, &'static str)> {
+fn misleads(one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
     let text = one.shapes().collect::<Vec<_>>().join(" ");
     match one.name.as_str() {
         "top" if one.option('b', "batch") && (text.contains("n1") || text.contains("n 1")) => {
@@ -47,13 +47,20 @@ fn misleads(one: &Invocation) -> Option<(&'static str, &'static str)> {
             Some(("piped, the command lines are cut off", "`ps auxww`"))
         }
         "iostat" | "vmstat" => Some(("the first sample is an average since boot", DIAGNOSE)),
-        "ss" | "netstat" if one.option('l', "listening") => {
+        "ss" | "netstat"
+            if one.option('l', "listening")
+                && (!one.redirects.is_empty() || one.stages.iter().any(|name| name == "grep")) =>
+        {
             Some(("this lists who listens, not who is connected", "`ss -tnp state established`"))
         }
         "netstat" if one.option('a', "all") => {
             Some(("only part of the sockets of one namespace", "`ss -tunap`"))
         }
-        "tail" | "head" if one.stage > 0 && one.stages.iter().any(|name| name == "grep") => {
+        "tail" | "head"
+            if one.stage > 0
+                && one.stages.iter().any(|name| name == "grep")
+                && matches!(one.stages[0].as_str(), "tail" | "grep") =>
+        {
             Some(("the last lines of the last lines are no pattern", "`paramedic logs --analyze`"))
         }
         "tail" if text.contains("/var/log/") => Some((
@@ -95,14 +102,16 @@ fn misleads(one: &Invocation) -> Option<(&'static str, &'static str)> {
 }
 
 /// What lists and dumps do not say.
-fn of_storage(name: &str, text: &str, one: &Invocation) -> Option<(&'static str, &'static str)> {
+fn of_storage(name: &str, text: &str, one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
     match name {
         "ls" if text.contains("/backup") => {
             Some(("that a file is there says nothing about what is in it", "`paramedic backup verify`"))
         }
-        "ls" => Some(("what root may see, the user of the service may not", DIAGNOSE)),
+        "ls" if one.option('l', "") => Some(("what root may see, the user of the service may not", DIAGNOSE)),
         "df" => Some(("without inodes, of which there may be none left", "`df -i` as well")),
-        "du" => Some(("sizes say nothing about what has left the machine", DIAGNOSE)),
+        "du" if !one.redirects.is_empty() || one.stages.last().is_some_and(|name| name == "sort") => {
+            Some(("sizes say nothing about what has left the machine", DIAGNOSE))
+        }
         "pg_isready" => Some((
             "it proves that the database accepts, not that it works",
             "`paramedic check --type dependency`",

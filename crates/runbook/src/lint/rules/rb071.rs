@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         let mut found: Vec<Range<usize>> = Vec::new();
-        walk(&scope.script, &scope.script.items, |node, visit| {
+        walk(scope.script, &scope.script.items, |node, visit| {
             if visit == Visit::Leave {
                 return;
             }

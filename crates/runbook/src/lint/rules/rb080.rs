@@ -1,7 +1,7 @@
 //! Owns RB080: records of what nobody saw.
 
 use crate::Level;
-use crate::bash::Operator;
+use crate::bash::{Operator, Target};
 use crate::lint::Rule;
 use crate::lint::document::Document;
 use crate::lint::report::Report;
@@ -11,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     name: "false-record",
     level: Level::Error,
     why: "A report that is written at the end with the time of its writing, or with a state that was typed beforehand, is false.",
-    bad: "cat <<EOF\nDetected: $(date)\nEOF",
+    bad: "cat > /srv/report <<EOF\nDetected: $(date)\nEOF",
     good: "paramedic incident report \"$INCIDENT_ID\"",
     blocks: true,
     check,
@@ -19,18 +19,23 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
-        for here in &scope.script.here_documents {
-            let source = scope.source(&here.body.span);
-            if here.quoting.is_none() && source.contains("$(date") {
-                report.statement(
-                    scope,
-                    &here.body.span,
-                    "every time in it is the time of its writing",
-                    "`paramedic incident report` knows when what happened",
-                );
-            }
-        }
         for one in &scope.invocations {
+            for redirect in one.redirects {
+                let Target::HereDocument(idx) = redirect.target else { continue };
+                let here = &scope.script.here_documents[idx];
+                let writes = one
+                    .redirects
+                    .iter()
+                    .any(|one| matches!(one.operator, Operator::Write | Operator::Append));
+                if writes && here.quoting.is_none() && scope.source(&here.body.span).contains("$(date") {
+                    report.statement(
+                        scope,
+                        &here.body.span,
+                        "every time in it is the time of its writing",
+                        "`paramedic incident report` knows when what happened",
+                    );
+                }
+            }
             let appends = one.redirects.iter().any(|redirect| redirect.operator == Operator::Append);
             if matches!(one.name.as_str(), "echo" | "printf")
                 && appends
