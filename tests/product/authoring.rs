@@ -1,9 +1,12 @@
 //! Tests what authors of runbooks use: lint, effects, plan and new, from the command line.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
+use crate::real::installed;
 use crate::site::{Server, Site};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runbooks/server-down.md");
@@ -86,4 +89,68 @@ fn effects_and_plans_are_told_and_nothing_is_run() {
     let nowhere = restart(&of(&[]));
     assert_eq!(nowhere["decision"], "asks: it needs SERVER_NAME");
     site.run(&[plan.as_slice(), &["--server", "none"]].concat()).failed(2, &["`none` is no server", "notes"]);
+}
+
+/// Runs a tool of Prometheus in a folder.
+#[track_caller]
+fn accepts(tool: &Path, arguments: &[&str], folder: &Path) {
+    let output = Command::new(tool).args(arguments).current_dir(folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+}
+
+#[test]
+fn exported_alerts_are_taken_and_fire_when_they_should() {
+    let site = Site::new(&[]);
+    let shipped = Path::new(SHIPPED).parent().unwrap();
+    let mut books: Vec<String> = fs::read_dir(shipped)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().to_str().unwrap().to_owned())
+        .collect();
+    books.sort();
+    let books: Vec<&str> = books.iter().map(String::as_str).collect();
+    let export = |more: &[&str]| site.run(&[&["rule", "export"], more, &books].concat()).done();
+    let rules = export(&["--runbook-url", "https://runbooks.test"]);
+    let routes = export(&["--format", "alertmanager", "--receiver", "on-call"]);
+    assert_eq!(rules.matches("- alert:").count(), 6);
+    assert!(rules.contains("keep_firing_for:") && rules.contains("severity: \"critical\""));
+    assert_eq!(routes.matches("source_matchers:").count(), 5);
+    site.run(&["rule", "export", SHIPPED, SHIPPED]).failed(2, &["alert `MCPServerDown` stands twice"]);
+
+    let Some(promtool) = installed("PARAMEDIC_TEST_DEBIAN", "usr/bin/promtool") else { return };
+    let amtool = promtool.with_file_name("amtool");
+    let folder = site.path("exported");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("rules.yml"), rules).unwrap();
+    fs::write(folder.join("alertmanager.yml"), routes).unwrap();
+    fs::write(folder.join("alerts.test.yml"), include_str!("alerts.test.yml")).unwrap();
+    accepts(&promtool, &["check", "rules", "rules.yml"], &folder);
+    accepts(&promtool, &["test", "rules", "alerts.test.yml"], &folder);
+    accepts(&amtool, &["check-config", "alertmanager.yml"], &folder);
+}
+
+#[test]
+fn what_would_be_refused_in_the_original_is_named_with_its_fix() {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = std::env::var_os("PARAMEDIC_SHARED").map_or_else(beside, Into::into);
+    let original = folder.join("seed/incident_response_runbooks.md");
+    if !original.exists() {
+        println!("SKIPPED: the original runbook is not at hand");
+        return;
+    }
+    let site = Site::new(&[]);
+    let plan = rows(&site.run(&["runbook", "plan", original.to_str().unwrap(), "-o", "json"]).done());
+    let units: Vec<Value> = plan
+        .iter()
+        .flat_map(|phase| phase["steps"].as_array().unwrap())
+        .flat_map(|step| step["units"].as_array().unwrap().clone())
+        .collect();
+    assert!(units.len() > 140, "{}", units.len());
+    for (line, code) in [(92, "RB030"), (190, "RB033"), (232, "RB040"), (380, "RB030"), (796, "RB030")] {
+        let unit = units.iter().rev().find(|unit| unit["line"].as_u64() <= Some(line)).unwrap();
+        let findings = unit["refusals"].as_array().unwrap();
+        let named =
+            findings.iter().any(|one| one["code"] == code && !one["fix"].as_str().unwrap().is_empty());
+        assert!(named, "{line}: {findings:?}");
+    }
 }

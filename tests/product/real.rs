@@ -14,7 +14,7 @@ use crate::story::Story;
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 
 /// The folder that `./test` has put servers into; where there is none, the test says so and passes.
-fn installed(variable: &str, program: &str) -> Option<PathBuf> {
+pub(crate) fn installed(variable: &str, program: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable)
         .filter(|folder| !folder.is_empty())
         .map(|folder| PathBuf::from(folder).join(program));

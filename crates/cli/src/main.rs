@@ -5,6 +5,8 @@ mod commands;
 mod context;
 mod fail;
 mod hand;
+#[cfg(test)]
+mod shipped;
 mod show;
 
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! Owns `paramedic rule`: the alerts of runbooks, for Prometheus and Alertmanager.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use runbook::Runbook;
 use runbook::export::{alertmanager, prometheus};
@@ -12,7 +12,7 @@ use crate::show;
 
 pub(super) fn run(command: RuleCommand) -> Result<Code, Failure> {
     let RuleCommand::Export { files, format, runbook_url, receiver } = command;
-    let runbooks = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    let runbooks = files.iter().map(|file| read(file.as_path())).collect::<Result<Vec<_>, _>>()?;
     for (runbook, procedure) in
         runbooks.iter().flat_map(|runbook| runbook.procedures.iter().map(move |one| (runbook, one)))
     {
@@ -33,7 +33,7 @@ pub(super) fn run(command: RuleCommand) -> Result<Code, Failure> {
     Ok(Code::Done)
 }
 
-fn read(file: &PathBuf) -> Result<Runbook, Failure> {
+fn read(file: &Path) -> Result<Runbook, Failure> {
     let bytes = text::read(file, "the runbook")?;
     Ok(runbook::parse(&file.to_string_lossy(), &bytes).0)
 }

@@ -103,12 +103,13 @@ impl<'t> Judge<'t> {
     /// The effect holds only as long as a variable holds nothing else; the strictest demand counts.
     pub(super) fn trust(&mut self, name: &str, trust: Trust) {
         if let Some(values) = self.known.literals.get(name) {
-            return match values.iter().find(|value| !trust.accepts_parts(value)) {
-                Some(value) => {
-                    self.unknown(format!("${name} holds `{value}`, and should hold what {}", trust.demand()))
-                }
-                None => {}
-            };
+            let bad = values.iter().find(|value| !trust.accepts_parts(value));
+            if let Some(reason) =
+                bad.map(|value| format!("${name} holds `{value}`, and should hold what {}", trust.demand()))
+            {
+                self.unknown(reason);
+            }
+            return;
         }
         let demand = self.found.trusts.entry(name.to_owned()).or_insert(trust);
         *demand = (*demand).max(trust);

@@ -18,7 +18,7 @@ use crate::fail::{Code, Failure};
 pub(super) fn run(command: RunbookCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
     match command {
         RunbookCommand::Show { file, tree } => {
-            view::show(&*read(&file)?.runbook, tree, output);
+            view::show(&read(&file)?.runbook, tree, output);
             Ok(Code::Done)
         }
         RunbookCommand::Lint(arguments) => lint::run(&arguments, output),
