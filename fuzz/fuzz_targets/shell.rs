@@ -26,9 +26,10 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// The units of a fence with this text; none where the text would end the fence.
+/// The units of a fence with this text; none where the text would end the fence, or where Markdown has line ends of
+/// its own.
 fn units(text: &str) -> Option<Vec<Unit>> {
-    if text.contains("~~~~~") || text.trim().is_empty() {
+    if text.contains("~~~~~") || text.contains('\r') || text.trim().is_empty() {
         return None;
     }
     let indented: String = text.lines().map(|line| format!("   {line}\n")).collect();
