@@ -1,18 +1,18 @@
 //! Owns the blobs: files named by the SHA-256 of their content, for what is too large for an entry.
 //!
-//! A blob is written to a temporary file, synced and renamed, so a name always has its whole content. Names
-//! starting with `.new-` are writes that a crash cut off; they are nobody's and may be deleted.
+//! A crash leaves whole blobs and names that begin with `.new-`; those are nobody's, and `DataDir::carry_out`
+//! removes them.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use crate::Digest;
+use crate::blob_file::{Form, New};
+use crate::{Digest, disk};
 
 /// The largest blob in bytes: a log that is written faster than it is copied must end somewhere.
 const BLOB_BYTES_MAX: u64 = 8 << 30;
@@ -27,6 +27,15 @@ pub struct BlobRef {
     pub sha256: Digest,
     /// The length in bytes.
     pub bytes: u64,
+}
+
+/// What a blob takes on the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlobFile {
+    /// Its room in bytes.
+    pub bytes: u64,
+    /// When it was put last, in milliseconds since the Unix epoch.
+    pub modified_ms: i64,
 }
 
 /// A folder of blobs. All calls block on the disk; several processes may use one folder.
@@ -93,15 +102,6 @@ pub enum BlobError {
     },
 }
 
-/// A temporary file that is deleted unless it was kept.
-struct New<'a> {
-    folder: &'a Path,
-    path: PathBuf,
-    file: File,
-    hasher: Sha256,
-    bytes: u64,
-}
-
 // === impl Blobs ===
 
 impl Blobs {
@@ -124,10 +124,9 @@ impl Blobs {
     ///
     /// The blob cannot be written.
     pub fn put(&self, bytes: &[u8]) -> Result<BlobRef, BlobError> {
-        let failed = |source| BlobError::Write { folder: self.folder.clone(), source };
-        let mut new = New::create(&self.folder).map_err(failed)?;
-        new.write(bytes).map_err(failed)?;
-        new.keep().map_err(failed)
+        let mut new =
+            New::create(&self.folder, Form::of(bytes.len())).map_err(|source| self.unwritten(source))?;
+        new.write(bytes).and_then(|()| new.keep()).map_err(|source| self.unwritten(source))
     }
 
     /// Keeps the content that the regular file at `path` has now. It is on disk when this returns.
@@ -137,39 +136,44 @@ impl Blobs {
     /// The file cannot be read, is not a regular file or longer than 8 GiB, or the blob cannot be written.
     pub fn put_file(&self, path: &Path) -> Result<BlobRef, BlobError> {
         let unread = |source| BlobError::ReadSource { path: path.to_owned(), source };
-        let failed = |source| BlobError::Write { folder: self.folder.clone(), source };
         // Asked before opening: opening a pipe waits for its writer.
         if !fs::metadata(path).map_err(unread)?.is_file() {
             return Err(BlobError::NotAFile { path: path.to_owned() });
         }
-        let mut source = File::open(path).map_err(unread)?;
-        let mut new = New::create(&self.folder).map_err(failed)?;
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            let count = match source.read(&mut buffer) {
-                Ok(0) => return new.keep().map_err(failed),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(unread(error)),
-            };
-            new.write(&buffer[..count]).map_err(failed)?;
-            if new.bytes > BLOB_BYTES_MAX {
+        let source = File::open(path).map_err(unread)?;
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+        let fill = |buffer: &mut Vec<u8>| {
+            buffer.clear();
+            (&source).take(BUFFER_BYTES as u64).read_to_end(buffer).map_err(unread)
+        };
+        // All there is, if that is little: then it stays plain.
+        fill(&mut buffer)?;
+        let form = Form::of(buffer.len());
+        let mut new = New::create(&self.folder, form).map_err(|source| self.unwritten(source))?;
+        while !buffer.is_empty() {
+            new.write(&buffer).map_err(|source| self.unwritten(source))?;
+            if new.bytes() > BLOB_BYTES_MAX {
                 let name = path.display().to_string();
                 return Err(BlobError::TooLong { name, bytes_max: BLOB_BYTES_MAX });
             }
+            fill(&mut buffer)?;
         }
+        new.keep().map_err(|source| self.unwritten(source))
     }
 
-    /// Returns the content of a blob, checked against its name, if it has at most `bytes_max` bytes.
+    /// Returns the content of a blob, checked against its name, if it has at most `bytes_max` bytes. No more
+    /// than that is unpacked.
     ///
     /// # Errors
     ///
     /// The blob is missing, longer, or was changed.
     pub fn read(&self, sha256: Digest, bytes_max: u64) -> Result<Vec<u8>, BlobError> {
         let failed = |source| BlobError::Read { sha256, source };
-        let file = File::open(self.folder.join(sha256.to_string())).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        let (form, file) = self.find(sha256).map_err(failed)?;
+        let bytes = match form.read(file, bytes_max.saturating_add(1)) {
+            Err(error) if error.raw_os_error().is_none() => return Err(BlobError::Changed { sha256 }),
+            bytes => bytes.map_err(failed)?,
+        };
         if bytes.len() as u64 > bytes_max {
             return Err(BlobError::TooLong { name: sha256.to_string(), bytes_max });
         }
@@ -178,46 +182,68 @@ impl Blobs {
         }
         Ok(bytes)
     }
-}
 
-// === impl New ===
+    /// Returns the folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
 
-impl<'a> New<'a> {
-    fn create(folder: &'a Path) -> io::Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = folder.join(format!(".new-{}-{count}", std::process::id()));
-            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(file) => return Ok(Self { folder, path, file, hasher: Sha256::new(), bytes: 0 }),
-                // Left by a process that had our id; the count gets past it.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+    /// Returns what there is, by name, and leaves out what is not a blob.
+    pub(crate) fn list(&self) -> io::Result<BTreeMap<Digest, BlobFile>> {
+        let mut blobs: BTreeMap<Digest, BlobFile> = BTreeMap::new();
+        for (name, metadata) in disk::children(&self.folder)? {
+            if let Some(sha256) = Form::parse(&name) {
+                let blob = blobs.entry(sha256).or_default();
+                blob.bytes += disk::room(&metadata);
+                blob.modified_ms = blob.modified_ms.max(disk::modified_ms(&metadata));
+            }
+        }
+        Ok(blobs)
+    }
+
+    /// Removes a blob unless it was put at `new_ms` or later. Returns the bytes that it took, if it is gone.
+    pub(crate) fn remove(&self, sha256: Digest, new_ms: i64) -> io::Result<Option<u64>> {
+        let folder = File::open(&self.folder)?;
+        // Nobody puts one between the look and the end.
+        folder.lock()?;
+        let mut bytes = None;
+        for form in Form::ALL {
+            if let Some(more) = disk::remove_older(&self.folder.join(form.name(sha256)), new_ms)? {
+                bytes = Some(bytes.unwrap_or(0) + more);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Removes the unfinished files that nobody has written to since `new_ms` and whose writer is gone. Returns
+    /// the bytes that each took.
+    pub(crate) fn remove_unfinished(&self, new_ms: i64) -> io::Result<Vec<u64>> {
+        let mut removed = Vec::new();
+        for (name, _) in disk::children(&self.folder)? {
+            let path = self.folder.join(&name);
+            if name.starts_with(disk::NEW_PREFIX)
+                && File::open(&path).is_ok_and(|file| file.try_lock().is_ok())
+            {
+                removed.extend(disk::remove_older(&path, new_ms)?);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn find(&self, sha256: Digest) -> io::Result<(Form, File)> {
+        let mut missing = io::Error::from(io::ErrorKind::NotFound);
+        for form in Form::ALL {
+            match File::open(self.folder.join(form.name(sha256))) {
+                Ok(file) => return Ok((form, file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => missing = error,
                 Err(error) => return Err(error),
             }
         }
+        Err(missing)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn keep(mut self) -> io::Result<BlobRef> {
-        self.file.sync_all()?;
-        let blob = BlobRef { sha256: std::mem::take(&mut self.hasher).into(), bytes: self.bytes };
-        // Over one of the same name as well: that may be damaged, this one is not.
-        fs::rename(&self.path, self.folder.join(blob.sha256.to_string()))?;
-        File::open(self.folder)?.sync_all()?;
-        Ok(blob)
-    }
-}
-
-impl Drop for New<'_> {
-    fn drop(&mut self) {
-        // Fails when the file was kept: then the name is gone.
-        let _ = fs::remove_file(&self.path);
+    fn unwritten(&self, source: io::Error) -> BlobError {
+        BlobError::Write { folder: self.folder.clone(), source }
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Digest, Error, canonical};
+use crate::{Digest, Error, canonical, pruned};
 
 /// What heads the canonical bytes, so that no other signed or hashed text can pass for an entry.
 const TAG: &[u8] = b"paramedic journal entry 1";
@@ -30,7 +30,7 @@ pub struct Draft {
     pub at_ms: i64,
     /// The incident that it belongs to.
     pub incident: Option<String>,
-    /// What kind of event it is; it says how to read the body. 1 to 256 bytes.
+    /// What kind of event it is; it says how to read the body. 1 to 256 bytes, and not `journal_pruned`.
     pub kind: String,
     /// The version of the body's form for this kind.
     pub version: u32,
@@ -42,7 +42,7 @@ pub struct Draft {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// Its place in the journal, from 1 without gaps.
+    /// Its place in the journal, from 1 without gaps but those that were pruned.
     pub seq: i64,
     /// The host that wrote it.
     pub node: String,
@@ -80,6 +80,9 @@ impl Draft {
     /// Returns the body's canonical text, if the draft is within all limits.
     pub(crate) fn body_text(&self) -> Result<String, Error> {
         check_name("kind", &self.kind)?;
+        if self.kind == pruned::KIND {
+            return Err(Error::ReservedKind { kind: self.kind.clone() });
+        }
         if let Some(incident) = &self.incident {
             check_name("incident", incident)?;
         }

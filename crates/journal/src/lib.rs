@@ -1,23 +1,35 @@
 //! Owns the journal: append-only, hash-chained entries in SQLite, and content-addressed blobs beside it.
 //!
 //! What the journal does not say did not happen: state is a fold over its entries, so an entry is durable
-//! before [`Journal::append`] returns, is never changed, and carries the digest of the one before.
+//! before [`Journal::append`] returns, is never changed, and carries the digest of the one before. When the disk
+//! budget asks for it, incidents that are closed go as a whole, and the chain says that they did.
 //!
 //! The chain shows every change within it. It cannot show that its newest entries were cut off: whoever
 //! needs that keeps [`Journal::head`] somewhere else.
 
+mod append;
+mod backup;
+mod blob_file;
 mod blobs;
 mod canonical;
+mod code;
+mod data_dir;
 mod digest;
+mod disk;
 mod entry;
 mod error;
+mod prune;
+mod pruned;
+mod retention;
 mod schema;
 mod store;
 mod verify;
 
-pub use blobs::{BlobError, BlobRef, Blobs};
+pub use blobs::{BlobError, BlobFile, BlobRef, Blobs};
+pub use data_dir::{DataDir, Freed};
 pub use digest::{Digest, DigestError};
 pub use entry::{Draft, Entry};
 pub use error::Error;
+pub use retention::{Case, Plan, Retention, Stock};
 pub use store::{Head, Journal};
 pub use verify::{Broken, Reason, Verification};

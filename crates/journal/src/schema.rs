@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use sqlx::{Connection, Sqlite, SqliteConnection, pool::PoolConnection};
 
+use crate::code::is_busy;
+
 /// The newest schema that this program reads and writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// "PARJ": tells a journal from the database of another program, and `file` shows it.
 const APPLICATION_ID: i64 = 0x5041_524a;
@@ -15,7 +17,7 @@ const APPLICATION_ID: i64 = 0x5041_524a;
 const WAL_TRIES: u32 = 250;
 const WAL_PAUSE: Duration = Duration::from_millis(20);
 
-/// The triggers keep the file append-only for every program that opens it. `INSERT OR REPLACE` deletes
+/// Schema 1. The triggers keep the file append-only for every program that opens it. `INSERT OR REPLACE` deletes
 /// without a trigger, so an insert is checked for its place as well.
 const CREATE: &str = "
 CREATE TABLE entry (
@@ -42,11 +44,29 @@ PRAGMA application_id = 0x5041524a;
 PRAGMA user_version = 1;
 ";
 
+/// Schema 2: entries may be missing, where one of the kind `journal_pruned` says so. A program that knows schema 1
+/// only would take that for tampering, so it must not open the journal any more.
+const UPGRADE: &str = "
+CREATE INDEX entry_pruned ON entry (seq) WHERE kind = 'journal_pruned';
+PRAGMA user_version = 2;
+";
+
+/// Lets entries be deleted for the rest of the transaction. It must end with `FORBID_DELETE`.
+pub(crate) const ALLOW_DELETE: &str = "DROP TRIGGER entry_delete";
+
+/// The trigger of schema 1 again.
+pub(crate) const FORBID_DELETE: &str = "
+CREATE TRIGGER entry_delete BEFORE DELETE ON entry
+BEGIN SELECT RAISE(ABORT, 'a journal is append-only'); END
+";
+
 /// What a database file is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// Nobody's: it has no tables.
     Empty,
+    /// A journal of an older program.
+    Older,
     /// A journal that this program can use.
     Ours,
     /// A journal of a newer program, with its schema.
@@ -55,11 +75,16 @@ pub(crate) enum Standing {
     Foreign,
 }
 
-/// Makes an empty database a journal and puts a journal into WAL mode; leaves any other as it is.
+/// Makes an empty database a journal, brings an older one up to date, and puts it into WAL mode; leaves any
+/// other as it is.
 pub(crate) async fn prepare(connection: &mut PoolConnection<Sqlite>) -> Result<Standing, sqlx::Error> {
     let standing = standing(connection).await?;
     if matches!(standing, Standing::Newer(_) | Standing::Foreign) {
         return Ok(standing);
+    }
+    if standing == Standing::Empty {
+        // Before anything else is written: what is removed later can then give its room back to the disk.
+        sqlx::query("PRAGMA auto_vacuum = INCREMENTAL").execute(&mut **connection).await?;
     }
     use_wal(connection).await?;
     if standing == Standing::Ours {
@@ -70,6 +95,9 @@ pub(crate) async fn prepare(connection: &mut PoolConnection<Sqlite>) -> Result<S
     let standing = self::standing(&mut transaction).await?;
     if standing == Standing::Empty {
         sqlx::raw_sql(CREATE).execute(&mut *transaction).await?;
+    }
+    if matches!(standing, Standing::Empty | Standing::Older) {
+        sqlx::raw_sql(UPGRADE).execute(&mut *transaction).await?;
         transaction.commit().await?;
         return Ok(Standing::Ours);
     }
@@ -86,7 +114,8 @@ async fn standing(connection: &mut SqliteConnection) -> Result<Standing, sqlx::E
     .await?;
     Ok(match (application, version) {
         (0, 0) if tables == 0 => Standing::Empty,
-        (APPLICATION_ID, ..=VERSION) => Standing::Ours,
+        (APPLICATION_ID, ..VERSION) => Standing::Older,
+        (APPLICATION_ID, VERSION) => Standing::Ours,
         (APPLICATION_ID, newer) => Standing::Newer(newer),
         _ => Standing::Foreign,
     })
@@ -102,11 +131,4 @@ async fn use_wal(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         }
         tokio::time::sleep(WAL_PAUSE).await;
     }
-}
-
-/// Says whether SQLite answered that another process holds the database (SQLITE_BUSY, any extended code).
-fn is_busy(error: &sqlx::Error) -> bool {
-    const SQLITE_BUSY: i64 = 5;
-    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i64>().ok());
-    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }

@@ -1,5 +1,6 @@
-//! Owns the journal's database: opening, appending and reading.
+//! Owns the journal's database: opening it and reading from it.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions, FromRow, Row, SqliteConnection, SqlitePool};
 
+use crate::append::{self, Queue};
 use crate::entry::{Content, check_name};
 use crate::schema::{self, Standing};
 use crate::{Digest, Draft, Entry, Error};
@@ -25,8 +27,14 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Readers that may be at work at once: each is a thread.
 const READERS_MAX: u32 = 4;
 
+/// How long the log stays in bytes after a long one has been moved to the database: it would keep its room.
+const LOG_BYTES_KEPT: &str = "16777216";
+
 /// The most entries that one call returns: a bound on memory.
 const ENTRIES_MAX: u32 = 10_000;
+
+/// What an entry takes beside its body, in bytes: digests, names, numbers and its place in the index.
+const ENTRY_BYTES: i64 = 200;
 
 /// The newest entry of a journal: with it kept elsewhere, nobody can cut the journal unseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +48,11 @@ pub struct Head {
 /// An open journal. Clones share its connections; other processes may have the same file open.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    path: Arc<Path>,
-    node: Arc<str>,
-    writer: SqlitePool,
-    readers: SqlitePool,
+    pub(crate) path: Arc<Path>,
+    pub(crate) node: Arc<str>,
+    queue: Queue,
+    pub(crate) writer: SqlitePool,
+    pub(crate) readers: SqlitePool,
 }
 
 /// A row as it is stored. Texts are bytes: one that was tampered with need not be UTF-8.
@@ -76,11 +85,12 @@ impl Journal {
             .filename(&path)
             .busy_timeout(BUSY_TIMEOUT)
             .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", LOG_BYTES_KEPT)
             .disable_statement_logging();
         let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
         let mut connection = writer.acquire().await.map_err(failed)?;
         match schema::prepare(&mut connection).await.map_err(failed)? {
-            Standing::Ours | Standing::Empty => {}
+            Standing::Empty | Standing::Older | Standing::Ours => {}
             Standing::Foreign => return Err(Error::NotAJournal { path: path.to_path_buf() }),
             Standing::Newer(found) => {
                 return Err(Error::NewerSchema { path: path.to_path_buf(), found, known: schema::VERSION });
@@ -88,44 +98,20 @@ impl Journal {
         }
         drop(connection);
         let readers = pool(READERS_MAX).connect_lazy_with(options.read_only(true));
-        Ok(Self { path, node: node.into(), writer, readers })
+        let node: Arc<str> = node.into();
+        let queue = append::start(Arc::clone(&path), Arc::clone(&node), writer.clone());
+        Ok(Self { path, node, queue, writer, readers })
     }
 
-    /// Appends one entry. It is on disk, and part of the chain, when this returns.
+    /// Appends one entry. It is on disk, and part of the chain, when this returns. Entries that are appended at
+    /// the same time share one sync; one whose caller gives up waiting may be appended all the same.
     ///
     /// # Errors
     ///
-    /// The draft is over a limit, another process held the journal for more than 5 seconds, or the disk
-    /// failed.
+    /// The draft is over a limit, another process held the journal for more than 5 seconds, the disk is full
+    /// ([`Error::Full`]) or has failed, or the runtime in which the journal was opened has ended.
     pub async fn append(&self, draft: Draft) -> Result<Entry, Error> {
-        let body = draft.body_text()?;
-        let failed = |source| Error::Append { path: self.path.to_path_buf(), source };
-        // The head is read under the write lock: between reading and inserting nobody else can append.
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let head = head(&mut transaction).await.map_err(failed)?;
-        let (seq, previous) = match &head {
-            None => (1, Digest::ZERO),
-            Some((seq, digest)) => self.next(*seq, digest)?,
-        };
-        let entry = draft.into_entry(&body, &self.node, seq, previous);
-        sqlx::query(
-            "INSERT INTO entry (seq, node, at_ms, incident, kind, version, body, previous, digest)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(seq)
-        .bind(&*entry.node)
-        .bind(entry.at_ms)
-        .bind(entry.incident.as_deref())
-        .bind(&*entry.kind)
-        .bind(entry.version)
-        .bind(body)
-        .bind(&entry.previous.as_bytes()[..])
-        .bind(&entry.digest.as_bytes()[..])
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(entry)
+        append::append(&self.queue, &self.path, draft).await
     }
 
     /// Returns the entries with a greater `seq`, oldest first, at most `limit` and never more than 10,000.
@@ -134,7 +120,9 @@ impl Journal {
     ///
     /// The journal cannot be read, or one of the entries was tampered with.
     pub async fn entries_after(&self, seq: i64, limit: u32) -> Result<Vec<Entry>, Error> {
-        let rows = self.stored_after(seq, limit.min(ENTRIES_MAX)).await?;
+        let mut connection = self.readers.acquire().await.map_err(|source| self.unread(source))?;
+        let rows = rows_after(&mut connection, seq, limit.min(ENTRIES_MAX)).await;
+        let rows = rows.map_err(|source| self.unread(source))?;
         rows.into_iter().map(|row| self.entry(row)).collect()
     }
 
@@ -170,14 +158,29 @@ impl Journal {
         Ok(Some(Head { seq, digest }))
     }
 
-    /// Returns the rows with a greater `seq` as they are stored.
-    pub(crate) async fn stored_after(&self, seq: i64, limit: u32) -> Result<Vec<Stored>, Error> {
-        sqlx::query_as("SELECT * FROM entry WHERE seq > ? ORDER BY seq LIMIT ?")
-            .bind(seq)
-            .bind(limit)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|source| self.unread(source))
+    /// Returns what the entries of each incident take, in bytes.
+    pub(crate) async fn incident_bytes(&self) -> Result<BTreeMap<String, u64>, Error> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT incident, sum(octet_length(body) + ?) FROM entry
+             WHERE incident IS NOT NULL GROUP BY incident",
+        )
+        .bind(ENTRY_BYTES)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|source| self.unread(source))?;
+        Ok(rows.into_iter().map(|(incident, bytes)| (incident, bytes.unsigned_abs())).collect())
+    }
+
+    /// Returns what the database takes without the pages that are free for new entries, in bytes.
+    pub(crate) async fn used_bytes(&self) -> Result<u64, Error> {
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT (page_count - freelist_count) * page_size
+             FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        )
+        .fetch_one(&self.readers)
+        .await
+        .map_err(|source| self.unread(source))?;
+        Ok(bytes.unsigned_abs())
     }
 
     fn entry(&self, row: Stored) -> Result<Entry, Error> {
@@ -185,17 +188,12 @@ impl Journal {
         row.into_entry().ok_or_else(|| self.damaged(seq))
     }
 
-    fn next(&self, seq: i64, digest: &[u8]) -> Result<(i64, Digest), Error> {
-        let next = seq.checked_add(1).ok_or_else(|| self.damaged(seq))?;
-        Ok((next, Digest::try_from(digest).map_err(|_| self.damaged(seq))?))
-    }
-
     fn damaged(&self, seq: i64) -> Error {
         Error::Damaged { path: self.path.to_path_buf(), seq }
     }
 
-    fn unread(&self, source: sqlx::Error) -> Error {
-        Error::Read { path: self.path.to_path_buf(), source }
+    pub(crate) fn unread(&self, source: sqlx::Error) -> Error {
+        Error::read(&self.path, source)
     }
 }
 
@@ -259,7 +257,21 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-async fn head(connection: &mut SqliteConnection) -> Result<Option<(i64, Vec<u8>)>, sqlx::Error> {
+/// Returns the rows with a greater `seq` as they are stored.
+pub(crate) async fn rows_after(
+    connection: &mut SqliteConnection,
+    seq: i64,
+    limit: u32,
+) -> Result<Vec<Stored>, sqlx::Error> {
+    sqlx::query_as("SELECT * FROM entry WHERE seq > ? ORDER BY seq LIMIT ?")
+        .bind(seq)
+        .bind(limit)
+        .fetch_all(connection)
+        .await
+}
+
+/// Returns the newest row's place and digest.
+pub(crate) async fn head(connection: &mut SqliteConnection) -> Result<Option<(i64, Vec<u8>)>, sqlx::Error> {
     sqlx::query_as("SELECT seq, digest FROM entry ORDER BY seq DESC LIMIT 1").fetch_optional(connection).await
 }
 

@@ -1,10 +1,12 @@
 //! Tests that several writers, in one process and in several, make one unbroken chain.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use journal::Journal;
+use journal::{Entry, Error, Journal};
 
+use crate::reading::raw;
 use crate::{draft, open};
 
 /// Names the journal in the environment of the processes that only append.
@@ -73,6 +75,59 @@ async fn three_processes_make_one_chain() {
     }
     let verification = journal.verify().await.unwrap();
     assert_eq!((verification.entries, verification.broken), (120, None));
+}
+
+/// Appends so many drafts at the same time, and returns what came of each.
+pub(crate) async fn append_at_once(journal: &Journal, count: i64) -> Vec<Result<Entry, Error>> {
+    let appends = (0..count).map(|number| {
+        let journal = journal.clone();
+        tokio::spawn(async move { journal.append(draft(number)).await })
+    });
+    let mut appended = Vec::new();
+    for append in appends.collect::<Vec<_>>() {
+        appended.push(append.await.unwrap());
+    }
+    appended
+}
+
+/// Returns how many transactions there are in a log that was never moved to its database.
+fn transactions(path: &Path) -> usize {
+    const HEADER_BYTES: usize = 32;
+    const FRAME_BYTES: usize = 24 + 4096;
+    let log = fs::read(path.with_extension("db-wal")).unwrap();
+    // The last page of a transaction has the size of the database, any other 0.
+    log[HEADER_BYTES..].chunks(FRAME_BYTES).filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+#[tokio::test]
+async fn entries_appended_at_once_share_a_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = open(&path).await;
+    let before = transactions(&path);
+    let mut entries: Vec<_> =
+        append_at_once(&journal, 100).await.into_iter().map(|entry| entry.unwrap()).collect();
+    assert!(transactions(&path) - before <= 3, "{} of 100 entries", transactions(&path) - before);
+    for (number, entry) in entries.iter().enumerate() {
+        assert_eq!(entry.body, draft(number as i64).body, "each caller has got its own");
+    }
+    entries.sort_by_key(|entry| entry.seq);
+    assert_eq!(journal.entries_after(0, 1000).await.unwrap(), entries);
+}
+
+#[tokio::test]
+async fn an_entry_that_is_refused_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = open(&path).await;
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON entry WHEN NEW.body = '{\"number\":7}'
+                  BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    sqlx::raw_sql(refuse).execute(&mut raw(&path).await).await.unwrap();
+    for (number, appended) in append_at_once(&journal, 20).await.into_iter().enumerate() {
+        assert_eq!(appended.is_ok(), number != 7, "{appended:?}");
+    }
+    let found = journal.verify().await.unwrap();
+    assert_eq!((found.entries, found.broken), (19, None));
 }
 
 #[tokio::test]

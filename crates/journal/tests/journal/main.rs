@@ -2,10 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod backup;
+mod blobs;
 mod concurrency;
 mod crash;
+mod damage;
 mod format;
+mod full;
+mod pruning;
+mod pruning_crash;
 mod reading;
+mod retention;
 mod tampering;
 
 use std::path::Path;

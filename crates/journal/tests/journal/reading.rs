@@ -53,6 +53,8 @@ async fn refuses_a_draft_over_a_limit() {
         assert_eq!(journal.append(draft).await.unwrap_err().to_string(), message);
     };
     check(|draft| draft.kind.clear(), "the `kind` of a journal entry is empty").await;
+    check(|draft| draft.kind = "journal_pruned".to_owned(), "the kind `journal_pruned` is the journal's own")
+        .await;
     check(|draft| draft.incident = Some(String::new()), "the `incident` of a journal entry is empty").await;
     check(|draft| draft.kind = "k".repeat(257), "the `kind` of a journal entry has 257 bytes, more than 256")
         .await;
@@ -74,11 +76,11 @@ async fn refuses_a_newer_schema_and_leaves_it_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
     drop(open(&path).await);
-    sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut raw(&path).await).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 3").execute(&mut raw(&path).await).await.unwrap();
     let error = Journal::open(&path, "host-a").await.unwrap_err();
-    assert!(matches!(error, Error::NewerSchema { found: 2, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, Error::NewerSchema { found: 3, known: 2, .. }), "{error:?}");
     let text =
-        format!("the journal `{}` has schema 2, newer than 1, the newest this program knows", path.display());
+        format!("the journal `{}` has schema 3, newer than 2, the newest this program knows", path.display());
     assert_eq!(error.to_string(), text);
 }
 
