@@ -17,6 +17,8 @@ struct Reading<'e> {
     only_operands: bool,
     /// An option says that nothing is to be done.
     dry: bool,
+    /// An option that nobody listed: with one, nobody knows whether nothing is done.
+    unlisted: Option<String>,
     /// What the command does by itself.
     base: Effect,
     /// What its arguments make of it.
@@ -79,6 +81,7 @@ impl<'t> Judge<'t> {
             n_operands: 0,
             only_operands: false,
             dry: false,
+            unlisted: None,
             base: entry.effect,
             effect: Effect::Observe,
             reason: String::new(),
@@ -94,14 +97,14 @@ impl<'t> Judge<'t> {
                 && reading.n_operands > n_operands
             {
                 if reading.dry {
-                    return self.looks(&reading.path);
+                    return self.does_nothing(&reading);
                 }
                 reading.settle();
                 return self.wrapped(&reading.path, word, rest, reading.effect, &reading.reason);
             }
         }
         if reading.dry && reading.effect < Effect::Unknown {
-            return self.looks(&reading.path);
+            return self.does_nothing(&reading);
         }
         reading.settle();
         if reading.entry().wraps.is_some() && reading.effect == Effect::Observe {
@@ -115,6 +118,16 @@ impl<'t> Judge<'t> {
                 reason => reason,
             };
             self.raise(reading.effect, format!("`{}` {reason}", reading.path));
+        }
+    }
+
+    /// What is told to do nothing looks, unless something was said as well that may be told otherwise.
+    fn does_nothing(&mut self, reading: &Reading<'t>) {
+        match &reading.unlisted {
+            Some(name) if reading.entry().other > Effect::Observe => {
+                self.unknown(format!("`{}` is not known to do nothing with `{name}`", reading.path));
+            }
+            _ => self.looks(&reading.path),
         }
     }
 
@@ -264,6 +277,7 @@ impl<'t> Judge<'t> {
 
     fn unlisted(&mut self, reading: &mut Reading<'t>, name: &str) {
         let other = reading.entry().other;
+        reading.unlisted.get_or_insert_with(|| name.to_owned());
         if other <= reading.base {
             return;
         }

@@ -56,15 +56,18 @@ pub enum TableError {
 }
 
 /// The tables that ship, each an area.
-const BUILTIN: [&str; 8] = [
+const BUILTIN: [&str; 11] = [
+    include_str!("commands/cloud.toml"),
     include_str!("commands/containers.toml"),
     include_str!("commands/databases.toml"),
     include_str!("commands/files.toml"),
     include_str!("commands/network.toml"),
     include_str!("commands/processes.toml"),
     include_str!("commands/product.toml"),
+    include_str!("commands/services.toml"),
     include_str!("commands/shell.toml"),
     include_str!("commands/system.toml"),
+    include_str!("commands/tools.toml"),
 ];
 
 // === impl Table ===

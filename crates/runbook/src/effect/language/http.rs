@@ -179,6 +179,7 @@ fn short(judge: &mut Judge<'_>, letter: char, request: &mut Request, value: &mut
             value();
             judge.unknown("`curl -Q` sends commands");
         }
+        'w' => write_out(judge, &value()),
         letter if CURL_VALUED.contains(letter) => {
             value();
         }
@@ -204,6 +205,7 @@ fn long(judge: &mut Judge<'_>, name: &str, request: &mut Request, value: &mut dy
             output(judge, &value(), name);
         }
         "--help" | "--version" => {}
+        "--write-out" => write_out(judge, &value()),
         name if CURL_LONG_VALUED.contains(&name) => {
             value();
         }
@@ -212,10 +214,22 @@ fn long(judge: &mut Judge<'_>, name: &str, request: &mut Request, value: &mut dy
     }
 }
 
+/// The format of `-w` can open files (`%output{FILE}`), and be read from one.
+fn write_out(judge: &mut Judge<'_>, format: &str) {
+    if format.contains("%output{") {
+        judge.raise(Effect::Destroy, "`curl -w` writes a file");
+    }
+}
+
 fn output(judge: &mut Judge<'_>, file: &str, option: &str) {
     if !matches!(file, "/dev/null" | "-" | "/dev/stdout" | "/dev/stderr") {
         judge.raise(Effect::Destroy, format!("`curl {option}` writes a file"));
     }
+}
+
+/// Whether a scheme is one in which a request without a body only asks; what is computed is looked at elsewhere.
+fn is_http(scheme: &str) -> bool {
+    scheme.contains('\0') || scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }
 
 fn finish(judge: &mut Judge<'_>, request: &Request) {
@@ -226,11 +240,9 @@ fn finish(judge: &mut Judge<'_>, request: &Request) {
         let path = rest.find('/').map_or("", |at| &rest[at..]);
         path.split(['?', '#']).next().unwrap_or_default().to_owned()
     };
-    if request
-        .urls
-        .iter()
-        .any(|url| url.starts_with("file:") || url.starts_with("telnet:") || url.starts_with("dict:"))
-    {
+    if request.urls.iter().any(|url| {
+        url.split_once("://").is_some_and(|(scheme, _)| !is_http(scheme)) || url.starts_with("file:")
+    }) {
         judge.unknown("`curl` speaks something other than HTTP");
     }
     match method.as_str() {

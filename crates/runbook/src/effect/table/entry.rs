@@ -15,6 +15,7 @@ pub(super) struct Raw {
     flags: Option<String>,
     values: Option<String>,
     long: Option<String>,
+    observe: Option<String>,
     change: Option<String>,
     disrupt: Option<String>,
     destroy: Option<String>,
@@ -120,6 +121,7 @@ impl Entry {
         entry.add_options(&raw.flags, &raw.values, &raw.long)?;
         let observe = Flag { effect: Effect::Observe, takes_value: false, dry: false };
         for (options, effect) in [
+            (&raw.observe, Effect::Observe),
             (&raw.change, Effect::Change),
             (&raw.disrupt, Effect::Disrupt),
             (&raw.destroy, Effect::Destroy),
