@@ -178,6 +178,11 @@ impl Table {
         self.entries.get(name)
     }
 
+    /// Whether a command of this name has sub-commands.
+    pub(crate) fn is_group(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.has_subcommands)
+    }
+
     /// Whether a command of this name is known.
     pub fn knows(&self, name: &str) -> bool {
         self.entries.contains_key(name)

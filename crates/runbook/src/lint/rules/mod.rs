@@ -27,6 +27,7 @@ mod rb036;
 mod rb040;
 mod rb041;
 mod rb042;
+mod rb043;
 mod rb050;
 mod rb051;
 mod rb060;
@@ -68,6 +69,7 @@ pub static RULES: &[&Rule] = &[
     &rb040::RULE,
     &rb041::RULE,
     &rb042::RULE,
+    &rb043::RULE,
     &rb050::RULE,
     &rb051::RULE,
     &rb060::RULE,
