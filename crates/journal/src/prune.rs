@@ -155,20 +155,44 @@ fn names(incidents: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use serde_json::json;
 
     use crate::{Draft, Error, Journal};
 
+    /// Returns a journal in which 100 entries of `gone` take turns with 100 of `open`, so many in a row.
+    async fn turns(folder: &Path, in_a_row: usize) -> Journal {
+        let journal = Journal::open(folder.join("journal.db"), "host-a").await.unwrap();
+        for number in 0..200 {
+            let incident = Some(["gone", "open"][number / in_a_row % 2].to_owned());
+            let body = json!("x".repeat(500));
+            let draft = Draft { at_ms: 0, incident, kind: "note".to_owned(), version: 1, body };
+            journal.append(draft).await.unwrap();
+        }
+        journal
+    }
+
+    #[tokio::test]
+    async fn the_room_goes_back_to_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = turns(folder.path(), 50).await;
+        let pages = async || -> (i64, i64) {
+            let pages = "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count";
+            sqlx::query_as(pages).fetch_one(&journal.writer).await.unwrap()
+        };
+        let (before, _) = pages().await;
+        assert_eq!(journal.prune(&["gone".to_owned()], 200, 1).await.unwrap(), 100);
+        let (after, free) = pages().await;
+        assert!(after < before * 2 / 3 && free == 0, "{before} pages, then {after}, {free} of them free");
+    }
+
     #[tokio::test]
     async fn a_removal_without_room_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(folder.path().join("journal.db"), "host-a").await.unwrap();
-        for number in 0..200 {
-            let incident = Some(if number % 2 == 0 { "gone" } else { "open" }.to_owned());
-            let draft = Draft { at_ms: 0, incident, kind: "note".to_owned(), version: 1, body: json!(number) };
-            journal.append(draft).await.unwrap();
-        }
-        let may_grow = async |pragma: &'static str| sqlx::query(pragma).execute(&journal.writer).await.unwrap();
+        let journal = turns(folder.path(), 1).await;
+        let may_grow =
+            async |pragma: &'static str| sqlx::query(pragma).execute(&journal.writer).await.unwrap();
         let gone = ["gone".to_owned()];
         let before = journal.verify().await.unwrap();
         // As many as there are: the statement of 100 gaps has no room.

@@ -120,8 +120,9 @@ impl Journal {
     ///
     /// The journal cannot be read, or one of the entries was tampered with.
     pub async fn entries_after(&self, seq: i64, limit: u32) -> Result<Vec<Entry>, Error> {
+        let Some(from) = seq.checked_add(1) else { return Ok(Vec::new()) };
         let mut connection = self.readers.acquire().await.map_err(|source| self.unread(source))?;
-        let rows = rows_after(&mut connection, seq, limit.min(ENTRIES_MAX)).await;
+        let rows = rows_from(&mut connection, from, limit.min(ENTRIES_MAX)).await;
         let rows = rows.map_err(|source| self.unread(source))?;
         rows.into_iter().map(|row| self.entry(row)).collect()
     }
@@ -257,13 +258,13 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-/// Returns the rows with a greater `seq` as they are stored.
-pub(crate) async fn rows_after(
+/// Returns the rows from `seq` on as they are stored.
+pub(crate) async fn rows_from(
     connection: &mut SqliteConnection,
     seq: i64,
     limit: u32,
 ) -> Result<Vec<Stored>, sqlx::Error> {
-    sqlx::query_as("SELECT * FROM entry WHERE seq > ? ORDER BY seq LIMIT ?")
+    sqlx::query_as("SELECT * FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?")
         .bind(seq)
         .bind(limit)
         .fetch_all(connection)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::pruned::{self, Gap};
-use crate::store::{Stored, rows_after};
+use crate::store::{Stored, rows_from};
 use crate::{Digest, Error, Journal, code};
 
 /// Entries read at once: a bound on memory of 100 times the longest body.
@@ -76,14 +76,13 @@ impl Walk {
     /// Takes in the next row, if it is whole and in its place.
     fn follow(&mut self, row: &Stored) -> Result<(), Broken> {
         let (seq, digest) = self.newest;
-        if row.seq < 1 {
-            return Err(Broken { seq: row.seq, reason: Reason::SequenceGap });
-        }
-        let is_next = row.seq - 1 == seq;
+        let is_next = row.seq.checked_sub(1) == Some(seq);
         let is_stated = || self.stated.contains(&Gap { after: seq, digest, next: row.seq });
         // Rows of a damaged page may come in any order.
         if row.seq <= seq || !(is_next || is_stated()) {
-            return Err(Broken { seq: seq.saturating_add(1), reason: Reason::SequenceGap });
+            // The place that is missing; or, at the beginning, one that no entry has.
+            let seq = if seq == 0 { row.seq.min(1) } else { seq.saturating_add(1) };
+            return Err(Broken { seq, reason: Reason::SequenceGap });
         }
         let computed = row.computed_digest();
         if row.digest != computed.as_bytes() {
@@ -120,9 +119,9 @@ impl Display for Broken {
 pub(crate) async fn verify(connection: &mut SqliteConnection) -> Result<Verification, sqlx::Error> {
     let stated = pruned::stated(connection).await?;
     let mut walk = Walk { stated, newest: (0, Digest::ZERO), found: Verification::default() };
-    let (mut after, mut limit) = (i64::MIN, CHUNK);
+    let (mut from, mut limit) = (i64::MIN, CHUNK);
     loop {
-        let rows = match rows_after(connection, after, limit).await {
+        let rows = match rows_from(connection, from, limit).await {
             // From here one by one, to get as far as one can.
             Err(error) if code::is_damage(&error) && limit > 1 => {
                 limit = 1;
@@ -134,12 +133,14 @@ pub(crate) async fn verify(connection: &mut SqliteConnection) -> Result<Verifica
             }
             rows => rows?,
         };
-        let Some(last) = rows.last() else { return Ok(walk.found) };
-        after = last.seq;
         for row in &rows {
             if let Err(broken) = walk.follow(row) {
                 return Ok(walk.broken(broken));
             }
+        }
+        match rows.last().and_then(|last| last.seq.checked_add(1)) {
+            Some(next) => from = next,
+            None => return Ok(walk.found),
         }
     }
 }

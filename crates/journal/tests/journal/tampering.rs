@@ -131,6 +131,17 @@ async fn an_entry_replaced_as_a_whole_breaks_the_chain_behind_it() {
 }
 
 #[tokio::test]
+async fn no_place_is_too_low_to_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = open(&path).await;
+    journal.append(draft(0)).await.unwrap();
+    tamper(&path, "UPDATE entry SET seq = -9223372036854775808 WHERE seq = ?1", 1).await;
+    let broken = Broken { seq: i64::MIN, reason: Reason::SequenceGap };
+    assert_eq!(journal.verify().await.unwrap().broken, Some(broken));
+}
+
+#[tokio::test]
 async fn a_damaged_entry_is_an_error_to_readers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
