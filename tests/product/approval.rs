@@ -79,3 +79,57 @@ fn the_kill_switch_stops_every_change() {
     assert_eq!(story.restarts(), 1);
     assert!(story.has(|record| matches!(record, Record::Verified { .. })));
 }
+
+#[test]
+fn a_person_takes_over_hands_back_and_says_what_only_people_know() {
+    let (site, id) = waiting();
+    site.run(&["incident", "hold", &id, "--reason", "I look first"]).done();
+    site.run(&["incident", "hold", &id]).failed(1, &["held by a person already"]);
+    site.run(&["incident", "approve", &id, RESTART]).failed(1, &["nothing waits"]);
+    let table = site.run(&["incident", "list"]).done();
+    assert!(table.contains("whoever holds it"), "{table}");
+    site.run(&["incident", "note", &id, "the cable was loose"]).done();
+    site.run(&["incident", "follow-up", &id, "replace the cable"]).done();
+    site.run(&["incident", "escalate", &id, "--contact", "network"]).done();
+    assert_eq!(site.status("notes").starts, Some(1));
+
+    site.run(&["incident", "resume", &id]).done();
+    site.incident("notes", "asked anew", |story| {
+        story.count(|record| matches!(record, Record::ApprovalAsked { .. })) == 2
+    });
+    site.run(&["incident", "approve", &id, RESTART]).done();
+    let story = site.resolved("notes");
+    assert_eq!(story.restarts(), 1);
+    site.run(&["incident", "close", &id, "--reason", "done"]).failed(1, &["follow-ups are open: 1"]);
+    site.run(&["incident", "follow-up", &id, "it is new", "--done", "1"]).done();
+    site.run(&["incident", "close", &id, "--reason", "done"]).done();
+    let report = site.run(&["incident", "report", &id]).done();
+    for words in
+        ["tester takes over: I look first", "tester notes: the cable was loose", "follow-up 1 done by tester"]
+    {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+}
+
+#[test]
+fn after_an_abort_the_rest_is_a_persons() {
+    let (site, id) = waiting();
+    site.run(&["incident", "abort", &id]).done();
+    let story = site.incident("notes", "given to a person", |story| story.person_needed().is_some());
+    assert!(story.person_needed().unwrap().contains("ended the machine's part"), "{story}");
+    site.run(&["incident", "resolve", &id]).failed(1, &["the server is not well"]);
+    site.run(&["server", "restart", "notes"]).done();
+    let story = site.resolved("notes");
+    assert!(!story.has(|record| is_intent(record, RESTART)));
+}
+
+#[test]
+fn a_person_opens_an_incident() {
+    let mut site = Site::new(&[Server::notes("notes")]);
+    site.serve_until_ready(&["notes"]);
+    let open = ["incident", "open", "--server", "notes", "--reason", "it feels odd", "--procedure"];
+    site.run(&[&open[..], &["nothing"]].concat()).failed(2, &["no procedure is called `nothing`"]);
+    let id = site.run(&[&open[..], &["MCPServerDown"]].concat()).done();
+    let story = site.resolved("notes");
+    assert_eq!((story.id(), story.restarts()), (id.trim(), 1));
+}

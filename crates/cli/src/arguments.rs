@@ -1,11 +1,15 @@
 //! Owns the grammar of the command line: noun, then verb.
 
+mod incident;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
+
+pub(crate) use incident::IncidentCommand;
 
 /// First responder for MCP servers: the Markdown runbook is the program.
 ///
@@ -244,51 +248,6 @@ pub(crate) struct LintArguments {
     /// Lint again whenever a file changes, until Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum IncidentCommand {
-    /// List incidents
-    List {
-        /// Those that are over too
-        #[arg(long)]
-        all: bool,
-    },
-    /// Show one incident with its timeline
-    Show {
-        /// Its name, or enough of it
-        id: String,
-    },
-    /// Take notice of an incident
-    Ack {
-        /// Its name, or enough of it
-        id: String,
-    },
-    /// Say yes to what waits
-    Approve {
-        /// Its name, or enough of it
-        id: String,
-        /// What waits, for example 6.1
-        unit: String,
-        /// A parameter that was missing
-        #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = assignment)]
-        parameters: Vec<(String, String)>,
-    },
-    /// Say no to what waits
-    Reject {
-        /// Its name, or enough of it
-        id: String,
-        /// What waits, for example 6.1
-        unit: String,
-        /// Why
-        #[arg(long, default_value = "no reason given")]
-        reason: String,
-    },
-    /// Print the report, in Markdown
-    Report {
-        /// Its name, or enough of it
-        id: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]

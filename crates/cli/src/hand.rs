@@ -1,6 +1,6 @@
 //! Owns the engine in a person's hand: over the same journal, with no fleet, no alert and no `serve`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,13 +96,7 @@ impl World for HandWorld {
 
     /// Looking is automatic; everything else is asked of the person in front of it.
     fn policy(&self, _: &str) -> Policy {
-        Policy {
-            mode: Mode::Suggest,
-            allow: BTreeSet::new(),
-            restarts_per_hour: u32::MAX,
-            approval_expiry: PATIENCE,
-            runs_max: 1,
-        }
+        Policy { mode: Mode::Suggest, approval_expiry: PATIENCE, ..Policy::default() }
     }
 
     fn kill(&self) -> Kill {

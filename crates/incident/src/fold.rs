@@ -1,12 +1,18 @@
 //! Owns the fold: the records of an incident, in order, to everything that is known of it.
 
+mod lead;
+mod unit;
+
 use std::collections::BTreeMap;
 
+use crate::control::Control;
 use crate::id::IncidentId;
-use crate::record::{
-    Alarm, ApprovalEnd, Captured, Output, Record, RunbookPin, Step, StepEnd, UnitEnd, UnitRef,
-};
+use crate::record::{Alarm, Captured, Record, RunbookPin, Step, StepEnd, UnitEnd, UnitRef};
 use crate::state::{Event, Refusal, State, StepEvent, StepState};
+pub use lead::FollowUp;
+use lead::control_event;
+use unit::unit_of;
+pub use unit::{Approved, Asked, Ended, Intended, UnitView};
 
 /// An incident as its records tell it.
 #[derive(Debug, Clone)]
@@ -30,6 +36,12 @@ pub struct Incident {
     pub resolved_ms: Option<i64>,
     /// Why a person is needed, where one is.
     pub person_needed: Option<String>,
+    /// Who leads it.
+    pub control: Control,
+    /// Who took over or ended the machine's part, and why, where somebody did.
+    pub taken: Option<(String, String)>,
+    /// What has to be done when it is over, in order.
+    pub follow_ups: Vec<FollowUp>,
     /// The run of the procedure, from 1; 0 before the first.
     pub run: u32,
     /// The steps in the order in which they began, over all runs.
@@ -49,70 +61,6 @@ pub struct StepView {
     pub ended_ms: Option<i64>,
     /// Why it ended as it did.
     pub reason: String,
-}
-
-/// A unit as the records tell it.
-#[derive(Debug, Clone, Default)]
-#[expect(missing_docs, reason = "each field is what its name says")]
-pub struct UnitView {
-    pub statement: String,
-    /// Why it was not run, where it was not.
-    pub skipped: Option<String>,
-    /// The question that is open.
-    pub asked: Option<Asked>,
-    /// The answer that stands.
-    pub approved: Option<Approved>,
-    /// How the last question came to nothing.
-    pub refused: Option<(ApprovalEnd, String)>,
-    /// The last intent.
-    pub intent: Option<Intended>,
-    /// The outcome of the last intent.
-    pub outcome: Option<Ended>,
-    /// What `verify` found: `None` inside is good.
-    pub verified: Option<Option<String>>,
-}
-
-/// An open question.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "each field is what its name says")]
-pub struct Asked {
-    pub binding: String,
-    pub effect: String,
-    pub reason: String,
-    pub missing: Vec<String>,
-    pub expires_ms: i64,
-}
-
-/// A yes.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "each field is what its name says")]
-pub struct Approved {
-    pub by: String,
-    pub binding: String,
-    pub values: BTreeMap<String, String>,
-    pub expires_ms: i64,
-}
-
-/// An intent.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "each field is what its name says")]
-pub struct Intended {
-    pub attempt: u32,
-    pub effect: String,
-    pub folder: String,
-    pub at_ms: i64,
-}
-
-/// An outcome.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "each field is what its name says")]
-pub struct Ended {
-    pub end: UnitEnd,
-    pub meaning: String,
-    pub started_ms: Option<i64>,
-    pub finished_ms: Option<i64>,
-    pub stdout: Option<Output>,
-    pub stderr: Option<Output>,
 }
 
 // === impl Incident ===
@@ -148,6 +96,9 @@ impl Incident {
             alert_resolved_ms: None,
             resolved_ms: None,
             person_needed: None,
+            control: Control::Machine,
+            taken: None,
+            follow_ups: Vec::new(),
             run: 0,
             steps: Vec::new(),
             units: BTreeMap::new(),
@@ -163,6 +114,17 @@ impl Incident {
         if let Some(event) = incident_event(record) {
             self.state.after(event)?;
         }
+        if let Some(event) = control_event(record) {
+            self.control.after(event)?;
+            if !self.state.is_open() {
+                return Err(Refusal {
+                    event: format!("`{event}`"),
+                    reason: format!("it is already {}", self.state),
+                });
+            }
+        }
+        self.check_lead(record)?;
+        self.check_follow_ups(record)?;
         if let Some((step, event)) = step_event(record)
             && let Some(view) = self.steps.iter().find(|view| view.step == *step)
         {
@@ -181,7 +143,36 @@ impl Incident {
         if let Some(Ok(state)) = incident_event(record).map(|event| self.state.after(event)) {
             self.state = state;
         }
+        if let Some(Ok(control)) = control_event(record).map(|event| self.control.after(event)) {
+            self.control = control;
+        }
         match record {
+            Record::Held { by, reason } | Record::Aborted { by, reason } => {
+                self.taken = Some((by.clone(), reason.clone()));
+                self.void_questions(&format!("{by} took over: {reason}"));
+            }
+            Record::Closed { by, .. } => self.void_questions(&format!("{by} closed the incident")),
+            Record::HandedBack { .. } => {
+                self.taken = None;
+                self.person_needed = None;
+            }
+            Record::Stopped { by, .. } => self.void_questions(&format!("{by} stopped the server meanwhile")),
+            Record::Restarted { by, key, .. } if !key.starts_with(self.id.as_str()) => {
+                self.void_questions(&format!("{by} restarted the server meanwhile"));
+            }
+            Record::FollowUp { number, text, by } => {
+                self.follow_ups.push(FollowUp {
+                    number: *number,
+                    text: text.clone(),
+                    by: by.clone(),
+                    done: None,
+                });
+            }
+            Record::FollowUpDone { number, by, note } => {
+                if let Some(one) = self.follow_ups.iter_mut().find(|one| one.number == *number) {
+                    one.done = Some((at_ms, by.clone(), note.clone()));
+                }
+            }
             Record::Acknowledged { by } => {
                 self.acknowledged.get_or_insert((at_ms, by.clone()));
             }
@@ -276,76 +267,6 @@ impl Incident {
             Record::Captured(captured) => Some(captured),
             _ => None,
         })
-    }
-}
-
-// === impl UnitView ===
-
-impl UnitView {
-    fn apply(&mut self, at_ms: i64, record: &Record) {
-        match record {
-            Record::UnitSkipped { statement, reason, .. } => {
-                self.statement.clone_from(statement);
-                self.skipped = Some(reason.clone());
-            }
-            Record::ApprovalAsked { statement, effect, reason, binding, missing, expires_ms, .. } => {
-                self.statement.clone_from(statement);
-                self.refused = None;
-                self.approved = None;
-                self.asked = Some(Asked {
-                    binding: binding.clone(),
-                    effect: effect.clone(),
-                    reason: reason.clone(),
-                    missing: missing.clone(),
-                    expires_ms: *expires_ms,
-                });
-            }
-            Record::Approved { by, binding, values, .. } => {
-                let expires_ms = self.asked.take().map_or(0, |asked| asked.expires_ms);
-                let (by, binding, values) = (by.clone(), binding.clone(), values.clone());
-                self.approved = Some(Approved { by, binding, values, expires_ms });
-            }
-            Record::ApprovalEnded { end, reason, .. } => {
-                self.asked = None;
-                self.approved = None;
-                self.refused = Some((*end, reason.clone()));
-            }
-            Record::Intent { attempt, statement, effect, folder, .. } => {
-                self.statement.clone_from(statement);
-                self.outcome = None;
-                self.intent = Some(Intended {
-                    attempt: *attempt,
-                    effect: effect.clone(),
-                    folder: folder.clone(),
-                    at_ms,
-                });
-            }
-            Record::Outcome { end, meaning, started_ms, finished_ms, stdout, stderr, .. } => {
-                self.outcome = Some(Ended {
-                    end: end.clone(),
-                    meaning: meaning.clone(),
-                    started_ms: *started_ms,
-                    finished_ms: *finished_ms,
-                    stdout: stdout.clone(),
-                    stderr: stderr.clone(),
-                });
-            }
-            Record::UnitVerified { problem, .. } => self.verified = Some(problem.clone()),
-            _ => {}
-        }
-    }
-}
-
-fn unit_of(record: &Record) -> Option<&UnitRef> {
-    match record {
-        Record::UnitSkipped { unit, .. }
-        | Record::ApprovalAsked { unit, .. }
-        | Record::Approved { unit, .. }
-        | Record::ApprovalEnded { unit, .. }
-        | Record::Intent { unit, .. }
-        | Record::Outcome { unit, .. }
-        | Record::UnitVerified { unit, .. } => Some(unit),
-        _ => None,
     }
 }
 

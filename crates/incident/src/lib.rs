@@ -5,6 +5,7 @@
 //! by a crash continues where the journal ends.
 
 mod approval;
+mod control;
 mod engine;
 mod error_chain;
 mod evidence;
@@ -18,15 +19,20 @@ mod report;
 mod shelf;
 mod state;
 mod triage;
+mod word;
 mod world;
 
 pub use approval::Binding;
+pub use control::{Control, ControlEvent};
 pub use engine::{Engine, EngineError, Fired, Settings, Verification};
 pub use error_chain::error_chain;
-pub use fold::{Approved, Asked, Ended, Incident, Intended, StepView, UnitView};
+pub use fold::{Approved, Asked, Ended, FollowUp, Incident, Intended, StepView, UnitView};
 pub use id::IncidentId;
 pub use ledger::Happening;
-pub use policy::{Approve, Decision, Kill, Mode, Policy, Request, Trouble};
+pub use policy::{
+    Approve, Decision, Hold, Kill, Maintenance, MaintenanceError, Mode, Policy, Request, Storm, Trouble,
+    Window,
+};
 pub use record::{
     Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Output, Record, RunbookPin, Source, Step, StepEnd,
     UnitEnd, UnitRef, VERSION,
@@ -36,4 +42,5 @@ pub use report::{describe, duration, render};
 pub use shelf::{Book, Shelf};
 pub use state::{Event, Refusal, State, StepEvent, StepState};
 pub use triage::{Firing, Triage};
+pub use word::Word;
 pub use world::World;

@@ -101,6 +101,22 @@ pub enum Record {
     Closed { by: String, reason: String },
     /// The report was written.
     Reported { path: String },
+    /// A person took over: the machine looks, and changes nothing.
+    Held { by: String, reason: String },
+    /// A person handed back to the machine.
+    HandedBack { by: String },
+    /// A person ended the machine's part.
+    Aborted { by: String, reason: String },
+    /// A person stopped a server of their own will.
+    Stopped { server: String, by: String },
+    /// A person added what only people know.
+    Noted { by: String, text: String },
+    /// More people were called.
+    Escalated { by: String, to: String, reason: String },
+    /// Something has to be done when it is over.
+    FollowUp { number: u32, text: String, by: String },
+    /// It was done.
+    FollowUpDone { number: u32, by: String, note: String },
 }
 
 /// Why an incident was opened, as it was known at that moment.
@@ -126,6 +142,8 @@ pub enum Source {
     Rule,
     /// A person follows the runbook by hand.
     Person,
+    /// A person opened it, and the machine carries it out.
+    Operator,
 }
 
 /// An alert, as far as an incident keeps it.
@@ -287,6 +305,14 @@ impl Record {
             Self::Resolved {} => "resolved",
             Self::Closed { .. } => "closed",
             Self::Reported { .. } => "reported",
+            Self::Held { .. } => "held",
+            Self::HandedBack { .. } => "handed_back",
+            Self::Aborted { .. } => "aborted",
+            Self::Stopped { .. } => "stopped",
+            Self::Noted { .. } => "noted",
+            Self::Escalated { .. } => "escalated",
+            Self::FollowUp { .. } => "follow_up",
+            Self::FollowUpDone { .. } => "follow_up_done",
         }
     }
 }

@@ -76,12 +76,20 @@ pub enum StepEvent {
 
 /// An event that the state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{event} is not possible: it is already {state}")]
+#[error("{event} is not possible: {reason}")]
 pub struct Refusal {
     /// What was tried.
     pub event: String,
-    /// Where the thing stands.
-    pub state: String,
+    /// What stands in the way.
+    pub reason: String,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    fn already(event: impl fmt::Debug, state: impl fmt::Display) -> Self {
+        Self { event: format!("`{event:?}`").to_lowercase(), reason: format!("it is already {state}") }
+    }
 }
 
 // === impl State ===
@@ -102,7 +110,7 @@ impl State {
             (Self::Mitigated, Event::Resolve) => Ok(Self::Resolved),
             (Self::Closed, _)
             | (_, Event::Acknowledge | Event::Mitigate | Event::SeenAgain | Event::Resolve) => {
-                Err(Refusal { event: format!("`{event:?}`").to_lowercase(), state: self.to_string() })
+                Err(Refusal::already(event, self))
             }
             (_, Event::Close) => Ok(Self::Closed),
         }
@@ -134,7 +142,7 @@ impl StepState {
     /// # Errors
     /// A [`Refusal`] where the step has ended, or ends without having begun (other than by being skipped).
     pub fn after(self, event: StepEvent) -> Result<Self, Refusal> {
-        let refusal = || Refusal { event: format!("`{event:?}`").to_lowercase(), state: self.to_string() };
+        let refusal = || Refusal::already(event, self);
         if self.has_ended() {
             return Err(refusal());
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use probe::CheckType;
 
-use crate::policy::{Kill, Policy};
+use crate::policy::{Hold, Kill, Policy};
 
 /// The world as the engine sees it.
 pub trait World: Send + Sync + 'static {
@@ -39,6 +39,11 @@ pub trait World: Send + Sync + 'static {
 
     /// The kill switch, read anew.
     fn kill(&self) -> Kill;
+
+    /// The maintenance of a server that is going on, read anew. A list that cannot be read is one over everything.
+    fn maintenance(&self, _server: &str) -> Option<Hold> {
+        None
+    }
 
     /// Runs a prepared unit to its end, or to the end of its runner.
     fn run(

@@ -6,6 +6,8 @@ mod clock;
 pub mod config;
 mod fleet;
 mod flow;
+mod kill_switch;
+mod maintenance;
 mod rules;
 mod serve;
 mod watch;
@@ -13,5 +15,10 @@ mod world;
 
 pub use clock::now_ms;
 pub use fleet::{Fleet, Member, OrderError, Supervised, Surroundings, Verb, target};
+pub use kill_switch::{
+    KillSwitchError, Thrown, kill_switch, kill_switch_note, kill_switch_path, release_kill_switch,
+    throw_kill_switch,
+};
+pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
 pub use serve::{SHIPPED, Serve, ServeError, Start, open_stores, private_folder, program_folder};
-pub use world::{ServeWorld, base_environment, kill_switch, policy, server_parameters};
+pub use world::{ServeWorld, base_environment, policy, server_parameters};

@@ -1,6 +1,6 @@
 //! Owns the way from the runbooks' alerts to alerting rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use incident::Shelf;
@@ -40,7 +40,9 @@ pub(crate) fn rules(config: &Config, shelf: &Shelf) -> (Vec<AlertingRule>, Vec<S
             )),
         }
     }
-    for name in config.alerts.keys().filter(|name| !rules.iter().any(|rule| rule.name == **name)) {
+    let named = config.server.iter().flat_map(|server| server.modes.keys());
+    let named: BTreeSet<&String> = config.alerts.keys().chain(named).collect();
+    for name in named.into_iter().filter(|name| !rules.iter().any(|rule| rule.name == **name)) {
         problems.push(format!("the configuration changes the alert `{name}`, which no runbook has"));
     }
     (rules, problems)

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use incident::{Kill, Mode, Policy, World};
+use incident::{Hold, Kill, Mode, Policy, Storm, World};
 use probe::{CheckType, Prober};
-use runbook::Effect;
+use runbook::Severity;
 
 use crate::clock;
-use crate::config::{Config, Server};
+use crate::config::{Config, Server, effect_of};
 use crate::fleet::Fleet;
+use crate::kill_switch::kill_switch;
+use crate::maintenance;
 
 /// Where programs are looked for by shell units, after the folder of `paramedic` itself.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -81,20 +83,16 @@ impl World for ServeWorld {
         kill_switch(&self.config)
     }
 
+    fn maintenance(&self, server: &str) -> Option<Hold> {
+        maintenance::hold(&self.config, server, self.now_ms())
+    }
+
     async fn run(&self, folder: &Path, intent: &runner::Intent) -> Result<runner::Recovery, runner::Error> {
         runner::run_unit(&self.exe, folder, intent).await
     }
 
     async fn recover(&self, folder: &Path) -> Result<runner::Recovery, runner::Error> {
         runner::settle(folder).await
-    }
-}
-
-/// Reads the kill switch. One that cannot be read counts as thrown: whoever made it unreadable meant something.
-pub fn kill_switch(config: &Config) -> Kill {
-    match config.policy.kill_switch.as_deref().map(Path::try_exists) {
-        None | Some(Ok(false)) => Kill::Off,
-        Some(Ok(true) | Err(_)) => Kill::On,
     }
 }
 
@@ -127,24 +125,106 @@ pub fn server_parameters(config: &Config, server: &Server) -> BTreeMap<String, S
 /// Returns the policy for a server: what the configuration says, and watch-only for whatever somebody else has started.
 pub fn policy(config: &Config, server: Option<&Server>) -> Policy {
     let general = &config.policy;
-    let mode = match server {
-        None => Mode::Observe,
-        Some(server) => server.mode.unwrap_or(match server.upstream {
-            Some(_) => general.mode_upstream,
-            None => general.mode,
-        }),
+    let own = match server {
+        None => Some(Mode::Observe),
+        Some(server) => server.mode.or_else(|| server.upstream.as_ref().map(|_| general.mode_upstream)),
     };
-    let allow = general.allow.iter().filter_map(|name| match name.as_str() {
-        "observe" => Some(Effect::Observe),
-        "change" => Some(Effect::Change),
-        "disrupt" => Some(Effect::Disrupt),
-        _ => None,
-    });
+    let effects = |names: &Vec<String>| names.iter().filter_map(|name| effect_of(name)).collect();
+    let by_severity = [
+        (Severity::Critical, &general.allow_critical),
+        (Severity::Warning, &general.allow_warning),
+        (Severity::Info, &general.allow_info),
+    ];
+    let by_severity = by_severity.into_iter();
     Policy {
-        mode,
-        allow: allow.collect(),
+        mode: own.unwrap_or(general.mode),
+        modes: modes(config, server, own),
+        dry_run: general.dry_run,
+        allow: effects(&general.allow),
+        allow_by_severity: by_severity
+            .filter_map(|(severity, names)| Some((severity, effects(names.as_ref()?))))
+            .collect(),
         restarts_per_hour: general.restarts_per_hour,
+        changes_per_hour: general.changes_per_hour,
+        cooldown: general.cooldown.get(),
+        storm: Storm { servers: general.storm_servers, window: general.storm_window.get() },
+        second_person: general.second_person,
         approval_expiry: general.approval_expiry.get(),
         runs_max: general.runs_max,
+    }
+}
+
+/// The modes of single procedures. What the server says of the procedure holds; otherwise, where something is said of
+/// the server and of the procedure, the more careful of both.
+fn modes(config: &Config, server: Option<&Server>, own: Option<Mode>) -> BTreeMap<String, Mode> {
+    let of_alerts = config.alerts.iter().filter_map(|(name, alert)| Some((name, alert.mode?)));
+    let mut modes: BTreeMap<String, Mode> =
+        of_alerts.map(|(name, mode)| (name.clone(), own.map_or(mode, |own| own.min(mode)))).collect();
+    modes.extend(server.map(|server| server.modes.clone()).unwrap_or_default());
+    modes
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook::Effect;
+
+    use super::*;
+
+    const CONFIG: &str = r#"
+[alerts.Down]
+mode = "suggest"
+[alerts.Damaged]
+mode = "observe"
+[alerts.Slow]
+for = "1s"
+[[server]]
+name = "plain"
+port = 1
+stdio = ["x"]
+[[server]]
+name = "watched"
+port = 2
+stdio = ["x"]
+mode = "observe"
+[[server]]
+name = "free"
+port = 3
+stdio = ["x"]
+mode = "auto"
+modes = { Down = "auto" }
+[[server]]
+name = "foreign"
+port = 4
+upstream = "http://x"
+modes = { Damaged = "suggest" }
+"#;
+
+    /// The most specific word holds; of two that are equally specific the more careful one.
+    #[test]
+    fn whose_mode_holds() {
+        let config = crate::config::parse(CONFIG).unwrap();
+        let (o, s, a) = (Mode::Observe, Mode::Suggest, Mode::Auto);
+        for (name, [slow, down, damaged]) in [
+            ("plain", [a, s, o]),
+            ("watched", [o, o, o]),
+            ("free", [a, a, o]),
+            ("foreign", [o, o, s]),
+            ("nobody", [o, o, o]),
+        ] {
+            let policy = policy(&config, config.server.iter().find(|server| server.name == name));
+            let of = |alert| *policy.modes.get(alert).unwrap_or(&policy.mode);
+            assert_eq!([of("Slow"), of("Down"), of("Damaged")], [slow, down, damaged], "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_by_severity() {
+        let text =
+            "[policy]\nallow = [\"change\"]\nallow_critical = [\"change\", \"disrupt\"]\nallow_info = []\n";
+        let policy = policy(&crate::config::parse(text).unwrap(), None);
+        assert_eq!(policy.allow, [Effect::Change].into());
+        let expect =
+            [(Severity::Critical, [Effect::Change, Effect::Disrupt].into()), (Severity::Info, [].into())];
+        assert_eq!(policy.allow_by_severity, expect.into());
     }
 }

@@ -11,7 +11,10 @@ use crate::record::{ApprovalEnd, Record, UnitRef};
 use crate::world::World;
 
 /// How often a question that nobody answered is asked anew before it counts as a no.
-const ASKED_MAX: usize = 48;
+pub(super) const ASKED_MAX: usize = 48;
+
+/// The time between two looks whether the maintenance is over that a question is about.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The effect under which a task for a person stands in the records.
 const MANUAL: &str = "manual";
@@ -66,14 +69,30 @@ impl<W: World> Engine<W> {
     /// Asks and waits. A question that is open already is not asked again.
     pub(super) async fn ask(&self, walk: &Walk<'_>, question: &Question<'_>) -> Result<Answer, EngineError> {
         for _ in 0..ASKED_MAX {
-            let expiry = self.inner.world.policy(&walk.server).approval_expiry;
-            let expires_ms = self.pose(walk, question, expiry).await?;
-            match self.wait_for_answer(walk, question, expires_ms).await? {
-                Waited::Answered(answer) => return Ok(answer),
-                Waited::AskAgain => {}
+            if let Some(answer) = self.ask_once(walk, question, None).await? {
+                return Ok(answer);
             }
         }
         Ok(Answer::No(format!("nobody answered, {ASKED_MAX} times")))
+    }
+
+    /// Asks and waits, up to `until_ms` where that comes before the question expires. `None` is no answer: the
+    /// question has expired or become void.
+    pub(super) async fn ask_once(
+        &self,
+        walk: &Walk<'_>,
+        question: &Question<'_>,
+        until_ms: Option<i64>,
+    ) -> Result<Option<Answer>, EngineError> {
+        let looks = matches!(question.effect, MANUAL | "observe");
+        if let Some(reason) = self.lead_for(walk, looks).await? {
+            return Ok(Some(Answer::No(reason)));
+        }
+        let expiry = self.inner.world.policy(&walk.server).approval_expiry;
+        let expires_ms = self.inner.world.now_ms() + expiry.as_millis() as i64;
+        let expires_ms = until_ms.map_or(expires_ms, |until_ms| expires_ms.min(until_ms));
+        let expires_ms = self.pose(walk, question, expires_ms).await?;
+        self.wait_for_answer(walk, question, expires_ms).await
     }
 
     /// Writes the question down, if it is not open or answered already; returns when it expires.
@@ -81,9 +100,8 @@ impl<W: World> Engine<W> {
         &self,
         walk: &Walk<'_>,
         question: &Question<'_>,
-        expiry: Duration,
+        expires_ms: i64,
     ) -> Result<i64, EngineError> {
-        let expires_ms = self.inner.world.now_ms() + expiry.as_millis() as i64;
         let standing = self
             .inner
             .ledger
@@ -117,43 +135,55 @@ impl<W: World> Engine<W> {
         walk: &Walk<'_>,
         question: &Question<'_>,
         expires_ms: i64,
-    ) -> Result<Waited, EngineError> {
+    ) -> Result<Option<Answer>, EngineError> {
         let left_ms = u64::try_from(expires_ms - self.inner.world.now_ms()).unwrap_or(0);
         let answered = |incident: &Incident| {
             let open = incident.unit(question.unit).is_some_and(|view| view.asked.is_some());
             !open || is_over(incident, question)
         };
-        let expired = tokio::select! {
-            waited = self.wait_until(walk.id, answered) => { waited?; false }
-            () = self.inner.world.pause(Duration::from_millis(left_ms)) => true,
+        let lapsed = tokio::select! {
+            waited = self.wait_until(walk.id, answered) => { waited?; None }
+            () = self.inner.world.pause(Duration::from_millis(left_ms)) => Some("nobody answered in time"),
+            () = self.maintenance_over(walk) => Some("the maintenance is over"),
         };
         let (view, over) = self
             .inner
             .ledger
             .with(walk.id, |incident| (incident.unit(question.unit).cloned(), is_over(incident, question)))
             .await?;
-        let Some(view) = view else { return Ok(Waited::AskAgain) };
+        let Some(view) = view else { return Ok(None) };
         if over && view.refused.is_none() {
             let reason = "the alert is resolved: a change would come too late".to_owned();
             self.end_question(walk, question, ApprovalEnd::Void, &reason).await?;
-            return Ok(Waited::Answered(Answer::Over(reason)));
+            return Ok(Some(Answer::Over(reason)));
         }
         if let Some((ApprovalEnd::Rejected, reason)) = view.refused {
-            return Ok(Waited::Answered(Answer::No(reason)));
+            return Ok(Some(Answer::No(reason)));
         }
         if let Some(approved) = view.approved {
             // What was approved is what stands in the question: ask anew where it is another one by now.
             if approved.binding != binding(walk, question, approved.expires_ms) {
                 let reason = "what the approval was about has changed meanwhile";
                 self.end_question(walk, question, ApprovalEnd::Void, reason).await?;
-                return Ok(Waited::AskAgain);
+                return Ok(None);
             }
-            return Ok(Waited::Answered(Answer::Yes { by: approved.by, values: approved.values }));
+            return Ok(Some(Answer::Yes { by: approved.by, values: approved.values }));
         }
-        if expired {
-            self.end_question(walk, question, ApprovalEnd::Expired, "nobody answered in time").await?;
+        if let Some(reason) = lapsed {
+            self.end_question(walk, question, ApprovalEnd::Expired, reason).await?;
         }
-        Ok(Waited::AskAgain)
+        Ok(None)
+    }
+
+    /// Waits until the maintenance of the server that goes on now is over; for ever where there is none.
+    async fn maintenance_over(&self, walk: &Walk<'_>) {
+        let world = &self.inner.world;
+        if world.maintenance(&walk.server).is_none() {
+            return std::future::pending().await;
+        }
+        while world.maintenance(&walk.server).is_some() {
+            world.pause(MAINTENANCE_INTERVAL).await;
+        }
     }
 
     async fn end_question(
@@ -166,11 +196,6 @@ impl<W: World> Engine<W> {
         let (unit, reason) = (question.unit.clone(), reason.to_owned());
         self.record(walk.id, Record::ApprovalEnded { unit, end, by: None, reason }).await
     }
-}
-
-enum Waited {
-    Answered(Answer),
-    AskAgain,
 }
 
 /// Whether the trouble went away under a question that is about a change.

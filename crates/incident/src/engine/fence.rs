@@ -82,6 +82,9 @@ impl<W: World> Engine<W> {
         let mut ran = 0;
         let mut skipped = None;
         for (idx, unit) in fence.units.iter().enumerate() {
+            if let Some(reason) = self.lead(walk, unit).await? {
+                return Ok(FenceEnd::Rejected(reason));
+            }
             match self.unit(walk, step, fence, unit, doubt.as_deref()).await? {
                 UnitEnding::Fine => ran += 1,
                 UnitEnding::Skipped(reason) => skipped = Some(reason),

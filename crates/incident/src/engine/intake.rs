@@ -85,6 +85,53 @@ impl<W: World> Engine<W> {
         self.open(server, book, procedure, alarm).await
     }
 
+    /// Opens an incident because a person says so; the machine carries it out. Where one is open for the same server
+    /// and procedure, it is that one. `procedure` is an id, a title or an alert.
+    ///
+    /// # Errors
+    /// Where no procedure is meant, or the journal refuses.
+    pub async fn open_for(
+        &self,
+        server: &str,
+        procedure: &str,
+        by: &str,
+        reason: &str,
+    ) -> Result<IncidentId, EngineError> {
+        let meant = self.inner.shelf.procedures().find(|(_, one)| {
+            one.id == procedure
+                || one.title == procedure
+                || one.alert.as_ref().is_some_and(|alert| alert.name == procedure)
+        });
+        let Some((book, found)) = meant else {
+            let known: Vec<_> = self.inner.shelf.procedures().map(|(_, one)| one.id.as_str()).collect();
+            return Err(EngineError::NoProcedure { name: procedure.to_owned(), known: known.join(", ") });
+        };
+        let (book, id) = (book.clone(), found.id.clone());
+        let summary = format!("{by} opened it: {reason}");
+        let alarm = Alarm { source: Source::Operator, summary, alert: None, exit: None };
+        self.admit(server, &book, &id, alarm).await
+    }
+
+    /// Writes down that a person stopped a server: what waits for a yes about it is void. A stop that a unit of an
+    /// incident ordered, by its key, is its own.
+    ///
+    /// # Errors
+    /// Where the journal refuses.
+    pub async fn note_stop(&self, server: &str, by: &str, key: &str) -> Result<(), EngineError> {
+        let about = |incident: &&Incident| {
+            incident.server == server && incident.state.is_open() && !key.starts_with(incident.id.as_str())
+        };
+        let open: Vec<IncidentId> = self
+            .inner
+            .ledger
+            .with_all(|all| all.filter(about).map(|incident| incident.id.clone()).collect())
+            .await;
+        for id in open {
+            self.record(&id, Record::Stopped { server: server.to_owned(), by: by.to_owned() }).await?;
+        }
+        Ok(())
+    }
+
     async fn admit(
         &self,
         server: &str,

@@ -1,10 +1,13 @@
 //! Owns the engine: opens incidents, keeps one walker per open incident, and takes people's words.
 
 mod ask;
+mod counts;
 mod fence;
 mod intake;
+mod lead;
 mod output;
 mod people;
+mod permit;
 mod ready;
 mod recover;
 mod unit;
@@ -72,6 +75,8 @@ struct Inner<W> {
     blobs: Blobs,
     shelf: Shelf,
     settings: Settings,
+    /// Held from a decision by the policy to the intent: two changes at the same moment would both fit a budget for one.
+    turn: tokio::sync::Mutex<()>,
     /// The incidents that have a walker.
     walking: Mutex<HashSet<IncidentId>>,
 }
@@ -96,6 +101,10 @@ pub enum EngineError {
     Missing(String),
     #[error("`{0}` belongs to the shell; it is no parameter")]
     Reserved(String),
+    #[error("the server is not well: {0}; close the incident with a reason if it is over all the same")]
+    NotWell(String),
+    #[error("no procedure is called `{name}`; there are: {known}")]
+    NoProcedure { name: String, known: String },
     #[error("the question has expired; it is asked anew")]
     Expired,
     #[error("the runbook of incident `{0}` cannot be read back from the blob store")]
@@ -129,16 +138,13 @@ impl<W: World> Engine<W> {
         settings: Settings,
     ) -> Result<Self, EngineError> {
         let ledger = Ledger::open(journal).await?;
-        let walking = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, walking }) })
+        let (turn, walking) = (tokio::sync::Mutex::default(), Mutex::default());
+        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, turn, walking }) })
     }
 
     /// Goes on with every incident of the machine that is open or has no report yet. Those that a person follows
     /// by hand are theirs.
     pub async fn resume(&self) {
-        let goes_on = |incident: &Incident| {
-            incident.alarm.source != Source::Person && (incident.state.is_open() || !incident.is_reported())
-        };
         let unfinished: Vec<_> = self
             .inner
             .ledger
@@ -165,6 +171,14 @@ impl<W: World> Engine<W> {
         self.inner.ledger.write(id, self.inner.world.now_ms(), record).await
     }
 
+    /// The same, where the incident is the machine's to carry out.
+    async fn walk_on(&self, id: &IncidentId) -> Result<(), EngineError> {
+        if self.inner.ledger.with(id, goes_on).await? {
+            self.walk(id);
+        }
+        Ok(())
+    }
+
     /// Makes sure that an incident has a walker.
     fn walk(&self, id: &IncidentId) {
         let mut walking = self.inner.walking.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,4 +194,9 @@ impl<W: World> Engine<W> {
             engine.inner.walking.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
     }
+}
+
+/// Whether the machine has something left to do; what a person follows by hand is theirs.
+fn goes_on(incident: &Incident) -> bool {
+    incident.alarm.source != Source::Person && (incident.state.is_open() || !incident.is_reported())
 }

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use probe::CheckType;
+
 use super::{Engine, EngineError};
 use crate::id::IncidentId;
 use crate::record::{ApprovalEnd, Record, UnitRef};
+use crate::state::State;
+use crate::word::Word;
 use crate::world::World;
 
 impl<W: World> Engine<W> {
@@ -13,7 +17,38 @@ impl<W: World> Engine<W> {
     /// # Errors
     /// Where there is no such incident, or it is over.
     pub async fn acknowledge(&self, id: &IncidentId, by: &str) -> Result<(), EngineError> {
-        self.record(id, Record::Acknowledged { by: by.to_owned() }).await
+        self.say(id, by, Word::Acknowledge).await
+    }
+
+    /// A person says something about an incident.
+    ///
+    /// # Errors
+    /// Where there is no such incident, or it does not fit how the incident stands.
+    pub async fn say(&self, id: &IncidentId, by: &str, word: Word) -> Result<(), EngineError> {
+        let record = self.inner.ledger.with(id, |incident| word.record(by, incident)).await??;
+        self.record(id, record).await?;
+        // Handed back, it may have no walker any more.
+        self.walk_on(id).await
+    }
+
+    /// A person says that the trouble is over. Their word is checked: the incident is mitigated if the server is
+    /// ready, and resolved as soon as its alert is.
+    ///
+    /// # Errors
+    /// Where there is no such incident, it is over, or the server is not ready.
+    pub async fn resolve(&self, id: &IncidentId, by: &str) -> Result<(), EngineError> {
+        let (server, state) =
+            self.inner.ledger.with(id, |incident| (incident.server.clone(), incident.state)).await?;
+        let incarnation = self.inner.world.incarnation(&server);
+        if let Some(problem) = self.inner.world.check(&server, CheckType::Readiness).await {
+            return Err(EngineError::NotWell(problem));
+        }
+        self.record(id, Record::Noted { by: by.to_owned(), text: "it is over".to_owned() }).await?;
+        if matches!(state, State::Triggered | State::Acknowledged) {
+            self.record(id, Record::Verified { probes: 1, period_ms: 0, incarnation }).await?;
+            self.record(id, Record::Mitigated {}).await?;
+        }
+        self.walk_on(id).await
     }
 
     /// A person says yes to the open question at `unit`, supplying `values` that were missing.

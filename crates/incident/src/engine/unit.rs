@@ -5,18 +5,15 @@ use std::path::PathBuf;
 
 use runbook::{Effect, Fence, Unit};
 
-use super::ask::Answer;
+use super::permit::{Permit, Turn};
 use super::ready::Ready;
 use super::recover::Recovered;
 use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::fold::{Ended, Incident};
-use crate::policy::{self, Approve, Decision, Policy, Request, Trouble};
+use crate::policy;
 use crate::record::{ApprovalEnd, Record, UnitEnd, UnitRef};
 use crate::world::World;
-
-/// The time over which restarts are counted against the budget.
-const BUDGET_WINDOW_MS: i64 = 60 * 60 * 1000;
 
 /// How a unit ended, for the fence.
 pub(super) enum UnitEnding {
@@ -56,14 +53,17 @@ impl<W: World> Engine<W> {
                 Ok(ready) => ready,
                 Err(reason) => return Ok(UnitEnding::Unexpected(reason)),
             };
-            let refused = match given {
-                Some(values) => self.take_yes(walk, &mut ready, values).await?,
+            let permit = match given {
+                Some(values) => {
+                    let refused = self.take_yes(walk, &mut ready, values).await?;
+                    refused.map_or(Permit::Yes(None), Permit::No)
+                }
                 None => self.permitted(walk, step, &mut ready, doubt).await?,
             };
-            if let Some(ending) = refused {
-                return Ok(ending);
+            match permit {
+                Permit::Yes(turn) => self.perform(walk, &ready, attempt, turn).await?,
+                Permit::No(ending) => return Ok(ending),
             }
-            self.perform(walk, &ready, attempt).await?;
         }
     }
 
@@ -101,85 +101,7 @@ impl<W: World> Engine<W> {
         Ok(Standing::Over(ending))
     }
 
-    /// Asks policy, and people where policy says so. `None` is a yes.
-    async fn permitted(
-        &self,
-        walk: &Walk<'_>,
-        step: &runbook::Step,
-        ready: &mut Ready<'_>,
-        doubt: Option<&str>,
-    ) -> Result<Option<UnitEnding>, EngineError> {
-        let untrusted = ready.untrusted(walk.procedure, &self.inner.world.environment());
-        let mut request = self.request(walk, ready.unit, ready.fence).await?;
-        if let Some(reason) = &untrusted {
-            request.effect = Effect::Unknown;
-            request.effect_reason = reason;
-        }
-        let decision = self.inner.world.policy(&walk.server).decide(&request);
-        let question = match (decision, doubt) {
-            (Decision::Skip(reason), _) => return self.skip(walk, ready, reason).await.map(Some),
-            (_, _) if !ready.missing.is_empty() => Some(format!("it needs {}", ready.missing.join(", "))),
-            (Decision::Ask(reason), _) => Some(reason),
-            (Decision::Run, Some(doubt)) => Some(doubt.to_owned()),
-            (Decision::Run, None) => None,
-        };
-        let Some(reason) = question else { return Ok(None) };
-        tracing::info!(incident = %walk.id, step = step.number, unit = ready.unit.id, reason, "waiting for a person");
-        match self.ask(walk, &ready.question(&reason, None)).await? {
-            Answer::No(reason) => Ok(Some(UnitEnding::Rejected(format!("{}: {reason}", ready.unit.id)))),
-            Answer::Over(reason) => self.skip(walk, ready, reason).await.map(Some),
-            Answer::Yes { values, .. } => self.take_yes(walk, ready, values).await,
-        }
-    }
-
-    /// Takes in what came with a yes. The world may have changed while the person thought.
-    async fn take_yes(
-        &self,
-        walk: &Walk<'_>,
-        ready: &mut Ready<'_>,
-        values: BTreeMap<String, String>,
-    ) -> Result<Option<UnitEnding>, EngineError> {
-        ready.parameters.extend(values.clone());
-        ready.values.extend(values);
-        let request = self.request(walk, ready.unit, ready.fence).await?;
-        match Policy::refuse(&request) {
-            Some(Decision::Skip(reason)) => self.skip(walk, ready, reason).await.map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    async fn request<'a>(
-        &self,
-        walk: &Walk<'_>,
-        unit: &'a Unit,
-        fence: &Fence,
-    ) -> Result<Request<'a>, EngineError> {
-        let now_ms = self.inner.world.now_ms();
-        let resolved =
-            self.inner.ledger.with(walk.id, |incident| incident.alert_resolved_ms.is_some()).await?;
-        let restarts_last_hour = self
-            .inner
-            .ledger
-            .with_all(|all| {
-                all.filter(|incident| incident.server == walk.server)
-                    .map(|incident| restarts_since(incident, now_ms - BUDGET_WINDOW_MS))
-                    .sum()
-            })
-            .await;
-        Ok(Request {
-            effect: unit.effect,
-            effect_reason: &unit.reason,
-            approve: match fence.attributes.approve {
-                runbook::Approve::Always => Approve::Always,
-                runbook::Approve::Policy => Approve::Policy,
-            },
-            kill: self.inner.world.kill(),
-            trouble: if resolved { Trouble::Resolved } else { Trouble::Stands },
-            restarts_last_hour,
-        })
-    }
-
-    async fn skip(
+    pub(super) async fn skip(
         &self,
         walk: &Walk<'_>,
         ready: &Ready<'_>,
@@ -214,7 +136,13 @@ impl<W: World> Engine<W> {
     }
 
     /// Intent, run, outcome. Where the outcome is not known, none is written: it is found out next.
-    async fn perform(&self, walk: &Walk<'_>, ready: &Ready<'_>, attempt: u32) -> Result<(), EngineError> {
+    async fn perform(
+        &self,
+        walk: &Walk<'_>,
+        ready: &Ready<'_>,
+        attempt: u32,
+        turn: Option<Turn<'_>>,
+    ) -> Result<(), EngineError> {
         let folder = self.folder(walk, &ready.named, attempt);
         let key = format!("{}/{}/{}/{attempt}", walk.id, ready.named.run, ready.named.unit);
         let intent = self.shell_intent(walk, ready, &folder, &key, attempt);
@@ -228,6 +156,7 @@ impl<W: World> Engine<W> {
             values: ready.values.clone(),
         };
         self.record(walk.id, record).await?;
+        drop(turn);
         let end = match private_folder(folder.parent()) {
             Err(error) => UnitEnd::NotStarted { reason: format!("no folder for it: {error}") },
             Ok(()) => match self.inner.world.run(&folder, &intent).await {
@@ -257,14 +186,6 @@ impl<W: World> Engine<W> {
 fn private_folder(path: Option<&std::path::Path>) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     path.map_or(Ok(()), |path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path))
-}
-
-fn restarts_since(incident: &Incident, since_ms: i64) -> u32 {
-    let restarts = incident
-        .timeline
-        .iter()
-        .filter(|(at_ms, record)| *at_ms >= since_ms && matches!(record, Record::Restarted { .. }));
-    u32::try_from(restarts.count()).unwrap_or(u32::MAX)
 }
 
 /// What an outcome means for the fence: the meaning in the record is empty where all is well.

@@ -9,6 +9,7 @@ use probe::CheckType;
 use runbook::Procedure;
 
 use super::fence::FenceEnd;
+use super::lead::stands_back;
 use super::{Engine, EngineError, Verification};
 use crate::evidence;
 use crate::fold::Incident;
@@ -114,6 +115,10 @@ impl<W: World> Engine<W> {
 
     /// Goes on with the run that was cut short, or begins the next. After the last one a person is asked.
     async fn begin_run(&self, incident: &Incident) -> Result<Option<u32>, EngineError> {
+        if let Some(reason) = stands_back(incident) {
+            self.record(&incident.id, Record::PersonNeeded { reason }).await?;
+            return Ok(None);
+        }
         if incident.run > 0 && !run_is_judged(incident) {
             return Ok(Some(incident.run));
         }
@@ -131,6 +136,9 @@ impl<W: World> Engine<W> {
     /// One run of the procedure and its verification.
     async fn one_run(&self, walk: &Walk<'_>) -> Result<(), EngineError> {
         let end = self.steps(walk).await?;
+        if !self.inner.ledger.with(walk.id, |incident| incident.state.is_open()).await? {
+            return Ok(());
+        }
         let Verification::Probes { goal, interval } = self.inner.settings.verification else {
             let reason = match end {
                 RunEnd::Complete => "the procedure was followed to its end".to_owned(),

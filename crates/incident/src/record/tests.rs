@@ -114,6 +114,42 @@ fn words_of_people() {
 }
 
 #[test]
+fn who_leads_and_what_is_left() {
+    let (by, reason) = ("ann".to_owned(), "mine".to_owned());
+    check(
+        &Record::Held { by: by.clone(), reason: reason.clone() },
+        &expect![[r#"{"kind":"held","by":"ann","reason":"mine"}"#]],
+    );
+    check(&Record::HandedBack { by: by.clone() }, &expect![[r#"{"kind":"handed_back","by":"ann"}"#]]);
+    check(
+        &Record::Aborted { by: by.clone(), reason: reason.clone() },
+        &expect![[r#"{"kind":"aborted","by":"ann","reason":"mine"}"#]],
+    );
+    check(
+        &Record::Stopped { server: "time".to_owned(), by: by.clone() },
+        &expect![[r#"{"kind":"stopped","server":"time","by":"ann"}"#]],
+    );
+    check(
+        &Record::Noted { by: by.clone(), text: "odd".to_owned() },
+        &expect![[r#"{"kind":"noted","by":"ann","text":"odd"}"#]],
+    );
+    check(
+        &Record::Escalated { by: by.clone(), to: "database".to_owned(), reason },
+        &expect![[r#"{"kind":"escalated","by":"ann","to":"database","reason":"mine"}"#]],
+    );
+    check(
+        &Record::FollowUp { number: 1, text: "disk".to_owned(), by: by.clone() },
+        &expect![[r#"{"kind":"follow_up","number":1,"text":"disk","by":"ann"}"#]],
+    );
+    check(
+        &Record::FollowUpDone { number: 1, by, note: "new".to_owned() },
+        &expect![[r#"{"kind":"follow_up_done","number":1,"by":"ann","note":"new"}"#]],
+    );
+    let opened_by_hand = serde_json::to_string(&Source::Operator).unwrap();
+    assert_eq!(opened_by_hand, r#""operator""#);
+}
+
+#[test]
 fn steps_and_units() {
     check(&Record::RunStarted { run: 1 }, &expect![[r#"{"kind":"run_started","run":1}"#]]);
     check(

@@ -59,6 +59,14 @@ pub fn describe(record: &Record) -> Option<String> {
         Record::Resolved {} => "resolved".to_owned(),
         Record::Closed { by, reason } => format!("closed by {by}: {reason}"),
         Record::Reported { path } => format!("report written to {path}"),
+        Record::Held { by, reason } => format!("{by} takes over: {reason}"),
+        Record::HandedBack { by } => format!("{by} hands back to the machine"),
+        Record::Aborted { by, reason } => format!("{by} ends the machine's part: {reason}"),
+        Record::Stopped { server, by } => format!("{server} stopped by {by}"),
+        Record::Noted { by, text } => format!("{by} notes: {text}"),
+        Record::Escalated { by, to, reason } => format!("{by} calls {to}: {reason}"),
+        Record::FollowUp { number, text, .. } => format!("follow-up {number}: {text}"),
+        Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
     })
 }
 

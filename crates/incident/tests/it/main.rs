@@ -17,4 +17,5 @@ mod said;
 mod stage;
 mod stops;
 mod story;
+mod words;
 mod world;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use incident::{Kill, Mode, Policy, World};
+use incident::{Hold, Kill, Maintenance, Mode, Policy, World};
 use journal::Journal;
 use probe::CheckType;
 use runbook::Effect;
@@ -33,6 +33,7 @@ pub(crate) struct FakeWorld {
 pub(crate) struct State {
     pub(crate) policy: Policy,
     pub(crate) kill: Kill,
+    pub(crate) maintenance: Maintenance,
     pub(crate) parameters: BTreeMap<String, String>,
     /// What is wrong with the server; `None` is well.
     pub(crate) problem: Option<String>,
@@ -130,10 +131,12 @@ impl FakeWorld {
             restarts_per_hour: 3,
             approval_expiry: Duration::from_secs(1800),
             runs_max: 2,
+            ..Policy::default()
         };
         let state = State {
             policy,
             kill: Kill::Off,
+            maintenance: Maintenance::default(),
             parameters: BTreeMap::from([("SERVER_NAME".to_owned(), "time".to_owned())]),
             problem: Some("connection refused".to_owned()),
             incarnation: 1,
@@ -285,6 +288,10 @@ impl World for FakeWorld {
 
     fn kill(&self) -> Kill {
         self.state().kill
+    }
+
+    fn maintenance(&self, server: &str) -> Option<Hold> {
+        self.state().maintenance.hold(server, self.now_ms())
     }
 
     async fn run(&self, folder: &Path, intent: &runner::Intent) -> Result<Recovery, runner::Error> {

@@ -10,7 +10,9 @@ use incident::{EngineError, IncidentId, Record};
 use process::control::Status;
 
 use super::exposition;
-use super::wire::{Approve, By, Detail, Done, Health, Order, Problem, Reject, ServerStatus, Summary};
+use super::wire::{
+    Approve, By, Detail, Done, Health, Open, Order, Problem, Reject, Say, ServerStatus, Summary,
+};
 use crate::clock;
 use crate::fleet::{Member, OrderError, Verb};
 use crate::flow::Flow;
@@ -30,12 +32,14 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let status = match &error {
             EngineError::NoIncident(_) => StatusCode::NOT_FOUND,
-            EngineError::Refused(_) | EngineError::NothingAsked { .. } | EngineError::Expired => {
-                StatusCode::CONFLICT
-            }
-            EngineError::Ambiguous { .. } | EngineError::Missing(_) | EngineError::Reserved(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            EngineError::Refused(_)
+            | EngineError::NothingAsked { .. }
+            | EngineError::Expired
+            | EngineError::NotWell(_) => StatusCode::CONFLICT,
+            EngineError::Ambiguous { .. }
+            | EngineError::Missing(_)
+            | EngineError::Reserved(_)
+            | EngineError::NoProcedure { .. } => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self(status, incident::error_chain(&error))
@@ -105,13 +109,34 @@ pub(super) async fn report(State(flow): Shared, Path(typed): Path<String>) -> Re
     Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response())
 }
 
-pub(super) async fn acknowledge(
+pub(super) async fn open(
+    State(flow): Shared,
+    Json(Open { server, procedure, by, reason }): Json<Open>,
+) -> Result<Json<Detail>, Failure> {
+    if flow.fleet.get(&server).is_none() {
+        return Err(OrderError::NoServer(server).into());
+    }
+    let id = flow.engine.open_for(&server, &procedure, &by, &reason).await?;
+    detail(&flow, &id).await
+}
+
+pub(super) async fn say(
+    State(flow): Shared,
+    Path(typed): Path<String>,
+    Json(Say { by, say }): Json<Say>,
+) -> Result<Json<Detail>, Failure> {
+    let id = found(&flow, &typed).await?;
+    flow.engine.say(&id, &by, say).await?;
+    detail(&flow, &id).await
+}
+
+pub(super) async fn resolve(
     State(flow): Shared,
     Path(typed): Path<String>,
     Json(By { by }): Json<By>,
 ) -> Result<Json<Detail>, Failure> {
     let id = found(&flow, &typed).await?;
-    flow.engine.acknowledge(&id, &by).await?;
+    flow.engine.resolve(&id, &by).await?;
     detail(&flow, &id).await
 }
 
@@ -181,10 +206,13 @@ async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<
         let pid = result.as_ref().ok().and_then(|status| Some(status.child?.pid));
         let problem = result.as_ref().err().map(ToString::to_string);
         let start_ms = problem.is_none().then_some(took_ms);
-        let (server, by, key) = (name.to_owned(), order.by, order.key);
+        let (server, by, key) = (name.to_owned(), order.by.clone(), order.key.clone());
         flow.engine.note_restart(Record::Restarted { server, by, key, pid, start_ms, problem }).await?;
     }
     result?;
+    if verb == Verb::Stop {
+        flow.engine.note_stop(name, &order.by, &order.key).await?;
+    }
     Ok(Json(Done { server: server_status(flow, member), took_ms }))
 }
 

@@ -26,10 +26,11 @@ pub fn socket_path(config: &Config) -> PathBuf {
 /// What the local socket offers.
 pub(crate) fn local(flow: Arc<Flow>) -> Router {
     public_routes()
-        .route("/api/v1/incidents", get(handlers::incidents))
+        .route("/api/v1/incidents", get(handlers::incidents).post(handlers::open))
         .route("/api/v1/incidents/{id}", get(handlers::incident))
         .route("/api/v1/incidents/{id}/report", get(handlers::report))
-        .route("/api/v1/incidents/{id}/ack", post(handlers::acknowledge))
+        .route("/api/v1/incidents/{id}/say", post(handlers::say))
+        .route("/api/v1/incidents/{id}/resolve", post(handlers::resolve))
         .route("/api/v1/incidents/{id}/approve", post(handlers::approve))
         .route("/api/v1/incidents/{id}/reject", post(handlers::reject))
         .route("/api/v1/servers", get(handlers::servers))

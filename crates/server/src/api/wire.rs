@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use incident::{Incident, IncidentId, Record, State};
+use incident::{Control, Incident, IncidentId, Record, State, Word};
 use serde::{Deserialize, Serialize};
 
 /// An incident in a list.
@@ -26,6 +26,10 @@ pub struct Summary {
     pub waiting: Vec<String>,
     /// Why a person is needed, where one is.
     pub person_needed: Option<String>,
+    /// Who leads it.
+    pub control: Control,
+    /// How many follow-ups are open.
+    pub follow_ups: usize,
 }
 
 /// An incident whole: its records, from which everything else follows.
@@ -52,6 +56,30 @@ pub struct Happened {
 pub struct By {
     /// The name of a person, or of the step of a runbook.
     pub by: String,
+}
+
+/// What a person says to an incident.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Say {
+    /// Who.
+    pub by: String,
+    /// What.
+    pub say: Word,
+}
+
+/// An incident that a person opens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    /// The server.
+    pub server: String,
+    /// The procedure: its id, title or alert.
+    pub procedure: String,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A yes.
@@ -161,6 +189,8 @@ impl From<&Incident> for Summary {
             resolved_ms: incident.resolved_ms,
             waiting: incident.open_questions().map(|(unit, ..)| unit.unit.clone()).collect(),
             person_needed: incident.person_needed.clone(),
+            control: incident.control,
+            follow_ups: incident.follow_ups.iter().filter(|one| one.done.is_none()).count(),
         }
     }
 }

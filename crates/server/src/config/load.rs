@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
@@ -145,15 +146,24 @@ fn check_policy(text: &str, config: &Config, problems: &mut Vec<Problem>) {
     let mut report = |key: &str, message: String| {
         problems.push(at_offset(text, find_key(text, key), Some(key.to_owned()), message));
     };
-    for effect in &config.policy.allow {
-        if !["observe", "change", "disrupt"].contains(&effect.as_str()) {
+    let policy = &config.policy;
+    for (key, effects) in [
+        ("allow", Some(&policy.allow)),
+        ("allow_critical", policy.allow_critical.as_ref()),
+        ("allow_warning", policy.allow_warning.as_ref()),
+        ("allow_info", policy.allow_info.as_ref()),
+    ] {
+        for effect in effects.into_iter().flatten().filter(|effect| effect_of(effect).is_none()) {
             report(
-                "allow",
+                key,
                 format!(
                     "`{effect}` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)"
                 ),
             );
         }
+    }
+    if policy.storm_servers < 2 {
+        report("storm_servers", "one server in trouble is no storm; 2 are the least".to_owned());
     }
     if config.policy.runs_max == 0 {
         report("runs_max", "a procedure is followed at least once".to_owned());
@@ -168,10 +178,22 @@ fn check_policy(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("evaluation_interval", config.metrics.evaluation_interval),
         ("retention", config.metrics.retention),
         ("interval", config.verify.interval),
+        ("approval_expiry", policy.approval_expiry),
+        ("storm_window", policy.storm_window),
     ] {
         if span.ms() < 10 {
             report(key, format!("`{span}` is too short; 10ms is the least"));
         }
+    }
+}
+
+/// The effect of a name in `allow`; what always needs a person has none.
+pub(crate) fn effect_of(name: &str) -> Option<Effect> {
+    match name {
+        "observe" => Some(Effect::Observe),
+        "change" => Some(Effect::Change),
+        "disrupt" => Some(Effect::Disrupt),
+        _ => None,
     }
 }
 

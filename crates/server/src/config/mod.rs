@@ -13,6 +13,7 @@ use incident::Mode;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
+pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
 pub use span::Span;
@@ -105,10 +106,31 @@ pub struct Policy {
     pub mode: Mode,
     /// The same for servers that somebody else has started (`upstream`).
     pub mode_upstream: Mode,
+    /// Whether all changes are only decided on and written down, and none is made.
+    pub dry_run: bool,
     /// The effects that need no approval in mode `auto`: any of `observe`, `change`, `disrupt`.
     pub allow: Vec<String>,
+    /// The same for critical alerts, in place of `allow`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_critical: Option<Vec<String>>,
+    /// The same for warnings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_warning: Option<Vec<String>>,
+    /// The same for alerts that are for the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_info: Option<Vec<String>>,
     /// How many restarts of one server in an hour need no approval.
     pub restarts_per_hour: u32,
+    /// How many changes of all servers together in an hour need no approval.
+    pub changes_per_hour: u32,
+    /// How long after a change a procedure asks before it changes the same server again, at least.
+    pub cooldown: Span,
+    /// How many servers in trouble at once stop all changes that nobody has approved.
+    pub storm_servers: u32,
+    /// How far apart the first and the last of them may be.
+    pub storm_window: Span,
+    /// Whether two people have to approve what destroys.
+    pub second_person: bool,
     /// How long a question to a person stays open.
     pub approval_expiry: Span,
     /// How often a procedure is followed before a person is asked.
@@ -128,6 +150,9 @@ pub struct Alert {
     /// How long the alert goes on firing after the condition was last seen, instead of what the runbook says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_firing_for: Option<Span>,
+    /// `observe`, `suggest` or `auto`, for the procedure that answers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
 }
 
 /// `[[server]]`
@@ -156,6 +181,9 @@ pub struct Server {
     /// `observe`, `suggest` or `auto`, instead of what `[policy]` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// The same for single procedures, by the name of the alert that they answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modes: BTreeMap<String, Mode>,
     /// Parameters for runbooks, beside those that every server has.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
@@ -242,8 +270,17 @@ impl Default for Policy {
         Self {
             mode: Mode::Auto,
             mode_upstream: Mode::Observe,
+            dry_run: false,
             allow: ["observe", "change", "disrupt"].map(str::to_owned).to_vec(),
+            allow_critical: None,
+            allow_warning: None,
+            allow_info: None,
             restarts_per_hour: 5,
+            changes_per_hour: 20,
+            cooldown: Span::seconds(5 * 60),
+            storm_servers: 5,
+            storm_window: Span::seconds(10 * 60),
+            second_person: false,
             approval_expiry: Span::seconds(30 * 60),
             runs_max: 2,
             kill_switch: None,

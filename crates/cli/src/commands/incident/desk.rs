@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use incident::{Engine, EngineError, Shelf, render};
+use incident::{Engine, EngineError, Shelf, Word, render};
 use serde::Serialize;
-use server::api::wire::{By, Detail, Health, Summary};
+use server::api::wire::{By, Detail, Health, Open, Say, Summary};
 use server::client::{Client, ClientError};
 
 use crate::context::{self, actor};
@@ -76,13 +76,40 @@ impl Desk {
         }
     }
 
-    pub(super) async fn acknowledge(&self, typed: &str) -> Result<(), Failure> {
+    pub(super) async fn say(&self, typed: &str, word: Word) -> Result<(), Failure> {
         match self {
-            Self::Serve(_) => self.word(typed, "ack", &By { by: actor() }).await,
+            Self::Serve(_) => self.word(typed, "say", &Say { by: actor(), say: word }).await,
             Self::Journal(engine, _) => {
                 let id = engine.find(typed).await.map_err(failure)?;
-                engine.acknowledge(&id, &actor()).await.map_err(failure)
+                engine.say(&id, &actor(), word).await.map_err(failure)
             }
+        }
+    }
+
+    /// A person's word that it is over, which is checked.
+    pub(super) async fn resolve(&self, typed: &str) -> Result<(), Failure> {
+        match self {
+            Self::Serve(_) => self.word(typed, "resolve", &By { by: actor() }).await,
+            Self::Journal(engine, _) => {
+                let id = engine.find(typed).await.map_err(failure)?;
+                engine.resolve(&id, &actor()).await.map_err(failure)
+            }
+        }
+    }
+
+    /// Opens an incident; only `serve` can carry it out.
+    pub(super) async fn begin(
+        &self,
+        server: String,
+        procedure: String,
+        reason: String,
+    ) -> Result<Detail, Failure> {
+        match self {
+            Self::Serve(client) => {
+                let open = Open { server, procedure, by: actor(), reason };
+                Ok(client.post("/api/v1/incidents", &open, WORD_MAX).await?)
+            }
+            Self::Journal(_, reason) => Err(Failure::new(Code::Unreachable, anyhow::anyhow!("{reason}"))),
         }
     }
 

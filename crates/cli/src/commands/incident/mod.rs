@@ -4,7 +4,7 @@ mod desk;
 
 use std::path::PathBuf;
 
-use incident::{Incident, describe};
+use incident::{Control, Incident, Word, describe};
 use server::api::wire::{Approve, Detail, Reject, Summary};
 
 use crate::arguments::{IncidentCommand, Output};
@@ -27,10 +27,35 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
         IncidentCommand::List { all } => list(desk.list().await?, all, output),
         IncidentCommand::Show { id } => show_one(&desk.detail(&id).await?, output),
         IncidentCommand::Report { id } => show::line(desk.report(&id).await?.trim_end()),
-        IncidentCommand::Ack { id } => {
-            desk.acknowledge(&id).await?;
-            anstream::eprintln!("acknowledged");
+        IncidentCommand::Open { server, procedure, reason } => {
+            let opened = desk.begin(server, procedure, reason).await?;
+            show::line(opened.id.as_str());
         }
+        IncidentCommand::Resolve { id } => {
+            desk.resolve(&id).await?;
+            anstream::eprintln!("the server is ready; the incident is resolved when its alert is over");
+        }
+        IncidentCommand::Ack { id } => said(&desk, &id, Word::Acknowledge, "acknowledged").await?,
+        IncidentCommand::Note { id, text } => said(&desk, &id, Word::Note { text }, "noted").await?,
+        IncidentCommand::Hold { id, reason } => {
+            said(&desk, &id, Word::Hold { reason }, "held: nothing is changed until `incident resume`")
+                .await?;
+        }
+        IncidentCommand::Resume { id } => said(&desk, &id, Word::Resume, "handed back").await?,
+        IncidentCommand::Abort { id, reason } => {
+            said(&desk, &id, Word::Abort { reason }, "aborted: the rest is yours").await?;
+        }
+        IncidentCommand::Escalate { id, contact, reason } => {
+            said(&desk, &id, Word::Escalate { to: contact, reason }, "written down").await?;
+        }
+        IncidentCommand::FollowUp { id, text, done } => {
+            let word = match done {
+                None => Word::FollowUp { text },
+                Some(number) => Word::FollowUpDone { number, note: text },
+            };
+            said(&desk, &id, word, "written down").await?;
+        }
+        IncidentCommand::Close { id, reason } => said(&desk, &id, Word::Close { reason }, "closed").await?,
         IncidentCommand::Approve { id, unit, parameters } => {
             let values = parameters.into_iter().collect();
             let word = Approve { unit, by: actor(), values };
@@ -44,6 +69,12 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
         }
     }
     Ok(Code::Done)
+}
+
+async fn said(desk: &Desk, id: &str, word: Word, done: &str) -> Result<(), Failure> {
+    desk.say(id, word).await?;
+    anstream::eprintln!("{done}");
+    Ok(())
 }
 
 fn list(mut incidents: Vec<Summary>, all: bool, output: Output) {
@@ -61,8 +92,10 @@ fn list(mut incidents: Vec<Summary>, all: bool, output: Output) {
         &["incident", "state", "server", "opened (UTC)", "what", "waits for"],
         |one| {
             let waits = match (&one.person_needed, one.waiting.as_slice()) {
+                _ if one.control == Control::Held => "whoever holds it".to_owned(),
                 (_, [_, ..]) => format!("approval of {}", one.waiting.join(", ")),
                 (Some(_), []) => "a person".to_owned(),
+                (None, []) if one.follow_ups > 0 => format!("{} follow-ups", one.follow_ups),
                 (None, []) => String::new(),
             };
             let opened = show::time(one.opened_ms);
@@ -90,6 +123,9 @@ fn show_one(detail: &Detail, output: Output) {
         if let Some(what) = describe(record) {
             show::line(&format!("{}  {what}", show::time(*at_ms)));
         }
+    }
+    for one in incident.follow_ups.iter().filter(|one| one.done.is_none()) {
+        show::line(&format!("\nfollow-up {} is open ({}): {}", one.number, one.by, one.text));
     }
     for (unit, view, asked) in incident.open_questions() {
         show::line(&format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use incident::{Approve, Decision, Kill, Policy, Request, Trouble};
+use incident::{Approve, Decision, Kill, Policy, Request};
 use runbook::lint::{Config as Rules, Finding, lint};
 use runbook::{Fence, Phase, Procedure, Unit};
 use serde::Serialize;
@@ -170,7 +170,7 @@ impl Planner<'_> {
             effect: unit.effect,
             reason: unit.reason.clone(),
             target: "this host".to_owned(),
-            decision: self.decision(fence, unit, &parameters),
+            decision: self.decision(procedure, fence, unit, &parameters),
             parameters,
             condition: fence.attributes.when.clone(),
             timeout_s: fence.attributes.timeout.map(|timeout| timeout.as_secs()),
@@ -184,7 +184,13 @@ impl Planner<'_> {
         }
     }
 
-    fn decision(&self, fence: &Fence, unit: &Unit, parameters: &BTreeMap<String, Option<String>>) -> String {
+    fn decision(
+        &self,
+        procedure: &Procedure,
+        fence: &Fence,
+        unit: &Unit,
+        parameters: &BTreeMap<String, Option<String>>,
+    ) -> String {
         let missing: Vec<&str> =
             parameters.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
         if !missing.is_empty() {
@@ -196,16 +202,16 @@ impl Planner<'_> {
         if let Some((name, _)) = doubtful {
             return format!("asks: the value of ${name} may not be harmless in it");
         }
+        let alert = procedure.alert.as_ref();
         let request = Request {
-            effect: unit.effect,
-            effect_reason: &unit.reason,
             approve: match fence.attributes.approve {
                 runbook::Approve::Always => Approve::Always,
                 runbook::Approve::Policy => Approve::Policy,
             },
+            alert: alert.map_or("", |alert| alert.name.as_str()),
+            severity: alert.map(|alert| alert.severity),
             kill: self.kill,
-            trouble: Trouble::Stands,
-            restarts_last_hour: 0,
+            ..Request::quiet(unit.effect, &unit.reason)
         };
         match self.policy.decide(&request) {
             Decision::Run => "runs by itself".to_owned(),

@@ -108,6 +108,50 @@ allow = ["destroy"]
     );
 }
 
+#[test]
+fn a_policy_that_cannot_be_meant() {
+    check(
+        r#"
+[policy]
+mode = "auto"
+allow = ["change"]
+allow_critical = ["disrupt", "destroy"]
+allow_info = ["Change"]
+storm_servers = 1
+storm_window = "0s"
+approval_expiry = "1ms"
+runs_max = 0
+"#,
+        &expect![[r#"
+            5:1: `allow_critical`: `destroy` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)
+            6:1: `allow_info`: `Change` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)
+            7:1: `storm_servers`: one server in trouble is no storm; 2 are the least
+            8:1: `storm_window`: `0s` is too short; 10ms is the least
+            9:1: `approval_expiry`: `1ms` is too short; 10ms is the least
+            10:1: `runs_max`: a procedure is followed at least once"#]],
+    );
+    check(
+        "[policy]\nmode = \"careful\"\n",
+        &expect!["2:8: `mode`: unknown variant `careful`, expected one of `observe`, `suggest`, `auto`"],
+    );
+    check(
+        "[policy]\nsecond_person = 2\n",
+        &expect!["2:17: `second_person`: invalid type: integer `2`, expected a boolean"],
+    );
+    check(
+        "[policy]\nchanges_per_hour = -1\n",
+        &expect!["2:20: `changes_per_hour`: invalid value: integer `-1`, expected u32"],
+    );
+    check(
+        "[alerts.A]\nmodes = \"auto\"\n",
+        &expect!["2:1: `modes`: unknown field `modes`, expected one of `for`, `keep_firing_for`, `mode`"],
+    );
+    check(
+        "[[server]]\nname = \"a\"\nport = 1\nstdio = [\"x\"]\nmodes = { A = \"on\" }\n",
+        &expect!["5:15: `modes`: unknown variant `on`, expected one of `observe`, `suggest`, `auto`"],
+    );
+}
+
 /// Every key, so that a new one without documentation fails.
 const WHOLE: &str = r#"
 data_dir = "d"
@@ -116,9 +160,13 @@ log_dir = "l"
 runbooks = ["x.md"]
 [policy]
 kill_switch = "k"
+allow_critical = ["disrupt"]
+allow_warning = ["change"]
+allow_info = []
 [alerts.A]
 for = "1s"
 keep_firing_for = "1s"
+mode = "suggest"
 [[server]]
 name = "a"
 port = 1
@@ -126,6 +174,7 @@ stdio = ["x"]
 environment = { A = "b" }
 directory = "/"
 mode = "suggest"
+modes = { A = "auto" }
 parameters = { P = "q" }
 [[server.dependency]]
 name = "n"
@@ -159,7 +208,7 @@ fn every_key_is_documented() {
         assert!(documentation.contains(&format!("| `{key}` |")), "`{key}` is not in docs/configuration.md");
     }
     // All tables and keys were come to, also those that appear only where they are set.
-    for key in ["kill_switch", "keep_firing_for", "upstream", "env", "series_max"] {
+    for key in ["kill_switch", "allow_info", "keep_firing_for", "modes", "upstream", "env", "series_max"] {
         assert!(keys.iter().any(|known| known == key), "{key}");
     }
 }
@@ -168,7 +217,7 @@ fn collect(above: &str, table: &toml::Table, keys: &mut Vec<String>) {
     for (key, value) in table {
         match value {
             // These hold names of the user's own.
-            _ if ["environment", "parameters"].contains(&key.as_str()) => keys.push(key.clone()),
+            _ if ["environment", "parameters", "modes"].contains(&key.as_str()) => keys.push(key.clone()),
             toml::Value::Table(inner) => collect(key, inner, keys),
             toml::Value::Array(items) if items.iter().all(toml::Value::is_table) && !items.is_empty() => {
                 items.iter().filter_map(toml::Value::as_table).for_each(|inner| collect(key, inner, keys));

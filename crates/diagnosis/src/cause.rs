@@ -1,0 +1,150 @@
+//! Owns the catalogue of causes: the names that runbooks compare `cause` with, what each means, and what helps.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Writes the enum and its three tables from one list, so that none of them can lack a cause.
+macro_rules! causes {
+    ($($variant:ident $name:literal $means:literal $helps:literal)*) => {
+        /// Why a server is not well.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Cause {
+            $(#[doc = $means] $variant,)*
+        }
+
+        impl Cause {
+            /// Every cause, in the order of the catalogue.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name, which is stable: runbooks and journals hold it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// What it means, in a sentence.
+            pub fn means(self) -> &'static str {
+                match self { $(Self::$variant => $means),* }
+            }
+
+            /// What usually helps, in a sentence or two.
+            pub fn helps(self) -> &'static str {
+                match self { $(Self::$variant => $helps),* }
+            }
+        }
+    };
+}
+
+causes! {
+    DiskFull "disk_full"
+        "A file system that the server writes to has no blocks or no inodes left."
+        "Free space, or let the file system grow; then restart. A restart before that makes it worse."
+    OutOfMemory "out_of_memory"
+        "The kernel ended the process, because the machine or the server's own limit had no memory left."
+        "One restart; then find out what grew, or give it more memory."
+    MemoryPressure "memory_pressure"
+        "The machine has too little memory for all that runs on it, and everything waits for it."
+        "Empty the server's cache, or stop or move something else. A restart only buys time."
+    MemoryLeak "memory_leak"
+        "The server holds more and more memory, and nothing that it does needs it."
+        "Keep the evidence, then one restart at a quiet moment; in the end another version."
+    CacheGrowth "cache_growth"
+        "The memory that the server gains is that of its cache."
+        "Empty the cache, and give it a limit."
+    StuckRequests "stuck_requests"
+        "A few requests never end, while others are answered."
+        "A restart, once everything that the server needs is healthy."
+    Overload "overload"
+        "There is more to do at once than the server or its machine can do."
+        "Slow down or shut out the client that asks most. Not a restart: the work comes back."
+    DependencyDown "dependency_down"
+        "Something that the server can not do without does not answer, or refuses its service."
+        "Mend the dependency, or wait for it. As long as it is down, every restart is in vain."
+    DatabaseDown "database_down"
+        "The database that the server can not do without takes no connections."
+        "Call those who own the database. Restart neither it nor the server."
+    NetworkDown "network_down"
+        "This machine does not reach others: no route, no name service, or several silent at once."
+        "Mend the network, or call those who own it. Not a restart."
+    StaleConnections "stale_connections"
+        "A dependency is back, but the server holds on to its old connections."
+        "One restart."
+    CrashLoop "crash_loop"
+        "The server ends again and again, and nothing says why."
+        "Stop restarting, and have a person read its last words."
+    BadConfiguration "bad_configuration"
+        "A setting, a key or a permission is wrong or missing."
+        "A person puts it right, most likely by taking back the last change; then restart."
+    PortTaken "port_taken"
+        "Another process holds the port that the server wants."
+        "Find out whose process that is, and end it or give the server another port."
+    MissingProgram "missing_program"
+        "The program of the server, or what it is started with, is not there."
+        "Install it, or put its path right; then start."
+    ProgramFault "program_fault"
+        "The program itself failed: a crash of its own making."
+        "One restart. Keep the version and what it was asked last; take another version if it comes back."
+    StoppedByOperator "stopped_by_operator"
+        "A person stopped the server."
+        "Nothing: it stays stopped until a person starts it."
+    Frozen "frozen"
+        "The process is alive and answers nothing."
+        "Keep what its threads wait for, then restart; let it go on where somebody has paused it."
+    DataDamaged "data_damaged"
+        "Data are not what they were, or their file system has become read-only."
+        "Stop the writing, find the damage, and put back a backup that is proven to be good."
+    BlockedAttempt "blocked_attempt"
+        "Somebody tried to break in, and all of it was blocked."
+        "Shut the client out, and watch. Nothing has to be contained."
+    Intrusion "intrusion"
+        "Somebody got in."
+        "Contain the server, seal the evidence, call security. Restart and delete nothing before."
+}
+
+// === impl Cause ===
+
+impl Cause {
+    /// Finds the cause of a name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|cause| cause.name() == name)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Cause;
+
+    #[test]
+    fn the_written_form_is_the_name() {
+        for cause in Cause::ALL {
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.name());
+            assert_eq!(Cause::of_name(cause.name()), Some(*cause));
+            assert!(cause.means().ends_with('.') && cause.helps().ends_with('.'), "{cause}");
+        }
+        assert_eq!(Cause::of_name("Disk_Full"), None);
+    }
+
+    #[test]
+    fn the_shipped_runbooks_name_known_causes() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runbooks");
+        let mut n_named = 0;
+        for entry in std::fs::read_dir(folder).expect("the runbooks are there") {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            for rest in ["cause == '", "cause != '"].iter().flat_map(|start| text.split(start).skip(1)) {
+                let name = rest.split('\'').next().unwrap();
+                assert!(Cause::of_name(name).is_some(), "`{name}` is no cause");
+                n_named += 1;
+            }
+        }
+        assert!(n_named > 5, "{n_named}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Owns the catalogue of the kinds of findings: the names under which facts are known, and the values they have.
+
+/// A known kind of finding. Others are kept as well; no rule reads them, but a condition may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Its name: lower case, with `_`.
+    pub name: &'static str,
+    /// What the subject of such a finding is.
+    pub subject: &'static str,
+    /// What its value is.
+    pub value: &'static str,
+    /// What it says.
+    pub means: &'static str,
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// Finds the kind of a name.
+    pub fn of_name(name: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|kind| kind.name == name)
+    }
+}
+
+/// Writes a constant for each kind and the table of all of them from one list.
+macro_rules! kinds {
+    ($($constant:ident $name:literal $subject:literal $value:literal $means:literal)*) => {
+        $(#[doc = $means]
+        pub const $constant: Kind = Kind { name: $name, subject: $subject, value: $value, means: $means };)*
+
+        /// Every known kind, in the order of the catalogue.
+        pub const KINDS: &[Kind] = &[$($constant),*];
+    };
+}
+
+kinds! {
+    PROCESS_EXIT "process_exit" "server" "`SIGKILL` and the like, or `code 1`"
+        "Its process ended, and how."
+    START_FAILED "start_failed" "server" "`not_found`, `permission`, `address_in_use`"
+        "It could not be started."
+    EXIT_SOON "exit_soon" "server" "seconds since the start"
+        "Its process ended before or soon after it was ready."
+    RESTARTS "restarts" "server" "number"
+        "How often it was started again within the last hour."
+    OPERATOR_STOP "operator_stop" "server" "who, or none"
+        "A person stopped it."
+    SIGNAL "signal" "server" "`SIGKILL` and the like"
+        "Somebody sent it this signal; the message says who."
+    PROCESS_STATE "process_state" "server" "`running`, `stopped`, `zombie`"
+        "Its process as the kernel sees it; one that sleeps or waits is `running`."
+    LIVENESS "liveness" "server" "`ok`, `timeout`, `refused`, or other words"
+        "Whether the server itself answers."
+    READINESS "readiness" "server" "`ok`, or why not"
+        "Whether it answers and has what it needs."
+    PORT_OWNER "port_owner" "port" "the process that holds it"
+        "Another process holds the port of the server."
+    LOG_ERROR "log_error" "server"
+        "`no_space`, `out_of_memory`, `address_in_use`, `configuration`, `connection`, `unhandled`"
+        "What the last errors in its log or on its standard error are about."
+    OOM_KILL "oom_kill" "whose process it was: a server, or a process of no server" "number, or none"
+        "The kernel ended a process for want of memory."
+    MEMORY_AVAILABLE_PERCENT "memory_available_percent" "machine" "percent"
+        "What the machine can still give, of all its memory."
+    MEMORY_PRESSURE_AVG60 "memory_pressure_avg60" "machine" "percent"
+        "Part of the last minute in which something waited for memory."
+    CPU_PRESSURE_AVG60 "cpu_pressure_avg60" "machine" "percent"
+        "Part of the last minute in which something waited for a processor."
+    IO_PRESSURE_AVG60 "io_pressure_avg60" "machine" "percent"
+        "Part of the last minute in which something waited for a disk."
+    RSS_BYTES "rss_bytes" "server" "bytes"
+        "Resident memory of all its processes."
+    RSS_GROWTH_BYTES_PER_HOUR "rss_growth_bytes_per_hour" "server" "bytes in an hour"
+        "How fast that grows, measured over half an hour at least."
+    CACHE_BYTES_GROWTH "cache_bytes_growth" "server" "bytes in an hour"
+        "How fast its cache grows."
+    SERVER_MOUNT "server_mount" "mount point" "what is there, such as `data` or `log`, or none"
+        "The server writes to this file system. One of these means that all of them are known."
+    DISK_USED_PERCENT "disk_used_percent" "mount point" "percent, as `df` counts"
+        "How full a file system is."
+    INODES_USED_PERCENT "inodes_used_percent" "mount point" "percent"
+        "How many of its inodes are used."
+    READ_ONLY_MOUNT "read_only_mount" "mount point" "none"
+        "It has become read-only."
+    DEPENDENCY "dependency" "dependency"
+        "`ok`, `refused`, `timeout`, `unreachable`, `dns`, `unauthorized`, `rate_limited`, `server_error`, `missing`"
+        "How it answered. The severity is `critical` where the server can not do without it."
+    DEPENDENCY_KIND "dependency_kind" "dependency" "`tcp`, `http`, `postgres`, `file`, `process`, `env`"
+        "What it is."
+    ERRORS_AFTER_RECOVERY "errors_after_recovery" "dependency" "number, or none"
+        "It is back, and the server still logs errors about it."
+    NETWORK_ROUTE "network_route" "machine" "`present`, `missing`"
+        "Whether there is a default route."
+    RESOLVER "resolver" "machine" "`ok`, `missing`, `failing`"
+        "Whether names can be looked up."
+    CONCURRENT_OPERATIONS "concurrent_operations" "server" "number"
+        "Requests that it works on at this moment."
+    OLDEST_OPERATION_SECONDS "oldest_operation_seconds" "server" "seconds"
+        "How long the oldest of them has taken so far."
+    P95_SECONDS "p95_seconds" "server" "seconds"
+        "95 of 100 requests took no longer."
+    INTEGRITY "integrity" "set of data" "`ok`, `failed`"
+        "Whether data are what they were."
+    SECURITY_EVENT "security_event" "server" "`blocked`, `confirmed`"
+        "An attack that was blocked, or one that came through."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KINDS, Kind};
+
+    #[test]
+    fn names_are_names_and_unique() {
+        for (at, kind) in KINDS.iter().enumerate() {
+            assert!(crate::finding::is_name(kind.name) && kind.means.ends_with('.'), "{}", kind.name);
+            assert_eq!(KINDS.iter().position(|other| other.name == kind.name), Some(at));
+            assert_eq!(Kind::of_name(kind.name), Some(kind));
+        }
+        assert_eq!(Kind::of_name("weather"), None);
+    }
+}

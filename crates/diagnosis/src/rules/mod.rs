@@ -1,0 +1,116 @@
+//! Owns the rules: which findings speak for which cause, how loudly, and what makes them fall silent.
+//!
+//! Weights are points of 100 and follow one order. What a person or an intruder did has 95. What names the cause
+//! itself has 70 to 85: an exit, an error of the start, a failed check, an answer of a dependency. What makes a
+//! cause likely has 50 to 65. What many causes bring about has 45 at most, and never wins against one that
+//! explains it. What is only a hint has less than a cause needs: it is shown, and not acted upon. Two causes of
+//! which one explains the other are at least the margin of `named` apart.
+
+mod patterns;
+#[cfg(test)]
+mod tests;
+
+use crate::cause::Cause;
+use crate::pattern::Pattern;
+
+/// When a cause is likely.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The cause.
+    pub cause: Cause,
+    /// The points, of 100, that it has when all of `needs` is there.
+    pub weight: u32,
+    /// Without all of this the rule says nothing.
+    pub needs: &'static [Pattern],
+    /// What adds to it, with the points.
+    pub strengthened_by: &'static [(Pattern, u32)],
+    /// Any of this takes all its points.
+    pub ruled_out_by: &'static [Pattern],
+}
+
+/// Writes [`RULES`] from sentences about the patterns.
+macro_rules! rules {
+    ($($cause:ident $weight:literal if $($need:ident)and+
+        $(, plus $points:literal if $more:ident)* $(, unless $($out:ident)or+)?;)*
+    ) => {
+        /// Every rule, in the order of the catalogue of causes.
+        pub const RULES: &[Rule] = &[$(Rule {
+            cause: Cause::$cause,
+            weight: $weight,
+            needs: &[$(patterns::$need),+],
+            strengthened_by: &[$((patterns::$more, $points)),*],
+            ruled_out_by: &[$($(patterns::$out),+)?],
+        }),*];
+    };
+}
+
+rules! {
+    DiskFull 70 if FULL, plus 15 if LOG_NO_SPACE;
+    DiskFull 70 if NO_INODES, plus 15 if LOG_NO_SPACE;
+    DiskFull 55 if LOG_NO_SPACE;
+    DiskFull 30 if SOME_FULL, plus 45 if LOG_NO_SPACE, unless MOUNTS_KNOWN;
+
+    OutOfMemory 80 if OOM_ENDED, plus 5 if KILLED, unless STOPPED;
+    OutOfMemory 35 if KILLED, plus 25 if MEMORY_LOW, plus 25 if MEMORY_AWAITED, unless STOPPED or KILLED_BY_SOMEBODY;
+
+    MemoryPressure 50 if MEMORY_LOW, plus 10 if MEMORY_AWAITED;
+    MemoryPressure 50 if MEMORY_AWAITED, plus 10 if MEMORY_LOW;
+    MemoryPressure 45 if OOM_SOMEWHERE;
+
+    MemoryLeak 70 if CRASHED and LOG_OUT_OF_MEMORY, plus 5 if GROWS;
+    MemoryLeak 55 if GROWS, plus 5 if LARGE, plus 10 if MEMORY_LOW, plus 5 if MEMORY_AWAITED,
+        unless CACHE_GROWS or MANY_OPERATIONS;
+
+    CacheGrowth 60 if CACHE_GROWS, plus 15 if GROWS;
+
+    StuckRequests 60 if OPERATION_STUCK, plus 10 if ANSWERS, unless NO_ANSWER or MANY_OPERATIONS or NEEDED_DOWN;
+
+    Overload 60 if MANY_OPERATIONS, plus 10 if SLOW, plus 10 if CPU_AWAITED, unless NEEDED_DOWN;
+    Overload 50 if CPU_AWAITED and SLOW, unless NEEDED_DOWN;
+    Overload 50 if IO_AWAITED and SLOW, unless NEEDED_DOWN or MEMORY_AWAITED;
+
+    DependencyDown 55 if NEEDED_DOWN, plus 5 if LOG_CONNECTION;
+    DependencyDown 25 if ANY_DOWN, plus 5 if LOG_CONNECTION;
+
+    DatabaseDown 80 if DATABASE_REFUSES, plus 5 if LOG_CONNECTION;
+    DatabaseDown 65 if DATABASE_SILENT, plus 5 if LOG_CONNECTION;
+
+    NetworkDown 80 if NO_ROUTE and NEEDED_SILENT, plus 5 if LOG_CONNECTION;
+    NetworkDown 80 if NO_RESOLVER and NEEDED_NAME_UNKNOWN, plus 5 if LOG_CONNECTION;
+    NetworkDown 75 if SEVERAL_SILENT and NEEDED_SILENT, plus 5 if LOG_CONNECTION;
+    NetworkDown 30 if NO_ROUTE;
+
+    StaleConnections 75 if STALE, plus 5 if LOG_CONNECTION, unless NEEDED_DOWN;
+
+    CrashLoop 40 if RESTARTED, plus 5 if ENDED_SOON, unless STOPPED;
+
+    BadConfiguration 75 if NEEDED_VARIABLE_MISSING, plus 5 if LOG_CONFIGURATION;
+    BadConfiguration 70 if NOT_PERMITTED;
+    BadConfiguration 65 if NEEDED_UNAUTHORIZED;
+    BadConfiguration 65 if EXITED and LOG_CONFIGURATION, plus 10 if ENDED_SOON;
+    BadConfiguration 55 if EXITED and ENDED_SOON,
+        unless NEEDED_DOWN or LOG_NO_SPACE or LOG_ADDRESS_IN_USE or PORT_HELD;
+
+    PortTaken 75 if ADDRESS_IN_USE, plus 5 if LOG_ADDRESS_IN_USE, plus 5 if PORT_HELD;
+    PortTaken 70 if LOG_ADDRESS_IN_USE, plus 10 if PORT_HELD;
+    PortTaken 60 if PORT_HELD and EXITED;
+
+    MissingProgram 85 if NOT_FOUND;
+    MissingProgram 70 if SHELL_NOT_FOUND, plus 5 if ENDED_SOON;
+
+    ProgramFault 75 if CRASHED, unless LOG_OUT_OF_MEMORY;
+    ProgramFault 55 if EXITED and LOG_UNHANDLED, unless NEEDED_DOWN or LOG_NO_SPACE;
+
+    StoppedByOperator 95 if STOPPED, unless CAME_THROUGH;
+
+    Frozen 85 if PAUSED;
+    Frozen 65 if SILENT_ALIVE, plus 5 if OPERATION_STUCK,
+        unless MANY_OPERATIONS or MEMORY_AWAITED or FULL or NO_INODES or NEEDED_DOWN;
+
+    DataDamaged 80 if DAMAGED, plus 5 if READ_ONLY;
+    DataDamaged 60 if READ_ONLY;
+
+    BlockedAttempt 70 if BLOCKED, unless CAME_THROUGH or DAMAGED;
+
+    Intrusion 95 if CAME_THROUGH, plus 5 if DAMAGED;
+}

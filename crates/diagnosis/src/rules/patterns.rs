@@ -1,0 +1,194 @@
+//! Owns the patterns that the rules are made of, and the numbers from which on something is too much.
+
+use crate::finding::Severity;
+use crate::kind::{self, Kind};
+use crate::pattern::{Is, Pattern, Test};
+
+/// `df` rounds up, and what is left of a file system at 99 % is gone with the next large file.
+const FULL_PERCENT: f64 = 99.0;
+/// Below a tenth there is no time, says the runbook.
+const MEMORY_AVAILABLE_PERCENT_LOW: f64 = 10.0;
+/// From the runbook for slow servers, as the next two: memory is missed at once, a processor or a disk later.
+const MEMORY_PRESSURE_HIGH: f64 = 5.0;
+const CPU_OR_IO_PRESSURE_HIGH: f64 = 20.0;
+const OPERATIONS_MANY: f64 = 51.0;
+/// The limit of the alert.
+const P95_SECONDS_SLOW: f64 = 5.0;
+/// No caller waits longer than five minutes.
+const OPERATION_SECONDS_STUCK: f64 = 300.0;
+/// An eighth of a gibibyte: the 2 GiB of the alert in less than a day.
+const GROWTH_BYTES_PER_HOUR_MUCH: f64 = 134_217_728.0;
+/// Half of what the alert calls too much.
+const RSS_BYTES_LARGE: f64 = 1_073_741_824.0;
+/// A runtime takes a second or two to load before it reads its settings.
+const SOON_SECONDS: f64 = 5.0;
+/// Two attempts are what the runbook allows.
+const RESTARTS_MANY: f64 = 3.0;
+
+/// What can be asked over the network.
+const NETWORK: &[&str] = &["tcp", "http", "postgres"];
+/// What the network does, when it is the network. One that refuses was reached.
+const SILENT: &[&str] = &["timeout", "unreachable", "dns"];
+/// Everything that keeps the server waiting; `unauthorized` does not: the dependency is there.
+const DOWN: &[&str] =
+    &["refused", "timeout", "unreachable", "dns", "rate_limited", "server_error", "missing"];
+
+const fn is(kind: Kind, is: Is) -> Test {
+    Test { kind, is, severity_min: Severity::Info }
+}
+
+const fn critical(kind: Kind, is: Is) -> Test {
+    Test { kind, is, severity_min: Severity::Critical }
+}
+
+const fn pattern(says: &'static str, tests: &'static [Test]) -> Pattern {
+    Pattern { says, tests, subjects_min: 1 }
+}
+
+/// Writes one constant a line: its name, what it says, and its tests, which are about one subject.
+macro_rules! patterns {
+    ($($name:ident $says:literal [$($test:expr),+])*) => {
+        $(pub(super) const $name: Pattern = pattern($says, &[$($test),+]);)*
+    };
+}
+
+// Disks.
+patterns! {
+    FULL "a file system that the server writes to is full"
+        [is(kind::DISK_USED_PERCENT, Is::AtLeast(FULL_PERCENT)), is(kind::SERVER_MOUNT, Is::So)]
+    NO_INODES "a file system that the server writes to has no inodes left"
+        [is(kind::INODES_USED_PERCENT, Is::AtLeast(FULL_PERCENT)), is(kind::SERVER_MOUNT, Is::So)]
+    SOME_FULL "some file system is full"
+        [is(kind::DISK_USED_PERCENT, Is::AtLeast(FULL_PERCENT))]
+    MOUNTS_KNOWN "it is known which file systems the server writes to"
+        [is(kind::SERVER_MOUNT, Is::So)]
+    READ_ONLY "a file system that the server writes to has become read-only"
+        [is(kind::READ_ONLY_MOUNT, Is::So), is(kind::SERVER_MOUNT, Is::So)]
+    LOG_NO_SPACE "the log says that there is no space"
+        [is(kind::LOG_ERROR, Is::OneOf(&["no_space"]))]
+    DAMAGED "a check of the data failed"
+        [is(kind::INTEGRITY, Is::OneOf(&["failed"]))]
+}
+
+// Memory.
+patterns! {
+    OOM_ENDED "the kernel ended a process of the server for want of memory"
+        [is(kind::OOM_KILL, Is::So), is(kind::PROCESS_EXIT, Is::So)]
+    OOM_SOMEWHERE "the kernel ended a process for want of memory"
+        [is(kind::OOM_KILL, Is::So)]
+    KILLED "the server was killed"
+        [is(kind::PROCESS_EXIT, Is::OneOf(&["SIGKILL", "code 137"]))]
+    KILLED_BY_SOMEBODY "somebody sent that signal"
+        [is(kind::SIGNAL, Is::OneOf(&["SIGKILL"]))]
+    MEMORY_LOW "the machine has less than a tenth of its memory left"
+        [is(kind::MEMORY_AVAILABLE_PERCENT, Is::AtMost(MEMORY_AVAILABLE_PERCENT_LOW))]
+    MEMORY_AWAITED "the machine waits for memory"
+        [is(kind::MEMORY_PRESSURE_AVG60, Is::AtLeast(MEMORY_PRESSURE_HIGH))]
+    GROWS "the server grows all the time"
+        [is(kind::RSS_GROWTH_BYTES_PER_HOUR, Is::AtLeast(GROWTH_BYTES_PER_HOUR_MUCH))]
+    CACHE_GROWS "its cache grows all the time"
+        [is(kind::CACHE_BYTES_GROWTH, Is::AtLeast(GROWTH_BYTES_PER_HOUR_MUCH))]
+    LARGE "the server is large already"
+        [is(kind::RSS_BYTES, Is::AtLeast(RSS_BYTES_LARGE))]
+    LOG_OUT_OF_MEMORY "the log says that memory ran out"
+        [is(kind::LOG_ERROR, Is::OneOf(&["out_of_memory"]))]
+}
+
+// Work.
+patterns! {
+    OPERATION_STUCK "a request has not ended for five minutes"
+        [is(kind::OLDEST_OPERATION_SECONDS, Is::AtLeast(OPERATION_SECONDS_STUCK))]
+    MANY_OPERATIONS "more than 50 requests are worked on at once"
+        [is(kind::CONCURRENT_OPERATIONS, Is::AtLeast(OPERATIONS_MANY))]
+    SLOW "requests take longer than five seconds"
+        [is(kind::P95_SECONDS, Is::AtLeast(P95_SECONDS_SLOW))]
+    CPU_AWAITED "the machine waits for its processors"
+        [is(kind::CPU_PRESSURE_AVG60, Is::AtLeast(CPU_OR_IO_PRESSURE_HIGH))]
+    IO_AWAITED "the machine waits for its disks"
+        [is(kind::IO_PRESSURE_AVG60, Is::AtLeast(CPU_OR_IO_PRESSURE_HIGH))]
+    SILENT_ALIVE "the process runs and answers nothing"
+        [is(kind::LIVENESS, Is::OneOf(&["timeout"])), is(kind::PROCESS_STATE, Is::OneOf(&["running"]))]
+    NO_ANSWER "the server does not answer"
+        [is(kind::LIVENESS, Is::OneOf(&["timeout"]))]
+    ANSWERS "the server answers"
+        [is(kind::LIVENESS, Is::OneOf(&["ok"]))]
+    PAUSED "the process was paused"
+        [is(kind::PROCESS_STATE, Is::OneOf(&["stopped"]))]
+}
+
+// What the server needs.
+patterns! {
+    NEEDED_DOWN "a dependency that the server can not do without is down"
+        [critical(kind::DEPENDENCY, Is::OneOf(DOWN))]
+    ANY_DOWN "a dependency is down"
+        [is(kind::DEPENDENCY, Is::OneOf(DOWN))]
+    NEEDED_UNAUTHORIZED "a dependency that the server can not do without does not accept its key"
+        [critical(kind::DEPENDENCY, Is::OneOf(&["unauthorized"]))]
+    NEEDED_VARIABLE_MISSING "a variable that the server can not do without is empty"
+        [critical(kind::DEPENDENCY, Is::OneOf(&["missing"])), is(kind::DEPENDENCY_KIND, Is::OneOf(&["env"]))]
+    DATABASE_REFUSES "the database is reached and takes no connections"
+        [critical(kind::DEPENDENCY, Is::OneOf(&["refused", "server_error"])),
+         is(kind::DEPENDENCY_KIND, Is::OneOf(&["postgres"]))]
+    DATABASE_SILENT "the database is silent"
+        [critical(kind::DEPENDENCY, Is::OneOf(&["timeout", "unreachable"])),
+         is(kind::DEPENDENCY_KIND, Is::OneOf(&["postgres"]))]
+    NEEDED_SILENT "a dependency on the network that the server can not do without is silent"
+        [critical(kind::DEPENDENCY, Is::OneOf(SILENT)), is(kind::DEPENDENCY_KIND, Is::OneOf(NETWORK))]
+    NEEDED_NAME_UNKNOWN "the name of a dependency that the server can not do without is not found"
+        [critical(kind::DEPENDENCY, Is::OneOf(&["dns"]))]
+    NO_ROUTE "the machine has no way out"
+        [is(kind::NETWORK_ROUTE, Is::OneOf(&["missing"]))]
+    NO_RESOLVER "the machine has no name service"
+        [is(kind::RESOLVER, Is::OneOf(&["missing", "failing"]))]
+    STALE "a dependency is back, and the server still logs errors about it"
+        [is(kind::ERRORS_AFTER_RECOVERY, Is::So)]
+    LOG_CONNECTION "the log says that connections fail"
+        [is(kind::LOG_ERROR, Is::OneOf(&["connection"]))]
+}
+
+/// One that is silent may be down itself; two at once have the network in common.
+pub(super) const SEVERAL_SILENT: Pattern = Pattern {
+    says: "several dependencies on the network are silent at once",
+    tests: &[is(kind::DEPENDENCY, Is::OneOf(SILENT)), is(kind::DEPENDENCY_KIND, Is::OneOf(NETWORK))],
+    subjects_min: 2,
+};
+
+// Starts and ends.
+patterns! {
+    STOPPED "a person stopped it"
+        [is(kind::OPERATOR_STOP, Is::So)]
+    RESTARTED "it was started again three times or more within the hour"
+        [is(kind::RESTARTS, Is::AtLeast(RESTARTS_MANY))]
+    ENDED_SOON "it ended within seconds of its start"
+        [is(kind::EXIT_SOON, Is::AtMost(SOON_SECONDS))]
+    EXITED "it exited by itself"
+        [is(kind::PROCESS_EXIT, Is::Begins("code "))]
+    CRASHED "it was ended by a fault of its own"
+        [is(kind::PROCESS_EXIT, Is::OneOf(&[
+            "SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "code 132", "code 133", "code 134", "code 135",
+            "code 136", "code 139"]))]
+    NOT_FOUND "its program was not found"
+        [is(kind::START_FAILED, Is::OneOf(&["not_found"]))]
+    SHELL_NOT_FOUND "the shell that starts it found no program"
+        [is(kind::PROCESS_EXIT, Is::OneOf(&["code 127"]))]
+    NOT_PERMITTED "its program may not be executed"
+        [is(kind::START_FAILED, Is::OneOf(&["permission"]))]
+    ADDRESS_IN_USE "its address was in use when it started"
+        [is(kind::START_FAILED, Is::OneOf(&["address_in_use"]))]
+    LOG_ADDRESS_IN_USE "the log says that its address is in use"
+        [is(kind::LOG_ERROR, Is::OneOf(&["address_in_use"]))]
+    PORT_HELD "another process holds its port"
+        [is(kind::PORT_OWNER, Is::So)]
+    LOG_CONFIGURATION "the log says that a setting is wrong"
+        [is(kind::LOG_ERROR, Is::OneOf(&["configuration"]))]
+    LOG_UNHANDLED "the log ends in an error that nobody caught"
+        [is(kind::LOG_ERROR, Is::OneOf(&["unhandled"]))]
+}
+
+// Attacks.
+patterns! {
+    BLOCKED "an attack was blocked"
+        [is(kind::SECURITY_EVENT, Is::OneOf(&["blocked"]))]
+    CAME_THROUGH "an attack came through"
+        [is(kind::SECURITY_EVENT, Is::OneOf(&["confirmed"]))]
+}

@@ -1,0 +1,139 @@
+//! Owns what the records say of one unit: its question and answer, its last intent and outcome.
+
+use std::collections::BTreeMap;
+
+use crate::record::{ApprovalEnd, Output, Record, UnitEnd, UnitRef};
+
+/// A unit as the records tell it.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "each field is what its name says")]
+pub struct UnitView {
+    pub statement: String,
+    /// Why it was not run, where it was not.
+    pub skipped: Option<String>,
+    /// The question that is open.
+    pub asked: Option<Asked>,
+    /// The answer that stands.
+    pub approved: Option<Approved>,
+    /// How the last question came to nothing.
+    pub refused: Option<(ApprovalEnd, String)>,
+    /// The last intent.
+    pub intent: Option<Intended>,
+    /// The outcome of the last intent.
+    pub outcome: Option<Ended>,
+    /// What `verify` found: `None` inside is good.
+    pub verified: Option<Option<String>>,
+}
+
+/// An open question.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each field is what its name says")]
+pub struct Asked {
+    pub binding: String,
+    pub effect: String,
+    pub reason: String,
+    pub missing: Vec<String>,
+    pub expires_ms: i64,
+}
+
+/// A yes.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each field is what its name says")]
+pub struct Approved {
+    pub by: String,
+    pub binding: String,
+    pub values: BTreeMap<String, String>,
+    pub expires_ms: i64,
+}
+
+/// An intent.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each field is what its name says")]
+pub struct Intended {
+    pub attempt: u32,
+    pub effect: String,
+    pub folder: String,
+    pub at_ms: i64,
+}
+
+/// An outcome.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each field is what its name says")]
+pub struct Ended {
+    pub end: UnitEnd,
+    pub meaning: String,
+    pub started_ms: Option<i64>,
+    pub finished_ms: Option<i64>,
+    pub stdout: Option<Output>,
+    pub stderr: Option<Output>,
+}
+
+// === impl UnitView ===
+
+impl UnitView {
+    pub(super) fn apply(&mut self, at_ms: i64, record: &Record) {
+        match record {
+            Record::UnitSkipped { statement, reason, .. } => {
+                self.statement.clone_from(statement);
+                self.skipped = Some(reason.clone());
+            }
+            Record::ApprovalAsked { statement, effect, reason, binding, missing, expires_ms, .. } => {
+                self.statement.clone_from(statement);
+                self.refused = None;
+                self.approved = None;
+                self.asked = Some(Asked {
+                    binding: binding.clone(),
+                    effect: effect.clone(),
+                    reason: reason.clone(),
+                    missing: missing.clone(),
+                    expires_ms: *expires_ms,
+                });
+            }
+            Record::Approved { by, binding, values, .. } => {
+                let expires_ms = self.asked.take().map_or(0, |asked| asked.expires_ms);
+                let (by, binding, values) = (by.clone(), binding.clone(), values.clone());
+                self.approved = Some(Approved { by, binding, values, expires_ms });
+            }
+            Record::ApprovalEnded { end, reason, .. } => {
+                self.asked = None;
+                self.approved = None;
+                self.refused = Some((*end, reason.clone()));
+            }
+            Record::Intent { attempt, statement, effect, folder, .. } => {
+                self.statement.clone_from(statement);
+                self.outcome = None;
+                self.intent = Some(Intended {
+                    attempt: *attempt,
+                    effect: effect.clone(),
+                    folder: folder.clone(),
+                    at_ms,
+                });
+            }
+            Record::Outcome { end, meaning, started_ms, finished_ms, stdout, stderr, .. } => {
+                self.outcome = Some(Ended {
+                    end: end.clone(),
+                    meaning: meaning.clone(),
+                    started_ms: *started_ms,
+                    finished_ms: *finished_ms,
+                    stdout: stdout.clone(),
+                    stderr: stderr.clone(),
+                });
+            }
+            Record::UnitVerified { problem, .. } => self.verified = Some(problem.clone()),
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn unit_of(record: &Record) -> Option<&UnitRef> {
+    match record {
+        Record::UnitSkipped { unit, .. }
+        | Record::ApprovalAsked { unit, .. }
+        | Record::Approved { unit, .. }
+        | Record::ApprovalEnded { unit, .. }
+        | Record::Intent { unit, .. }
+        | Record::Outcome { unit, .. }
+        | Record::UnitVerified { unit, .. } => Some(unit),
+        _ => None,
+    }
+}
