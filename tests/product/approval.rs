@@ -43,6 +43,15 @@ fn a_yes_lets_it_run() {
     assert_eq!(story.restarts(), 1);
     assert!(story.has(|record| matches!(record, Record::Approved { by, .. } if by == "tester")), "{story}");
     assert_eq!(site.status("notes").starts, Some(2));
+    // The step that asks whether the server is alive has told what it found, and the exit is a finding of its own.
+    let finds = |name: Option<&str>, kind: &str| {
+        story.has(|record| {
+            matches!(record, Record::Found { unit, findings }
+                if unit.as_ref().map(|unit| unit.unit.as_str()) == name
+                    && findings.iter().any(|finding| finding.kind() == kind))
+        })
+    };
+    assert!(finds(Some("2.1"), "liveness") && finds(None, "process_exit"), "{story}");
     site.run(&["incident", "approve", &id, RESTART]).failed(1, &["nothing waits"]);
 }
 

@@ -12,6 +12,7 @@ mod client;
 mod crash;
 mod demo;
 mod guards;
+mod hold;
 mod poll;
 mod processes;
 mod real;

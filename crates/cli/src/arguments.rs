@@ -1,5 +1,6 @@
 //! Owns the grammar of the command line: noun, then verb.
 
+mod hold;
 mod incident;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
+pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::IncidentCommand;
 
 /// First responder for MCP servers: the Markdown runbook is the program.
@@ -75,6 +77,12 @@ pub(crate) enum Command {
     /// See and control servers, through their owner
     #[command(subcommand)]
     Server(ServerCommand),
+    /// Say where people are at work, so that every change waits
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
+    /// Stop every change, or let them happen again
+    #[command(subcommand)]
+    KillSwitch(KillSwitchCommand),
     /// Be one of the demonstration's MCP servers
     #[command(hide = true)]
     DemoServer {

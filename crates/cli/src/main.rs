@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod context;
 mod fail;
+mod findings;
 mod hand;
 #[cfg(test)]
 mod shipped;

@@ -26,6 +26,8 @@ pub struct Binding<'a> {
     pub state: Option<&'a str>,
     /// The attempt that was cut off and would be repeated: a yes to the first is none to the second.
     pub interrupted: Option<u32>,
+    /// How many people have to say yes.
+    pub people: u32,
     /// When the question expires, in milliseconds since the Unix epoch.
     pub expires_ms: i64,
 }
@@ -53,6 +55,10 @@ impl Binding<'_> {
         part(self.state.unwrap_or(""));
         part(&self.interrupted.map(|attempt| attempt.to_string()).unwrap_or_default());
         part(&self.expires_ms.to_string());
+        // What one person was asked about before there was a second one is bound to the same as ever.
+        if self.people > 1 {
+            part(&self.people.to_string());
+        }
         hex(&hasher.finalize())
     }
 }
@@ -83,6 +89,7 @@ mod tests {
             values: &values,
             state: None,
             interrupted: None,
+            people: 1,
             expires_ms: 5,
         };
         let all = [
@@ -95,6 +102,7 @@ mod tests {
             Binding { values: &moved, ..base.clone() },
             Binding { state: Some("x"), ..base.clone() },
             Binding { interrupted: Some(1), ..base.clone() },
+            Binding { people: 2, ..base.clone() },
             Binding { expires_ms: 6, ..base },
         ];
         let digests: std::collections::BTreeSet<_> = all.iter().map(Binding::digest).collect();

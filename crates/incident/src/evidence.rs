@@ -1,8 +1,10 @@
 //! Owns the evidence that is kept before the first change: what the host says of itself and of the server's processes.
 
+use diagnosis::Finding;
 use host::Roots;
 use journal::Blobs;
 
+use crate::findings;
 use crate::record::Captured;
 
 /// Takes the host snapshot and keeps it. Never fails: what is missing is part of the record.
@@ -14,11 +16,11 @@ pub(crate) async fn capture(
     target: Option<i32>,
     now_ms: i64,
     took: impl FnOnce() -> u64,
-) -> Captured {
+) -> (Captured, Vec<Finding>) {
     let taken = tokio::task::spawn_blocking(move || {
         let snapshot = host::snapshot(&Roots::default(), target, now_ms);
         let processes = snapshot.processes.len();
-        (serde_json::to_vec(&snapshot), processes)
+        (serde_json::to_vec(&snapshot), processes, findings::of_snapshot(&snapshot))
     })
     .await;
     let mut captured = Captured {
@@ -29,8 +31,10 @@ pub(crate) async fn capture(
         took_ms: 0,
         problem: None,
     };
+    let mut found = Vec::new();
     match taken {
-        Ok((Ok(bytes), processes)) => {
+        Ok((Ok(bytes), processes, findings)) => {
+            found = findings;
             captured.summary = match target {
                 Some(pid) => {
                     format!("{processes} processes, memory, sockets and mounts; closely: the tree of {pid}")
@@ -43,9 +47,9 @@ pub(crate) async fn capture(
                 Err(error) => captured.problem = Some(format!("it could not be kept: {error}")),
             }
         }
-        Ok((Err(error), _)) => captured.problem = Some(format!("it could not be written down: {error}")),
+        Ok((Err(error), ..)) => captured.problem = Some(format!("it could not be written down: {error}")),
         Err(error) => captured.problem = Some(format!("taking it failed: {error}")),
     }
     captured.took_ms = took();
-    captured
+    (captured, found)
 }

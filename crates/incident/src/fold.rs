@@ -1,9 +1,12 @@
 //! Owns the fold: the records of an incident, in order, to everything that is known of it.
 
 mod lead;
+mod second;
 mod unit;
 
 use std::collections::BTreeMap;
+
+use diagnosis::Finding;
 
 use crate::control::Control;
 use crate::id::IncidentId;
@@ -42,6 +45,12 @@ pub struct Incident {
     pub taken: Option<(String, String)>,
     /// What has to be done when it is over, in order.
     pub follow_ups: Vec<FollowUp>,
+    /// The newest finding of each kind about each subject.
+    pub findings: BTreeMap<(String, String), Finding>,
+    /// What they point to, where a cause stands out.
+    pub cause: Option<String>,
+    /// Why, or why none does; for people.
+    pub why: Vec<String>,
     /// The run of the procedure, from 1; 0 before the first.
     pub run: u32,
     /// The steps in the order in which they began, over all runs.
@@ -99,6 +108,9 @@ impl Incident {
             control: Control::Machine,
             taken: None,
             follow_ups: Vec::new(),
+            findings: BTreeMap::new(),
+            cause: None,
+            why: Vec::new(),
             run: 0,
             steps: Vec::new(),
             units: BTreeMap::new(),
@@ -124,6 +136,7 @@ impl Incident {
             }
         }
         self.check_lead(record)?;
+        self.check_second(record)?;
         self.check_follow_ups(record)?;
         if let Some((step, event)) = step_event(record)
             && let Some(view) = self.steps.iter().find(|view| view.step == *step)
@@ -172,6 +185,14 @@ impl Incident {
                 if let Some(one) = self.follow_ups.iter_mut().find(|one| one.number == *number) {
                     one.done = Some((at_ms, by.clone(), note.clone()));
                 }
+            }
+            Record::Found { findings, .. } => {
+                let key = |finding: &Finding| (finding.kind().to_owned(), finding.subject().to_owned());
+                self.findings.extend(findings.iter().map(|finding| (key(finding), finding.clone())));
+            }
+            Record::CauseNamed { cause, why } => {
+                self.cause.clone_from(cause);
+                self.why.clone_from(why);
             }
             Record::Acknowledged { by } => {
                 self.acknowledged.get_or_insert((at_ms, by.clone()));
@@ -226,6 +247,7 @@ impl Incident {
                 Some(StepEvent::AskPerson)
             }
             Record::ApprovalAsked { .. } => Some(StepEvent::AskApproval),
+            Record::Approved { .. } if self.unit(unit).is_some_and(UnitView::waits_for_another) => None,
             Record::Outcome { end: UnitEnd::Interrupted {}, .. } => Some(StepEvent::Interrupt),
             Record::Approved { .. } | Record::ApprovalEnded { .. } | Record::Intent { .. } => {
                 Some(StepEvent::Run)

@@ -9,6 +9,7 @@ mod control;
 mod engine;
 mod error_chain;
 mod evidence;
+mod findings;
 mod fold;
 mod id;
 mod ledger;

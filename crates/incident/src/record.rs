@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use diagnosis::Finding;
 use serde::{Deserialize, Serialize};
 
 /// The version of the form below, written beside each entry.
@@ -45,6 +46,9 @@ pub enum Record {
         binding: String,
         missing: Vec<String>,
         expires_ms: i64,
+        /// How many people have to say yes; one where it is absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        people: Option<u32>,
     },
     /// A person approved a unit; `values` are parameters that were missing.
     Approved { unit: UnitRef, by: String, binding: String, values: BTreeMap<String, String> },
@@ -117,6 +121,10 @@ pub enum Record {
     FollowUp { number: u32, text: String, by: String },
     /// It was done.
     FollowUpDone { number: u32, by: String, note: String },
+    /// Something was found: by a unit, or without one in the alarm and the host snapshot.
+    Found { unit: Option<UnitRef>, findings: Vec<Finding> },
+    /// What the findings point to now; `None` where no cause stands out. `why` is for people.
+    CauseNamed { cause: Option<String>, why: Vec<String> },
 }
 
 /// Why an incident was opened, as it was known at that moment.
@@ -313,6 +321,8 @@ impl Record {
             Self::Escalated { .. } => "escalated",
             Self::FollowUp { .. } => "follow_up",
             Self::FollowUpDone { .. } => "follow_up_done",
+            Self::Found { .. } => "found",
+            Self::CauseNamed { .. } => "cause_named",
         }
     }
 }

@@ -8,6 +8,7 @@ use server::target;
 use crate::arguments::{CheckArguments, Output};
 use crate::context;
 use crate::fail::{Code, Failure};
+use crate::findings;
 use crate::show;
 
 pub(super) fn run(
@@ -30,7 +31,11 @@ pub(super) fn run(
         for (idx, server) in servers.iter().enumerate() {
             for &check in arguments.check.types() {
                 let (prober, target) = (prober.clone(), target(&config, server));
-                asked.spawn(async move { (idx, check, prober.check(&target, check, deadline).await) });
+                asked.spawn(async move {
+                    let report = prober.check(&target, check, deadline).await;
+                    findings::note(&target, &report);
+                    (idx, check, report)
+                });
             }
         }
         let mut reports = asked.join_all().await;

@@ -6,6 +6,8 @@ mod demo;
 mod doctor;
 mod guard;
 mod incident;
+mod kill_switch;
+mod maintenance;
 mod metrics;
 pub(crate) mod roles;
 mod rule;
@@ -32,6 +34,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Runbook(command) => runbook::run(command, config, output),
         Command::Incident(command) => incident::run(command, config, output),
         Command::Server(command) => server::run(command, config, output),
+        Command::Maintenance(command) => maintenance::run(command, config, output),
+        Command::KillSwitch(command) => kill_switch::run(command, config, output),
         Command::DemoServer { kind } => roles::demo_server(kind),
     }
 }

@@ -84,8 +84,7 @@ impl<W: World> Engine<W> {
         question: &Question<'_>,
         until_ms: Option<i64>,
     ) -> Result<Option<Answer>, EngineError> {
-        let looks = matches!(question.effect, MANUAL | "observe");
-        if let Some(reason) = self.lead_for(walk, looks).await? {
+        if let Some(reason) = self.lead_for(walk, !is_change(question)).await? {
             return Ok(Some(Answer::No(reason)));
         }
         let expiry = self.inner.world.policy(&walk.server).approval_expiry;
@@ -117,14 +116,19 @@ impl<W: World> Engine<W> {
         if let Some(expires_ms) = standing {
             return Ok(expires_ms);
         }
+        let people = self.people(walk, question);
         let record = Record::ApprovalAsked {
             unit: question.unit.clone(),
             statement: question.statement.to_owned(),
             effect: question.effect.to_owned(),
-            reason: question.reason.to_owned(),
-            binding: binding(walk, question, expires_ms),
+            reason: match people {
+                1 => question.reason.to_owned(),
+                _ => format!("{}; two people have to approve it", question.reason),
+            },
+            binding: self.binding(walk, question, expires_ms),
             missing: question.missing.clone(),
             expires_ms,
+            people: (people > 1).then_some(people),
         };
         self.record(walk.id, record).await?;
         Ok(expires_ms)
@@ -144,7 +148,7 @@ impl<W: World> Engine<W> {
         let lapsed = tokio::select! {
             waited = self.wait_until(walk.id, answered) => { waited?; None }
             () = self.inner.world.pause(Duration::from_millis(left_ms)) => Some("nobody answered in time"),
-            () = self.maintenance_over(walk) => Some("the maintenance is over"),
+            () = self.maintenance_over(walk, question) => Some("the maintenance is over"),
         };
         let (view, over) = self
             .inner
@@ -162,7 +166,7 @@ impl<W: World> Engine<W> {
         }
         if let Some(approved) = view.approved {
             // What was approved is what stands in the question: ask anew where it is another one by now.
-            if approved.binding != binding(walk, question, approved.expires_ms) {
+            if approved.binding != self.binding(walk, question, approved.expires_ms) {
                 let reason = "what the approval was about has changed meanwhile";
                 self.end_question(walk, question, ApprovalEnd::Void, reason).await?;
                 return Ok(None);
@@ -175,15 +179,36 @@ impl<W: World> Engine<W> {
         Ok(None)
     }
 
-    /// Waits until the maintenance of the server that goes on now is over; for ever where there is none.
-    async fn maintenance_over(&self, walk: &Walk<'_>) {
+    /// Waits until the maintenance that a change waits for is over; for ever where there is none.
+    async fn maintenance_over(&self, walk: &Walk<'_>, question: &Question<'_>) {
         let world = &self.inner.world;
-        if world.maintenance(&walk.server).is_none() {
+        if !is_change(question) || world.maintenance(&walk.server).is_none() {
             return std::future::pending().await;
         }
         while world.maintenance(&walk.server).is_some() {
             world.pause(MAINTENANCE_INTERVAL).await;
         }
+    }
+
+    /// How many people have to say yes.
+    fn people(&self, walk: &Walk<'_>, question: &Question<'_>) -> u32 {
+        self.inner.world.policy(&walk.server).people_needed(question.effect)
+    }
+
+    fn binding(&self, walk: &Walk<'_>, question: &Question<'_>, expires_ms: i64) -> String {
+        Binding {
+            incident: walk.id,
+            unit: question.unit,
+            runbook: &walk.book.runbook.sha256,
+            statement: question.statement,
+            target: &walk.server,
+            values: question.values,
+            state: question.state.as_deref(),
+            interrupted: question.interrupted,
+            people: self.people(walk, question),
+            expires_ms,
+        }
+        .digest()
     }
 
     async fn end_question(
@@ -200,20 +225,9 @@ impl<W: World> Engine<W> {
 
 /// Whether the trouble went away under a question that is about a change.
 fn is_over(incident: &Incident, question: &Question<'_>) -> bool {
-    incident.alert_resolved_ms.is_some() && question.effect != MANUAL && question.effect != "observe"
+    incident.alert_resolved_ms.is_some() && is_change(question)
 }
 
-fn binding(walk: &Walk<'_>, question: &Question<'_>, expires_ms: i64) -> String {
-    Binding {
-        incident: walk.id,
-        unit: question.unit,
-        runbook: &walk.book.runbook.sha256,
-        statement: question.statement,
-        target: &walk.server,
-        values: question.values,
-        state: question.state.as_deref(),
-        interrupted: question.interrupted,
-        expires_ms,
-    }
-    .digest()
+fn is_change(question: &Question<'_>) -> bool {
+    !matches!(question.effect, MANUAL | "observe")
 }

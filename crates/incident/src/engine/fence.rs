@@ -255,8 +255,8 @@ fn context(
         },
         "server": { "name": incident.server, "parameters": parameters },
         "steps": steps,
-        "cause": "",
-        "findings": [],
+        "cause": incident.cause.as_deref().unwrap_or(""),
+        "findings": incident.findings.values().collect::<Vec<_>>(),
         "host": {},
     })
 }

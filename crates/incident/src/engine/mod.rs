@@ -1,6 +1,7 @@
 //! Owns the engine: opens incidents, keeps one walker per open incident, and takes people's words.
 
 mod ask;
+mod conclude;
 mod counts;
 mod fence;
 mod intake;

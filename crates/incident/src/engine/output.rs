@@ -33,6 +33,7 @@ impl<W: World> Engine<W> {
             runner::End::TimedOut => UnitEnd::TimedOut {},
             runner::End::NotStarted(reason) => UnitEnd::NotStarted { reason: reason.clone() },
         };
+        self.note_findings(walk, named, unit, folder).await?;
         let ended = Ended {
             meaning: meaning(unit, &end),
             end,

@@ -7,6 +7,7 @@ use runbook::{Effect, Fence, Procedure, Unit};
 use sha2::{Digest as _, Sha256};
 
 use super::ask::Question;
+use super::conclude::FINDINGS_FILE;
 use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::approval::hex;
@@ -86,6 +87,8 @@ impl<W: World> Engine<W> {
         environment.insert("PARAMEDIC_INCIDENT".to_owned(), walk.id.to_string());
         environment.insert("PARAMEDIC_STEP".to_owned(), ready.named.unit.clone());
         environment.insert("PARAMEDIC_KEY".to_owned(), key.to_owned());
+        let findings = folder.join(FINDINGS_FILE).to_string_lossy().into_owned();
+        environment.insert("PARAMEDIC_FINDINGS".to_owned(), findings);
         runner::Intent {
             key: key.to_owned(),
             attempt,

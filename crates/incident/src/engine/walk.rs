@@ -12,6 +12,7 @@ use super::fence::FenceEnd;
 use super::lead::stands_back;
 use super::{Engine, EngineError, Verification};
 use crate::evidence;
+use crate::findings;
 use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::record::{Record, Step, StepEnd};
@@ -109,8 +110,14 @@ impl<W: World> Engine<W> {
         let world = &self.inner.world;
         let started_ms = world.now_ms();
         let took = || u64::try_from(world.now_ms() - started_ms).unwrap_or(0);
-        let captured = evidence::capture(&self.inner.blobs, world.process(&server), started_ms, took).await;
-        self.record(id, Record::Captured(captured)).await
+        let (captured, mut found) =
+            evidence::capture(&self.inner.blobs, world.process(&server), started_ms, took).await;
+        found.extend(self.inner.ledger.with(id, |one| findings::of_alarm(&server, &one.alarm)).await?);
+        if !found.is_empty() {
+            self.record(id, Record::Found { unit: None, findings: found }).await?;
+        }
+        self.record(id, Record::Captured(captured)).await?;
+        self.conclude(id).await
     }
 
     /// Goes on with the run that was cut short, or begins the next. After the last one a person is asked.
@@ -199,6 +206,7 @@ impl<W: World> Engine<W> {
                 break;
             }
         }
+        self.conclude(walk.id).await?;
         // Of a step that has failed already, only a replay tells whether that ends the run.
         if before != Some(StepState::Failed) {
             let (end, reason) = step_end(&ends);

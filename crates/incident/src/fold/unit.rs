@@ -34,6 +34,10 @@ pub struct Asked {
     pub reason: String,
     pub missing: Vec<String>,
     pub expires_ms: i64,
+    /// How many people have to say yes.
+    pub people: u32,
+    /// The first yes of two.
+    pub first: Option<(String, BTreeMap<String, String>)>,
 }
 
 /// A yes.
@@ -77,7 +81,9 @@ impl UnitView {
                 self.statement.clone_from(statement);
                 self.skipped = Some(reason.clone());
             }
-            Record::ApprovalAsked { statement, effect, reason, binding, missing, expires_ms, .. } => {
+            Record::ApprovalAsked {
+                statement, effect, reason, binding, missing, expires_ms, people, ..
+            } => {
                 self.statement.clone_from(statement);
                 self.refused = None;
                 self.approved = None;
@@ -87,11 +93,17 @@ impl UnitView {
                     reason: reason.clone(),
                     missing: missing.clone(),
                     expires_ms: *expires_ms,
+                    people: people.unwrap_or(1),
+                    first: None,
                 });
             }
+            Record::Approved { by, values, .. } if self.waits_for_another() => self.take_first(by, values),
             Record::Approved { by, binding, values, .. } => {
-                let expires_ms = self.asked.take().map_or(0, |asked| asked.expires_ms);
-                let (by, binding, values) = (by.clone(), binding.clone(), values.clone());
+                let asked = self.asked.take();
+                let expires_ms = asked.as_ref().map_or(0, |asked| asked.expires_ms);
+                let first = asked.and_then(|asked| asked.first);
+                let by = first.map_or(by.clone(), |(first, _)| format!("{first} and {by}"));
+                let (binding, values) = (binding.clone(), values.clone());
                 self.approved = Some(Approved { by, binding, values, expires_ms });
             }
             Record::ApprovalEnded { end, reason, .. } => {

@@ -112,9 +112,9 @@ impl Policy {
         Self::forbid(request).or_else(|| self.dry_run.then(|| Decision::Skip(self.rehearse(request))))
     }
 
-    /// How many people have to approve a statement of this effect.
-    pub fn people_needed(&self, effect: Effect) -> u32 {
-        if self.second_person && effect == Effect::Destroy { 2 } else { 1 }
+    /// How many people have to approve a statement of the effect of this name.
+    pub fn people_needed(&self, effect: &str) -> u32 {
+        if self.second_person && effect == name(Effect::Destroy) { 2 } else { 1 }
     }
 
     fn forbid(request: &Request<'_>) -> Option<Decision> {

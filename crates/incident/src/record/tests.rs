@@ -76,9 +76,25 @@ fn words_of_people() {
             binding: "b".to_owned(),
             missing: vec!["PORT".to_owned()],
             expires_ms,
+            people: None,
         },
         &expect![[
             r#"{"kind":"approval_asked","unit":{"run":1,"unit":"6.1"},"statement":"rm x","effect":"unknown","reason":"why","binding":"b","missing":["PORT"],"expires_ms":9}"#
+        ]],
+    );
+    check(
+        &Record::ApprovalAsked {
+            unit: unit(),
+            statement: "rm x".to_owned(),
+            effect: "unknown".to_owned(),
+            reason: "why".to_owned(),
+            binding: "b".to_owned(),
+            missing: vec!["PORT".to_owned()],
+            expires_ms,
+            people: Some(2),
+        },
+        &expect![[
+            r#"{"kind":"approval_asked","unit":{"run":1,"unit":"6.1"},"statement":"rm x","effect":"unknown","reason":"why","binding":"b","missing":["PORT"],"expires_ms":9,"people":2}"#
         ]],
     );
     check(
@@ -144,6 +160,17 @@ fn who_leads_and_what_is_left() {
     check(
         &Record::FollowUpDone { number: 1, by, note: "new".to_owned() },
         &expect![[r#"{"kind":"follow_up_done","number":1,"by":"ann","note":"new"}"#]],
+    );
+    let finding = Finding::new(diagnosis::kind::PROCESS_EXIT, "time").with_value("SIGKILL");
+    check(
+        &Record::Found { unit: Some(unit()), findings: vec![finding] },
+        &expect![[
+            r#"{"kind":"found","unit":{"run":1,"unit":"6.1"},"findings":[{"kind":"process_exit","subject":"time","value":"SIGKILL","severity":"info","message":""}]}"#
+        ]],
+    );
+    check(
+        &Record::CauseNamed { cause: Some("disk_full".to_owned()), why: vec!["full".to_owned()] },
+        &expect![[r#"{"kind":"cause_named","cause":"disk_full","why":["full"]}"#]],
     );
     let opened_by_hand = serde_json::to_string(&Source::Operator).unwrap();
     assert_eq!(opened_by_hand, r#""operator""#);

@@ -66,6 +66,13 @@ pub fn describe(record: &Record) -> Option<String> {
         Record::Noted { by, text } => format!("{by} notes: {text}"),
         Record::Escalated { by, to, reason } => format!("{by} calls {to}: {reason}"),
         Record::FollowUp { number, text, .. } => format!("follow-up {number}: {text}"),
+        Record::Found { unit, findings } => {
+            let by = unit.as_ref().map_or_else(String::new, |unit| format!("{} ", unit.unit));
+            let all: Vec<_> = findings.iter().map(ToString::to_string).collect();
+            format!("{by}found: {}", all.join("; "))
+        }
+        Record::CauseNamed { cause: Some(cause), .. } => format!("cause: {cause}"),
+        Record::CauseNamed { cause: None, .. } => "no cause stands out".to_owned(),
         Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
     })
 }

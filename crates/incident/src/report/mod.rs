@@ -27,6 +27,7 @@ fn write_report(out: &mut String, incident: &Incident, now_ms: i64) -> std::fmt:
     writeln!(out, "\n## Summary\n\n{}", summary(incident))?;
     write_clocks(out, incident)?;
     write_timeline(out, incident)?;
+    write_cause(out, incident)?;
     write_steps(out, incident)?;
     write_evidence(out, incident)?;
     write_open_ends(out, incident)
@@ -193,6 +194,27 @@ fn write_block(out: &mut String, language: &str, text: &str) -> std::fmt::Result
         writeln!(out, "  {one}")?;
     }
     writeln!(out, "  {fence}")
+}
+
+/// What the findings point to, with each reason; nothing where nothing was found.
+fn write_cause(out: &mut String, incident: &Incident) -> std::fmt::Result {
+    if incident.findings.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Cause\n")?;
+    match &incident.cause {
+        Some(cause) => writeln!(out, "`{cause}`, by rules over what was found:\n")?,
+        None => writeln!(out, "No cause stands out in what was found.\n")?,
+    }
+    for line in &incident.why {
+        writeln!(out, "    {line}")?;
+    }
+    if incident.why.is_empty() {
+        for finding in incident.findings.values() {
+            writeln!(out, "- {}", cell(&finding.to_string()))?;
+        }
+    }
+    Ok(())
 }
 
 fn write_evidence(out: &mut String, incident: &Incident) -> std::fmt::Result {

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod by_hand;
+mod causes;
 mod crash;
 mod dedup;
 mod fences;
@@ -17,5 +18,6 @@ mod said;
 mod stage;
 mod stops;
 mod story;
+mod two_people;
 mod words;
 mod world;

@@ -8,6 +8,10 @@ use incident::{Incident, Output, Record, UnitEnd};
 pub(crate) fn story(incident: &Incident) -> String {
     let mut out = String::new();
     for (_, record) in &incident.timeline {
+        // What the machine of the test says of itself is another thing on each.
+        if matches!(record, Record::Found { unit: None, .. } | Record::CauseNamed { cause: None, .. }) {
+            continue;
+        }
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{}", line(record));
     }
@@ -42,6 +46,7 @@ fn line(record: &Record) -> String {
         Record::Resolved {} => "resolved".to_owned(),
         Record::Closed { by, reason } => format!("closed by {by}: {reason}"),
         Record::Reported { .. } => "reported".to_owned(),
+        Record::CauseNamed { cause: Some(cause), .. } => format!("cause: {cause}"),
         unit => unit_line(unit),
     }
 }
@@ -67,6 +72,12 @@ fn unit_line(record: &Record) -> String {
             let meaning = if meaning.is_empty() { String::new() } else { format!(" ({meaning})") };
             let printed = stdout.as_ref().map(printed).unwrap_or_default();
             format!("   {} outcome {attempt}: {}{meaning}{printed}", unit.unit, ending(end))
+        }
+        Record::Found { unit, findings } => {
+            let all: Vec<_> =
+                findings.iter().map(|one| format!("{} {}", one.kind(), one.subject())).collect();
+            let unit = unit.as_ref().map_or("", |unit| unit.unit.as_str());
+            format!("   {unit} found {}", all.join(", "))
         }
         Record::UnitVerified { unit, condition, problem } => match problem {
             None => format!("   {} verified: {condition}", unit.unit),

@@ -65,6 +65,7 @@ pub(crate) struct Run {
 pub(crate) struct Reply {
     end: End,
     stdout: &'static str,
+    findings: &'static str,
     then: Then,
     cut: Cut,
 }
@@ -103,11 +104,15 @@ impl Reply {
     }
 
     pub(crate) fn of(end: End) -> Self {
-        Self { end, stdout: "", then: Then::Nothing, cut: Cut::Never }
+        Self { end, stdout: "", findings: "", then: Then::Nothing, cut: Cut::Never }
     }
 
     pub(crate) fn printing(self, stdout: &'static str) -> Self {
         Self { stdout, ..self }
+    }
+
+    pub(crate) fn finding(self, findings: &'static str) -> Self {
+        Self { findings, ..self }
     }
 
     /// The server is another process afterwards, and well.
@@ -211,6 +216,9 @@ impl FakeWorld {
     fn finish(&self, folder: &Path, intent: &runner::Intent, reply: &Reply) -> Recovery {
         std::fs::create_dir(folder).unwrap();
         std::fs::write(folder.join(runner::STDOUT), reply.stdout).unwrap();
+        if !reply.findings.is_empty() {
+            std::fs::write(folder.join("findings"), reply.findings).unwrap();
+        }
         std::fs::write(folder.join(runner::STDERR), "").unwrap();
         let exited = matches!(reply.end, End::Exited(_));
         if exited {

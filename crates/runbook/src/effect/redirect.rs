@@ -3,7 +3,7 @@
 use super::Effect;
 use super::assess::Judge;
 use super::trust::{Trust, names_device};
-use crate::bash::{Operator, Part, Redirect, Target, Word};
+use crate::bash::{Operation, Operator, Part, Redirect, Target, Word};
 
 impl Judge<'_> {
     pub(super) fn redirect(&mut self, redirect: &Redirect) {
@@ -27,6 +27,8 @@ impl Judge<'_> {
             }
             Operator::Copy => self.copy(word),
             Operator::Write | Operator::WriteBoth => self.write_to(word, Effect::Destroy, "overwrites"),
+            // What a statement found is no change of anything.
+            Operator::Append if is_findings(word) => {}
             Operator::Append | Operator::AppendBoth => self.write_to(word, Effect::Change, "appends to"),
             Operator::ReadWrite => self.write_to(word, Effect::Change, "opens for writing"),
         }
@@ -76,4 +78,12 @@ impl Judge<'_> {
             path => self.raise(effect, format!("{verb} `{}`", path.replace('\0', "…"))),
         }
     }
+}
+
+/// `$PARAMEDIC_FINDINGS`, the file for findings, whose name nobody can set.
+fn is_findings(word: &Word) -> bool {
+    matches!(word.parts.as_slice(), [Part::Variable { variable, .. }]
+        if variable.name == "PARAMEDIC_FINDINGS"
+            && variable.operation == Operation::Value
+            && variable.subscript.is_none())
 }

@@ -1,0 +1,102 @@
+//! Owns the findings of our own commands: written to `$PARAMEDIC_FINDINGS` where a step of an incident runs them.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+use diagnosis::{Finding, Severity, kind};
+use probe::{Check, Criticality, Health, Report, Target};
+
+/// How a dependency answered, by what stands in the reason; the first that fits counts.
+const ANSWERS: [(&str, &[&str]); 7] = [
+    ("unauthorized", &["http 401", "http 403"]),
+    ("rate_limited", &["http 429"]),
+    ("server_error", &["http 5"]),
+    ("refused", &["refused"]),
+    ("timeout", &["no answer within", "timed out"]),
+    ("dns", &["name", "resolve", "lookup"]),
+    ("unreachable", &["unreachable", "no route"]),
+];
+
+/// Writes down what a check found about a server. That nobody asked for it is no failure, and neither is a full disk:
+/// the command has its answer.
+pub(crate) fn note(target: &Target, report: &Report) {
+    let Some(path) = std::env::var_os("PARAMEDIC_FINDINGS").filter(|path| !path.is_empty()) else { return };
+    let lines: String = of(target, report).iter().map(|finding| finding.to_line() + "\n").collect();
+    let written = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(lines.as_bytes()));
+    if let Err(error) = written {
+        anstream::eprintln!(
+            "paramedic: the findings could not be written to {}: {error}",
+            path.to_string_lossy()
+        );
+    }
+}
+
+fn of(target: &Target, report: &Report) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if report.check == probe::CheckType::Liveness {
+        let value = if is_well(report.health) { "ok" } else { answer(&report.reason) };
+        found.push(
+            Finding::new(kind::LIVENESS, &report.target).with_value(value).with_message(&report.reason),
+        );
+    }
+    for one in &report.dependencies {
+        let severity = match one.critical {
+            Criticality::Critical => Severity::Critical,
+            Criticality::Optional => Severity::Info,
+        };
+        let check = target.dependencies.iter().find(|known| known.name == one.name).map(|known| &known.check);
+        let value = match (is_well(one.health), check) {
+            (true, _) => "ok",
+            (false, Some(Check::File { .. } | Check::Process { .. } | Check::Env { .. })) => "missing",
+            (false, _) => answer(&one.reason),
+        };
+        let finding = Finding::new(kind::DEPENDENCY, &one.name).with_value(value).with_severity(severity);
+        found.push(finding.with_message(&one.reason));
+        if let Some(check) = check {
+            found.push(Finding::new(kind::DEPENDENCY_KIND, &one.name).with_value(kind_of(check)));
+        }
+    }
+    found
+}
+
+fn is_well(health: Health) -> bool {
+    matches!(health, Health::Healthy | Health::Degraded)
+}
+
+/// A word of the catalogue, or the reason itself.
+fn answer(reason: &str) -> &str {
+    let text = reason.to_lowercase();
+    let fits = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    ANSWERS.iter().find(|(_, needles)| fits(needles)).map_or(reason, |(word, _)| word)
+}
+
+fn kind_of(check: &Check) -> &'static str {
+    match check {
+        Check::Http { .. } => "http",
+        Check::Tcp { .. } => "tcp",
+        Check::Process { .. } => "process",
+        Check::File { .. } => "file",
+        Check::Env { .. } => "env",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn reasons_become_words_of_the_catalogue() {
+        for (reason, expect) in [
+            ("connection refused", "refused"),
+            ("no answer within 5000 ms", "timeout"),
+            ("HTTP 401", "unauthorized"),
+            ("HTTP 429", "rate_limited"),
+            ("HTTP 503", "server_error"),
+            ("HTTP 404", "HTTP 404"),
+        ] {
+            assert_eq!(super::answer(reason), expect);
+        }
+    }
+}

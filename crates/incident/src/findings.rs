@@ -1,0 +1,124 @@
+//! Owns what is found without running anything: in how a process ended, in its last words, and in the host snapshot.
+
+use diagnosis::{Finding, kind};
+use host::Snapshot;
+
+use crate::record::{Alarm, ExitFacts};
+
+/// What the last words on standard error are about, by what stands in them; the first that fits counts for a line.
+const LAST_WORDS: [(&str, &[&str]); 6] = [
+    ("no_space", &["no space left", "enospc", "disk full"]),
+    ("address_in_use", &["address already in use", "eaddrinuse"]),
+    ("out_of_memory", &["out of memory", "memoryerror", "cannot allocate memory", "outofmemoryerror"]),
+    ("connection", &["connection refused", "econnrefused", "connection reset", "etimedout"]),
+    ("configuration", &["missing required", "invalid configuration", "config error", "not configured"]),
+    ("unhandled", &["unhandled", "uncaught", "panicked at", "traceback (most recent call last)"]),
+];
+
+/// Returns what an alarm says by itself about a server.
+pub(crate) fn of_alarm(server: &str, alarm: &Alarm) -> Vec<Finding> {
+    alarm.exit.as_ref().map(|exit| of_exit(server, exit)).unwrap_or_default()
+}
+
+fn of_exit(server: &str, exit: &ExitFacts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let ending = exit
+        .reason
+        .strip_prefix("killed by ")
+        .map(str::to_owned)
+        .or_else(|| exit.reason.strip_prefix("exited with ").map(str::to_owned));
+    match ending {
+        Some(ending) => found.push(Finding::new(kind::PROCESS_EXIT, server).with_value(ending.as_str())),
+        None => found.extend(of_failed_start(server, &exit.reason)),
+    }
+    let words: Vec<String> = exit.stderr.iter().map(|line| line.to_lowercase()).collect();
+    for (class, needles) in LAST_WORDS {
+        let said = words.iter().position(|line| needles.iter().any(|needle| line.contains(needle)));
+        if let Some(idx) = said {
+            let finding = Finding::new(kind::LOG_ERROR, server).with_value(class);
+            found.push(finding.with_message(&exit.stderr[idx]));
+            break;
+        }
+    }
+    found
+}
+
+fn of_failed_start(server: &str, reason: &str) -> Option<Finding> {
+    let text = reason.to_lowercase();
+    let class = [
+        ("not_found", "no such file"),
+        ("not_found", "not found"),
+        ("permission", "permission denied"),
+        ("address_in_use", "address already in use"),
+    ];
+    let (class, _) = class.into_iter().find(|(_, needle)| text.contains(needle))?;
+    Some(Finding::new(kind::START_FAILED, server).with_value(class).with_message(reason))
+}
+
+/// Returns what a snapshot says about the machine; what it could not read is not said.
+pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Vec<Finding> {
+    const MACHINE: &str = "machine";
+    let mut found = Vec::new();
+    let memory = snapshot.memory.as_ref();
+    if let Some((total, available)) = memory.and_then(|memory| memory.total_bytes.zip(memory.available_bytes))
+        && total > 0
+    {
+        let percent = available as f64 * 100.0 / total as f64;
+        let value = (percent * 10.0).round() / 10.0;
+        found.push(Finding::new(kind::MEMORY_AVAILABLE_PERCENT, MACHINE).with_value(value));
+    }
+    for (kind, stalls) in [
+        (kind::CPU_PRESSURE_AVG60, &snapshot.pressure.cpu),
+        (kind::MEMORY_PRESSURE_AVG60, &snapshot.pressure.memory),
+        (kind::IO_PRESSURE_AVG60, &snapshot.pressure.io),
+    ] {
+        let some = stalls.as_ref().and_then(|stalls| stalls.some.as_ref());
+        if let Some(percent) = some.and_then(|stall| stall.seconds_60_percent) {
+            found.push(Finding::new(kind, MACHINE).with_value(percent));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Source;
+
+    #[track_caller]
+    fn check(reason: &str, stderr: &[&str], expect: &[&str]) {
+        let stderr = stderr.iter().map(|line| (*line).to_owned()).collect();
+        let exit = ExitFacts { pid: Some(1), reason: reason.to_owned(), at_ms: 0, stderr };
+        let alarm = Alarm { source: Source::Exit, summary: String::new(), alert: None, exit: Some(exit) };
+        let found: Vec<String> = of_alarm("time", &alarm)
+            .iter()
+            .map(|finding| {
+                format!("{}={}", finding.kind(), finding.value().map(ToString::to_string).unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(found, expect, "{reason}");
+    }
+
+    #[test]
+    fn an_end_and_its_last_words_are_findings() {
+        check("killed by SIGKILL", &[], &["process_exit=SIGKILL"]);
+        check(
+            "exited with code 1",
+            &["x", "Error: listen EADDRINUSE"],
+            &["process_exit=code 1", "log_error=address_in_use"],
+        );
+        check(
+            "exited with code 1",
+            &["thread 'main' panicked at x"],
+            &["process_exit=code 1", "log_error=unhandled"],
+        );
+        check("could not be started: No such file or directory", &[], &["start_failed=not_found"]);
+        check("could not be started: it is odd", &[], &[]);
+    }
+
+    #[test]
+    fn what_a_machine_does_not_say_is_not_found() {
+        let snapshot = host::snapshot(&host::Roots::below(std::path::Path::new("/nowhere")), None, 0);
+        assert_eq!(of_snapshot(&snapshot), []);
+    }
+}
