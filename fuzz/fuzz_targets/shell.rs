@@ -24,8 +24,11 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// Whether a text between two units holds nothing but separators and comments.
+/// Whether a text between two units holds nothing but separators and comments, all of them over.
 fn is_gap(text: &str) -> bool {
+    if text.rsplit('\n').next().is_some_and(|last| last.contains('#')) {
+        return false;
+    }
     let code = |line: &str| line.split('#').next().unwrap_or_default().trim_matches([' ', '\t', ';']).is_empty();
     text.replace("\\\n", " ").lines().all(code)
 }
