@@ -104,7 +104,8 @@ fn measure(subject: &Subject, runs: usize) -> Vec<(&'static str, Samples)> {
     let words: Vec<&str> = subject.command.iter().map(String::as_str).collect();
     let servers = [Server::new("subject", &words)];
     // The budget is for servers that die by themselves.
-    let tables = format!("[policy]\nrestarts_per_hour = {}", runs + 1);
+    let most = runs + 1;
+    let tables = format!("[policy]\nrestarts_per_hour = {most}\nchanges_per_hour = {most}");
     let mut site = Site::of(&Setup { tables: &tables, servers: &servers, ..Setup::default() });
     site.serve_until_ready(&["subject"]);
     let [mut opened, mut answered, mut verified] = [const { Vec::new() }; 3];

@@ -69,13 +69,12 @@ fn what_the_shipped_runbooks_call_is_there_or_named() {
         evidence export
         evidence list --incident
         evidence verify
-        incident escalate --contact
         incident verify
         integrity check --deep
         integrity check --quick
-        logs --server --server --since --analyze
-        logs --server --server --since --level
-        logs --server --server --since --search
+        logs --server --since --analyze
+        logs --server --since --level
+        logs --server --since --search
         query
         query --since
         query --since --step

@@ -45,7 +45,9 @@ async fn two_different_people_have_to_say_yes() {
     assert_eq!(life.world.executed(GONE), 0);
 
     yes(&life, &id, "bob").await.unwrap();
-    check_story(&life.resolved(&id).await, expect![[r#"
+    check_story(
+        &life.resolved(&id).await,
+        expect![[r#"
         opened: time, server-down, time was killed by SIGKILL
         captured: host snapshot
         run 1
@@ -61,7 +63,8 @@ async fn two_different_people_have_to_say_yes() {
         alert resolved
         resolved
         reported
-    "#]]);
+    "#]],
+    );
     assert_eq!(life.world.executed(GONE), 1);
 }
 
