@@ -204,6 +204,13 @@ impl Member {
         self.status.borrow().status.as_ref()?.child
     }
 
+    /// What is another whenever a process of it has begun or ended: its child, its starts, and its last end.
+    pub(crate) fn life(&self) -> Option<(Option<ProcessId>, u64, Option<i64>)> {
+        let supervised = self.status.borrow();
+        let status = supervised.status.as_ref()?;
+        Some((status.child, status.starts, status.last_exit.as_ref().map(|exit| exit.at_ms)))
+    }
+
     /// Its phase, for those that have a guard.
     pub fn phase(&self) -> Option<Phase> {
         Some(self.status.borrow().status.as_ref()?.phase)

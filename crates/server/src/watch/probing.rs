@@ -21,13 +21,14 @@ pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
 
 async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member) {
     let deadline = world.config.probe.timeout.get();
-    let asked = member.child();
+    let asked = member.life();
     let (liveness, dependencies) = tokio::join!(
         world.prober.liveness(&member.target, deadline),
         world.prober.dependency(&member.target, deadline),
     );
-    if member.child() != asked {
-        // The answer is about a process that has ended meanwhile: kept now, it would deny the end.
+    if member.life() != asked {
+        // The answer is about a process that has ended meanwhile: kept now, it would deny the end. One that began
+        // and ended during the question left no other trace than its end.
         return;
     }
     // A server that is being started or was stopped by a person is neither up nor down: it says so itself.
