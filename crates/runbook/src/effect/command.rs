@@ -1,7 +1,8 @@
 //! Owns finding out which command a name means: a function, an entry of the table, or nothing that anybody knows.
 
 use super::assess::Judge;
-use crate::bash::Word;
+use super::table::Entry;
+use crate::bash::{Kind, Node, Visit, Word, walk};
 
 /// Where programs of the system are; in any other place a known name may be anything.
 const FOLDERS: [&str; 6] = ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
@@ -17,6 +18,9 @@ impl Judge<'_> {
             Some(_) => return self.unknown(format!("`{name}` may be any program")),
             None => name,
         };
+        if let Some(variable) = self.table.get(base).and_then(|entry| self.minded(entry)) {
+            self.unknown(format!("`{variable}`, which the text sets, decides what `{base}` does"));
+        }
         self.depth += 1;
         match self.table.get(base).map(|entry| entry.reader) {
             Some(Some(language)) => language.judge(self, base, arguments),
@@ -24,5 +28,32 @@ impl Judge<'_> {
             None => self.unknown(format!("`{base}` is not a command that is known")),
         }
         self.depth -= 1;
+    }
+
+    /// A variable that decides what the command does, where the text sets one anywhere: before the command, by
+    /// `export`, or behind `env` and `sudo`.
+    fn minded(&self, entry: &Entry) -> Option<String> {
+        if !entry.minds_some() {
+            return None;
+        }
+        let mut found: Option<String> = None;
+        walk(self.script, &self.script.items, |node, visit| {
+            if visit == Visit::Leave || found.is_some() {
+                return;
+            }
+            match node {
+                Node::Assignment(assignment) if entry.minds(&assignment.name) => {
+                    found = Some(assignment.name.clone());
+                }
+                Node::Command(command) => {
+                    let Kind::Simple { words, .. } = &command.kind else { return };
+                    let names = words.iter().map(|word| word.literal_prefix().0);
+                    let mut names = names.map(|text| text.split('=').next().unwrap_or_default().to_owned());
+                    found = names.find(|name| entry.minds(name));
+                }
+                _ => {}
+            }
+        });
+        found
     }
 }

@@ -61,6 +61,8 @@ impl Judge<'_> {
             [_] => {}
             [operator, _] if is_one_of(operator, &UNARY) => {}
             [_, operator, _] if is_one_of(operator, &TEXT) => {}
+            // Here they are no redirections because they are quoted.
+            [_, operator, _] if matches!(operator.literal().as_deref(), Some("<" | ">")) => {}
             [_, operator, _] if is_one_of(operator, &NUMBERS) => is_number = true,
             _ => return self.unknown(format!("the expression in `{name}` is not known to look only")),
         }

@@ -7,8 +7,12 @@
 mod assess;
 mod command;
 mod comparison;
+mod device;
+mod feed;
 mod language;
+mod numbers;
 mod options;
+mod reading;
 mod redirect;
 mod statements;
 mod table;

@@ -2,113 +2,43 @@
 
 use super::Effect;
 use super::assess::Judge;
-use super::table::{Entry, Flag, Style};
-use super::trust::names_device;
+use super::reading::{Given, Reading, is_for_all};
+use super::table::{Opt, Style, Takes};
+use super::trust::Trust;
 use super::word::Position;
-use crate::bash::Word;
-
-/// Where the reading of arguments is.
-struct Reading<'e> {
-    /// The command with its sub-commands.
-    path: String,
-    /// The entries of the command and of its sub-commands.
-    chain: Vec<&'e Entry>,
-    n_operands: usize,
-    only_operands: bool,
-    /// An option says that nothing is to be done.
-    dry: bool,
-    /// An option that nobody listed: with one, nobody knows whether nothing is done.
-    unlisted: Option<String>,
-    /// What the command does by itself.
-    base: Effect,
-    /// What its arguments make of it.
-    effect: Effect,
-    reason: String,
-}
-
-impl<'e> Reading<'e> {
-    fn entry(&self) -> &'e Entry {
-        self.chain[self.chain.len() - 1]
-    }
-
-    /// What the arguments can make of it at worst.
-    fn ceiling(&self) -> Effect {
-        let entry = self.entry();
-        if entry.has_subcommands || entry.wraps.is_some() {
-            return Effect::Unknown;
-        }
-        let above = self.chain.iter().map(|entry| entry.options_ceiling());
-        above.max().unwrap_or_default().max(entry.ceiling())
-    }
-
-    /// Adds what the command does by itself.
-    fn settle(&mut self) {
-        let entry = self.entry();
-        let base = self.base;
-        self.raise(base, || entry.reason.clone());
-    }
-
-    /// What it does at least.
-    fn floor(&self) -> Effect {
-        self.effect.max(self.base)
-    }
-
-    fn raise(&mut self, effect: Effect, reason: impl FnOnce() -> String) {
-        if effect > self.effect {
-            self.effect = effect;
-            self.reason = reason();
-        }
-    }
-
-    fn option(&self, name: &str) -> Option<Flag> {
-        self.chain.iter().rev().find_map(|entry| entry.option(name))
-    }
-
-    fn long(&self, name: &str) -> Option<Flag> {
-        let abbreviated = |entry: &&'e Entry| entry.abbreviated(name).filter(|_| name.len() > 2);
-        self.option(name).or_else(|| self.chain.iter().rev().find_map(abbreviated))
-    }
-}
+use crate::bash::{Operation, Part, Word};
+use crate::shell::is_name;
 
 impl<'t> Judge<'t> {
     /// Judges a command that the table knows, by its arguments.
     pub(super) fn by_table(&mut self, name: &str, arguments: &[Word]) {
         let table = self.table;
         let Some(entry) = table.get(name) else { return };
-        let mut reading = Reading {
-            path: name.to_owned(),
-            chain: vec![entry],
-            n_operands: 0,
-            only_operands: false,
-            dry: false,
-            unlisted: None,
-            base: entry.effect,
-            effect: Effect::Observe,
-            reason: String::new(),
-        };
+        let mut reading = Reading::new(name, entry);
         let mut rest = arguments;
         while let Some((word, after)) = rest.split_first() {
             rest = after;
-            let before = rest.len();
             if !self.argument(&mut reading, word, &mut rest) {
                 return;
             }
-            if let (Some(n_operands), true) = (reading.entry().wraps, rest.len() == before)
-                && reading.n_operands > n_operands
-            {
-                if reading.dry {
-                    return self.does_nothing(&reading);
+            let entry = reading.entry();
+            if entry.wraps.is_some_and(|n_operands| reading.n_operands > n_operands) {
+                if reading.is_dry() {
+                    return self.looks(&reading.path);
                 }
                 reading.settle();
                 return self.wrapped(&reading.path, word, rest, reading.effect, &reading.reason);
             }
         }
-        if reading.dry && reading.effect < Effect::Unknown {
-            return self.does_nothing(&reading);
+        if reading.entry().prints && prints(arguments) {
+            reading.dry.get_or_insert_with(|| "-".to_owned());
         }
         reading.settle();
-        if reading.entry().wraps.is_some() && reading.effect == Effect::Observe {
+        if reading.entry().wraps.is_some() && reading.effect == Effect::Observe && !reading.is_dry() {
             return self.wraps_nothing(&reading.path);
+        }
+        if reading.entry().sends && !reading.is_dry() && !self.is_fed_harmlessly(arguments) {
+            return self.unknown(format!("`{}` sends what it is fed", reading.path));
         }
         if reading.effect == Effect::Observe {
             self.looks(&reading.path);
@@ -121,65 +51,47 @@ impl<'t> Judge<'t> {
         }
     }
 
-    /// What is told to do nothing looks, unless something was said as well that may be told otherwise.
-    fn does_nothing(&mut self, reading: &Reading<'t>) {
-        match &reading.unlisted {
-            Some(name) if reading.entry().other > Effect::Observe => {
-                self.unknown(format!("`{}` is not known to do nothing with `{name}`", reading.path));
-            }
-            _ => self.looks(&reading.path),
-        }
-    }
-
     /// One word; returns whether the reading goes on.
     fn argument(&mut self, reading: &mut Reading<'t>, word: &Word, rest: &mut &[Word]) -> bool {
         let (text, expansions) = word.literal_prefix();
         let is_computed = !expansions.is_empty();
         let entry = reading.entry();
         let position = if reading.only_operands { Position::Closed } else { Position::Open };
-        if reading.ceiling() > reading.floor() {
+        if reading.ceiling() > reading.floor() && !self.prints_numbers(&reading.path, word) {
             self.guard(&reading.path, word, position);
         }
-        if !entry.devices && names_device(&word.shape()) {
-            let path = reading.path.clone();
-            reading.raise(Effect::Unknown, || format!("opens a device (`{path}`)"));
-        }
+        reading.opens(word);
         let is_number = text.strip_prefix('-').is_some_and(|text| text.bytes().all(|b| b.is_ascii_digit()));
         if reading.only_operands || !text.starts_with('-') || text == "-" {
-            return self.operand(reading, &text, is_computed);
+            return self.operand(reading, word, &text, is_computed);
         }
         if text == "--" && !is_computed {
+            if let Some(option) = reading.option("--") {
+                self.apply(reading, option, "--", &Given::Nothing);
+            }
             reading.only_operands = true;
             return true;
         }
         if entry.number && is_number && reading.option(&text).is_none() {
             return true;
         }
-        let takes_next = if text.starts_with("--") || entry.style != Style::Letters {
-            self.long_option(reading, &text, is_computed)
+        if text.starts_with("--") || entry.style != Style::Letters {
+            self.long_option(reading, &text, is_computed, rest);
         } else {
-            self.cluster(reading, &text, is_computed)
-        };
-        if takes_next && let Some((value, after)) = rest.split_first() {
-            if reading.ceiling() > reading.floor() {
-                self.guard(&reading.path, value, Position::Closed);
-            }
-            *rest = after;
+            self.cluster(reading, &text, is_computed, rest);
         }
         true
     }
 
-    fn operand(&mut self, reading: &mut Reading<'t>, text: &str, is_computed: bool) -> bool {
+    fn operand(&mut self, reading: &mut Reading<'t>, word: &Word, text: &str, is_computed: bool) -> bool {
         let entry = reading.entry();
         if entry.wraps.is_some()
             && text.contains('=')
             && reading.n_operands == 0
             && matches!(reading.path.as_str(), "env" | "sudo" | "doas")
         {
-            let name = text.split('=').next().unwrap_or_default();
-            if crate::shell::is_reserved_variable(name) && !name.starts_with("LC_") && name != "LANG"
-                || crate::shell::is_program_setting(name)
-            {
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
+            if decides(name, value, is_computed) {
                 self.unknown(format!("it sets `{name}` for a command"));
             }
             return true;
@@ -190,95 +102,190 @@ impl<'t> Judge<'t> {
                 return false;
             }
             let path = format!("{} {text}", reading.path);
-            let Some(entry) = self.table.get(&path) else {
+            let Some(entry) = self.table.subcommand(&path) else {
                 self.unknown(format!("`{path}` is not known"));
                 return false;
             };
+            // A sub-command has to know it, unless it stands for the version.
+            reading.dry = reading
+                .dry
+                .take()
+                .filter(|name| is_for_all(name) || entry.option(name).is_some_and(|option| option.dry));
             reading.path = path;
             reading.chain.push(entry);
             reading.base = entry.effect;
             return true;
         }
+        if !is_computed && entry.is_harmless(text) {
+            return true;
+        }
         reading.n_operands += 1;
         let said =
             if entry.reason.is_empty() { "sets what it is given".to_owned() } else { entry.reason.clone() };
-        reading.raise(entry.operands, || said.clone());
-        if text.contains('=') {
-            reading.raise(entry.assigns, || said);
+        if reading.n_operands > entry.free && entry.operands > reading.operands.0 {
+            reading.operands = (entry.operands, said.clone());
+        }
+        let shape = word.shape();
+        if shape.contains('=') && entry.assigns > reading.operands.0 {
+            reading.operands = (entry.assigns, said);
+        }
+        let refused: String = reading.chain.iter().map(|entry| entry.refuse.as_str()).collect();
+        if shape.contains(|c: char| refused.contains(c) || (c == '\n' && !refused.is_empty())) {
+            self.unknown(format!("an operand says more than a name to `{}`", reading.path));
+        }
+        if is_computed && (!refused.is_empty() || entry.assigns > reading.floor()) {
+            if refused.contains(',') {
+                return self.unknown_operand(&reading.path);
+            }
+            self.only_names(&reading.path, word);
         }
         true
     }
 
-    /// `--name`, `--name=value`; returns whether the next word is its value.
-    fn long_option(&mut self, reading: &mut Reading<'t>, text: &str, is_computed: bool) -> bool {
+    /// What is computed may hold neither a `=` nor a `;`.
+    fn only_names(&mut self, path: &str, word: &Word) {
+        for part in &word.parts {
+            match part {
+                Part::Literal { .. } | Part::Arithmetic { .. } => {}
+                Part::Variable { variable, .. }
+                    if is_name(&variable.name) && variable.operation == Operation::Value =>
+                {
+                    self.trust(&variable.name, Trust::Name);
+                }
+                _ => _ = self.unknown_operand(path),
+            }
+        }
+    }
+
+    fn unknown_operand(&mut self, path: &str) -> bool {
+        self.unknown(format!("an operand of `{path}` is computed"));
+        true
+    }
+
+    /// `--name`, `--name=value`
+    fn long_option(&mut self, reading: &mut Reading<'t>, text: &str, is_computed: bool, rest: &mut &[Word]) {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
         };
         if is_computed && value.is_none() {
-            self.refuse(reading, text);
-            return false;
+            return self.refuse(reading, text);
         }
         match reading.long(name) {
-            Some(flag) => {
-                self.apply(reading, flag, name);
-                flag.takes_value && value.is_none()
+            Some(option) => {
+                let given = match value {
+                    Some(value) if is_computed => Given::Computed(value.to_owned()),
+                    Some(value) => Given::Text(value.to_owned()),
+                    None if option.takes == Takes::Next => self.next_value(reading, rest),
+                    None => Given::Nothing,
+                };
+                self.apply(reading, option, name, &given);
             }
-            None if matches!(name, "--help" | "--version" | "-help" | "-version") => {
-                reading.dry |= reading.base < Effect::Unknown || reading.n_operands == 0;
-                false
+            // Of a sub-command, `--version` may take a value.
+            None if value.is_none()
+                && (matches!(name, "--help" | "-help")
+                    || (matches!(name, "--version" | "-version") && reading.chain.len() == 1)) =>
+            {
+                if reading.base < Effect::Unknown || reading.n_operands == 0 {
+                    reading.dry = Some(name.to_owned());
+                }
             }
             None if reading.entry().style == Style::Both && !name.starts_with("--") => {
-                self.cluster(reading, text, is_computed)
+                self.cluster(reading, text, is_computed, rest);
             }
-            None => {
-                self.unlisted(reading, name);
-                false
-            }
+            None => self.unlisted(reading, name),
         }
     }
 
     /// `-abc`, where a letter that takes a value takes the rest of the word.
-    fn cluster(&mut self, reading: &mut Reading<'t>, text: &str, is_computed: bool) -> bool {
-        if let Some(flag) = reading.option(text).filter(|_| text.len() > 2) {
-            self.apply(reading, flag, text);
-            return flag.takes_value && !is_computed;
+    fn cluster(&mut self, reading: &mut Reading<'t>, text: &str, is_computed: bool, rest: &mut &[Word]) {
+        if let Some(option) = reading.option(text).filter(|_| text.len() > 2 && !is_computed) {
+            let given =
+                if option.takes == Takes::Next { self.next_value(reading, rest) } else { Given::Nothing };
+            return self.apply(reading, option, text, &given);
         }
         let letters = &text[1..];
         for (at, letter) in letters.char_indices() {
             let name = format!("-{letter}");
-            match reading.option(&name) {
-                Some(flag) => {
-                    self.apply(reading, flag, &name);
-                    if flag.takes_value {
-                        return at + letter.len_utf8() == letters.len() && !is_computed;
-                    }
-                }
-                None => self.unlisted(reading, &name),
+            let Some(option) = reading.option(&name) else {
+                self.unlisted(reading, &name);
+                continue;
+            };
+            let attached = letters[at + letter.len_utf8()..].to_owned();
+            let given = match option.takes {
+                Takes::Nothing => Given::Nothing,
+                _ if is_computed => Given::Computed(attached),
+                Takes::Next if attached.is_empty() => self.next_value(reading, rest),
+                _ if attached.is_empty() => Given::Nothing,
+                _ => Given::Text(attached.strip_prefix('=').map(str::to_owned).unwrap_or(attached)),
+            };
+            self.apply(reading, option, &name, &given);
+            if option.takes != Takes::Nothing {
+                return;
             }
         }
         if is_computed {
             self.refuse(reading, text);
         }
-        false
     }
 
-    fn apply(&mut self, reading: &mut Reading<'t>, flag: Flag, name: &str) {
+    /// The value of an option that is a word of its own.
+    fn next_value(&mut self, reading: &mut Reading<'t>, rest: &mut &[Word]) -> Given {
+        let Some((word, after)) = rest.split_first() else { return Given::Nothing };
+        *rest = after;
+        if reading.ceiling() > reading.floor() {
+            self.guard(&reading.path, word, Position::Closed);
+        }
+        reading.opens(word);
+        match word.literal() {
+            Some(text) => Given::Text(text),
+            None => Given::Computed(word.literal_prefix().0),
+        }
+    }
+
+    fn apply(&mut self, reading: &mut Reading<'t>, option: &Opt, name: &str, given: &Given) {
+        let is_meant = match given {
+            Given::Nothing => option.takes == Takes::Attached || option.means(None),
+            Given::Text(text) if option.takes == Takes::Nothing => !option.dry && option.means(Some(text)),
+            Given::Text(text) => option.means(Some(text)),
+            Given::Computed(_) => option.means(None) && !(option.dry && option.takes == Takes::Nothing),
+        };
+        if !is_meant {
+            reading.doubted = true;
+            let effect = option.effect.max(reading.entry().other);
+            let effect = if effect == Effect::Observe { Effect::Unknown } else { effect };
+            return reading
+                .raise(effect, || format!("is not known to look only with that value of `{name}`"));
+        }
+        if option.sets {
+            let (Given::Text(text) | Given::Computed(text)) = given else { return };
+            let (variable, value) = text.split_once('=').unwrap_or((text, ""));
+            let is_computed = matches!(given, Given::Computed(_));
+            if decides(variable, value, is_computed) || (is_computed && !text.contains('=')) {
+                self.unknown(format!("it sets `{variable}` for a command"));
+            }
+        }
         // Behind the name of a script, options are those of the script.
-        reading.dry |= flag.dry && (reading.base < Effect::Unknown || reading.n_operands == 0);
-        let does = match flag.effect {
+        let is_own = reading.chain.len() == 1 || is_for_all(name);
+        if (option.dry && is_own || reading.entry().option(name).is_some_and(|own| own.dry))
+            && (reading.base < Effect::Unknown || reading.n_operands == 0)
+        {
+            reading.dry = Some(option.name.clone());
+        }
+        let does = match option.effect {
             Effect::Destroy => "deletes or overwrites",
             Effect::Disrupt => "interrupts something",
             Effect::Change => "changes something",
             Effect::Observe | Effect::Unknown => "does nobody knows what",
         };
-        reading.raise(flag.effect, || format!("with `{name}` {does}"));
+        reading.raise(option.effect, || format!("with `{name}` {does}"));
     }
 
     fn unlisted(&mut self, reading: &mut Reading<'t>, name: &str) {
         let other = reading.entry().other;
-        reading.unlisted.get_or_insert_with(|| name.to_owned());
-        if other <= reading.base {
+        reading.doubted |= other > Effect::Observe;
+        // What a command does by itself is no matter once a sub-command follows.
+        if other <= reading.base && !reading.entry().has_subcommands {
             return;
         }
         reading.raise(other, || format!("is not known to look only with `{name}`"));
@@ -289,4 +296,18 @@ impl<'t> Judge<'t> {
             self.unknown(format!("an option of `{}` is computed (`{text}…`)", reading.path));
         }
     }
+}
+
+/// Whether the last word is a `-`, and no other is: there it would be standard input.
+fn prints(arguments: &[Word]) -> bool {
+    let is_dash = |word: &&Word| word.literal().as_deref() == Some("-");
+    arguments.last().is_some_and(|word| is_dash(&word)) && arguments.iter().filter(is_dash).count() == 1
+}
+
+/// Whether a variable that is set for a command decides what it does; what texts look like does not.
+fn decides(name: &str, value: &str, is_computed: bool) -> bool {
+    if name == "LANG" || name.starts_with("LC_") {
+        return is_computed || value.contains(['/', '%']);
+    }
+    crate::shell::is_reserved_variable(name) || crate::shell::is_program_setting(name)
 }

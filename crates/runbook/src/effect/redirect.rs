@@ -66,7 +66,8 @@ impl Judge<'_> {
     fn write_to(&mut self, word: &Word, effect: Effect, verb: &str) {
         let shape = word.shape();
         match shape.as_str() {
-            "/dev/null" | "/dev/stdout" | "/dev/stderr" | "/dev/tty" | "/dev/fd/1" | "/dev/fd/2" => {}
+            "/dev/null" | "/dev/stdout" | "/dev/stderr" | "/dev/tty" | "/dev/fd/1" | "/dev/fd/2"
+            | "/proc/self/fd/1" | "/proc/self/fd/2" => {}
             _ if matches!(word.parts.as_slice(), [Part::Process { .. }]) => {}
             path if path.starts_with("/dev/tcp/") || path.starts_with("/dev/udp/") => {
                 self.unknown(format!("it opens a connection (`{}`)", path.replace('\0', "…")));

@@ -19,24 +19,36 @@
 //! reason = "restarts units"
 //! ```
 //!
-//! Further keys: `operands` (the effect of any operand), `assigns` (the effect of an operand with `=`), `dry`
-//! (options with which nothing is done at all), `number` (`-5` is an option), `word` (it prints one plain word),
-//! `devices` (it may be given devices), `style` (`long`: options are long with one dash, `both`: letters as well), `like` (another entry),
-//! `reader` (arguments are a language of their own), `wraps` (a command follows, behind that many operands).
+//! The value of an option can be held to some: `-l=error|selftest`; `--color?` takes one only behind a `=`, and
+//! `attached` holds letters of that kind. That an option takes a value has to be true: else the one behind it is hidden.
+//!
+//! Further keys: `operands` (the effect of any operand behind the first `free` ones and other than the `harmless`
+//! ones), `assigns` (the effect of an operand with `=`), `refuse` (characters with which an operand says more than a
+//! name), `dry` (options with which the command and its operands do nothing, as long as every other option is listed),
+//! `prints` (with `-` as its last operand it writes to standard output), `minds` (variables that decide what it runs or
+//! does), `sends` (what it is fed may be obeyed elsewhere), `sets` (options that set a variable for the command
+//! behind), `number` (`-5` is an option), `word` (it prints one plain word), `devices` (it may be given disks), `style`
+//! (`long`: options are long with one dash, `both`: letters as well, `letters`), `shows` (sub-commands that only look),
+//! `like` (another entry), `reader` (arguments are a language of their own), `wraps` (a command follows, behind that
+//! many operands). A `*` in the name of a sub-command stands for anything.
 
 mod entry;
+mod option;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use super::Effect;
-pub(super) use entry::{Entry, Flag, Style};
+pub(super) use entry::{Entry, Style};
+pub(super) use option::{Opt, Takes};
 
 /// What commands do.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     /// By name, sub-commands behind a blank.
-    entries: HashMap<String, Entry>,
+    entries: BTreeMap<String, Arc<Entry>>,
+    /// Those names of sub-commands that hold a `*`.
+    patterns: Vec<String>,
 }
 
 /// Why a table is not taken.
@@ -56,18 +68,23 @@ pub enum TableError {
 }
 
 /// The tables that ship, each an area.
-const BUILTIN: [&str; 11] = [
+const BUILTIN: [&str; 16] = [
     include_str!("commands/cloud.toml"),
     include_str!("commands/containers.toml"),
     include_str!("commands/databases.toml"),
     include_str!("commands/files.toml"),
+    include_str!("commands/kubernetes.toml"),
     include_str!("commands/network.toml"),
+    include_str!("commands/packages.toml"),
     include_str!("commands/processes.toml"),
     include_str!("commands/product.toml"),
-    include_str!("commands/services.toml"),
+    include_str!("commands/queues.toml"),
+    include_str!("commands/security.toml"),
+    include_str!("commands/servers.toml"),
     include_str!("commands/shell.toml"),
+    include_str!("commands/storage.toml"),
     include_str!("commands/system.toml"),
-    include_str!("commands/tools.toml"),
+    include_str!("commands/versions.toml"),
 ];
 
 // === impl Table ===
@@ -104,10 +121,14 @@ impl Table {
         for (name, value) in table {
             if name == "looks" {
                 let names: Vec<String> = value.try_into().map_err(|error| syntax(&error))?;
-                self.entries.extend(names.into_iter().map(|name| (name, Entry::looks())));
+                self.entries.extend(names.into_iter().map(|name| (name, Arc::new(Entry::looks()))));
                 continue;
             }
-            let raw = value.try_into().map_err(|error: toml::de::Error| wrong(&name, error.message()))?;
+            let raw: entry::Raw =
+                value.try_into().map_err(|error: toml::de::Error| wrong(&name, error.message()))?;
+            for shown in raw.shows.iter().flat_map(|names| names.split_whitespace()) {
+                self.entries.insert(format!("{name} {shown}"), Arc::new(Entry::group()));
+            }
             waiting.push((name, raw));
         }
         let own: HashSet<String> = waiting.iter().map(|(name, _)| name.clone()).collect();
@@ -124,9 +145,10 @@ impl Table {
                 return Err(wrong(name, &format!("it is to be like `{like}`, which is not known")));
             }
             for (name, raw) in ready {
-                let base = raw.like.as_ref().and_then(|like| self.entries.get(like).cloned());
+                let base = raw.like.as_ref().and_then(|like| self.entries.get(like));
+                let base = base.map(|entry| Entry::clone(entry));
                 let entry = Entry::new(raw, base).map_err(|problem| wrong(&name, &problem))?;
-                self.entries.insert(name.clone(), entry);
+                self.entries.insert(name.clone(), Arc::new(entry));
                 done.insert(name);
             }
             waiting = later;
@@ -138,6 +160,8 @@ impl Table {
     fn finish(&mut self) {
         self.follow_likeness();
         self.mark_groups();
+        self.patterns = self.entries.keys().filter(|name| name.contains('*')).cloned().collect();
+        self.patterns.sort();
     }
 
     /// What has sub-commands knows it; some commands are known by those only.
@@ -146,7 +170,8 @@ impl Table {
         for name in names {
             let mut rest = name.as_str();
             while let Some((parent, _)) = rest.rsplit_once(' ') {
-                self.entries.entry(parent.to_owned()).or_insert_with(Entry::group).has_subcommands = true;
+                let entry = self.entries.entry(parent.to_owned()).or_insert_with(|| Arc::new(Entry::group()));
+                Arc::make_mut(entry).has_subcommands = true;
                 rest = parent;
             }
         }
@@ -161,12 +186,9 @@ impl Table {
             .collect();
         for (name, like) in likes {
             let prefix = format!("{like} ");
-            let children: Vec<(String, Entry)> = self
-                .entries
-                .iter()
-                .filter_map(|(key, entry)| {
-                    key.strip_prefix(&prefix).map(|rest| (format!("{name} {rest}"), entry.clone()))
-                })
+            let below = self.entries.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+            let children: Vec<(String, Arc<Entry>)> = below
+                .map(|(key, entry)| (format!("{name} {}", &key[prefix.len()..]), entry.clone()))
                 .collect();
             for (key, entry) in children {
                 self.entries.entry(key).or_insert(entry);
@@ -175,7 +197,21 @@ impl Table {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(name)
+        self.entries.get(name).map(Arc::as_ref)
+    }
+
+    /// Finds a sub-command; where none of that name is listed, the name of one may hold a `*`.
+    pub(super) fn subcommand(&self, path: &str) -> Option<&Entry> {
+        let matches = |pattern: &str| {
+            let mut words = path.split(' ');
+            let is_match = pattern.split(' ').all(|known| {
+                let word = words.next().unwrap_or_default();
+                known.strip_suffix('*').map_or(known == word, |start| word.starts_with(start))
+            });
+            is_match && words.next().is_none()
+        };
+        let by_pattern = || self.patterns.iter().find(|pattern| matches(pattern));
+        self.get(path).or_else(|| by_pattern().and_then(|pattern| self.get(pattern)))
     }
 
     /// Whether a command of this name has sub-commands.
@@ -214,6 +250,22 @@ mod tests {
         assert!(Table::builtin().entries.len() > 300, "{}", Table::builtin().entries.len());
     }
 
+    /// A command that stands in two files would silently be what the later one says.
+    #[test]
+    fn each_command_stands_in_one_file() {
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        for (idx, text) in BUILTIN.iter().enumerate() {
+            let table: toml::Table = text.parse().expect("a test reads it");
+            let looks = table.get("looks").and_then(|looks| looks.as_array()).into_iter().flatten();
+            let looks = looks.filter_map(|name| name.as_str());
+            let names = table.keys().map(String::as_str).filter(|name| *name != "looks").chain(looks);
+            for name in names.filter_map(|name| name.split(' ').next()) {
+                let place = places.entry(name.to_owned()).or_insert(idx);
+                assert_eq!(*place, idx, "`{name}`");
+            }
+        }
+    }
+
     #[test]
     fn a_users_file_adds_and_overrides() {
         let table = Table::builtin().extended("looks = [\"mytool\"]\n[rm]\neffect = \"change\"\n");
@@ -235,5 +287,7 @@ mod tests {
         check("[x]\nlike = \"y\"", "command `x`: it is to be like `y`");
         check("[x]\nreader = \"klingon\"", "command `x`: `klingon` is no reader");
         check("[x]\nlong = \"-v\"", "command `x`: `-v` is no long option");
+        check("[x]\ndry = \"v\"", "command `x`: `v` is no option");
+        check("[x]\ndry = \"-=x\"", "command `x`: `-=x` is no option");
     }
 }

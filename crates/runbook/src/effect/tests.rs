@@ -49,12 +49,12 @@ fn nothing_is_taken_for_milder_than_it_is() {
     assert!(wrong.len() <= 1, "{}", wrong.join("\n"));
 }
 
-/// Statements that nobody wrote with the table in mind.
-#[test]
-fn a_blind_set_of_statements_is_never_taken_for_milder_than_it_is() {
+/// `= LABEL`, then statements; `\n` is a line break. Those of `blind.txt` nobody wrote with the table in mind.
+#[track_caller]
+fn check_set(text: &str, n_expected: usize) {
     let (mut label, mut milder, mut worse) = ("", Vec::new(), Vec::new());
-    let (mut n_harmless, mut n_all) = (0, 0);
-    for line in include_str!("blind.txt").lines().skip(2) {
+    let (mut n_harmless, mut n_all, mut n_exact) = (0, 0, 0);
+    for line in text.lines().skip(2) {
         if let Some(name) = line.strip_prefix("= ") {
             label = name;
             continue;
@@ -62,6 +62,7 @@ fn a_blind_set_of_statements_is_never_taken_for_milder_than_it_is() {
         let (found, reason) = assess(&line.replace("\\n", "\n"));
         n_all += 1;
         n_harmless += usize::from(label == "observe");
+        n_exact += usize::from(label == found.name());
         match (label, found) {
             ("observe", Effect::Observe) => {}
             ("observe", _) => worse.push(format!("{found}: {line}\n    {reason}")),
@@ -69,9 +70,19 @@ fn a_blind_set_of_statements_is_never_taken_for_milder_than_it_is() {
             _ => {}
         }
     }
-    println!("{n_all} statements; {} of {n_harmless} harmless ones are more than that", worse.len());
-    assert!(n_all > 2700 && milder.is_empty(), "{}", milder.join("\n"));
-    assert!(worse.len() * 10 <= n_harmless, "{}", worse.join("\n"));
+    println!("{n_all} statements, {n_exact} exactly; {} of {n_harmless} harmless ones are more", worse.len());
+    assert!(n_all > n_expected && milder.is_empty(), "{}", milder.join("\n"));
+    assert!(worse.len() * 20 <= n_harmless, "{}", worse.join("\n"));
+}
+
+#[test]
+fn a_blind_set_of_statements_is_never_taken_for_milder_than_it_is() {
+    check_set(include_str!("blind.txt"), 2700);
+}
+
+#[test]
+fn nothing_gets_past_the_table() {
+    check_set(include_str!("heldout.txt"), 1700);
 }
 
 #[test]
@@ -141,6 +152,80 @@ fn a_users_table_is_believed() {
     let effects: Vec<_> =
         statements("foo -x\nbar status\nbar stop", &table).into_iter().map(|one| one.effect).collect();
     assert_eq!(effects, [Effect::Observe, Effect::Observe, Effect::Unknown]);
+}
+
+#[test]
+fn a_users_table_holds_options_to_what_is_known() {
+    let table = Table::builtin().extended(
+        r#"
+        [tool]
+        effect = "destroy"
+        reason = "empties it"
+        flags = "v"
+        attached = "b"
+        values = "o"
+        observe = "-l=error|self*"
+        dry = "-n --dry-run?client"
+        operands = "unknown"
+        free = 1
+        harmless = "all"
+        ["show list"]
+        dry = "-x"
+        ["show print"]
+        effect = "change"
+        prints = true
+        [show]
+        dry = "-x -V"
+        refuse = ";"
+        shows = "some"
+        ["ask * list-*"]
+        ["ask *"]
+        effect = "unknown"
+        "#,
+    );
+    let table = table.expect("it is a table");
+    #[track_caller]
+    fn check(table: &Table, statement: &str, expect: Effect) {
+        let found = statements(statement, table);
+        assert_eq!(found[0].effect, expect, "{statement}: {}", found[0].reason);
+    }
+    for (statement, expect) in [
+        ("tool x", Effect::Destroy),
+        ("tool -n x", Effect::Observe),
+        ("tool -vn", Effect::Observe),
+        ("tool -b -n", Effect::Observe),
+        ("tool -bn", Effect::Destroy),
+        ("tool -o -n", Effect::Destroy),
+        ("tool -n -q", Effect::Unknown),
+        ("tool -n -l error", Effect::Observe),
+        ("tool -n -lself.test", Effect::Observe),
+        ("tool -n -l self/../x", Effect::Unknown),
+        ("tool -n -l reset", Effect::Unknown),
+        ("tool -n -l $X", Effect::Unknown),
+        ("tool --dry-run all", Effect::Observe),
+        ("tool --dry-run=client", Effect::Observe),
+        ("tool --dry-run=none", Effect::Unknown),
+        ("tool --dry x", Effect::Unknown),
+        ("tool x y", Effect::Unknown),
+        ("tool all x", Effect::Destroy),
+        ("show some", Effect::Observe),
+        ("show print x", Effect::Change),
+        ("show print x -", Effect::Observe),
+        ("show print - x", Effect::Change),
+        ("show print - -", Effect::Change),
+        ("show -x print x", Effect::Change),
+        ("show print -x x", Effect::Change),
+        ("show -V print x", Effect::Observe),
+        ("show some \\; print x", Effect::Unknown),
+        ("show some \"$X;\"", Effect::Unknown),
+        ("show some \"$X\"", Effect::Observe),
+        ("show -q some", Effect::Unknown),
+        ("ask any list-all", Effect::Observe),
+        ("ask any drop-all", Effect::Unknown),
+        ("ask any more list-all", Effect::Unknown),
+    ] {
+        check(&table, statement, expect);
+    }
 }
 
 #[test]

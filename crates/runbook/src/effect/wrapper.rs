@@ -3,7 +3,7 @@
 use super::Effect;
 use super::assess::Judge;
 use super::trust::Trust;
-use crate::bash::{Operation, Part, Quoting, Word};
+use crate::bash::{Operation, Part, Word};
 
 impl Judge<'_> {
     /// Judges the command that begins with `first` behind a wrapper; `effect` is what the wrapper itself does.
@@ -27,32 +27,16 @@ impl Judge<'_> {
         if name.starts_with('~') {
             return self.unknown(format!("`{name}` may be any program"));
         }
-        match wrapper {
-            "xargs" => self.fed_with_operands(&name, rest),
-            // The builtins of this shell are not what another process runs.
-            _ => self.invoke(&name, rest),
-        }
+        // The builtins of this shell are not what another process runs.
+        self.invoke(&name, rest);
     }
 
     /// A wrapper with nothing behind it.
     pub(super) fn wraps_nothing(&mut self, wrapper: &str) {
         match wrapper {
-            "env" | "xargs" | "nice" | "command" | "time" => self.looks(wrapper),
+            "env" | "nice" | "command" | "time" | "perf stat" => self.looks(wrapper),
             _ => self.unknown(format!("what `{wrapper}` runs is not there")),
         }
-    }
-
-    /// `xargs`: operands come from a text that nobody has seen, and any of them may look like an option.
-    fn fed_with_operands(&mut self, name: &str, rest: &[Word]) {
-        let reads_text =
-            self.table.get(name).is_some_and(|entry| entry.reader.is_some() || entry.wraps.is_some());
-        if reads_text && !matches!(name, "echo" | "printf" | "test") {
-            return self.unknown(format!("`{name}` behind `xargs` may be given anything"));
-        }
-        let unseen = Part::Substitution { items: Vec::new(), quoting: Quoting::Unquoted };
-        let mut words = rest.to_vec();
-        words.push(Word { parts: vec![unseen], span: 0..0 });
-        self.invoke(name, &words);
     }
 
     /// `watch`: its words, joined, are a text for `sh`.
@@ -85,8 +69,28 @@ impl Judge<'_> {
                 }
             }
         }
+        // What is fed to that shell goes through to the commands in the text, where nobody sees it.
+        if self.is_fed && super::language::may_send(&text) {
+            return self.unknown(format!("what is fed to `{wrapper}` is sent"));
+        }
+        if wrapper == "bash" && only_connects(&text) {
+            return self.looks("bash");
+        }
         self.text(&text);
     }
+}
+
+/// `</dev/tcp/HOST/PORT`: bash opens a connection and closes it, with nothing sent.
+fn only_connects(text: &str) -> bool {
+    let text = text.trim();
+    let text = text.strip_prefix("exec 3").or_else(|| text.strip_prefix(": ")).unwrap_or(text);
+    let target = text.strip_prefix('<').map(str::trim_start).and_then(|text| text.strip_prefix("/dev/tcp/"));
+    let is_plain = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:".contains(&b))
+    };
+    target
+        .and_then(|target| target.split_once('/'))
+        .is_some_and(|(host, port)| is_plain(host) && is_plain(port))
 }
 
 /// What stands for a value in a text for another shell; where a value would be calculated with, nobody knows it.

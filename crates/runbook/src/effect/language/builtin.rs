@@ -2,6 +2,7 @@
 
 use crate::bash::Word;
 use crate::effect::assess::Judge;
+use crate::effect::word::Position;
 use crate::shell::{is_name, is_plain_format, is_program_setting};
 
 /// `export`, `declare`, `local`, `readonly`, `typeset`
@@ -27,7 +28,9 @@ pub(super) fn declare(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
         {
             judge.known.literals.insert(variable.to_owned(), vec![value.to_owned()]);
         }
-        if exports && is_program_setting(variable) {
+        let is_no_pager = variable.ends_with("PAGER")
+            && word.literal().is_some_and(|text| matches!(text.split_once('='), Some((_, "" | "cat"))));
+        if exports && is_program_setting(variable) && !is_no_pager {
             judge.unknown(format!("it sets `{variable}` for all that follows"));
         }
     }
@@ -39,49 +42,55 @@ pub(super) fn read(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
     const FLAGS: &str = "rst";
     const VALUED: &str = "dinNpuOs";
     let mut words = arguments.iter();
+    let variable = |judge: &mut Judge<'_>, word: &Word| match word.plain() {
+        Some(variable) if is_name(variable) => judge.sets(variable),
+        _ => judge.unknown(format!("`{name}` sets a variable whose name is computed")),
+    };
+    let timed = name == "read";
     while let Some(word) = words.next() {
-        let (text, _) = word.literal_prefix();
+        let (text, expansions) = word.literal_prefix();
         let Some(letters) = text.strip_prefix('-') else {
-            match word.plain() {
-                Some(variable) if is_name(variable) => judge.sets(variable),
-                _ => return judge.unknown(format!("`{name}` sets a variable whose name is computed")),
-            }
+            variable(judge, word);
             continue;
         };
-        let timed = name == "read";
         let Some(letter) = letters.chars().last() else { continue };
         let flags = letters.trim_end_matches(letter);
-        if !flags.chars().all(|flag| FLAGS.contains(flag)) {
+        let takes = |letter: char| VALUED.contains(letter) || (timed && letter == 't');
+        if !flags.chars().all(|flag| FLAGS.contains(flag)) || !expansions.is_empty() {
             // An attached value, as in `-t5`.
             let first = letters.chars().next().unwrap_or_default();
-            if VALUED.contains(first) || (timed && first == 't') {
-                continue;
+            if !takes(first) {
+                return judge.unknown(format!("`{name} {text}` is not known to look only"));
             }
-            return judge.unknown(format!("`{name} {text}` is not known to look only"));
+            judge.guard(name, word, Position::Open);
+            continue;
         }
         match letter {
             'a' => {
                 if let Some(array) = words.next() {
-                    match array.plain() {
-                        Some(array) if is_name(array) => judge.sets(array),
-                        _ => {
-                            return judge.unknown(format!("`{name}` sets a variable whose name is computed"));
-                        }
-                    }
+                    variable(judge, array);
                 }
             }
-            't' if timed => {
-                words.next();
-            }
             's' if timed => {}
-            letter if VALUED.contains(letter) => {
-                words.next();
+            letter if takes(letter) => {
+                if let Some(value) = words.next() {
+                    judge.guard(name, value, Position::Closed);
+                }
             }
             letter if FLAGS.contains(letter) => {}
             _ => return judge.unknown(format!("`{name} {text}` is not known to look only")),
         }
     }
     judge.looks(name);
+}
+
+/// `getopts LETTERS NAME`
+pub(super) fn getopts(judge: &mut Judge<'_>, arguments: &[Word]) {
+    match arguments.get(1).and_then(Word::plain) {
+        Some(variable) if is_name(variable) => judge.sets(variable),
+        _ => judge.unknown("`getopts` sets a variable whose name is computed"),
+    }
+    judge.looks("getopts");
 }
 
 pub(super) fn unset(judge: &mut Judge<'_>, arguments: &[Word]) {
@@ -99,9 +108,11 @@ pub(super) fn unset(judge: &mut Judge<'_>, arguments: &[Word]) {
 pub(super) fn printf(judge: &mut Judge<'_>, arguments: &[Word]) {
     let Some(format) = arguments.first() else { return };
     match format.literal() {
-        Some(format) if format.starts_with('-') && format != "--" => {
-            judge.unknown("`printf` may set a variable");
-        }
+        Some(format) if format == "--" => match arguments.get(1).and_then(Word::literal) {
+            Some(format) if is_plain_format(&format) => judge.looks("printf"),
+            _ => judge.unknown("the format of `printf` is computed or sets a variable"),
+        },
+        Some(format) if format.starts_with('-') => judge.unknown("`printf` may set a variable"),
         Some(format) if is_plain_format(&format) => judge.looks("printf"),
         _ => judge.unknown("the format of `printf` is computed or sets a variable"),
     }

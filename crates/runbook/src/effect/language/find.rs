@@ -6,7 +6,7 @@ use crate::effect::assess::Judge;
 use crate::effect::word::Position;
 
 /// Tests and options that take one value.
-const VALUED: [&str; 39] = [
+const VALUED: [&str; 41] = [
     "-D",
     "-O",
     "-amin",
@@ -46,6 +46,8 @@ const VALUED: [&str; 39] = [
     "-uid",
     "-used",
     "-user",
+    "-wholename",
+    "-xtype",
 ];
 const PLAIN: [&str; 33] = [
     "!",
@@ -114,10 +116,11 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
     }
 }
 
-/// The command up to `;` or `+`; what `find` puts in for `{}` always begins with the path that was searched.
+/// The command up to `;`, or up to a `+` behind `{}`; what is put in for `{}` begins with the path that was searched.
 fn command<'w>(judge: &mut Judge<'_>, words: &'w [Word]) -> &'w [Word] {
-    let ends = |word: &Word| matches!(word.literal().as_deref(), Some(";" | "+"));
-    let end = words.iter().position(ends).unwrap_or(words.len());
+    let is = |idx: usize, text: &str| words[idx].literal().as_deref() == Some(text);
+    let ends = |idx: &usize| is(*idx, ";") || (*idx > 0 && is(*idx, "+") && is(*idx - 1, "{}"));
+    let end = (0..words.len()).find(ends).unwrap_or(words.len());
     let rest = words.get(end + 1..).unwrap_or_default();
     let Some((first, arguments)) = words[..end].split_first() else {
         judge.unknown("`find -exec` runs nothing");

@@ -3,6 +3,7 @@
 use crate::bash::Word;
 use crate::effect::Effect;
 use crate::effect::assess::Judge;
+use crate::effect::trust::names_device;
 use crate::effect::word::Position;
 
 pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
@@ -18,6 +19,13 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
             "-e" | "--expression" | "-ne" | "-Ee" | "-nEe" => {
                 scripted = true;
                 script(judge, words.next());
+            }
+            text if text.starts_with("--expression=") && expansions.is_empty() => {
+                scripted = true;
+                let text = &text["--expression=".len()..];
+                if !only_looks(text) {
+                    judge.unknown(format!("a script of `sed` may do anything (`{text}`)"));
+                }
             }
             text if text.starts_with("-i")
                 || "--in-place".starts_with(text.split('=').next().unwrap_or_default()) && text.len() > 3 =>
@@ -36,6 +44,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
                 scripted = true;
                 script(judge, Some(word));
             }
+            _ if names_device(&word.shape()) => judge.unknown("opens a device (`sed`)"),
             _ => judge.guard("sed", word, Position::Open),
         }
         if !expansions.is_empty() && text.starts_with('-') {
@@ -52,8 +61,12 @@ fn script(judge: &mut Judge<'_>, word: Option<&Word>) {
     }
 }
 
-/// Commands with plain addresses: `p`, `d`, `q`, `=`, `s/a/b/g`, `y/a/b/`, separated by `;` or line breaks.
+/// Commands with plain addresses: `p`, `d`, `q`, `=`, `s/a/b/g`, `y/a/b/`, `:a`, `ba`, separated by `;` or line breaks.
 fn only_looks(script: &str) -> bool {
+    // Where such a bracket ends is told differently by different versions.
+    if script.contains("[]") || script.contains("[^]") {
+        return false;
+    }
     let mut rest = script;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ';', '\n', '}']);
@@ -67,8 +80,12 @@ fn only_looks(script: &str) -> bool {
         let after = after.trim_start_matches([' ', '!']);
         let Some(command) = after.chars().next() else { return false };
         rest = match command {
-            'p' | 'd' | 'q' | '=' | 'n' | 'N' | 'P' | 'D' | 'h' | 'H' | 'g' | 'G' | 'x' | 'l' | '{' => {
+            'p' | 'd' | '=' | 'n' | 'N' | 'P' | 'D' | 'h' | 'H' | 'g' | 'G' | 'x' | 'l' | 'F' | '{' => {
                 &after[1..]
+            }
+            'q' | 'Q' => after[1..].trim_start_matches(|c: char| c.is_ascii_digit()),
+            ':' | 'b' | 't' | 'T' => {
+                after[1..].trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_')
             }
             's' | 'y' => match substitution(&after[1..], command) {
                 Some(rest) => rest,

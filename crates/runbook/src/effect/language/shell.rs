@@ -1,7 +1,9 @@
-//! Owns commands whose arguments are texts for a shell: `sh -c`, `su -c`, `ssh`, `eval`.
+//! Owns commands whose arguments are texts for a shell: `sh -c`, `su -c`, `eval`.
 
 use crate::bash::Word;
+use crate::effect::Effect;
 use crate::effect::assess::Judge;
+use crate::effect::word::Position;
 
 /// `sh`, `bash`, `dash`: with `-c` and a literal text it is seen through.
 pub(super) fn shell(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
@@ -13,7 +15,15 @@ pub(super) fn shell(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
         match text.as_str() {
             "--version" | "--help" => return judge.looks(name),
             "--norc" | "--noprofile" | "--posix" => continue,
-            "-n" => return judge.looks(name),
+            "-o" | "+o" => match words.next().and_then(Word::plain) {
+                Some("pipefail" | "errexit" | "nounset" | "xtrace" | "errtrace" | "noglob") => continue,
+                _ => return judge.unknown(format!("`{name} -o` is not known with that option")),
+            },
+            // Only files behind it: `+n` or `-i` would take it back.
+            "-n" if words.clone().all(|file| !file.literal_prefix().0.starts_with(['-', '+'])) => {
+                words.for_each(|file| judge.guard(name, file, Position::Open));
+                return judge.looks(name);
+            }
             _ => {}
         }
         let Some(letters) = text.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
@@ -42,89 +52,64 @@ pub(super) fn eval(judge: &mut Judge<'_>, arguments: &[Word]) {
     }
 }
 
-/// `su - USER -c TEXT`, `runuser -u USER -- COMMAND`
+/// `su - USER -c TEXT`, `runuser -u USER -- COMMAND`: options may stand behind the user too, and every text counts.
 pub(super) fn su(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
+    const SHELLS: [&str; 6] =
+        ["/bin/sh", "/bin/bash", "/bin/dash", "/usr/bin/sh", "/usr/bin/bash", "/usr/bin/dash"];
+    let as_user = name == "runuser" && arguments.first().and_then(Word::plain) == Some("-u");
+    let (mut asked, mut n_operands) = (false, 0);
     let mut words = arguments;
     while let Some((word, rest)) = words.split_first() {
         words = rest;
-        let Some(text) = word.literal() else { continue };
+        judge.guard(name, word, Position::Open);
+        let (text, expansions) = word.literal_prefix();
+        let attached = text.split_once('=').map(|(_, value)| value.to_owned());
         match text.as_str() {
-            "--help" | "--version" => return judge.looks(name),
+            "--help" | "--version" if arguments.len() == 1 => return judge.looks(name),
             "-c" | "--command" => {
-                return match rest.first() {
-                    Some(code) => judge.text_of(name, std::slice::from_ref(code)),
+                asked = true;
+                match rest.split_first() {
+                    Some((code, rest)) => {
+                        words = rest;
+                        judge.text_of(name, std::slice::from_ref(code));
+                    }
                     None => judge.unknown(format!("the text for `{name}` is missing")),
-                };
+                }
             }
-            "-u" | "-g" | "-s" | "--shell" | "--user" if name == "runuser" || text == "-s" => {
+            text if text.starts_with("--command=") && expansions.is_empty() => {
+                asked = true;
+                judge.text(&attached.unwrap_or_default());
+            }
+            "-s" | "--shell" => {
+                if !rest.first().and_then(Word::literal).is_some_and(|shell| SHELLS.contains(&shell.as_str()))
+                {
+                    judge.unknown(format!("`{name} -s` may run any program"));
+                }
+                words = rest.get(1..).unwrap_or_default();
+            }
+            "-u" | "-g" | "--user" | "--group" => {
+                if let Some(value) = rest.first() {
+                    judge.guard(name, value, Position::Closed);
+                }
                 words = rest.get(1..).unwrap_or_default();
             }
             "-" | "-l" | "--login" | "-m" | "-p" => {}
-            "--" => {
+            "--" if as_user => {
                 let Some((first, rest)) = rest.split_first() else { break };
-                return judge.wrapped(name, first, rest, super::super::Effect::Observe, "");
+                return judge.wrapped(name, first, rest, Effect::Observe, "");
             }
-            text if text.starts_with("--command=") => return judge.text(&text["--command=".len()..]),
-            text if text.starts_with('-') => return judge.unknown(format!("`{name} {text}` is not known")),
-            _ if name == "runuser" && arguments.first().and_then(Word::plain) == Some("-u") => {
-                return judge.wrapped(name, word, rest, super::super::Effect::Observe, "");
-            }
-            _ => {}
+            text if text.starts_with('-') => judge.unknown(format!("`{name} {text}` is not known")),
+            _ if as_user => return judge.wrapped(name, word, rest, Effect::Observe, ""),
+            _ if n_operands > 0 => judge.unknown(format!("`{name}` gives the shell more than a text")),
+            _ => n_operands += 1,
         }
     }
-    judge.unknown(format!("`{name}` opens a shell"));
+    if !asked {
+        judge.unknown(format!("`{name}` opens a shell"));
+    }
 }
 
-/// `ssh HOST TEXT`: the other host's shell reads the words again.
-pub(super) fn ssh(judge: &mut Judge<'_>, arguments: &[Word]) {
-    const FLAGS: &str = "46aCfknqTtvx";
-    const VALUED: &str = "bceilmp";
-    const SETTINGS: [&str; 8] = [
-        "batchmode",
-        "connecttimeout",
-        "connectionattempts",
-        "loglevel",
-        "serveraliveinterval",
-        "serveralivecountmax",
-        "stricthostkeychecking",
-        "userknownhostsfile",
-    ];
-    let mut words = arguments.iter();
-    let mut host = false;
-    while let Some(word) = words.next() {
-        let (text, expansions) = word.literal_prefix();
-        if !text.starts_with('-') {
-            judge.guard("ssh", word, crate::effect::word::Position::Open);
-            host = true;
-            break;
-        }
-        if text == "-V" {
-            return judge.looks("ssh");
-        }
-        let letter = text.chars().nth(1).unwrap_or_default();
-        if letter == 'o' {
-            let value = if text.len() > 2 {
-                Some(text[2..].to_owned())
-            } else {
-                words.next().map(|w| w.literal_prefix().0)
-            };
-            let setting = value.unwrap_or_default().to_ascii_lowercase();
-            let setting = setting.trim().split(['=', ' ']).next().unwrap_or_default().to_owned();
-            if !SETTINGS.contains(&setting.as_str()) {
-                return judge.unknown(format!("the setting `{setting}` of `ssh` may run a command"));
-            }
-        } else if VALUED.contains(letter) {
-            if text.len() == 2 && expansions.is_empty() {
-                words.next();
-            }
-        } else if !expansions.is_empty() || !text[1..].chars().all(|letter| FLAGS.contains(letter)) {
-            return judge.unknown(format!("`ssh {text}` is not known"));
-        }
-    }
-    let words: Vec<Word> = words.cloned().collect();
-    if !host || words.is_empty() {
-        judge.unknown("`ssh` opens a shell on another host");
-    } else {
-        judge.text_of("ssh", &words);
-    }
+/// Whether a command in a text may send what it is fed.
+pub(in crate::effect) fn may_send(text: &str) -> bool {
+    ["s_client", "telnet"].iter().any(|name| text.contains(name))
 }

@@ -1,376 +1,194 @@
-//! Owns clients of databases: which of their statements only ask.
+//! Owns statements of SQL: which of them only ask.
 
-use crate::bash::Word;
+use super::sql_text::without_text;
 use crate::effect::Effect;
 use crate::effect::assess::Judge;
-use crate::effect::word::Position;
 
-/// Functions that only compute or only report.
-const FUNCTIONS: [&str; 66] = [
-    "abs",
-    "age",
-    "array_agg",
-    "avg",
-    "bool_and",
-    "bool_or",
-    "cast",
-    "char_length",
-    "coalesce",
-    "concat",
-    "count",
-    "current_database",
-    "current_setting",
-    "current_user",
-    "date_part",
-    "date_trunc",
-    "exists",
-    "extract",
-    "format",
-    "greatest",
-    "has_database_privilege",
-    "has_table_privilege",
-    "in",
-    "interval",
-    "least",
-    "left",
-    "length",
-    "lower",
-    "make_interval",
-    "max",
-    "min",
-    "now",
-    "nullif",
-    "numeric",
-    "over",
-    "pg_backend_pid",
-    "pg_blocking_pids",
-    "pg_current_wal_lsn",
-    "pg_database_size",
-    "pg_get_indexdef",
-    "pg_indexes_size",
-    "pg_is_in_recovery",
-    "pg_last_wal_receive_lsn",
-    "pg_last_wal_replay_lsn",
-    "pg_last_xact_replay_timestamp",
-    "pg_postmaster_start_time",
-    "pg_relation_size",
-    "pg_size_pretty",
-    "pg_stat_get_activity",
-    "pg_table_size",
-    "pg_tablespace_size",
-    "pg_total_relation_size",
-    "pg_wal_lsn_diff",
-    "regclass",
-    "replace",
-    "right",
-    "round",
-    "row_number",
-    "string_agg",
-    "substr",
-    "substring",
-    "sum",
-    "to_char",
-    "trim",
-    "upper",
-    "version",
-];
+/// Whose SQL it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Postgres,
+    Mysql,
+    Sqlite,
+    Clickhouse,
+    Cassandra,
+    Influx,
+}
+
+/// Functions by dialect.
+const FUNCTIONS: &str = include_str!("sql_functions.txt");
 /// Words that open a parenthesis without being a function.
-const KEYWORDS: [&str; 21] = [
-    "and", "as", "by", "case", "distinct", "else", "filter", "from", "having", "join", "not", "on", "or",
-    "select", "then", "union", "using", "values", "when", "where", "all",
+const KEYWORDS: &str = "all and any array as between by case distinct else except exists explain filter from full \
+    group having in inner intersect is join lateral left like limit materialized not offset on or outer over partition \
+    right select some then union using values when where with within";
+/// Settings of a session that decide how long it waits and what answers look like.
+const SETTINGS: [&str; 8] = [
+    "application_name",
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "max_execution_time",
+    "names",
+    "statement_timeout",
+    "timezone",
+    "work_mem",
 ];
+/// What `PRAGMA NAME` only shows, and what it only shows with an argument in parentheses.
+const PRAGMAS: &str = "auto_vacuum cache_size collation_list compile_options database_list encoding foreign_key_check \
+    foreign_key_list foreign_keys freelist_count function_list index_info index_list index_xinfo integrity_check \
+    journal_mode max_page_count mmap_size page_count page_size pragma_list quick_check schema_version synchronous \
+    table_info table_list table_xinfo user_version";
+const PRAGMAS_ASKED: &str = "foreign_key_check foreign_key_list index_info index_list index_xinfo integrity_check \
+    quick_check table_info table_list table_xinfo";
 
 /// Judges a text of SQL statements.
-fn sql(judge: &mut Judge<'_>, client: &str, text: &str) {
-    let Some(bare) = without_text(text) else {
+pub(super) fn sql(judge: &mut Judge<'_>, dialect: Dialect, client: &str, text: &str) {
+    if dialect == Dialect::Cassandra && text.trim().contains('\n') {
+        return judge.unknown(format!("what a line of its own is to `{client}` nobody knows"));
+    }
+    let Some(bare) = without_text(dialect, text) else {
         return judge.unknown(format!("the statement for `{client}` can not be read"));
     };
-    for statement in bare.split(';') {
-        let words: Vec<String> = statement
-            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .filter(|word| !word.is_empty())
-            .map(str::to_ascii_lowercase)
-            .collect();
-        let Some(first) = words.first() else { continue };
-        let has = |word: &str| words.iter().any(|known| known == word);
-        match first.as_str() {
-            "select" | "table" | "values" | "with" | "explain" | "show" | "describe" | "desc" | "pragma" => {
-                let writes = ["insert", "update", "delete", "merge", "into", "for", "call", "do"];
-                let analyzes = first == "explain" && has("analyze") && !has("select");
-                if first == "pragma"
-                    && (statement.contains('=') || statement.contains('('))
-                    && !harmless_pragma(&words)
-                {
-                    return judge.unknown(format!("`{client}` sets a pragma"));
-                }
-                let writes = writes.iter().find(|word| {
-                    has(word)
-                        && !(first == "show" && **word == "for")
-                        && (first != "explain" || has("analyze"))
-                });
-                if analyzes || writes.is_some() {
-                    return judge
-                        .unknown(format!("`{client}` may change data (`{}`)", writes.unwrap_or(&"analyze")));
-                }
-                if let Some(function) = unknown_function(statement) {
-                    let kills = matches!(function.as_str(), "pg_terminate_backend" | "pg_cancel_backend");
-                    let effect = if kills { Effect::Disrupt } else { Effect::Unknown };
-                    return judge.raise(effect, format!("`{client}` calls the function `{function}`"));
-                }
-            }
-            "delete" | "drop" | "truncate" => {
-                judge.raise(Effect::Destroy, format!("`{client}` deletes data (`{first}`)"))
-            }
-            "insert" | "create" | "grant" | "revoke" | "set" | "comment" | "analyze" | "vacuum"
-            | "reindex" => {
-                judge.raise(Effect::Change, format!("`{client}` changes data (`{first}`)"));
-            }
-            "update" | "alter" | "replace" => {
-                judge.raise(Effect::Destroy, format!("`{client}` overwrites data (`{first}`)"))
-            }
-            "kill" => judge.raise(Effect::Disrupt, format!("`{client}` ends a connection")),
-            "begin" | "commit" | "rollback" | "end" => {}
-            other => judge.unknown(format!("what `{client}` does with `{other}` nobody knows")),
+    for one in bare.split(';') {
+        statement(judge, dialect, client, one);
+    }
+}
+
+fn is_one_of(names: &str, name: &str) -> bool {
+    names.split_whitespace().any(|known| known == name)
+}
+
+fn words_of(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| !word.is_empty()).map(str::to_ascii_lowercase).collect()
+}
+
+/// Judges one statement, of which texts are gone.
+fn statement(judge: &mut Judge<'_>, dialect: Dialect, client: &str, text: &str) {
+    let words = words_of(text);
+    let Some(first) = words.first() else { return };
+    match first.as_str() {
+        "select" | "table" | "values" | "with" | "explain" | "show" | "describe" | "desc" => {
+            question(judge, dialect, client, text, &words);
         }
+        "pragma" => {
+            let name = words.get(1).map_or("", String::as_str);
+            let shows = !text.contains('=')
+                && is_one_of(if text.contains('(') { PRAGMAS_ASKED } else { PRAGMAS }, name);
+            if !shows {
+                judge.unknown(format!("`{client}` may set a pragma"));
+            }
+        }
+        "copy" if dialect == Dialect::Postgres => copy(judge, client, text),
+        "set" if is_harmless_setting(&words) => {}
+        "use" if dialect == Dialect::Mysql && words.len() == 2 => {}
+        "consistency" | "expand" | "paging" | "tracing" if dialect == Dialect::Cassandra => {}
+        "delete" | "drop" | "truncate" => {
+            judge.raise(Effect::Destroy, format!("`{client}` deletes data (`{first}`)"));
+        }
+        "insert" | "create" | "grant" | "revoke" | "set" | "comment" | "analyze" | "vacuum" | "reindex" => {
+            judge.raise(Effect::Change, format!("`{client}` changes data (`{first}`)"));
+        }
+        "update" | "alter" | "replace" => {
+            judge.raise(Effect::Destroy, format!("`{client}` overwrites data (`{first}`)"));
+        }
+        "kill" => judge.raise(Effect::Disrupt, format!("`{client}` ends a connection")),
+        "begin" | "commit" | "rollback" | "end" | "start" => {}
+        other => judge.unknown(format!("what `{client}` does with `{other}` nobody knows")),
     }
 }
 
-fn harmless_pragma(words: &[String]) -> bool {
-    matches!(
-        words.get(1).map(String::as_str),
-        Some("integrity_check" | "quick_check" | "table_info" | "index_list")
-    )
+/// `SELECT` and its like: they ask, unless a word or a function in them does more.
+fn question(judge: &mut Judge<'_>, dialect: Dialect, client: &str, text: &str, words: &[String]) {
+    const WRITES: [&str; 9] = ["insert", "update", "delete", "merge", "into", "for", "call", "do", "lock"];
+    const RUN: [&str; 4] = ["create", "declare", "execute", "refresh"];
+    let first = words[0].as_str();
+    let has = |word: &str| words.iter().any(|known| known == word);
+    let explains = matches!(first, "explain" | "describe" | "desc");
+    // Without `ANALYZE`, what is explained is not run.
+    let runs = !explains || has("analyze") || has("analyse");
+    let writes = WRITES.iter().find(|word| has(word) && runs && !(first == "show" && **word == "for"));
+    let writes = writes.or_else(|| RUN.iter().find(|word| explains && runs && has(word)));
+    if let Some(word) = writes {
+        return judge.unknown(format!("`{client}` may change data (`{word}`)"));
+    }
+    if explains && runs && !has("select") {
+        return judge.unknown(format!("`{client}` may change data (`analyze`)"));
+    }
+    if let Some(function) = unknown_function(dialect, text) {
+        let kills = matches!(function.as_str(), "pg_terminate_backend" | "pg_cancel_backend");
+        let effect = if kills { Effect::Disrupt } else { Effect::Unknown };
+        judge.raise(effect, format!("`{client}` calls the function `{function}`"));
+    }
 }
 
-/// The statement without what stands in quotes and comments; `None` where a quote does not close.
-fn without_text(text: &str) -> Option<String> {
-    let mut bare = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let length = match c {
-            '\'' => 2 + rest[1..].find('\'')?,
-            '"' => {
-                // A quoted name may be that of a function.
-                bare.push_str("quoted_name");
-                2 + rest[1..].find('"')?
-            }
-            // Dollar quotes, backslashes and comments hide what a server may read otherwise.
-            '$' | '\\' | '`' => return None,
-            '-' if rest.starts_with("--") => return None,
-            '/' if rest.starts_with("/*") => return None,
-            c => {
-                bare.push(c);
-                c.len_utf8()
-            }
-        };
-        rest = &rest[length..];
+/// `SET statement_timeout = '5s'`
+fn is_harmless_setting(words: &[String]) -> bool {
+    let words = match words {
+        [_, scope, rest @ ..] if matches!(scope.as_str(), "session" | "local") => rest,
+        [_, rest @ ..] => rest,
+        [] => return false,
+    };
+    words.first().is_some_and(|name| SETTINGS.contains(&name.as_str()))
+        && !words.iter().any(|word| matches!(word.as_str(), "global" | "persist" | "password"))
+}
+
+/// `COPY (SELECT ...) TO STDOUT`, `COPY TABLE TO STDOUT`
+fn copy(judge: &mut Judge<'_>, client: &str, text: &str) {
+    const OPTIONS: &str =
+        "binary csv delimiter encoding escape false force_quote format header null quote text true with";
+    let lower = text.to_ascii_lowercase();
+    let body = lower.trim_start().strip_prefix("copy").unwrap_or_default();
+    let Some((source, options)) = body.rsplit_once("to stdout") else {
+        return judge.unknown(format!("`{client}` copies data to or from somewhere"));
+    };
+    let source = source.trim();
+    let is_table = source.bytes().all(|b| b.is_ascii_alphanumeric() || b"_., ()".contains(&b))
+        && !words_of(source).iter().any(|word| matches!(word.as_str(), "from" | "to" | "program"));
+    match source.strip_prefix('(').and_then(|source| source.strip_suffix(')')) {
+        _ if !words_of(options).iter().all(|word| is_one_of(OPTIONS, word)) => {
+            judge.unknown(format!("`{client}` copies data with an option that is not known"));
+        }
+        Some(inner) if matches!(words_of(inner).first().map(String::as_str), Some("select" | "with")) => {
+            question(judge, Dialect::Postgres, client, inner, &words_of(inner));
+        }
+        None if is_table => {}
+        _ => judge.unknown(format!("`{client}` copies data to or from somewhere")),
     }
-    Some(bare)
 }
 
 /// The first name before a parenthesis that is not known to be harmless.
-fn unknown_function(statement: &str) -> Option<String> {
+fn unknown_function(dialect: Dialect, statement: &str) -> Option<String> {
     for (at, _) in statement.match_indices('(') {
         let before = statement[..at].trim_end();
-        let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+        let inside = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        let start = before
+            .rfind(|c| !inside(c))
+            .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
         let name = before[start..].to_ascii_lowercase();
-        let known =
-            name.is_empty() || FUNCTIONS.contains(&name.as_str()) || KEYWORDS.contains(&name.as_str());
-        if !known || before.ends_with('.') {
+        let schema = before[..start].trim_end().strip_suffix('.').map(str::trim_end);
+        let is_own = schema.is_some_and(|schema| !schema.to_ascii_lowercase().ends_with("pg_catalog"));
+        let is_known = name.is_empty() || is_one_of(KEYWORDS, &name) || is_function(dialect, &name);
+        if !is_known || (is_own && !name.is_empty()) {
             return Some(name);
         }
     }
     None
 }
 
-/// One statement from the command line, or a command of the client itself.
-fn statement(judge: &mut Judge<'_>, client: &str, word: Option<&Word>) {
-    match word.map(Word::literal) {
-        Some(Some(text)) if text.trim_start().starts_with('\\') => {
-            let name =
-                text.trim_start_matches([' ', '\\']).split([' ', '+']).next().unwrap_or_default().to_owned();
-            let looks = name.starts_with('d') && name.bytes().all(|b| b.is_ascii_alphabetic());
-            if !(looks || matches!(name.as_str(), "l" | "conninfo" | "timing" | "encoding" | "q" | "x"))
-                || text.contains(['|', '`', '\n'])
-            {
-                judge.unknown(format!("what `{client}` does with `\\{name}` nobody knows"));
-            }
-        }
-        Some(Some(text)) => sql(judge, client, &text),
-        _ => judge.unknown(format!("the statement for `{client}` is computed")),
-    }
-}
-
-pub(super) fn psql(judge: &mut Judge<'_>, arguments: &[Word]) {
-    client(
-        judge,
-        "psql",
-        arguments,
-        "c",
-        "hpUdFRPTvz",
-        "AtqwWXxlaeEnS1",
-        &[
-            "--command",
-            "--tuples-only",
-            "--no-psqlrc",
-            "--no-align",
-            "--quiet",
-            "--no-password",
-            "--csv",
-            "--list",
-            "--expanded",
-            "--host",
-            "--port",
-            "--username",
-            "--dbname",
-            "--set",
-            "--pset",
-        ],
-    );
-}
-
-pub(super) fn mysql(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
-    client(
-        judge,
-        name,
-        arguments,
-        "e",
-        "hPuDSp",
-        "NBstrEvC",
-        &[
-            "--execute",
-            "--batch",
-            "--skip-column-names",
-            "--host",
-            "--port",
-            "--user",
-            "--database",
-            "--table",
-            "--connect-timeout",
-            "--password",
-            "--silent",
-        ],
-    );
-}
-
-fn client(
-    judge: &mut Judge<'_>,
-    name: &str,
-    arguments: &[Word],
-    statement_letter: &str,
-    valued: &str,
-    flags: &str,
-    long: &[&str],
-) {
-    judge.looks(name);
-    let (mut asked, mut listed) = (false, false);
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        let (text, expansions) = word.literal_prefix();
-        judge.guard(name, word, Position::Open);
-        if !text.starts_with('-') {
-            continue;
-        }
-        if matches!(text.as_str(), "--help" | "--version" | "-V" | "-?") {
-            return;
-        }
-        if let Some(body) = text.strip_prefix("--") {
-            let (option, value) =
-                text.split_once('=').map_or((text.as_str(), None), |(option, value)| (option, Some(value)));
-            if option == long[0] {
-                asked = true;
-                match value {
-                    Some(value) if expansions.is_empty() => sql(judge, name, value),
-                    Some(_) => judge.unknown(format!("the statement for `{name}` is computed")),
-                    None => statement(judge, name, words.next()),
-                }
-            } else if !long.contains(&option) {
-                judge.unknown(format!("`{name} --{body}` is not known"));
-            } else if value.is_none()
-                && matches!(
-                    option,
-                    "--host"
-                        | "--port"
-                        | "--username"
-                        | "--user"
-                        | "--dbname"
-                        | "--database"
-                        | "--set"
-                        | "--pset"
-                )
-            {
-                words.next();
-            }
-            listed |= option == "--list";
-            continue;
-        }
-        let letters = &text[1..];
-        for (at, letter) in letters.char_indices() {
-            let is_last = at + 1 == letters.len() && expansions.is_empty();
-            if statement_letter.contains(letter) {
-                asked = true;
-                if is_last {
-                    statement(judge, name, words.next());
-                } else {
-                    judge.unknown(format!("the statement for `{name}` can not be read"));
-                }
-                break;
-            }
-            if valued.contains(letter) {
-                // The password of mysql is always attached.
-                if is_last && !(letter == 'p' && name != "psql") {
-                    words.next();
-                }
-                break;
-            }
-            if !flags.contains(letter) {
-                judge.unknown(format!("`{name} -{letter}` is not known"));
-            }
-            listed |= letter == 'l' && name == "psql";
-        }
-    }
-    if !asked && !listed {
-        judge.unknown(format!("what is fed to `{name}` nobody knows"));
-    }
-}
-
-pub(super) fn sqlite(judge: &mut Judge<'_>, arguments: &[Word]) {
-    const FLAGS: [&str; 9] =
-        ["-readonly", "-json", "-csv", "-header", "-column", "-line", "-list", "-noheader", "-batch"];
-    judge.looks("sqlite3");
-    let mut operands = Vec::new();
-    for word in arguments {
-        let (text, _) = word.literal_prefix();
-        if text == "-version" || text == "--version" {
-            return;
-        }
-        if FLAGS.contains(&text.trim_start_matches('-').to_owned().as_str()) || FLAGS.contains(&text.as_str())
-        {
-            continue;
-        }
-        judge.guard("sqlite3", word, Position::Open);
-        if text.starts_with('-') {
-            return judge.unknown(format!("`sqlite3 {text}` is not known"));
-        }
-        operands.push(word);
-    }
-    match operands.as_slice() {
-        [_, statements @ ..] if !statements.is_empty() => {
-            for word in statements {
-                match word.literal() {
-                    Some(text)
-                        if matches!(
-                            text.trim(),
-                            ".tables" | ".schema" | ".databases" | ".indexes" | ".dbinfo"
-                        ) => {}
-                    Some(text) if text.trim_start().starts_with('.') => {
-                        judge.unknown(format!("what `sqlite3` does with `{text}` nobody knows"))
-                    }
-                    Some(text) => sql(judge, "sqlite3", &text),
-                    None => judge.unknown("the statement for `sqlite3` is computed"),
-                }
-            }
-        }
-        _ => judge.unknown("what is fed to `sqlite3` nobody knows"),
-    }
+fn is_function(dialect: Dialect, name: &str) -> bool {
+    let own = match dialect {
+        Dialect::Postgres => "postgres",
+        Dialect::Mysql => "mysql",
+        Dialect::Sqlite => "sqlite",
+        Dialect::Clickhouse => "clickhouse",
+        Dialect::Cassandra => "cassandra",
+        Dialect::Influx => "influx",
+    };
+    let has_common = !matches!(dialect, Dialect::Cassandra | Dialect::Influx);
+    FUNCTIONS.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        let whose = words.next().unwrap_or_default();
+        (whose == own || (whose == "common" && has_common))
+            && words.any(|known| known.eq_ignore_ascii_case(name))
+    })
 }

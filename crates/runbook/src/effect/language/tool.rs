@@ -3,6 +3,8 @@
 use crate::bash::Word;
 use crate::effect::Effect;
 use crate::effect::assess::Judge;
+use crate::effect::device::names_disk;
+use crate::effect::trust::names_device;
 use crate::effect::word::Position;
 
 pub(super) fn tar(judge: &mut Judge<'_>, arguments: &[Word]) {
@@ -16,6 +18,14 @@ pub(super) fn tar(judge: &mut Judge<'_>, arguments: &[Word]) {
         let (text, _) = word.literal_prefix();
         let is_first = std::mem::replace(&mut first, false);
         judge.guard("tar", word, Position::Open);
+        if names_device(&text) {
+            return judge.unknown("opens a device (`tar`)");
+        }
+        let mut value = |judge: &mut Judge<'_>| {
+            let value = words.next()?;
+            judge.guard("tar", value, Position::Closed);
+            Some(value.shape())
+        };
         if let Some(long) = text.strip_prefix("--") {
             match long_option(long) {
                 Some(Long::Mode(letter)) => mode = Some(letter),
@@ -23,9 +33,7 @@ pub(super) fn tar(judge: &mut Judge<'_>, arguments: &[Word]) {
                 Some(Long::Dry) => return judge.looks("tar"),
                 Some(Long::Plain) => {}
                 Some(Long::Value) if long.contains('=') => {}
-                Some(Long::Value) => {
-                    words.next();
-                }
+                Some(Long::Value) => _ = value(judge),
                 None => return judge.unknown(format!("`tar --{long}` is not known")),
             }
             continue;
@@ -45,7 +53,7 @@ pub(super) fn tar(judge: &mut Judge<'_>, arguments: &[Word]) {
         let ends_with_value = letters.ends_with(['f', 'C', 'X']);
         let n_values = if dashed.is_none() { n_values } else { usize::from(ends_with_value) };
         for _ in 0..n_values {
-            let value = words.next().map(Word::shape);
+            let value = value(judge);
             if letters.contains('f') {
                 archive = archive.or(value);
             }
@@ -116,6 +124,9 @@ pub(super) fn dd(judge: &mut Judge<'_>, arguments: &[Word]) {
         match text.split_once('=') {
             Some(("of", "/dev/null" | "/dev/stdout")) => {}
             Some(("of", _)) => judge.raise(Effect::Destroy, "`dd of=` overwrites a file or a device"),
+            Some(("if", file)) if names_device(file) && !names_disk(&word.shape()) => {
+                judge.unknown("opens a device (`dd`)");
+            }
             Some(("if" | "bs" | "count" | "skip" | "status" | "iflag" | "ibs" | "obs" | "conv", _)) => {}
             _ if matches!(text.as_str(), "--help" | "--version") => {}
             _ if expansions.is_empty() => judge.unknown(format!("`dd {text}` is not known")),
