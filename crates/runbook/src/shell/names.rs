@@ -132,13 +132,51 @@ pub fn is_reserved_variable(name: &str) -> bool {
 
 /// Whether programs take an exported variable of this name for options, for a program to run, or for a file to read.
 pub(crate) fn is_program_setting(name: &str) -> bool {
-    const PARTS: [&str; 20] = [
-        "ASKPASS", "AWK", "BROWSER", "COMMAND", "CONFIG", "EDITOR", "FLAGS", "HOME", "JAVA", "LESS",
-        "OPTIONS", "OPTS", "PAGER", "PATH", "PRELOAD", "PROGRAM", "RC", "RSH", "SHELL", "SSH",
+    const PARTS: [&str; 26] = [
+        "ARGS",
+        "ASKPASS",
+        "AWK",
+        "BROWSER",
+        "COMMAND",
+        "CONF",
+        "DIFF",
+        "EDITOR",
+        "FLAGS",
+        "HOME",
+        "INCLUDE",
+        "JAVA",
+        "LESS",
+        "LIBDIR",
+        "OPTIONS",
+        "OPTS",
+        "PAGER",
+        "PATH",
+        "PLUGIN",
+        "PRELOAD",
+        "PROGRAM",
+        "PYTHON",
+        "SHELL",
+        "SSH",
+        "TOOLCHAIN",
+        "XTABLES",
+    ];
+    const PREFIXES: [&str; 11] = [
+        "APACHE_",
+        "CASSANDRA_",
+        "CEPH_",
+        "CLOUDSDK_",
+        "CONTAINERS_",
+        "HADOOP_",
+        "HELM_",
+        "LVM_",
+        "RABBITMQ_",
+        "RCLONE_",
+        "TF_",
     ];
     let name = name.to_ascii_uppercase();
     let ends = ["RC", "RSH"].iter().any(|part| name.ends_with(part));
-    ends || PARTS.iter().any(|part| !matches!(*part, "RC" | "RSH") && name.contains(part))
+    let begins = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    ends || begins || PARTS.iter().any(|part| name.contains(part))
 }
 
 /// Whether a variable belongs to the shell or to the runner, so that no one has to provide it.
