@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::real::installed;
-use crate::site::{Server, Site};
+use crate::site::{Server, Site, original};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runbooks/server-down.md");
 
@@ -131,13 +131,7 @@ fn exported_alerts_are_taken_and_fire_when_they_should() {
 
 #[test]
 fn what_would_be_refused_in_the_original_is_named_with_its_fix() {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let folder = std::env::var_os("PARAMEDIC_SHARED").map_or_else(beside, Into::into);
-    let original = folder.join("seed/incident_response_runbooks.md");
-    if !original.exists() {
-        println!("SKIPPED: the original runbook is not at hand");
-        return;
-    }
+    let Some(original) = original() else { return };
     let site = Site::new(&[]);
     let plan = rows(&site.run(&["runbook", "plan", original.to_str().unwrap(), "-o", "json"]).done());
     let units: Vec<Value> = plan

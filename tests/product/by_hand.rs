@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::poll::eventually;
-use crate::site::{self, Ran, Site};
+use crate::site::{self, Ran, Site, original};
 
 const RUNBOOK: &str = r#"
 ## Untidy Folder
@@ -161,13 +161,7 @@ fn the_shipped_runbook_is_shown() {
 
 #[test]
 fn the_original_runbook_has_six_procedures_and_44_steps() {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let folder = std::env::var_os("PARAMEDIC_SHARED").map_or_else(beside, PathBuf::from);
-    let path = folder.join("seed/incident_response_runbooks.md");
-    if !path.exists() {
-        println!("SKIPPED: the original runbook is not at hand; PARAMEDIC_SHARED names its folder");
-        return;
-    }
+    let Some(path) = original() else { return };
     let steps = steps(&Site::new(&[]), &path);
     assert_eq!((steps.len(), steps.iter().sum::<usize>()), (6, 44), "{steps:?}");
 }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use diagnosis::{Finding, Severity, kind};
-use probe::{Check, Criticality, Health, Report, Target};
+use probe::{Check, Criticality, Report, Target};
 
 /// How a dependency answered, by what stands in the reason; the first that fits counts.
 const ANSWERS: [(&str, &[&str]); 7] = [
@@ -38,7 +38,7 @@ pub(crate) fn note(target: &Target, report: &Report) {
 fn of(target: &Target, report: &Report) -> Vec<Finding> {
     let mut found = Vec::new();
     if report.check == probe::CheckType::Liveness {
-        let value = if is_well(report.health) { "ok" } else { answer(&report.reason) };
+        let value = if report.health.is_well() { "ok" } else { answer(&report.reason) };
         found.push(
             Finding::new(kind::LIVENESS, &report.target).with_value(value).with_message(&report.reason),
         );
@@ -49,7 +49,7 @@ fn of(target: &Target, report: &Report) -> Vec<Finding> {
             Criticality::Optional => Severity::Info,
         };
         let check = target.dependencies.iter().find(|known| known.name == one.name).map(|known| &known.check);
-        let value = match (is_well(one.health), check) {
+        let value = match (one.health.is_well(), check) {
             (true, _) => "ok",
             (false, Some(Check::File { .. } | Check::Process { .. } | Check::Env { .. })) => "missing",
             (false, _) => answer(&one.reason),
@@ -61,10 +61,6 @@ fn of(target: &Target, report: &Report) -> Vec<Finding> {
         }
     }
     found
-}
-
-fn is_well(health: Health) -> bool {
-    matches!(health, Health::Healthy | Health::Degraded)
 }
 
 /// A word of the catalogue, or the reason itself.

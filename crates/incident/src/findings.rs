@@ -22,13 +22,10 @@ pub(crate) fn of_alarm(server: &str, alarm: &Alarm) -> Vec<Finding> {
 
 fn of_exit(server: &str, exit: &ExitFacts) -> Vec<Finding> {
     let mut found = Vec::new();
-    let ending = exit
-        .reason
-        .strip_prefix("killed by ")
-        .map(str::to_owned)
-        .or_else(|| exit.reason.strip_prefix("exited with ").map(str::to_owned));
+    let how = &exit.reason;
+    let ending = how.strip_prefix("killed by ").or_else(|| how.strip_prefix("exited with "));
     match ending {
-        Some(ending) => found.push(Finding::new(kind::PROCESS_EXIT, server).with_value(ending.as_str())),
+        Some(ending) => found.push(Finding::new(kind::PROCESS_EXIT, server).with_value(ending)),
         None => found.extend(of_failed_start(server, &exit.reason)),
     }
     let words: Vec<String> = exit.stderr.iter().map(|line| line.to_lowercase()).collect();

@@ -104,6 +104,13 @@ impl Health {
     }
 }
 
+impl Health {
+    /// Whether it works, be it with less to offer.
+    pub fn is_well(self) -> bool {
+        matches!(self, Self::Healthy | Self::Degraded)
+    }
+}
+
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -120,7 +127,7 @@ impl fmt::Display for Health {
 impl Report {
     /// What is wrong; `None` where it works, be it with less to offer.
     pub fn problem(self) -> Option<String> {
-        (!matches!(self.health, Health::Healthy | Health::Degraded)).then_some(self.reason)
+        (!self.health.is_well()).then_some(self.reason)
     }
 
     pub(crate) fn new(target: &Target, check: CheckType, verdict: Verdict, duration_ms: f64) -> Self {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use probe::{Health, Prober, Report};
+use probe::{Prober, Report};
 use server::target;
 
 use crate::arguments::{CheckArguments, Output};
@@ -47,6 +47,6 @@ pub(super) fn run(
         let (target, reason) = (report.target.clone(), report.reason.clone());
         vec![target, report.check.to_string(), report.health.to_string(), time, reason]
     });
-    let well = reports.iter().all(|report| matches!(report.health, Health::Healthy | Health::Degraded));
+    let well = reports.iter().all(|report| report.health.is_well());
     Ok(if well { Code::Done } else { Code::No })
 }

@@ -12,7 +12,6 @@ use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::approval::hex;
 use crate::fold::Incident;
-use crate::policy;
 use crate::record::UnitRef;
 use crate::world::World;
 
@@ -144,7 +143,7 @@ impl Ready<'_> {
         Question {
             unit: &self.named,
             statement: &self.unit.source,
-            effect: policy::name(self.unit.effect),
+            effect: self.unit.effect.name(),
             reason,
             missing: self.missing.clone(),
             values: &self.values,

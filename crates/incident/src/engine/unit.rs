@@ -11,7 +11,6 @@ use super::recover::Recovered;
 use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::fold::{Ended, Incident};
-use crate::policy;
 use crate::record::{ApprovalEnd, Record, UnitEnd, UnitRef};
 use crate::world::World;
 
@@ -150,7 +149,7 @@ impl<W: World> Engine<W> {
             unit: ready.named.clone(),
             attempt,
             statement: ready.unit.source.clone(),
-            effect: policy::name(ready.unit.effect).to_owned(),
+            effect: ready.unit.effect.name().to_owned(),
             key,
             folder: folder.to_string_lossy().into_owned(),
             values: ready.values.clone(),

@@ -114,7 +114,7 @@ impl Policy {
 
     /// How many people have to approve a statement of the effect of this name.
     pub fn people_needed(&self, effect: &str) -> u32 {
-        if self.second_person && effect == name(Effect::Destroy) { 2 } else { 1 }
+        if self.second_person && effect == Effect::Destroy.name() { 2 } else { 1 }
     }
 
     fn forbid(request: &Request<'_>) -> Option<Decision> {
@@ -143,12 +143,12 @@ impl Policy {
         match self.modes.get(request.alert).unwrap_or(&self.mode) {
             Mode::Observe => Decision::Skip(format!(
                 "the mode is `observe`: a statement of effect {} would have been run or asked about; set mode `suggest` or `auto` to allow it",
-                name(request.effect)
+                request.effect.name()
             )),
             Mode::Suggest => Decision::Ask(and(
                 Some(format!(
                     "the mode is `suggest`, and its effect is {} ({})",
-                    name(request.effect),
+                    request.effect.name(),
                     request.effect_reason
                 )),
                 self.circumstances(request),
@@ -165,7 +165,7 @@ impl Policy {
         if request.approve == Approve::Always {
             return Some("its author wants a person's word".to_owned());
         }
-        let effect = format!("its effect is {} ({})", name(request.effect), request.effect_reason);
+        let effect = format!("its effect is {} ({})", request.effect.name(), request.effect_reason);
         if matches!(request.effect, Effect::Destroy | Effect::Unknown) {
             return Some(effect);
         }
@@ -174,7 +174,7 @@ impl Policy {
             return None;
         }
         let key = match (request.severity, by_severity) {
-            (Some(severity), Some(_)) => format!("allow_{}", severity_name(severity)),
+            (Some(severity), Some(_)) => format!("allow_{}", severity.name()),
             _ => "allow".to_owned(),
         };
         Some(format!("{effect}, which `{key}` does not name"))
@@ -225,25 +225,6 @@ impl Policy {
                 request.changes_last_hour, self.changes_per_hour
             )
         })
-    }
-}
-
-/// The name of an effect as it stands in documents and records.
-pub(crate) fn name(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Observe => "observe",
-        Effect::Change => "change",
-        Effect::Disrupt => "disrupt",
-        Effect::Destroy => "destroy",
-        Effect::Unknown => "unknown",
-    }
-}
-
-fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "critical",
-        Severity::Warning => "warning",
-        Severity::Info => "info",
     }
 }
 

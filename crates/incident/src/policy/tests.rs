@@ -221,9 +221,9 @@ fn a_dry_run_says_what_would_have_been() {
 #[test]
 fn two_people_where_something_is_destroyed() {
     let two = Policy { second_person: true, ..policy(Mode::Auto) };
-    assert_eq!(EFFECTS.map(|effect| two.people_needed(name(effect))), [1, 1, 1, 2, 1]);
+    assert_eq!(EFFECTS.map(|effect| two.people_needed(effect.name())), [1, 1, 1, 2, 1]);
     assert_eq!(two.people_needed("manual"), 1);
-    assert_eq!(EFFECTS.map(|effect| policy(Mode::Auto).people_needed(name(effect))), [1; 5]);
+    assert_eq!(EFFECTS.map(|effect| policy(Mode::Auto).people_needed(effect.name())), [1; 5]);
 }
 
 prop_compose! {

@@ -67,3 +67,36 @@ fn every_defect_of_the_original_is_reported_or_has_its_reason() {
     println!("{n_reported} of {} rows are reported by {} findings", rows.len(), found.len());
     assert!(n_reported * 10 > rows.len() * 9);
 }
+
+#[test]
+fn the_original_is_told_what_is_wrong_with_it() {
+    let Some(bytes) = crate::shared::read("seed/incident_response_runbooks.md") else { return };
+    let found = lint("original.md", &bytes, &Config::default(), None);
+    let lines: std::collections::BTreeSet<usize> = found.iter().map(|finding| finding.line).collect();
+    assert!(found.len() > 250 && lines.len() > 150, "{} findings on {} lines", found.len(), lines.len());
+    // The lines that kill or lose what can not be had again: each with the rule that says so.
+    for (line, code) in [
+        (92, "RB030"),
+        (93, "RB030"),
+        (97, "RB032"),
+        (190, "RB033"),
+        (232, "RB040"),
+        (277, "RB060"),
+        (341, "RB040"),
+        (380, "RB030"),
+        (412, "RB080"),
+        (467, "RB033"),
+        (486, "RB033"),
+        (532, "RB033"),
+        (550, "RB030"),
+        (556, "RB011"),
+        (614, "RB036"),
+        (738, "RB042"),
+        (752, "RB030"),
+        (796, "RB030"),
+    ] {
+        let on_line: Vec<_> =
+            found.iter().filter(|f| f.line <= line && line <= f.end_line).map(|f| f.code).collect();
+        assert!(is_there(&found, code, line), "{code} is missing at {line}: {on_line:?}");
+    }
+}
