@@ -3,6 +3,7 @@
 //! The tree says what is written, not what it does: constructs that nobody can judge (`eval`, `${!name}`, `coproc`)
 //! have their place in it as well, and whoever reads the tree decides.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Bytes of the source.
@@ -258,39 +259,23 @@ impl Word {
     }
 
     /// Returns the text of a word that holds no expansion, quoted or not.
-    pub(crate) fn literal(&self) -> Option<String> {
-        let mut all = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Literal { text, .. } => all.push_str(text),
-                _ => return None,
-            }
+    pub(crate) fn literal(&self) -> Option<Cow<'_, str>> {
+        match self.literal_prefix() {
+            (text, []) => Some(text),
+            _ => None,
         }
-        Some(all)
     }
 
     /// Returns the text before the first expansion, and the rest of the parts.
-    pub(crate) fn literal_prefix(&self) -> (String, &[Part]) {
-        let mut text = String::new();
-        for (idx, part) in self.parts.iter().enumerate() {
-            match part {
-                Part::Literal { text: piece, .. } => text.push_str(piece),
-                _ => return (text, &self.parts[idx..]),
-            }
-        }
-        (text, &[])
+    pub(crate) fn literal_prefix(&self) -> (Cow<'_, str>, &[Part]) {
+        let end = self.parts.iter().position(|part| !matches!(part, Part::Literal { .. }));
+        let (texts, rest) = self.parts.split_at(end.unwrap_or(self.parts.len()));
+        (joined(texts), rest)
     }
 
     /// Returns the text with a NUL, which no word holds, in the place of each expansion.
-    pub(crate) fn shape(&self) -> String {
-        let mut shape = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Literal { text, .. } => shape.push_str(text),
-                _ => shape.push('\0'),
-            }
-        }
-        shape
+    pub(crate) fn shape(&self) -> Cow<'_, str> {
+        joined(&self.parts)
     }
 
     /// Whether an unquoted `*`, `?` or `[` makes it a pattern of file names.
@@ -308,6 +293,21 @@ impl Word {
             Part::Literal { text, quoting: Quoting::Unquoted } => Some(text.as_str()),
             _ => None,
         })
+    }
+}
+
+/// The texts of some parts, with a NUL in the place of each expansion. Most words are one text, which is lent.
+fn joined(parts: &[Part]) -> Cow<'_, str> {
+    match parts {
+        [] => Cow::Borrowed(""),
+        [Part::Literal { text, .. }] => Cow::Borrowed(text),
+        _ => parts
+            .iter()
+            .map(|part| match part {
+                Part::Literal { text, .. } => text.as_str(),
+                _ => "\0",
+            })
+            .collect(),
     }
 }
 

@@ -68,6 +68,7 @@ impl Parser<'_> {
             return self.fail("the delimiter of its here-document is computed");
         };
         let idx = self.script.here_documents.len();
+        let delimiter = delimiter.into_owned();
         let quoting = word.plain().is_none().then_some(Quoting::Quoted);
         self.script.here_documents.push(HereDocument { body: Word::default(), quoting });
         self.pending.push(Pending { offset, idx, delimiter, strips_tabs });

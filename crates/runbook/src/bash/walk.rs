@@ -12,7 +12,7 @@ pub(crate) enum Node<'t> {
     Command(&'t Command),
     Assignment(&'t Assignment),
     Redirect(&'t Redirect),
-    /// Below its word, which is not met by itself.
+    /// Below its word, which is not met by itself; texts, in which nothing happens, are not met either.
     Part(&'t Part),
     /// Below its part.
     Variable(&'t Variable),
@@ -128,6 +128,9 @@ impl<'t> Walker<'t, '_> {
     }
 
     fn part(&mut self, part: &'t Part) {
+        if matches!(part, Part::Literal { .. }) {
+            return;
+        }
         self.around(Node::Part(part), |walker| match part {
             Part::Literal { .. } => {}
             Part::Variable { variable, .. } => walker.variable(variable),

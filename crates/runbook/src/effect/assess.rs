@@ -1,5 +1,6 @@
 //! Owns walking a statement: every command of it is judged, and the worst decides.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::table::Table;
@@ -278,7 +279,9 @@ impl<'t> Judge<'t> {
             }
         }
         let Some((name, arguments)) = words.split_first() else { return };
-        let own = |one: &Assignment| (one.name.clone(), one.value.literal().filter(|_| !one.appends));
+        let own = |one: &Assignment| {
+            (one.name.clone(), one.value.literal().filter(|_| !one.appends).map(Cow::into_owned))
+        };
         let outer = std::mem::replace(&mut self.environment, assignments.iter().map(own).collect());
         self.named(name, arguments);
         self.environment = outer;
@@ -296,7 +299,7 @@ impl<'t> Judge<'t> {
         self.sets(&assignment.name);
         let value = assignment.value.literal().filter(|value| !value.contains('~'));
         if let Some(value) = value.filter(|_| assignment.subscript.is_none() && !assignment.appends) {
-            self.known.literals.insert(assignment.name.clone(), vec![value]);
+            self.known.literals.insert(assignment.name.clone(), vec![value.into_owned()]);
         }
         self.looks(&format!("{}=", assignment.name));
     }
@@ -316,7 +319,7 @@ impl<'t> Judge<'t> {
         let harmless = match name {
             "IFS" => reads && value.is_some(),
             "PAGER" | "SYSTEMD_PAGER" | "GIT_PAGER" | "MANPAGER" => {
-                value.is_some_and(|value| matches!(value.as_str(), "" | "cat"))
+                value.is_some_and(|value| matches!(value.as_ref(), "" | "cat"))
             }
             "DEBIAN_FRONTEND" | "LANG" | "LANGUAGE" | "COLUMNS" | "TERM" | "LC_ALL" | "LC_TIME"
             | "LC_COLLATE" | "LC_CTYPE" | "LC_NUMERIC" | "LC_MESSAGES" => {
@@ -363,7 +366,11 @@ impl<'t> Judge<'t> {
 fn each_value(word: &Word) -> Option<String> {
     match word.plain() {
         Some(text) if is_number_range(text) => Some("1".to_owned()),
-        _ => word.literal().filter(|text| !word.is_pattern() && !word.has_braces() && !text.contains('~')),
+        _ => {
+            let is_one =
+                |text: &Cow<'_, str>| !word.is_pattern() && !word.has_braces() && !text.contains('~');
+            word.literal().filter(is_one).map(Cow::into_owned)
+        }
     }
 }
 

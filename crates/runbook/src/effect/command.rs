@@ -18,11 +18,12 @@ impl Judge<'_> {
             Some(_) => return self.unknown(format!("`{name}` may be any program")),
             None => name,
         };
-        if let Some(variable) = self.table.get(base).and_then(|entry| self.minded(entry)) {
+        let entry = self.table.get(base);
+        if let Some(variable) = entry.and_then(|entry| self.minded(entry)) {
             self.unknown(format!("`{variable}`, which the text sets, decides what `{base}` does"));
         }
         self.depth += 1;
-        match self.table.get(base).map(|entry| entry.reader) {
+        match entry.map(|entry| entry.reader) {
             Some(Some(language)) => language.judge(self, base, arguments),
             Some(None) => self.by_table(base, arguments),
             None => self.unknown(format!("`{base}` is not a command that is known")),
@@ -47,9 +48,11 @@ impl Judge<'_> {
                 }
                 Node::Command(command) => {
                     let Kind::Simple { words, .. } = &command.kind else { return };
-                    let names = words.iter().map(|word| word.literal_prefix().0);
-                    let mut names = names.map(|text| text.split('=').next().unwrap_or_default().to_owned());
-                    found = names.find(|name| entry.minds(name));
+                    found = words.iter().find_map(|word| {
+                        let (text, _) = word.literal_prefix();
+                        let name = text.split_once('=').map_or(&*text, |(name, _)| name);
+                        entry.minds(name).then(|| name.to_owned())
+                    });
                 }
                 _ => {}
             }

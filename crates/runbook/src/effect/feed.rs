@@ -108,8 +108,9 @@ impl<'t> Judge<'t> {
         if !matches!(redirect.descriptor.as_str(), "" | "0") {
             return None;
         }
-        let text =
-            |word: &Word, end: &str| word.literal().map_or(Feed::Unseen, |text| Feed::Text(text + end));
+        let text = |word: &Word, end: &str| {
+            word.literal().map_or(Feed::Unseen, |text| Feed::Text(text.into_owned() + end))
+        };
         match (redirect.operator, &redirect.target) {
             (Operator::HereDocument, Target::HereDocument(idx)) => {
                 Some(text(&self.script.here_documents[*idx].body, ""))
@@ -134,13 +135,14 @@ impl<'t> Judge<'t> {
 /// What a command prints, where that is plain from its words.
 fn printed(command: &Command) -> Feed {
     let Kind::Simple { assignments, words } = &command.kind else { return Feed::Unseen };
-    let unchanged = |word: &&Word| !word.is_pattern() && !word.has_braces();
-    let literal = |word: &Word| Some(word).filter(unchanged).and_then(Word::literal);
-    let words: Option<Vec<String>> = words.iter().map(literal).collect();
+    if words.iter().any(|word| word.is_pattern() || word.has_braces()) {
+        return Feed::Unseen;
+    }
+    let words: Option<Vec<_>> = words.iter().map(Word::literal).collect();
     let Some(words) = words.filter(|_| assignments.is_empty() && command.redirects.is_empty()) else {
         return Feed::Unseen;
     };
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     match words.as_slice() {
         ["true" | ":", ..] => Feed::Text(String::new()),
         ["echo", "-n", rest @ ..] if is_plain(rest) => Feed::Text(rest.join(" ")),

@@ -20,7 +20,7 @@ impl Judge<'_> {
         };
         let is_option = |text: &str| text.starts_with('-');
         let is_known = |text: &str| text[1..].chars().all(|letter| flags.contains(letter));
-        let prefixes: Vec<String> = arguments.iter().map(|word| word.literal_prefix().0).collect();
+        let prefixes: Vec<_> = arguments.iter().map(|word| word.literal_prefix().0).collect();
         if !item.rest.is_empty() || !assignments.is_empty() || !stage.redirects.is_empty() {
             return false;
         }

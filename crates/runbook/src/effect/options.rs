@@ -120,17 +120,19 @@ impl<'t> Judge<'t> {
             return true;
         }
         reading.n_operands += 1;
-        let said =
-            if entry.reason.is_empty() { "sets what it is given".to_owned() } else { entry.reason.clone() };
+        let said = || match entry.reason.as_str() {
+            "" => "sets what it is given".to_owned(),
+            reason => reason.to_owned(),
+        };
         if reading.n_operands > entry.free && entry.operands > reading.operands.0 {
-            reading.operands = (entry.operands, said.clone());
+            reading.operands = (entry.operands, said());
         }
         let shape = word.shape();
-        if shape.contains('=') && entry.assigns > reading.operands.0 {
-            reading.operands = (entry.assigns, said);
+        if entry.assigns > reading.operands.0 && shape.contains('=') {
+            reading.operands = (entry.assigns, said());
         }
         let refused: String = reading.chain.iter().map(|entry| entry.refuse.as_str()).collect();
-        if shape.contains(|c: char| refused.contains(c) || (c == '\n' && !refused.is_empty())) {
+        if !refused.is_empty() && shape.contains(|c: char| refused.contains(c) || c == '\n') {
             self.unknown(format!("an operand says more than a name to `{}`", reading.path));
         }
         if is_computed && (!refused.is_empty() || entry.assigns > reading.floor()) {
@@ -238,8 +240,8 @@ impl<'t> Judge<'t> {
         }
         reading.opens(word);
         match word.literal() {
-            Some(text) => Given::Text(text),
-            None => Given::Computed(word.literal_prefix().0),
+            Some(text) => Given::Text(text.into_owned()),
+            None => Given::Computed(word.literal_prefix().0.into_owned()),
         }
     }
 

@@ -65,7 +65,7 @@ impl Judge<'_> {
 
     fn write_to(&mut self, word: &Word, effect: Effect, verb: &str) {
         let shape = word.shape();
-        match shape.as_str() {
+        match shape.as_ref() {
             "/dev/null" | "/dev/stdout" | "/dev/stderr" | "/dev/tty" | "/dev/fd/1" | "/dev/fd/2"
             | "/proc/self/fd/1" | "/proc/self/fd/2" => {}
             _ if matches!(word.parts.as_slice(), [Part::Process { .. }]) => {}

@@ -1,5 +1,7 @@
 //! Owns what the parts of a word do while bash expands it: substitutions run, `${X:=...}` sets, arithmetic evaluates.
 
+use std::borrow::Cow;
+
 use super::assess::{Judge, is_number_range};
 use super::trust::Trust;
 use crate::bash::{Item, Kind, Operation, Part, Quoting, Variable, Word};
@@ -161,7 +163,7 @@ impl Judge<'_> {
             Operation::Default(word) | Operation::Assign(word) | Operation::Alternative(word) => {
                 word.literal_prefix().0
             }
-            _ => String::new(),
+            _ => Cow::Borrowed(""),
         };
         if (splits || leads) && fallback.starts_with('-') {
             return self.unknown(format!("`${}` may be an option of `{command}`", variable.name));
@@ -193,7 +195,7 @@ impl Judge<'_> {
         let Some(name) = name.literal() else { return false };
         let blank = |word: &Word| word.literal().is_none_or(|text| text.contains(char::is_whitespace));
         let format = arguments.iter().find(|word| word.literal_prefix().0.starts_with('+'));
-        match name.as_str() {
+        match name.as_ref() {
             "date" => format.is_some_and(|format| !blank(format)),
             "wc" => {
                 item.first.stages.last().is_some_and(|stage| !stage.redirects.is_empty())

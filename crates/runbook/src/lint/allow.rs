@@ -49,7 +49,7 @@ pub(super) fn silence(document: &Document<'_>, findings: Vec<Finding>) -> Vec<Fi
 fn allowances<'t>(document: &Document<'t>) -> Vec<Allow<'t>> {
     const MARK: &str = "lint: allow ";
     let mut found = Vec::new();
-    for (at, _) in document.text.match_indices(MARK) {
+    for at in memchr::memmem::find_iter(document.text.as_bytes(), MARK) {
         let line = document.lines.line(at);
         let whole = &document.text[document.line(line)];
         let rest = &document.text[at + MARK.len()..];

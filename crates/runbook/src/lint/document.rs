@@ -21,6 +21,8 @@ pub(crate) struct Document<'a> {
     pub(crate) today: Option<&'a str>,
     /// Names that a line of the document tells its reader to set: `export NAME=…`.
     pub(crate) exported: BTreeSet<&'a str>,
+    /// Names that are asked for where they are missing: `${NAME:?…}`.
+    pub(crate) required: BTreeSet<&'a str>,
     pub(crate) scopes: Vec<Scope<'a>>,
 }
 
@@ -61,20 +63,28 @@ impl<'a> Document<'a> {
                 }
             }
         }
-        Self { text, lines, runbook, diagnostics, config, today, exported: exported(text).collect(), scopes }
+        let (exported, required) = (exported(text).collect(), required(text).collect());
+        Self { text, lines, runbook, diagnostics, config, today, exported, required, scopes }
     }
 
     /// Returns the bytes of a line of the document, without its end.
     pub(crate) fn line(&self, line: usize) -> Range<usize> {
         let start = self.lines.start(line);
-        let end = self.text[start..].find('\n').map_or(self.text.len(), |at| start + at);
-        start..end
+        let next = self.lines.start(line + 1);
+        let ends = self.text[start..next].ends_with('\n');
+        start..next - usize::from(ends)
     }
 
     /// Finds the first line from `line` on, within the `within` lines behind it, that holds `needle`.
     pub(crate) fn find(&self, line: usize, needle: &str) -> Option<Range<usize>> {
         let start = self.lines.start(line);
-        self.text[start..].find(needle).map(|at| start + at..start + at + needle.len())
+        find(&self.text[start..], needle).map(|at| start + at..start + at + needle.len())
+    }
+
+    /// The text from a byte on, to the next section.
+    pub(crate) fn section(&self, start: usize) -> &'a str {
+        let rest = &self.text[start..];
+        &rest[..find(rest, "\n## ").unwrap_or(rest.len())]
     }
 
     /// The fences of a procedure.
@@ -83,10 +93,22 @@ impl<'a> Document<'a> {
     }
 }
 
+/// Finds a text in a long one: what the standard library has goes byte by byte.
+fn find(text: &str, needle: &str) -> Option<usize> {
+    memchr::memmem::find(text.as_bytes(), needle.as_bytes())
+}
+
 fn exported(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| {
         let rest = line.trim_start().trim_start_matches("$ ").strip_prefix("export ")?;
         rest.split('=').next().filter(|name| is_name(name))
+    })
+}
+
+fn required(text: &str) -> impl Iterator<Item = &str> {
+    memchr::memmem::find_iter(text.as_bytes(), ":?").filter_map(|at| {
+        let (_, name) = text[..at].rsplit_once("${")?;
+        is_name(name).then_some(name)
     })
 }
 
@@ -106,8 +128,9 @@ impl<'a> Scope<'a> {
         let (mut starts, mut offsets) = (Vec::new(), Vec::new());
         let mut offset = 0;
         for (idx, line) in fence.source.split('\n').enumerate() {
-            let start = lines.start(fence.line + 1 + idx);
-            let whole = text[start..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
+            let number = fence.line + 1 + idx;
+            let start = lines.start(number);
+            let whole = text[start..lines.start(number + 1)].trim_end_matches(['\n', '\r']);
             let indent = if whole.ends_with(line) { whole.len() - line.len() } else { 0 };
             starts.push(start + indent);
             offsets.push(offset);

@@ -1,5 +1,6 @@
 //! Owns the commands of a script as rules see them: names, arguments, and what is around them.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::bash::{AndOr, Command, Ending, Item, Kind, Part, Redirect, Script, Span, Word};
@@ -8,23 +9,23 @@ use crate::bash::{AndOr, Command, Ending, Item, Kind, Part, Redirect, Script, Sp
 #[derive(Debug, Clone)]
 pub(crate) struct Invocation<'t> {
     /// Its name without a folder; behind `sudo`, `timeout` and their like, that of the command.
-    pub(crate) name: String,
+    pub(crate) name: Cow<'t, str>,
     pub(crate) arguments: &'t [Word],
     pub(crate) redirects: &'t [Redirect],
     /// Its arguments as text, NUL where something is expanded.
-    shapes: Vec<String>,
+    shapes: Vec<Cow<'t, str>>,
     /// From its name, or its wrapper, to its last word.
     pub(crate) span: Span,
     /// Names of the commands in front of it: `sudo`, `timeout`, `xargs`.
-    pub(crate) wrappers: Vec<String>,
+    pub(crate) wrappers: Vec<Cow<'t, str>>,
     pub(crate) around: Around,
     /// The pipeline that it is in: names of its stages, and which it is.
-    pub(crate) stages: Rc<[String]>,
+    pub(crate) stages: Rc<[Cow<'t, str>]>,
     pub(crate) stage: usize,
     /// The whole top-level or inner statement that it is in.
     pub(crate) item: Span,
     /// What follows it in an and-or list: the joint and the name of the next command.
-    pub(crate) next: Option<(AndOr, String)>,
+    pub(crate) next: Option<(AndOr, Cow<'t, str>)>,
 }
 
 /// What is around a command.
@@ -66,13 +67,12 @@ pub(crate) fn invocations(script: &Script) -> Vec<Invocation<'_>> {
 fn items<'t>(list: &'t [Item], around: Around, found: &mut Vec<Invocation<'t>>) {
     for item in list {
         let around = Around { background: around.background || item.ending == Ending::Background, ..around };
-        let pipelines: Vec<_> = item.pipelines().collect();
-        for (idx, pipeline) in pipelines.iter().enumerate() {
+        for (idx, pipeline) in item.pipelines().enumerate() {
             let next = item
                 .rest
                 .get(idx)
                 .map(|(joint, pipeline)| (*joint, pipeline.stages.first().map(name_of).unwrap_or_default()));
-            let stages: Rc<[String]> = pipeline.stages.iter().map(name_of).collect();
+            let stages: Rc<[Cow<'_, str>]> = pipeline.stages.iter().map(name_of).collect();
             for (stage, one) in pipeline.stages.iter().enumerate() {
                 let start = found.len();
                 command(one, around, found);
@@ -89,13 +89,19 @@ fn items<'t>(list: &'t [Item], around: Around, found: &mut Vec<Invocation<'t>>) 
     }
 }
 
-fn name_of(command: &Command) -> String {
+fn name_of(command: &Command) -> Cow<'_, str> {
     match &command.kind {
-        Kind::Simple { words, .. } => {
-            let name = words.first().and_then(Word::literal).unwrap_or_default();
-            name.rsplit('/').next().unwrap_or_default().to_owned()
-        }
-        _ => String::new(),
+        Kind::Simple { words, .. } => words.first().map(base_name).unwrap_or_default(),
+        _ => Cow::default(),
+    }
+}
+
+/// The name of a command without its folder; empty where it is computed.
+fn base_name(word: &Word) -> Cow<'_, str> {
+    let behind = |name: &str| name.rfind('/').map_or(0, |at| at + 1);
+    match word.literal().unwrap_or_default() {
+        Cow::Borrowed(name) => Cow::Borrowed(&name[behind(name)..]),
+        Cow::Owned(name) => Cow::Owned(name[behind(&name)..].to_owned()),
     }
 }
 
@@ -118,7 +124,7 @@ fn command<'t>(command: &'t Command, around: Around, found: &mut Vec<Invocation<
         Kind::Loop { condition, body, .. } => {
             let endless = condition
                 .first()
-                .is_some_and(|item| matches!(name_of(&item.first.stages[0]).as_str(), "true" | ":"));
+                .is_some_and(|item| matches!(&*name_of(&item.first.stages[0]), "true" | ":"));
             items(condition, Around { condition: true, endless, ..inner }, found);
             items(body, Around { endless, ..inner }, found);
         }
@@ -154,8 +160,7 @@ fn simple<'t>(command: &'t Command, words: &'t [Word], around: Around, found: &m
     let mut rest = words;
     let mut wrappers = Vec::new();
     while let Some((first, after)) = rest.split_first() {
-        let name = first.literal().unwrap_or_default();
-        let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+        let name = base_name(first);
         if let Some((_, n_operands)) = WRAPPERS.iter().find(|(wrapper, _)| *wrapper == name)
             && let Some(behind) = behind(after, *n_operands)
         {
@@ -209,17 +214,20 @@ impl Invocation<'_> {
     /// Whether an option stands among the arguments: a letter, in a cluster too, or a long name, with a value too.
     pub(crate) fn option(&self, letter: char, long: &str) -> bool {
         self.shapes().any(|text| {
-            let text = text.split('\0').next().unwrap_or_default();
+            if !text.starts_with('-') {
+                return false;
+            }
+            let text = text.split_once('\0').map_or(text, |(before, _)| before);
             match text.strip_prefix("--") {
                 Some(name) => !long.is_empty() && name.split('=').next() == Some(long),
-                None => letter != '\0' && text.starts_with('-') && text[1..].contains(letter),
+                None => letter != '\0' && text[1..].contains(letter),
             }
         })
     }
 
     /// Its arguments as text, NUL where something is expanded.
     pub(crate) fn shapes(&self) -> impl Iterator<Item = &str> {
-        self.shapes.iter().map(String::as_str)
+        self.shapes.iter().map(Cow::as_ref)
     }
 
     /// Its first argument that is no option.

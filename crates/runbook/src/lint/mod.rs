@@ -11,6 +11,7 @@ mod sarif;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -64,7 +65,7 @@ pub struct Finding {
     /// What is the matter: a lowercase fragment.
     pub message: String,
     /// What to do instead.
-    pub hint: String,
+    pub hint: Cow<'static, str>,
     /// The procedure that it is in.
     pub procedure: Option<String>,
     /// The number of the step that it is in.
@@ -96,7 +97,7 @@ pub fn rule(code: &str) -> Option<&'static Rule> {
 /// `today` is `YYYY-MM-DD`, for what is overdue; without it nothing is.
 pub fn lint(name: &str, bytes: &[u8], config: &Config, today: Option<&str>) -> Vec<Finding> {
     let (runbook, diagnostics) = crate::parse(name, bytes);
-    let text = String::from_utf8_lossy(bytes);
+    let text = crate::markdown::lossy(bytes);
     let lines = Lines::new(&text);
     let document = Document::new(&text, &lines, &runbook, &diagnostics, config, today);
     let mut findings = Vec::new();
@@ -107,8 +108,13 @@ pub fn lint(name: &str, bytes: &[u8], config: &Config, today: Option<&str>) -> V
             (rule.check)(&document, &mut report);
         }
     }
-    let mut findings = allow::silence(&document, findings);
-    findings.sort_by(|a, b| (a.line, a.column, a.code).cmp(&(b.line, b.column, b.code)));
+    let findings = allow::silence(&document, findings);
+    // Findings are large: what is sorted is where they stand.
+    let mut order: Vec<_> = findings.iter().map(|one| (one.line, one.column, one.code)).zip(0..).collect();
+    order.sort_unstable();
+    let mut sorted: Vec<_> = findings.into_iter().map(Some).collect();
+    let mut findings: Vec<_> =
+        order.into_iter().filter_map(|(_, idx): (_, usize)| sorted[idx].take()).collect();
     findings
         .dedup_by(|a, b| (a.line, a.column, a.code, &a.message) == (b.line, b.column, b.code, &b.message));
     findings

@@ -1,5 +1,6 @@
 //! Owns turning what a rule says into findings with places.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::document::{Document, Scope};
@@ -50,7 +51,7 @@ impl<'f> Report<'f> {
         scope: &Scope<'_>,
         span: &Range<usize>,
         message: impl Into<String>,
-        hint: &str,
+        hint: impl Into<Cow<'static, str>>,
     ) {
         self.mendable(scope, span, message, hint, Vec::new());
     }
@@ -61,11 +62,11 @@ impl<'f> Report<'f> {
         scope: &Scope<'_>,
         span: &Range<usize>,
         message: impl Into<String>,
-        hint: &str,
+        hint: impl Into<Cow<'static, str>>,
         edits: Vec<Edit>,
     ) {
         let edits = edits.into_iter().map(|edit| Edit { bytes: scope.place(&edit.bytes), text: edit.text });
-        let mut finding = self.finding(&scope.place(span), message.into(), hint);
+        let mut finding = self.finding(&scope.place(span), message.into(), hint.into());
         finding.procedure = Some(scope.procedure.id.clone());
         finding.step = Some(scope.step.number);
         finding.unit = scope.unit(span.start).map(|unit| unit.id.clone());
@@ -74,14 +75,20 @@ impl<'f> Report<'f> {
     }
 
     /// Something in the text.
-    pub(crate) fn text(&mut self, bytes: &Range<usize>, message: impl Into<String>, hint: &str) {
-        let finding = self.finding(bytes, message.into(), hint);
+    pub(crate) fn text(
+        &mut self,
+        bytes: &Range<usize>,
+        message: impl Into<String>,
+        hint: impl Into<Cow<'static, str>>,
+    ) {
+        let finding = self.finding(bytes, message.into(), hint.into());
         self.push(finding);
     }
 
     /// What the parser said, at its level where that is the milder one.
     pub(crate) fn diagnostic(&mut self, diagnostic: &Diagnostic, line: &Range<usize>) {
-        let mut finding = self.finding(line, diagnostic.message.clone(), "write it as the dialect has it");
+        let mut finding =
+            self.finding(line, diagnostic.message.clone(), "write it as the dialect has it".into());
         (finding.line, finding.column) = (diagnostic.line, diagnostic.column);
         finding.level = match self.level == self.rule.level {
             true => diagnostic.level,
@@ -102,7 +109,7 @@ impl<'f> Report<'f> {
         }
     }
 
-    fn finding(&self, bytes: &Range<usize>, message: String, hint: &str) -> Finding {
+    fn finding(&self, bytes: &Range<usize>, message: String, hint: Cow<'static, str>) -> Finding {
         let (line, column) = self.places.place(bytes.start);
         let (end_line, end_column) = self.places.place(bytes.end);
         Finding {
@@ -114,7 +121,7 @@ impl<'f> Report<'f> {
             code: self.rule.code,
             name: self.rule.name,
             message,
-            hint: hint.to_owned(),
+            hint,
             procedure: None,
             step: None,
             unit: None,

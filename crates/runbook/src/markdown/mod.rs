@@ -8,6 +8,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
@@ -39,7 +40,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> (Runbook, Vec<Diagnostic>) {
         reference: Vec::new(),
     };
     let bytes_read = &bytes[..bytes.len().min(DOCUMENT_BYTES_MAX)];
-    let text = String::from_utf8_lossy(bytes_read);
+    let text = lossy(bytes_read);
     let mut reading = Reading { text: &text, lines: Lines::new(&text), remarks: Remarks::default() };
     if bytes.len() > DOCUMENT_BYTES_MAX {
         let said = format!("the document is longer than {DOCUMENT_BYTES_MAX} bytes, and is not read");
@@ -66,6 +67,11 @@ pub fn parse(name: &str, bytes: &[u8]) -> (Runbook, Vec<Diagnostic>) {
     }
     finish(&mut runbook.procedures, &mut reading);
     (runbook, reading.remarks.finish(&reading.lines))
+}
+
+/// The text of a document, with a stand-in for what is not UTF-8. Asking first is several times faster.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Looks at the procedures together: unique ids and alerts, inherited criteria and duties.

@@ -123,11 +123,17 @@ const RESERVED_PREFIXES: [&str; 15] = [
 /// Such a name is never a parameter: neither labels of alerts nor configuration may set it for a unit.
 pub fn is_reserved_variable(name: &str) -> bool {
     RESERVED.binary_search(&name).is_ok()
-        || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || has_reserved_prefix(name)
         || name
             .len()
             .checked_sub("_PROXY".len())
             .is_some_and(|at| name.as_bytes()[at..].eq_ignore_ascii_case(b"_PROXY"))
+}
+
+/// No prefix begins with another one, so that only the last one that is not behind the name can be its own.
+fn has_reserved_prefix(name: &str) -> bool {
+    let n_before = RESERVED_PREFIXES.partition_point(|prefix| *prefix <= name);
+    n_before > 0 && name.starts_with(RESERVED_PREFIXES[n_before - 1])
 }
 
 /// Whether programs take an exported variable of this name for options, for a program to run, or for a file to read.
@@ -200,6 +206,7 @@ mod tests {
         assert!(SHELL_OWN.is_sorted());
         assert!(RESERVED.is_sorted());
         assert!(RESERVED_PREFIXES.is_sorted());
+        assert!(RESERVED_PREFIXES.windows(2).all(|pair| !pair[1].starts_with(pair[0])));
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn of_command(words: &[Word], in_function: bool) -> Option<String> {
     ];
     let name = words.first().and_then(Word::literal)?;
     let plain = |text: &str| words.iter().any(|word| word.plain() == Some(text));
-    match name.as_str() {
+    match name.as_ref() {
         // In a function these end the function, or move its own arguments.
         "return" | "shift" if in_function => None,
         "set" if plain("--") && !in_function => Some("set --".to_owned()),

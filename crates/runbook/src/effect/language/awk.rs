@@ -21,7 +21,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
             break;
         }
         judge.guard(name, word, Position::Open);
-        match text.as_str() {
+        match text.as_ref() {
             "--version" | "--help" | "-V" if arguments.len() == 1 => return,
             "--re-interval" | "--posix" | "-P" | "--traditional" | "--sandbox" => {}
             "-F" | "-v" if word.literal().is_some() => {

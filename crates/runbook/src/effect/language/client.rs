@@ -82,7 +82,7 @@ pub(super) fn influx(judge: &mut Judge<'_>, arguments: &[Word]) {
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let text = word.literal().unwrap_or_default();
-        match text.as_str() {
+        match text.as_ref() {
             "version" | "ping" if arguments.len() == 1 => asked = true,
             "-execute" => {
                 asked = true;
@@ -119,7 +119,7 @@ impl Client<'_> {
             if !text.starts_with('-') {
                 continue;
             }
-            if matches!(text.as_str(), "--help" | "--version" | "-V" | "-?") && arguments.len() == 1 {
+            if matches!(text.as_ref(), "--help" | "--version" | "-V" | "-?") && arguments.len() == 1 {
                 return;
             }
             let mut next = |judge: &mut Judge<'_>| {

@@ -125,7 +125,7 @@ fn glued(text: &str, expansions: &[Part]) -> Word {
 
 fn short(judge: &mut Judge<'_>, letter: char, request: &mut Request, source: Source<'_, '_>) {
     match letter {
-        'X' => request.method = Some(source.take(judge).shape()),
+        'X' => request.method = Some(source.take(judge).shape().into_owned()),
         'd' | 'F' => {
             source.take(judge);
             request.sends = true;
@@ -137,7 +137,8 @@ fn short(judge: &mut Judge<'_>, letter: char, request: &mut Request, source: Sou
         'G' => request.is_get = true,
         'K' => judge.unknown("`curl -K` reads options from a file"),
         'o' | 'D' | 'c' => {
-            let file = source.take(judge).shape();
+            let file = source.take(judge);
+            let file = file.shape();
             output(judge, &file, &format!("-{letter}"));
         }
         'O' | 'J' => judge.raise(Effect::Destroy, format!("`curl -{letter}` writes a file")),
@@ -158,7 +159,7 @@ fn short(judge: &mut Judge<'_>, letter: char, request: &mut Request, source: Sou
 fn long(judge: &mut Judge<'_>, name: &str, request: &mut Request, source: Source<'_, '_>) {
     let is_one_of = |names: &str| names.split_whitespace().any(|known| known == name);
     match name {
-        "request" => request.method = Some(source.take(judge).shape()),
+        "request" => request.method = Some(source.take(judge).shape().into_owned()),
         "get" => request.is_get = true,
         "url" => {
             let word = source.take(judge);
@@ -183,7 +184,8 @@ fn long(judge: &mut Judge<'_>, name: &str, request: &mut Request, source: Source
             request.sends = true;
         }
         _ if is_one_of(LONG_WRITING) => {
-            let file = source.take(judge).shape();
+            let file = source.take(judge);
+            let file = file.shape();
             output(judge, &file, &format!("--{name}"));
         }
         _ if is_one_of(LONG_VALUED) => _ = source.take(judge),
@@ -210,8 +212,8 @@ fn write_out(judge: &mut Judge<'_>, format: &Word) {
 
 /// A `pkcs11:` names a module that is loaded.
 fn certificate(judge: &mut Judge<'_>, source: Source<'_, '_>) {
-    let name = source.take(judge).shape();
-    if name.to_ascii_lowercase().starts_with("pkcs11") {
+    let name = source.take(judge);
+    if name.shape().to_ascii_lowercase().starts_with("pkcs11") {
         judge.unknown("`curl` may load a module for its certificate");
     }
 }
@@ -231,7 +233,7 @@ fn addresses(judge: &Judge<'_>, word: &Word) -> Vec<String> {
     };
     let rest = shape.get(1..).unwrap_or_default();
     values.map_or_else(
-        || vec![shape.clone()],
+        || vec![shape.to_string()],
         |values| values.iter().map(|value| format!("{value}{rest}")).collect(),
     )
 }

@@ -94,8 +94,8 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
             judge.guard("find", word, Position::Open);
             continue;
         };
-        let is_test = text.starts_with('-') || matches!(text.as_str(), "!" | "(" | ")" | ",");
-        match text.as_str() {
+        let is_test = text.starts_with('-') || matches!(text.as_ref(), "!" | "(" | ")" | ",");
+        match text.as_ref() {
             "-delete" => judge.raise(Effect::Destroy, "`find -delete` deletes files"),
             "-fprint" | "-fprint0" | "-fprintf" | "-fls" => {
                 judge.raise(Effect::Destroy, format!("`find {text}` overwrites a file"));
@@ -135,7 +135,7 @@ fn command<'w>(judge: &mut Judge<'_>, words: &'w [Word]) -> &'w [Word] {
     let in_text =
         arguments.iter().any(|word| word.literal().is_some_and(|text| text.contains("{}") && text != "{}"));
     let name = first.literal().unwrap_or_default();
-    if in_text && matches!(name.as_str(), "sh" | "bash" | "dash" | "su" | "ssh" | "env" | "xargs") {
+    if in_text && matches!(name.as_ref(), "sh" | "bash" | "dash" | "su" | "ssh" | "env" | "xargs") {
         judge.unknown("the names of files are read as code by a shell");
     }
     let arguments: Vec<Word> = arguments.iter().map(unseen).collect();

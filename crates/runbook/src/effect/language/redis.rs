@@ -34,7 +34,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
     while let Some(word) = words.next() {
         judge.guard("redis-cli", word, Position::Open);
         let (text, _) = word.literal_prefix();
-        match text.as_str() {
+        match text.as_ref() {
             "-h" | "-p" | "-a" | "-n" | "--user" | "--pass" | "-u" | "-s" | "-r" | "-i" | "--pattern"
             | "--count" | "--cacert" | "--cert" | "--key" | "--sni"
                 if command.is_empty() =>

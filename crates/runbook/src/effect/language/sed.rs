@@ -12,7 +12,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let (text, expansions) = word.literal_prefix();
-        match text.as_str() {
+        match text.as_ref() {
             "--version" | "--help" => return,
             "-n" | "-E" | "-r" | "-s" | "-u" | "-z" | "-nE" | "-En" | "-nr" | "-rn" | "--quiet"
             | "--silent" | "--regexp-extended" | "--posix" | "--debug" => {}

@@ -1,5 +1,7 @@
 //! Owns tools that show something, and set it as soon as they are given one word more: `taskset`, `chrt`, `ionice`, `service`, `parted`, `python -m json.tool`.
 
+use std::borrow::Cow;
+
 use crate::bash::Word;
 use crate::effect::assess::Judge;
 use crate::effect::device::names_disk;
@@ -23,7 +25,8 @@ pub(super) fn affinity(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
 
 /// `service NAME status`; a name with a `/` in it is a path.
 pub(super) fn service(judge: &mut Judge<'_>, tool: &str, arguments: &[Word]) {
-    let is_name = |text: String| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.@-".contains(&b));
+    let is_name =
+        |text: Cow<'_, str>| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.@-".contains(&b));
     match arguments {
         [name, verb]
             if verb.literal().as_deref() == Some("status") && name.literal().is_some_and(is_name) =>
@@ -36,9 +39,9 @@ pub(super) fn service(judge: &mut Judge<'_>, tool: &str, arguments: &[Word]) {
 
 /// `parted -s DEVICE unit GiB print free`
 pub(super) fn parted(judge: &mut Judge<'_>, arguments: &[Word]) {
-    let words: Option<Vec<String>> = arguments.iter().map(Word::literal).collect();
+    let words: Option<Vec<_>> = arguments.iter().map(Word::literal).collect();
     let words = words.unwrap_or_default();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let n_options = words.iter().take_while(|word| matches!(**word, "-s" | "-m" | "--script" | "--machine"));
     let (options, rest) = words.split_at(n_options.count());
     let (device, mut commands) = match rest {
@@ -71,7 +74,7 @@ pub(super) fn python(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
     if first.literal().as_deref() != Some("-m") || second.literal().as_deref() != Some("json.tool") {
         return judge.by_table(name, arguments);
     }
-    let is_flag = |word: &&Word| !word.literal().is_some_and(|text| FLAGS.contains(&text.as_str()));
+    let is_flag = |word: &&Word| !word.literal().is_some_and(|text| FLAGS.contains(&text.as_ref()));
     match rest.iter().filter(is_flag).collect::<Vec<_>>().as_slice() {
         [] => judge.looks("json.tool"),
         [file] if !file.shape().starts_with('-') && !names_device(&file.shape()) => {
@@ -87,7 +90,7 @@ pub(super) fn ldd(judge: &mut Judge<'_>, arguments: &[Word]) {
     const FOLDERS: [&str; 5] = ["/bin/", "/sbin/", "/usr/", "/lib/", "/lib64/"];
     let is_harmless = |word: &Word| {
         word.literal().is_some_and(|text| {
-            matches!(text.as_str(), "-v" | "-u" | "-d" | "-r" | "--version" | "--help")
+            matches!(text.as_ref(), "-v" | "-u" | "-d" | "-r" | "--version" | "--help")
                 || (FOLDERS.iter().any(|folder| text.starts_with(folder)) && !text.contains(".."))
         }) && !word.has_braces()
     };

@@ -12,7 +12,7 @@ pub(super) fn shell(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
         let Some(text) = word.literal() else {
             return judge.unknown(format!("what `{name}` runs is computed"));
         };
-        match text.as_str() {
+        match text.as_ref() {
             "--version" | "--help" => return judge.looks(name),
             "--norc" | "--noprofile" | "--posix" => continue,
             "-o" | "+o" => match words.next().and_then(Word::plain) {
@@ -64,7 +64,7 @@ pub(super) fn su(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
         judge.guard(name, word, Position::Open);
         let (text, expansions) = word.literal_prefix();
         let attached = text.split_once('=').map(|(_, value)| value.to_owned());
-        match text.as_str() {
+        match text.as_ref() {
             "--help" | "--version" if arguments.len() == 1 => return judge.looks(name),
             "-c" | "--command" => {
                 asked = true;
@@ -81,7 +81,7 @@ pub(super) fn su(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
                 judge.text(&attached.unwrap_or_default());
             }
             "-s" | "--shell" => {
-                if !rest.first().and_then(Word::literal).is_some_and(|shell| SHELLS.contains(&shell.as_str()))
+                if !rest.first().and_then(Word::literal).is_some_and(|shell| SHELLS.contains(&shell.as_ref()))
                 {
                     judge.unknown(format!("`{name} -s` may run any program"));
                 }

@@ -64,9 +64,9 @@ pub(super) fn nc(judge: &mut Judge<'_>, name: &str, arguments: &[Word]) {
 /// `socat - /run/haproxy/admin.sock`, with the question on standard input.
 pub(super) fn socat(judge: &mut Judge<'_>, arguments: &[Word]) {
     let asks = matches!(judge.feed(arguments), Feed::Text(text) if asks_only(&text));
-    let words: Option<Vec<String>> = arguments.iter().map(Word::literal).collect();
+    let words: Option<Vec<_>> = arguments.iter().map(Word::literal).collect();
     let words = words.unwrap_or_default();
-    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     if matches!(words.first(), Some(&("-V" | "-h"))) {
         return judge.looks("socat");
     }

@@ -35,7 +35,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
     let mut operands = Vec::new();
     for word in arguments {
         let (text, _) = word.literal_prefix();
-        if matches!(text.as_str(), "-version" | "--version") && arguments.len() == 1 {
+        if matches!(text.as_ref(), "-version" | "--version") && arguments.len() == 1 {
             return;
         }
         judge.guard("sqlite3", word, Position::Open);

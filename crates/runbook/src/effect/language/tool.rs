@@ -39,7 +39,7 @@ pub(super) fn tar(judge: &mut Judge<'_>, arguments: &[Word]) {
             continue;
         }
         let dashed = text.strip_prefix('-');
-        let Some(letters) = dashed.or(is_first.then_some(text.as_str())) else { continue };
+        let Some(letters) = dashed.or(is_first.then_some(text.as_ref())) else { continue };
         for letter in letters.chars() {
             match letter {
                 't' | 'x' | 'c' | 'r' | 'u' | 'A' | 'd' => mode = Some(letter),
@@ -128,7 +128,7 @@ pub(super) fn dd(judge: &mut Judge<'_>, arguments: &[Word]) {
                 judge.unknown("opens a device (`dd`)");
             }
             Some(("if" | "bs" | "count" | "skip" | "status" | "iflag" | "ibs" | "obs" | "conv", _)) => {}
-            _ if matches!(text.as_str(), "--help" | "--version") => {}
+            _ if matches!(text.as_ref(), "--help" | "--version") => {}
             _ if expansions.is_empty() => judge.unknown(format!("`dd {text}` is not known")),
             _ => judge.unknown("an operand of `dd` is computed"),
         }
@@ -139,15 +139,14 @@ pub(super) fn dd(judge: &mut Judge<'_>, arguments: &[Word]) {
 }
 
 pub(super) fn tee(judge: &mut Judge<'_>, arguments: &[Word]) {
-    let literal = |word: &Word| word.literal();
-    let options: Vec<String> =
-        arguments.iter().filter_map(literal).filter(|text| text.starts_with('-')).collect();
+    let options: Vec<_> =
+        arguments.iter().filter_map(Word::literal).filter(|text| text.starts_with('-')).collect();
     let appends =
         options.iter().any(|text| text == "--append" || (!text.starts_with("--") && text.contains('a')));
     let writes = arguments.iter().any(|word| {
         let text = word.shape();
         !text.starts_with('-')
-            && !matches!(text.as_str(), "/dev/null" | "/dev/stderr" | "/dev/stdout" | "/dev/tty")
+            && !matches!(text.as_ref(), "/dev/null" | "/dev/stderr" | "/dev/stdout" | "/dev/tty")
     });
     judge.looks("tee");
     if writes && appends {
@@ -163,7 +162,7 @@ pub(super) fn date(judge: &mut Judge<'_>, arguments: &[Word]) {
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let (text, expansions) = word.literal_prefix();
-        match text.as_str() {
+        match text.as_ref() {
             "-u" | "-R" | "--utc" | "--universal" | "--rfc-email" | "--iso-8601" | "-I" | "--help"
             | "--version" | "--debug" => {}
             "-d" | "-r" | "-ud" | "-f" | "--date" | "--reference" => {

@@ -1,5 +1,7 @@
 //! Owns `wget`: it writes a file, unless the answer goes to standard output or nowhere.
 
+use std::borrow::Cow;
+
 use super::curl::asks_only;
 use crate::bash::Word;
 use crate::effect::Effect;
@@ -49,7 +51,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
         }
         let (name, attached) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value)),
-            None => (text.as_str(), None),
+            None => (text.as_ref(), None),
         };
         if !expansions.is_empty() && attached.is_none() {
             judge.unknown("an option of `wget` is computed");
@@ -63,7 +65,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
             "--help" | "--version" if arguments.len() == 1 => return,
             "--spider" | "-O-" | "-qO-" | "-O/dev/null" | "-qO/dev/null" => discards = true,
             "-O" | "-qO" | "--output-document" | "-nvO" => {
-                let value = attached.map(str::to_owned).or_else(|| value(judge));
+                let value = attached.map(Cow::Borrowed).or_else(|| value(judge));
                 let is_nowhere = matches!(value.as_deref(), Some("-" | "/dev/null" | "/dev/stdout"));
                 discards |= is_nowhere;
                 writes |= !is_nowhere;

@@ -1,5 +1,7 @@
 //! Owns `xargs`: operands of the command behind it come from a text that nobody has seen.
 
+use std::borrow::Cow;
+
 use crate::bash::{Part, Quoting, Word};
 use crate::effect::Effect;
 use crate::effect::assess::Judge;
@@ -27,9 +29,9 @@ pub(super) fn judge(judge: &mut Judge<'_>, arguments: &[Word]) {
             let (value, rest) = words.split_first()?;
             judge.guard("xargs", value, Position::Closed);
             words = rest;
-            value.literal()
+            value.literal().map(Cow::into_owned)
         };
-        match text.as_str() {
+        match text.as_ref() {
             "--help" | "--version" => return judge.looks("xargs"),
             name if LONG.contains(&name) => {}
             name if LONG_VALUED.contains(&name) && expansions.is_empty() => _ = value(judge),

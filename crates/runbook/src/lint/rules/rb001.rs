@@ -22,9 +22,8 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
             let name = parameter.name.as_str();
             let known =
                 KNOWN.contains(&name) || document.config.provides(name) || document.exported.contains(name);
-            // Whoever starts it is told.
-            let required = format!("${{{name}:?");
-            if known || report.allows(name) || document.text.contains(&required) {
+            // Where it is required, whoever starts it is told.
+            if known || report.allows(name) || document.required.contains(name) {
                 continue;
             }
             let bytes =

@@ -24,7 +24,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
         for one in &scope.invocations {
             // Behind these, a setting is not split.
             let declares =
-                matches!(one.name.as_str(), "export" | "declare" | "local" | "readonly" | "typeset");
+                matches!(one.name.as_ref(), "export" | "declare" | "local" | "readonly" | "typeset");
             for word in one.arguments {
                 if declares && word.literal_prefix().0.contains('=') {
                     continue;

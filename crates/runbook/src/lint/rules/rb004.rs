@@ -22,9 +22,8 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         for one in &scope.invocations {
             let before = one.stage.checked_sub(1).and_then(|stage| one.stages.get(stage));
-            let lists = before.is_some_and(|name| LISTS.contains(&name.as_str()));
-            let inverts = one.option('v', "invert-match");
-            if one.name == "grep" && lists && !inverts {
+            let lists = before.is_some_and(|name| LISTS.contains(&name.as_ref()));
+            if one.name == "grep" && lists && !one.option('v', "invert-match") {
                 let of = before.cloned().unwrap_or_default();
                 report.statement(
                     scope,
@@ -32,7 +31,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                     format!("`grep` finds a part of what `{of}` lists, and maybe itself"),
                     HINT,
                 );
-            } else if matches!(one.name.as_str(), "pgrep" | "pkill" | "killall")
+            } else if matches!(one.name.as_ref(), "pgrep" | "pkill" | "killall")
                 && !one.option('x', "exact")
                 && !one.option('F', "pidfile")
             {

@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         for one in &scope.invocations {
-            if matches!(one.name.as_str(), "pgrep" | "pkill" | "pidof")
+            if matches!(one.name.as_ref(), "pgrep" | "pkill" | "pidof")
                 && !one.option('f', "full")
                 && one.name != "pidof"
             {

@@ -20,7 +20,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         let limited = scope.fence.attributes.timeout.is_some();
         for one in &scope.invocations {
-            let waits = match one.name.as_str() {
+            let waits = match one.name.as_ref() {
                 "curl" => !one.option('m', "max-time"),
                 "wget" => !one.option('T', "timeout"),
                 "psql" | "pg_dump" | "mysql" | "redis-cli" => true,

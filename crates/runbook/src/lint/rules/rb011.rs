@@ -21,7 +21,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
         let watched = scope.fence.attributes.until.is_some();
         for one in &scope.invocations {
             let n_operands = one.shapes().filter(|text| !text.starts_with('-')).count();
-            let endless = match one.name.as_str() {
+            let endless = match one.name.as_ref() {
                 "watch" | "yes" | "htop" | "iotop" | "atop" => true,
                 "tail" => one.option('f', "follow") || one.option('F', ""),
                 "journalctl" => one.option('f', "follow"),

@@ -23,7 +23,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
             continue;
         }
         for one in scope.invocations.iter().filter(|one| !one.around.condition) {
-            let message = match (one.name.as_str(), sampling(&one.name, one.arguments)) {
+            let message = match (one.name.as_ref(), sampling(&one.name, one.arguments)) {
                 ("sleep", seconds) if seconds >= SAMPLING_S || seconds == 0 => {
                     "a wait of a fixed length".to_owned()
                 }

@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         for one in &scope.invocations {
-            let pages = match one.name.as_str() {
+            let pages = match one.name.as_ref() {
                 "journalctl" => !one.option('f', "follow"),
                 "systemctl" => {
                     one.has(&["status", "list-units", "list-timers", "list-jobs", "list-unit-files", "cat"])

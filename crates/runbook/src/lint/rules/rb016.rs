@@ -20,7 +20,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in document.scopes.iter().filter(|scope| scope.fence.attributes.verify.is_none()) {
         let mut started = false;
         for one in scope.invocations.iter().filter(|one| !one.around.substitution) {
-            match one.name.as_str() {
+            match one.name.as_ref() {
                 "systemctl" | "service" | "docker" | "podman" if one.has(&["start", "restart"]) => {
                     started = true;
                 }

@@ -21,9 +21,9 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         for one in &scope.invocations {
             let is_check =
-                CHECKS.contains(&one.name.as_str()) || (one.name == "systemctl" && one.has(&["is-active"]));
+                CHECKS.contains(&one.name.as_ref()) || (one.name == "systemctl" && one.has(&["is-active"]));
             let swallowed = one.next.as_ref().is_some_and(|(joint, name)| {
-                *joint == AndOr::Or && matches!(name.as_str(), "echo" | "true" | ":" | "printf")
+                *joint == AndOr::Or && matches!(name.as_ref(), "echo" | "true" | ":" | "printf")
             });
             let chained =
                 one.next.as_ref().is_some_and(|(joint, name)| *joint == AndOr::And && name == "echo");
@@ -47,7 +47,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
             {
                 report.statement(scope, &one.span, "`curl` takes an error page for success", "add `-f`");
             }
-            let verifies = match one.name.as_str() {
+            let verifies = match one.name.as_ref() {
                 "tar" => one.option('t', "list"),
                 "gzip" | "zstd" | "xz" => one.option('t', "test"),
                 "md5sum" | "sha1sum" | "sha256sum" => one.option('c', "check"),

@@ -23,7 +23,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
         }
         for one in &scope.invocations {
             let asks = matches!(
-                one.name.as_str(),
+                one.name.as_ref(),
                 "curl"
                     | "psql"
                     | "mysql"

@@ -1,7 +1,7 @@
 //! Owns RB022: failures inside `if` and loops, which nothing notices.
 
 use crate::Level;
-use crate::bash::{Command, Item, Kind};
+use crate::bash::{Command, Item, Kind, Word};
 use crate::lint::Rule;
 use crate::lint::document::{Document, Scope};
 use crate::lint::report::Report;
@@ -75,11 +75,10 @@ fn inside(scope: &Scope<'_>, command: &Command, place: Where, report: &mut Repor
 /// Whether what comes after it rests on it. A `cd` is RB020's.
 fn matters(command: &Command) -> bool {
     let Kind::Simple { words, .. } = &command.kind else { return false };
-    let texts: Vec<String> = words.iter().map(|word| word.shape()).collect();
-    match texts.first().map(String::as_str) {
+    match words.first().map(Word::shape).as_deref() {
         Some("mount" | "umount" | "tar" | "rsync" | "pg_restore" | "pg_dump" | "mv") => true,
         Some("systemctl" | "service") => {
-            texts.iter().any(|text| matches!(text.as_str(), "start" | "stop" | "restart"))
+            words.iter().any(|word| matches!(&*word.shape(), "start" | "stop" | "restart"))
         }
         _ => false,
     }

@@ -33,7 +33,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
 }
 
 fn destroys(one: &Invocation<'_>) -> Option<&'static str> {
-    Some(match one.name.as_str() {
+    Some(match one.name.as_ref() {
         "find" if one.has(&["-delete"]) => "it deletes files by age, whoever they belong to",
         "rm" if one.option('r', "recursive") || one.option('f', "force") => "it deletes without asking",
         "crontab" if !one.option('l', "") => "it replaces the whole table of jobs",

@@ -1,5 +1,7 @@
 //! Owns RB031: changes that add up when they are run again.
 
+use std::borrow::Cow;
+
 use crate::Level;
 use crate::bash::{Operator, Target};
 use crate::lint::Rule;
@@ -27,7 +29,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 });
             let appended = appended.or_else(|| {
                 (one.name == "tee" && one.option('a', "append"))
-                    .then(|| one.operand().unwrap_or_default().to_owned())
+                    .then(|| Cow::Borrowed(one.operand().unwrap_or_default()))
             });
             if let Some(path) = appended.filter(|path| path.starts_with("/etc/") || path.ends_with(".conf")) {
                 report.statement(

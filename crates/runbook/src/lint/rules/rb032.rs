@@ -21,13 +21,8 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
         let mut kept = false;
         for scope in document.scopes_of(procedure) {
             for one in &scope.invocations {
-                let words: Vec<&str> = one.shapes().take(2).collect();
-                let is = |first: &str, second: &str| {
-                    words.first().is_some_and(|word| *word == first)
-                        && words.get(1).is_some_and(|word| *word == second)
-                };
-                kept |= one.name == "paramedic" && is("evidence", "collect");
-                let ends = match one.name.as_str() {
+                kept |= one.name == "paramedic" && one.shapes().take(2).eq(["evidence", "collect"]);
+                let ends = match one.name.as_ref() {
                     "systemctl" | "service" | "docker" => one.has(&["restart", "stop", "kill", "start"]),
                     "kill" | "pkill" | "killall" | "reboot" => !one.has(&["-0", "-l"]),
                     "find" => one.has(&["-delete"]),

@@ -20,7 +20,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         for one in &scope.invocations {
             if matches!(
-                one.name.as_str(),
+                one.name.as_ref(),
                 "jstack" | "jmap" | "jcmd" | "jinfo" | "gdb" | "gcore" | "strace" | "ltrace"
             ) && !one.has(&["-l", "-h", "--version"])
             {

@@ -22,9 +22,8 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
             let is_script = one.name == "python3"
                 && one.shapes().any(|text| text.contains("/mcp_") || text.contains("/data_integrity"));
             let unnamed_script = is_script && !one.option('\0', "server");
-            let words: Vec<&str> = one.shapes().filter(|text| !text.starts_with('-')).collect();
             let unnamed = one.name == "paramedic"
-                && matches!(words.first().copied(), Some("check" | "diagnose" | "metrics"))
+                && matches!(one.operand(), Some("check" | "diagnose" | "metrics"))
                 && !one.shapes().any(|text| text.contains('\0'));
             if unnamed_script || unnamed {
                 report.statement(

@@ -33,7 +33,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 "mongod",
                 "network",
             ];
-            let acts = matches!(one.name.as_str(), "systemctl" | "service")
+            let acts = matches!(one.name.as_ref(), "systemctl" | "service")
                 && one.has(&["restart", "stop", "start", "reload"]);
             if acts && one.shapes().any(|text| SHARED.contains(&text.trim_end_matches(".service"))) {
                 report.statement(

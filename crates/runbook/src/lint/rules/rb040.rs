@@ -34,7 +34,7 @@ fn dead(one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
         let position = one.arguments.iter().position(|word| word.plain() == Some(option))?;
         one.arguments.get(position + 1)
     };
-    match one.name.as_str() {
+    match one.name.as_ref() {
         "curl"
             if one.shapes().any(|text| text.contains("/api/v1/alerts") && text.contains("alertmanager")) =>
         {

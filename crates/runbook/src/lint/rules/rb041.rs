@@ -53,7 +53,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
             });
             let script = script.map(|text| text.trim_start_matches('@').to_owned()).or_else(|| {
                 one.shapes()
-                    .find(|text| text.contains("/monitoring/") && text.contains(' '))
+                    .find(|text| text.contains(' ') && text.contains("/monitoring/"))
                     .map(|_| "/monitoring/…".to_owned())
             });
             if let Some(script) = script.filter(|script| !report.allows(script)) {
@@ -63,7 +63,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                     format!("`{script}` comes with nothing"),
                     "use the product's own command",
                 );
-            } else if OPTIONAL.contains(&one.name.as_str()) && !report.allows(&one.name) && !asked() {
+            } else if OPTIONAL.contains(&one.name.as_ref()) && !report.allows(&one.name) && !asked() {
                 report.statement(
                     scope,
                     &one.span,

@@ -1,5 +1,7 @@
 //! Owns RB042: measurements that say something else than they seem to.
 
+use std::cell::LazyCell;
+
 use crate::Level;
 use crate::lint::Rule;
 use crate::lint::document::Document;
@@ -32,8 +34,8 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
 const DIAGNOSE: &str = "`paramedic diagnose` takes two samples, and knows the whole tree of processes";
 
 fn misleads(one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
-    let text = one.shapes().collect::<Vec<_>>().join(" ");
-    match one.name.as_str() {
+    let text = LazyCell::new(|| one.shapes().collect::<Vec<_>>().join(" "));
+    match one.name.as_ref() {
         "top" if one.option('b', "batch") && (text.contains("n1") || text.contains("n 1")) => {
             Some(("the first sample of `top` is an average since boot", DIAGNOSE))
         }
@@ -59,7 +61,7 @@ fn misleads(one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
         "tail" | "head"
             if one.stage > 0
                 && one.stages.iter().any(|name| name == "grep")
-                && matches!(one.stages[0].as_str(), "tail" | "grep") =>
+                && matches!(one.stages[0].as_ref(), "tail" | "grep") =>
         {
             Some(("the last lines of the last lines are no pattern", "`paramedic logs --analyze`"))
         }
@@ -102,7 +104,11 @@ fn misleads(one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
 }
 
 /// What lists and dumps do not say.
-fn of_storage(name: &str, text: &str, one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
+fn of_storage(
+    name: &str,
+    text: &LazyCell<String, impl FnOnce() -> String>,
+    one: &Invocation<'_>,
+) -> Option<(&'static str, &'static str)> {
     match name {
         "ls" if text.contains("/backup") => {
             Some(("that a file is there says nothing about what is in it", "`paramedic backup verify`"))

@@ -33,7 +33,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 "write it as one word",
             );
         }
-        if !document.text[at.start..].split("\n## ").next().unwrap_or_default().contains("Query**") {
+        if !document.section(at.start).contains("Query**") {
             report.text(&at, format!("no query fires `{}`", alert.name), "add `**Alert Query**`");
         }
         if alert.response_time.is_none() {
@@ -43,7 +43,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 "add `**Response Time**: < 5 minutes`",
             );
         }
-        let section = document.text[line.start..].split("\n## ").next().unwrap_or_default();
+        let section = document.section(line.start);
         if !section.contains("### Escalation") {
             report.text(&line, "nothing says when to call for more people", "add `### Escalation Criteria`");
         }

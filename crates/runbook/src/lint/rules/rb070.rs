@@ -25,12 +25,10 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                     (Operator::Write | Operator::Append, Target::Word(word)) => Some(word.shape()),
                     _ => None,
                 });
-            let option = one.shapes().find(|text| text.contains("file=/tmp/"));
-            let text_in_shell = one.shapes().any(|text| text.contains("> /tmp/"));
-            if target.as_ref().is_some_and(|path| path.starts_with("/tmp/"))
-                || option.is_some()
-                || text_in_shell
-            {
+            let names = |text: &str| {
+                text.contains("/tmp/") && (text.contains("file=/tmp/") || text.contains("> /tmp/"))
+            };
+            if target.is_some_and(|path| path.starts_with("/tmp/")) || one.shapes().any(names) {
                 report.statement(
                     scope,
                     &one.span,

@@ -37,7 +37,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 }
             }
             let appends = one.redirects.iter().any(|redirect| redirect.operator == Operator::Append);
-            if matches!(one.name.as_str(), "echo" | "printf")
+            if matches!(one.name.as_ref(), "echo" | "printf")
                 && appends
                 && one.shapes().any(|text| text.to_lowercase().contains("incident"))
             {
