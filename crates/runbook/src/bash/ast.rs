@@ -301,13 +301,15 @@ fn joined(parts: &[Part]) -> Cow<'_, str> {
     match parts {
         [] => Cow::Borrowed(""),
         [Part::Literal { text, .. }] => Cow::Borrowed(text),
-        _ => parts
-            .iter()
-            .map(|part| match part {
+        _ => {
+            let texts = parts.iter().map(|part| match part {
                 Part::Literal { text, .. } => text.as_str(),
                 _ => "\0",
-            })
-            .collect(),
+            });
+            let mut all = String::with_capacity(texts.clone().map(str::len).sum());
+            texts.for_each(|text| all.push_str(text));
+            Cow::Owned(all)
+        }
     }
 }
 

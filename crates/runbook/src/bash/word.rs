@@ -261,7 +261,11 @@ impl Word {
     pub(super) fn push_str(&mut self, piece: &str, quoting: Quoting) {
         match self.parts.last_mut() {
             Some(Part::Literal { text, quoting: last }) if *last == quoting => text.push_str(piece),
-            _ => self.parts.push(Part::Literal { text: piece.to_owned(), quoting }),
+            _ => {
+                // Most words are one text.
+                self.parts.reserve_exact(usize::from(self.parts.is_empty()));
+                self.parts.push(Part::Literal { text: piece.to_owned(), quoting });
+            }
         }
     }
 }

@@ -207,8 +207,10 @@ impl<'t> Judge<'t> {
             return self.apply(reading, option, text, &given);
         }
         let letters = &text[1..];
+        let mut name = String::from("-");
         for (at, letter) in letters.char_indices() {
-            let name = format!("-{letter}");
+            name.truncate(1);
+            name.push(letter);
             let Some(option) = reading.option(&name) else {
                 self.unlisted(reading, &name);
                 continue;

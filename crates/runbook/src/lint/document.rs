@@ -99,9 +99,12 @@ fn find(text: &str, needle: &str) -> Option<usize> {
 }
 
 fn exported(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter_map(|line| {
-        let rest = line.trim_start().trim_start_matches("$ ").strip_prefix("export ")?;
-        rest.split('=').next().filter(|name| is_name(name))
+    const EXPORT: &str = "export ";
+    memchr::memmem::find_iter(text.as_bytes(), EXPORT).filter_map(|at| {
+        let before = text[..at].rsplit('\n').next().unwrap_or_default().trim_start();
+        let rest = text[at + EXPORT.len()..].lines().next().unwrap_or_default();
+        let name = rest.split('=').next().unwrap_or_default();
+        (before.trim_start_matches("$ ").is_empty() && is_name(name)).then_some(name)
     })
 }
 
@@ -125,12 +128,14 @@ impl<'a> Scope<'a> {
     ) -> Self {
         let script = &*fence.script;
         let invocations = invocations(script);
-        let (mut starts, mut offsets) = (Vec::new(), Vec::new());
+        let n_lines = memchr::memchr_iter(b'\n', fence.source.as_bytes()).count() + 1;
+        let (mut starts, mut offsets) = (Vec::with_capacity(n_lines), Vec::with_capacity(n_lines));
         let mut offset = 0;
         for (idx, line) in fence.source.split('\n').enumerate() {
             let number = fence.line + 1 + idx;
             let start = lines.start(number);
-            let whole = text[start..lines.start(number + 1)].trim_end_matches(['\n', '\r']);
+            let whole = &text[start..lines.start(number + 1)];
+            let whole = whole.strip_suffix('\n').unwrap_or(whole).trim_end_matches('\r');
             let indent = if whole.ends_with(line) { whole.len() - line.len() } else { 0 };
             starts.push(start + indent);
             offsets.push(offset);

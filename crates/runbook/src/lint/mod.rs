@@ -108,13 +108,9 @@ pub fn lint(name: &str, bytes: &[u8], config: &Config, today: Option<&str>) -> V
             (rule.check)(&document, &mut report);
         }
     }
-    let findings = allow::silence(&document, findings);
-    // Findings are large: what is sorted is where they stand.
-    let mut order: Vec<_> = findings.iter().map(|one| (one.line, one.column, one.code)).zip(0..).collect();
-    order.sort_unstable();
-    let mut sorted: Vec<_> = findings.into_iter().map(Some).collect();
-    let mut findings: Vec<_> =
-        order.into_iter().filter_map(|(_, idx): (_, usize)| sorted[idx].take()).collect();
+    let mut findings = allow::silence(&document, findings);
+    // Findings are large: their places are sorted, and each is moved once.
+    findings.sort_by_cached_key(|one| (one.line, one.column, one.code));
     findings
         .dedup_by(|a, b| (a.line, a.column, a.code, &a.message) == (b.line, b.column, b.code, &b.message));
     findings

@@ -122,8 +122,9 @@ const RESERVED_PREFIXES: [&str; 15] = [
 ///
 /// Such a name is never a parameter: neither labels of alerts nor configuration may set it for a unit.
 pub fn is_reserved_variable(name: &str) -> bool {
-    RESERVED.binary_search(&name).is_ok()
-        || has_reserved_prefix(name)
+    // Most words that are asked about are no variables: all of these begin with a capital or a `_`.
+    let may_be = name.bytes().next().is_some_and(|first| first.is_ascii_uppercase() || first == b'_');
+    (may_be && (RESERVED.binary_search(&name).is_ok() || has_reserved_prefix(name)))
         || name
             .len()
             .checked_sub("_PROXY".len())
