@@ -73,6 +73,28 @@ fn a_missing_parameter_stops_before_anything_ran() {
     assert!(!site.path("data").exists(), "nothing was recorded");
 }
 
+/// Nothing of the original runbook runs before it knows the port, whichever of its procedures is followed.
+#[test]
+fn the_original_runbook_says_that_it_needs_the_port() {
+    let Some(original) = original() else { return };
+    let site = Site::new(&[]);
+    let runbook = original.to_str().unwrap();
+    for alert in ["MCPServerDown", "MCPHighMemoryUsage", "MCPDependencyDown"] {
+        let ran = site::run(site.command(&[
+            "runbook",
+            "run",
+            runbook,
+            "--procedure",
+            alert,
+            "-p",
+            "SERVER_NAME=time",
+            "--yes",
+        ]));
+        ran.failed(2, &["nothing was run", "PORT (line ", "-p NAME=VALUE"]);
+        assert!(!site.path("data").exists(), "nothing was recorded");
+    }
+}
+
 #[test]
 fn a_change_that_nobody_approves_is_not_run() {
     let site = site();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use runbook::lint::{Config, Objection, Objections, lint};
 use runbook::{Procedure, Runbook};
 
 /// A runbook with its bytes.
@@ -11,6 +12,8 @@ pub struct Book {
     pub runbook: Arc<Runbook>,
     /// The document as read.
     pub bytes: Arc<[u8]>,
+    /// What the rules of the linter have against its statements.
+    objections: Arc<Objections>,
 }
 
 /// The runbooks at hand, in the order of the configuration.
@@ -25,7 +28,14 @@ impl Book {
     /// Parses a document. Never fails; what is wrong in it is in the diagnostics.
     pub fn parse(name: &str, bytes: &[u8]) -> (Self, Vec<runbook::Diagnostic>) {
         let (runbook, diagnostics) = runbook::parse(name, bytes);
-        (Self { runbook: Arc::new(runbook), bytes: bytes.into() }, diagnostics)
+        let objections = Objections::new(&lint(name, bytes, &Config::default(), None));
+        let book = Self { runbook: Arc::new(runbook), bytes: bytes.into(), objections: Arc::new(objections) };
+        (book, diagnostics)
+    }
+
+    /// What the rules have against a statement.
+    pub fn objection(&self, procedure: &str, unit: &str) -> Option<&Objection> {
+        self.objections.of(procedure, unit)
     }
 
     /// A procedure by its id.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use runbook::lint::Objection;
 use runbook::{Effect, Severity};
 use tokio::sync::MutexGuard;
 
@@ -44,6 +45,12 @@ impl<W: World> Engine<W> {
         ready: &mut Ready<'_>,
         doubt: Option<&str>,
     ) -> Result<Permit<'_>, EngineError> {
+        let objection = walk.book.objection(&walk.procedure.id, &ready.unit.id);
+        if let Some(lethal) = objection.filter(|objection| objection.lethal) {
+            return self.skip(walk, ready, refusal(lethal)).await.map(Permit::No);
+        }
+        let changes = ready.unit.effect != Effect::Observe;
+        let doubt = doubt.or(objection.filter(|_| changes).map(|objection| objection.reason.as_str()));
         let mut asked = 0;
         while asked < ASKED_MAX {
             let turn = match ready.unit.effect {
@@ -192,6 +199,12 @@ impl<W: World> Engine<W> {
             .await;
         Ok(request)
     }
+}
+
+/// Why a statement is not run at all, and what would allow it.
+fn refusal(objection: &Objection) -> String {
+    let Objection { code, reason, .. } = objection;
+    format!("{reason}; who means it writes `# lint: allow {code}` behind it, and is asked")
 }
 
 fn rejected(ready: &Ready<'_>, reason: &str) -> UnitEnding {

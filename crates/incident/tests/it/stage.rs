@@ -52,13 +52,18 @@ pub(crate) struct Question {
 impl Stage {
     /// A stage with one procedure that answers the alert `Down`.
     pub(crate) fn new(steps: &str) -> Self {
-        listen();
         let text = format!(
             "## Server Down\n\n### Alert: Down\n\n**Severity**: Critical\\\n\
              **Alert Query**: `mcp_server_up == 0`\n\n### Response (0-5 minutes)\n\n{steps}\n"
         );
         let (book, diagnostics) = Book::parse("down.md", text.as_bytes());
         assert_eq!(book.runbook.procedures.len(), 1, "{diagnostics:?}");
+        Self::of(book)
+    }
+
+    /// A stage with a runbook.
+    pub(crate) fn of(book: Book) -> Self {
+        listen();
         Self {
             // In memory, where that can be: these tests sync thousands of records.
             folder: tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap(),

@@ -5,6 +5,7 @@ mod config;
 mod document;
 mod fix;
 mod invocation;
+mod objection;
 mod report;
 mod rules;
 mod sarif;
@@ -21,6 +22,7 @@ use crate::diagnostic::Lines;
 pub use config::{Config, ConfigError};
 use document::Document;
 pub use fix::apply;
+pub use objection::{Objection, Objections};
 use report::Report;
 pub use rules::RULES;
 pub use sarif::sarif;
@@ -43,6 +45,19 @@ pub struct Rule {
     /// Whether a finding is a reason not to run the statement without a person.
     pub blocks: bool,
     check: fn(&Document<'_>, &mut Report<'_>),
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// What becomes of a statement in which it finds something, in words for people.
+    pub fn consequence(&self) -> &'static str {
+        match (objection::is_lethal(self.code), self.blocks) {
+            (true, _) => "a statement in which it is found is not run",
+            (false, true) => "where it is found, nothing is changed without a person",
+            (false, false) => "it keeps nothing from being run",
+        }
+    }
 }
 
 /// What a rule has to say about a place.

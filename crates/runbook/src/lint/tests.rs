@@ -56,8 +56,8 @@ fn the_documentation_lists_the_rules() {
     let mut text = "# Lint rules\n\nWritten from the rules themselves; `paramedic runbook lint --explain RB020` says the same.\n".to_owned();
     for rule in RULES {
         let level = format!("{:?}", rule.level).to_lowercase();
-        let blocks = if rule.blocks { "; nothing runs without a person where it is found" } else { "" };
-        text += &format!("\n## {} {}\n\n{level}{blocks}. {}\n", rule.code, rule.name, rule.why);
+        let consequence = rule.consequence();
+        text += &format!("\n## {} {}\n\n{level}; {consequence}. {}\n", rule.code, rule.name, rule.why);
         for (title, example) in [("Found in", rule.bad), ("Better", rule.good)] {
             let example: String = example.lines().map(|line| format!("    {line}\n")).collect();
             text += &format!(

@@ -133,12 +133,12 @@ fn explain(code: &str) -> Result<Code, Failure> {
         return Err(Failure::usage(anyhow::anyhow!("`{code}` is no rule; there are {}", known.join(", "))));
     };
     let indent = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
-    let blocks = if rule.blocks { "; where it is found, nothing runs without a person" } else { "" };
     show::line(&format!(
-        "{} {} ({}{blocks})\n\n{}\n\nFound in:\n\n{}\nBetter:\n\n{}\nTo silence it, say why: `# lint: allow {} reason` behind the statement,\nor `<!-- lint: allow {} reason -->` above the step.",
+        "{} {} ({}; {})\n\n{}\n\nFound in:\n\n{}\nBetter:\n\n{}\nTo silence it, say why: `# lint: allow {} reason` behind the statement,\nor `<!-- lint: allow {} reason -->` above the step.",
         rule.code,
         rule.name,
         level(rule.level),
+        rule.consequence(),
         rule.why,
         indent(rule.bad),
         indent(rule.good),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use incident::{Approve, Decision, Kill, Policy, Request};
-use runbook::lint::{Config as Rules, Finding, lint};
+use runbook::lint::{Config as Rules, Finding, Objections, lint};
 use runbook::{Fence, Phase, Procedure, Unit};
 use serde::Serialize;
 
@@ -68,6 +68,7 @@ struct Planner<'a> {
     kill: Kill,
     values: BTreeMap<String, String>,
     findings: &'a [Finding],
+    objections: Objections,
 }
 
 pub(super) fn run(
@@ -112,6 +113,7 @@ pub(super) fn run(
         kill: server::kill_switch(&config),
         values,
         findings: &findings,
+        objections: Objections::new(&findings),
     };
     let phases: Vec<PlannedPhase> = procedures
         .iter()
@@ -178,7 +180,7 @@ impl Planner<'_> {
                 .map(|finding| Refusal {
                     code: finding.code,
                     message: finding.message.clone(),
-                    fix: finding.hint.clone(),
+                    fix: finding.hint.to_string(),
                 })
                 .collect(),
         }
@@ -191,6 +193,10 @@ impl Planner<'_> {
         unit: &Unit,
         parameters: &BTreeMap<String, Option<String>>,
     ) -> String {
+        let objection = self.objections.of(&procedure.id, &unit.id);
+        if let Some(lethal) = objection.filter(|objection| objection.lethal) {
+            return format!("is not run: {}", lethal.reason);
+        }
         let missing: Vec<&str> =
             parameters.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
         if !missing.is_empty() {
@@ -214,7 +220,10 @@ impl Planner<'_> {
             ..Request::quiet(unit.effect, &unit.reason)
         };
         match self.policy.decide(&request) {
-            Decision::Run => "runs by itself".to_owned(),
+            Decision::Run => match objection.filter(|_| unit.effect != runbook::Effect::Observe) {
+                Some(objection) => format!("asks: {}", objection.reason),
+                None => "runs by itself".to_owned(),
+            },
             Decision::Ask(reason) => format!("asks: {reason}"),
             Decision::Skip(reason) => format!("is not run: {reason}"),
         }
