@@ -83,11 +83,25 @@ pub(crate) enum Command {
     /// Stop every change, or let them happen again
     #[command(subcommand)]
     KillSwitch(KillSwitchCommand),
+    /// See how much the journal and its evidence take, and copy it
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Be one of the demonstration's MCP servers
     #[command(hide = true)]
     DemoServer {
         /// `notes` or `sums`
         kind: drill::servers::Kind,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    /// Say what the data directory takes, and what would be given up by its budget
+    Status,
+    /// Copy the journal as it is at this moment to a new file, also while `serve` runs, and check the copy
+    Backup {
+        /// The file; its folder has to be there
+        file: PathBuf,
     },
 }
 

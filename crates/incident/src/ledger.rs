@@ -1,11 +1,13 @@
 //! Owns the incidents in memory: the journal's fold, kept up with every entry, whoever wrote it.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use journal::{Draft, Entry, Journal};
 use tokio::sync::{Mutex, broadcast, watch};
 
 use crate::engine::EngineError;
+use crate::error_chain::error_chain;
 use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::record::{Record, VERSION};
@@ -36,6 +38,8 @@ pub(crate) struct Ledger {
     folded: Mutex<Folded>,
     changed: watch::Sender<u64>,
     feed: broadcast::Sender<Happening>,
+    /// When the journal last took nothing, and why. Whoever wanted to write tries again before long.
+    refused: std::sync::Mutex<Option<(i64, String)>>,
 }
 
 #[derive(Default)]
@@ -54,6 +58,7 @@ impl Ledger {
             folded: Mutex::default(),
             changed: watch::Sender::new(0),
             feed: broadcast::Sender::new(FEED_CAPACITY),
+            refused: std::sync::Mutex::default(),
         };
         ledger.catch_up().await?;
         Ok(ledger)
@@ -83,7 +88,7 @@ impl Ledger {
         if let Some(incident) = folded.incidents.get(id) {
             incident.check(&record)?;
         }
-        let entry = self.journal.append(draft(Some(id), at_ms, &record)?).await?;
+        let entry = self.append(draft(Some(id), at_ms, &record)?).await?;
         if entry.seq == folded.last_seq + 1 {
             folded.take(&entry);
         } else {
@@ -99,8 +104,33 @@ impl Ledger {
     /// Writes a record that belongs to no incident.
     pub(crate) async fn write_loose(&self, at_ms: i64, record: &Record) -> Result<(), EngineError> {
         let mut folded = self.folded.lock().await;
-        self.journal.append(draft(None, at_ms, record)?).await?;
+        self.append(draft(None, at_ms, record)?).await?;
         self.catch_up_locked(&mut folded).await
+    }
+
+    async fn append(&self, draft: Draft) -> Result<Entry, EngineError> {
+        let at_ms = draft.at_ms;
+        match self.journal.append(draft).await {
+            Ok(entry) => {
+                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Ok(entry)
+            }
+            Err(error) => {
+                self.note_refusal(at_ms, &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Keeps in mind that nothing could be written.
+    pub(crate) fn note_refusal(&self, at_ms: i64, error: &dyn std::error::Error) {
+        let refusal = (at_ms, error_chain(error));
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+
+    /// Why nothing could be written the last time, and when that was; `None` where it could.
+    pub(crate) fn refused(&self) -> Option<(i64, String)> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Looks at one incident.

@@ -17,6 +17,7 @@ mod policy;
 mod record;
 mod recovery;
 mod report;
+mod retention;
 mod shelf;
 mod state;
 mod triage;
@@ -40,6 +41,7 @@ pub use record::{
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{describe, duration, render};
+pub use retention::Kept;
 pub use shelf::{Book, Shelf};
 pub use state::{Event, Refusal, State, StepEvent, StepState};
 pub use triage::{Firing, Triage};

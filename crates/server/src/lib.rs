@@ -8,6 +8,7 @@ mod fleet;
 mod flow;
 mod kill_switch;
 mod maintenance;
+mod retention;
 mod rules;
 mod serve;
 mod watch;
@@ -20,5 +21,6 @@ pub use kill_switch::{
     throw_kill_switch,
 };
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
+pub use retention::{data_dir, retention};
 pub use serve::{SHIPPED, Serve, ServeError, Start, open_stores, private_folder, program_folder};
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

@@ -16,6 +16,7 @@ use crate::api;
 use crate::config::Config;
 use crate::fleet::{Fleet, Surroundings};
 use crate::flow::Flow;
+use crate::retention::{data_dir, keep_within_budget};
 use crate::rules;
 use crate::watch::Watch;
 use crate::world::ServeWorld;
@@ -123,12 +124,14 @@ impl Serve {
             bin,
             config_path,
         });
+        let dir = data_dir(&config, journal.clone(), blobs.clone());
         let settings = engine_settings(&config);
         let engine = Engine::start(Arc::clone(&world), journal, blobs, shelf, settings).await?;
         let watch = Arc::new(Watch::new(&config, rules));
         let flow = Arc::new(Flow { world, fleet, watch, engine, turn: Mutex::default() });
 
         let mut loops = flow.start(inbox);
+        loops.spawn(keep_within_budget(Arc::clone(&config), dir));
         let (local_routes, public_routes) = (api::local(Arc::clone(&flow)), api::public(Arc::clone(&flow)));
         loops.spawn(async move { drop(axum::serve(local, local_routes).await) });
         loops.spawn(async move { drop(axum::serve(public, public_routes).await) });

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod guard;
 mod incident;
+mod journal;
 mod kill_switch;
 mod maintenance;
 mod metrics;
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Server(command) => server::run(command, config, output),
         Command::Maintenance(command) => maintenance::run(command, config, output),
         Command::KillSwitch(command) => kill_switch::run(command, config, output),
+        Command::Journal(command) => journal::run(&command, config, output),
         Command::DemoServer { kind } => roles::demo_server(kind),
     }
 }

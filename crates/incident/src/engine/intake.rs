@@ -170,7 +170,8 @@ impl<W: World> Engine<W> {
             response_time_ms: response_time.map(|time| time.as_millis() as u64),
         };
         // The copy comes first, so that no incident is ever bound to a runbook that nobody has.
-        self.inner.blobs.put(&book.bytes)?;
+        let kept = self.inner.blobs.put(&book.bytes);
+        kept.inspect_err(|error| self.inner.ledger.note_refusal(self.inner.world.now_ms(), error))?;
         self.record(&id, opened).await?;
         self.walk(&id);
         Ok(id)

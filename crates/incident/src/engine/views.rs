@@ -8,7 +8,16 @@ use crate::id::IncidentId;
 use crate::ledger::Happening;
 use crate::world::World;
 
+/// How long a journal that took nothing counts as refusing: whoever wants to write tries again within seconds.
+const REFUSING_MS: i64 = 60_000;
+
 impl<W: World> Engine<W> {
+    /// Why nothing can be written at this time. While that is so nothing is changed.
+    pub fn refusing(&self) -> Option<String> {
+        let since_ms = self.inner.world.now_ms() - REFUSING_MS;
+        self.inner.ledger.refused().filter(|(at_ms, _)| *at_ms >= since_ms).map(|(_, reason)| reason)
+    }
+
     /// One incident.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod lethal;
 mod once_more;
 mod parameters;
 mod policy;
+mod retention;
 mod said;
 mod stage;
 mod stops;

@@ -102,6 +102,14 @@ impl Stage {
         runtime.block_on(async { act(&self.open().await).await })
     }
 
+    /// The data directory of a life.
+    pub(crate) fn data_dir(&self, life: &Life) -> journal::DataDir {
+        let folder = |name| self.folder.path().join(name);
+        let (runs, reports) = (folder("runs"), folder("reports"));
+        let blobs = Blobs::open(folder("blobs")).unwrap();
+        journal::DataDir { journal: life.journal.clone(), blobs, runs, reports }
+    }
+
     /// The report of an incident, if it was written.
     pub(crate) fn report(&self, id: &IncidentId) -> Option<String> {
         std::fs::read_to_string(self.folder.path().join(format!("reports/{id}.md"))).ok()

@@ -64,6 +64,11 @@ pub(super) async fn health(State(flow): Shared) -> Response {
         Ok(open) => (open, None),
         Err(error) => (0, Some(incident::error_chain(&error))),
     };
+    let full = flow
+        .engine
+        .refusing()
+        .map(|reason| format!("nothing is changed while nothing can be written: {reason}"));
+    let problem = problem.or(full);
     let watched = flow.engine.shelf().procedures().any(|(_, procedure)| procedure.alert.is_some());
     let blind = || "no runbook with an alert can be read: nothing is answered".to_owned();
     let reason = problem.or_else(|| (!watched).then(blind));

@@ -1,5 +1,6 @@
 //! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
 
+mod bytes;
 mod error;
 mod load;
 mod place;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use incident::Mode;
 use serde::{Deserialize, Serialize};
 
+pub use bytes::Bytes;
 pub use error::{ConfigError, Problem};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
@@ -49,6 +51,9 @@ pub struct Config {
     /// What counts as recovered.
     #[serde(default)]
     pub verify: Verify,
+    /// How much is kept of what is over.
+    #[serde(default)]
+    pub retention: Retention,
     /// What may be done without asking.
     #[serde(default)]
     pub policy: Policy,
@@ -96,6 +101,17 @@ pub struct Verify {
     pub period: Span,
     /// When to give up.
     pub timeout: Span,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// What the journal, the evidence, the outputs and the reports may take together. Above it the incidents that have
+    /// been over for longest are given up; never one that is open.
+    pub budget: Bytes,
+    /// How long an incident is kept after it is over, whatever it takes.
+    pub keep: Span,
 }
 
 /// `[policy]`
@@ -260,6 +276,14 @@ impl Default for Metrics {
 impl Default for Verify {
     fn default() -> Self {
         Self { probes: 3, interval: Span::seconds(1), period: Span::seconds(2), timeout: Span::seconds(60) }
+    }
+}
+
+// === impl Retention ===
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { budget: Bytes(8 << 30), keep: Span::seconds(30 * 24 * 60 * 60) }
     }
 }
 

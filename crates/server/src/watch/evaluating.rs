@@ -46,6 +46,7 @@ pub(crate) async fn evaluate(
     if let Err(error) = engine.alerts_standing(&standing, known).await {
         tracing::error!(error = %error_chain(&error), "the end of an alert could not be written down");
     }
+    let refusing = engine.refusing();
     let firing = active.into_iter().filter(|alert| alert.state == AlertState::Firing);
     for alert in firing {
         let server = alert.labels.get("server_name").unwrap_or_default();
@@ -56,7 +57,11 @@ pub(crate) async fn evaluate(
         let exit = exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
         let fired = fired(watch, &alert, server, exit);
         if let Err(error) = engine.fire(&fired).await {
-            tracing::error!(error = %error_chain(&error), alert = fired.alert, "an incident could not be opened");
+            let error = error_chain(&error);
+            // While the journal refuses, every evaluation fails alike: once is enough.
+            if refusing.as_ref().is_none_or(|known| !error.contains(known)) {
+                tracing::error!(error, alert = fired.alert, "an incident could not be opened");
+            }
         }
     }
 }
