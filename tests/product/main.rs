@@ -16,5 +16,7 @@ mod hold;
 mod poll;
 mod processes;
 mod real;
+mod reports;
 mod site;
 mod story;
+mod watching;

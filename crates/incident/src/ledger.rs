@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use journal::{Draft, Entry, Journal};
+use journal::{Draft, Entry, Journal, Removed};
 use tokio::sync::{Mutex, broadcast, watch};
 
 use crate::engine::EngineError;
@@ -101,6 +101,18 @@ impl Ledger {
         let mut folded = self.folded.lock().await;
         self.journal.append(draft(None, at_ms, record)?).await?;
         self.catch_up_locked(&mut folded).await
+    }
+
+    /// What the journal says of itself that it has lost since the first entry of an incident, for people.
+    pub(crate) async fn lost(&self, id: &IncidentId) -> Result<Vec<String>, EngineError> {
+        let removed = self.journal.removed_within(id.as_str()).await?;
+        let line = |one: &Removed| {
+            format!(
+                "Entries {} to {} of the journal, of other incidents at that time, were removed to save room.",
+                one.first, one.last
+            )
+        };
+        Ok(removed.iter().map(line).collect())
     }
 
     /// Looks at one incident.

@@ -52,7 +52,9 @@ impl<W: World> Engine<W> {
             };
             let (decision, until_ms) = self.decide(walk, ready).await?;
             let question = match (decision, doubt) {
-                (Decision::Skip(reason), _) => return self.skip(walk, ready, reason).await.map(Permit::No),
+                (Decision::Skip(reason), _) => {
+                    return self.skip(walk, ready, reason, doubt).await.map(Permit::No);
+                }
                 (_, _) if !ready.missing.is_empty() => Some(format!("it needs {}", ready.missing.join(", "))),
                 (Decision::Ask(reason), _) => Some(reason),
                 (Decision::Run, Some(doubt)) => Some(doubt.to_owned()),
@@ -65,7 +67,9 @@ impl<W: World> Engine<W> {
                 // What only has to be waited for is no question that nobody wants to answer.
                 None => asked += usize::from(until_ms.is_none()),
                 Some(Answer::No(reason)) => return Ok(Permit::No(rejected(ready, &reason))),
-                Some(Answer::Over(reason)) => return self.skip(walk, ready, reason).await.map(Permit::No),
+                Some(Answer::Over(reason)) => {
+                    return self.skip(walk, ready, reason, doubt).await.map(Permit::No);
+                }
                 Some(Answer::Yes { values, .. }) => {
                     let refused = self.take_yes(walk, ready, values).await?;
                     return Ok(refused.map_or(Permit::Yes(None), Permit::No));
@@ -86,7 +90,7 @@ impl<W: World> Engine<W> {
         ready.values.extend(values);
         let request = self.request(walk, ready).await?;
         match self.inner.world.policy(&walk.server).refuse(&request) {
-            Some(Decision::Skip(reason)) => self.skip(walk, ready, reason).await.map(Some),
+            Some(Decision::Skip(reason)) => self.skip(walk, ready, reason, None).await.map(Some),
             _ => Ok(None),
         }
     }
@@ -142,7 +146,11 @@ impl<W: World> Engine<W> {
         Ok(stands.then(|| "it was asked about before".to_owned()))
     }
 
-    async fn request<'a>(&self, walk: &Walk<'a>, ready: &Ready<'a>) -> Result<Request<'a>, EngineError> {
+    pub(super) async fn request<'a>(
+        &self,
+        walk: &Walk<'a>,
+        ready: &Ready<'a>,
+    ) -> Result<Request<'a>, EngineError> {
         let now_ms = self.inner.world.now_ms();
         let since_ms = now_ms - BUDGET_WINDOW_MS;
         let spec = walk.procedure.alert.as_ref();
