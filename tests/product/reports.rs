@@ -9,6 +9,7 @@ use server::client::Client;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::site::{Server, Site, block_on};
+use crate::story::Story;
 
 /// A page of an ordinary incident has fewer bytes.
 const PAGE_BYTES_MAX: usize = 100_000;
@@ -60,7 +61,9 @@ fn duties_are_checked_and_a_person_meets_the_rest() {
     let open = ["incident", "open", "--server", "notes", "--reason", "odd", "--procedure", "MCPServerDown"];
     let id = site.run(&open).done().trim().to_owned();
     site.run(&["incident", "abort", &id]).done();
+    site.incident("notes", "captured", |story| story.has(|record| matches!(record, Record::Captured(_))));
     site.run(&["incident", "close", &id, "--reason", "it was nothing"]).done();
+    site.incident("notes", "reported", Story::is_reported);
     let refused = site.run(&["incident", "report", &id, "--check"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     let unmet: Vec<&str> = refused.stdout.lines().filter(|line| line.contains(" NO ")).collect();

@@ -239,7 +239,7 @@ fn the_whole_of_an_ordinary_incident() {
         |---|---|
         | detected | 4 ms |
         | acknowledged | 10 ms by the runbook (unit 1.1) |
-        | diagnosed | not yet |
+        | diagnosed | never |
         | mitigated | 2.10 s |
         | resolved | 2.20 s |
         | response time allowed by the runbook | 5 min 0 s |
@@ -279,7 +279,7 @@ fn the_whole_of_an_ordinary_incident() {
         paramedic server restart "$SERVER_NAME"
         ```
 
-        output, 9 bytes, SHA-256 ab
+        Output of 9 bytes, SHA-256 ab
 
         ````text
         ```
@@ -294,12 +294,12 @@ fn the_whole_of_an_ordinary_incident() {
 
         |  | duty | how it stands |
         |---|---|---|
-        | 1 | Record all commands executed | met: 1 executed, each with its exit and output |
-        | 2 | Document error messages encountered | met: 0 seen, word for word |
-        | 3 | Every change of configuration, with the value before it | met: 0 made, each with the value before it |
-        | 4 | Update incident log with timeline | NOT met: it has gaps: No evidence was kept before the first change.; `incident note 19700101-000001-0007 TEXT --duty 4` |
+        | 1 | Record all commands executed | met: 1 executed, each with its end and output |
+        | 2 | Document error messages encountered | met: there was none |
+        | 3 | Every change of configuration, with the value before it | met: there was none |
+        | 4 | Update incident log with timeline | NOT met: gaps are known: 1; `incident note 19700101-000001-0007 TEXT --duty 4` |
         | 5 | Who was told | NOT met: only a person can say; `incident note 19700101-000001-0007 TEXT --duty 5` |
-        | 6 | Every command that was run by hand, and why | NOT met: the runbook (unit 6.1) restarted time, and what was run by hand only people know; `incident note 19700101-000001-0007 TEXT --duty 6` |
+        | 6 | Every command that was run by hand, and why | met: the journal knows of nobody who acted by hand |
 
         ## Gaps
 
@@ -400,7 +400,7 @@ fn the_whole_of_one_with_everything() {
         paramedic server restart "$SERVER_NAME"
         ```
 
-        output, 9 bytes, SHA-256 ab
+        Output of 9 bytes, SHA-256 ab
 
         ````text
         ```
@@ -417,13 +417,13 @@ fn the_whole_of_one_with_everything() {
         so | `so`
         ```
 
-        output, 9 bytes, cut at its limit, SHA-256 aa
+        Output of 9 bytes, cut at its limit, SHA-256 aa
 
         ```text
         so | `so`
         ```
 
-        errors, 9 bytes, cut at its limit, SHA-256 aa; see Error messages
+        Standard error of 9 bytes, cut at its limit, SHA-256 aa; it is among the error messages below
 
         ## Not run
 
@@ -443,25 +443,25 @@ fn the_whole_of_one_with_everything() {
 
         ## Error messages
 
-        The last words of process 7., by 00:00:01.004
+        At 00:00:01.004, the last words of process 7:
 
         ```text
         so | `so`
         ```
 
-        Log_error of time., by 00:01:01.000
+        At 00:01:01.000, log_error of time:
 
         ```text
         so | `so`
         ```
 
-        Standard error of 7.1., by 00:01:20.000
+        At 00:01:20.000, standard error of 7.1:
 
         ```text
         so | `so`
         ```
 
-        The check of recovery., by 00:03:20.000
+        At 00:03:20.000, the check of recovery:
 
         ```text
         so | `so`
@@ -522,12 +522,12 @@ fn the_whole_of_one_with_everything() {
 
         |  | duty | how it stands |
         |---|---|---|
-        | 1 | Record all commands executed | met: 2 executed, each with its exit and output |
+        | 1 | Record all commands executed | met: 2 executed, each with its end and output |
         | 2 | Document error messages encountered | NOT met: the error output of 7.1 is cut; `incident note 19700101-000001-0007 TEXT --duty 2` |
         | 3 | Every change of configuration, with the value before it | NOT met: 1 changed something, and the value before is not recorded; `incident note 19700101-000001-0007 TEXT --duty 3` |
-        | 4 | Update incident log with timeline | NOT met: it has gaps: Evidence is missing or incomplete: host snapshot: so \| `so`. Unit 7.1 printed more than is kept. Nobody watched for 17.00 s: a unit ended at 00:01:03.000 UTC, and the journal has it from 00:01:20.000 on.; `incident note 19700101-000001-0007 TEXT --duty 4` |
+        | 4 | Update incident log with timeline | NOT met: gaps are known: 3; `incident note 19700101-000001-0007 TEXT --duty 4` |
         | 5 | Who was told | met: so \| `so`: so \| `so` (follow-up 1 is done) |
-        | 6 | Every command that was run by hand, and why | NOT met: the runbook (unit 6.1) restarted time, and what was run by hand only people know; `incident note 19700101-000001-0007 TEXT --duty 6` |
+        | 6 | Every command that was run by hand, and why | NOT met: a person was needed, and what was run by hand only people know; `incident note 19700101-000001-0007 TEXT --duty 6` |
 
         ## Gaps
 
@@ -547,7 +547,7 @@ fn the_whole_of_one_with_everything() {
 fn the_form_for_programs_is_frozen() {
     let report = full_report("text");
     let json = serde_json::to_string(&report).unwrap();
-    expect![[r#"{"version":1,"id":"19700101-000001-0007","title":"text","procedure":"server-down","state":"acknowledged","server":"text","alert":null,"runbook":{"name":"text","sha256":"cd"},"opened_ms":1004,"resolved_ms":null,"as_of_ms":9000,"summary":"Text. It was restarted once. Recovery was not verified: text. A person is needed: text.","began_ms":1000,"clocks":[{"name":"detected","after_ms":4,"by":null},{"name":"acknowledged","after_ms":10,"by":"the runbook (unit 1.1)"},{"name":"diagnosed","after_ms":60000,"by":null},{"name":"mitigated","after_ms":null,"by":null},{"name":"resolved","after_ms":null,"by":null}],"response_time_ms":300000,"phases":[{"run":1,"title":"Recovery","window":[0,60],"started_ms":1020,"ended_ms":1096,"over_ms":0,"words":"took 76 ms, within its window"},{"run":1,"title":"Afterwards","window":[60,120],"started_ms":61000,"ended_ms":200000,"over_ms":78996,"words":"took 2 min 19 s, over its window by 1 min 18 s"}],"cause":{"name":"disk_full","why":["text"],"findings":["log_error of `time` (text)"]},"timeline":[{"at_ms":1000,"after_ms":0,"what":"killed by SIGKILL"},{"at_ms":1004,"after_ms":4,"what":"incident opened for text: text"},{"at_ms":1010,"after_ms":10,"what":"acknowledged by the runbook (unit 1.1)"},{"at_ms":1020,"after_ms":20,"what":"step 6: Attempt Service Recovery"},{"at_ms":1021,"after_ms":21,"what":"6.1 runs (disrupt): paramedic server restart \"$SERVER_NAME\""},{"at_ms":1090,"after_ms":90,"what":"time restarted by the runbook (unit 6.1), ready after 60 ms"},{"at_ms":1095,"after_ms":95,"what":"6.1 done after 72 ms"},{"at_ms":61000,"after_ms":60000,"what":"evidence kept: host snapshot in 3 ms"},{"at_ms":61000,"after_ms":60000,"what":"evidence missing: host snapshot: text"},{"at_ms":61000,"after_ms":60000,"what":"found: log_error of `time` (text)"},{"at_ms":61000,"after_ms":60000,"what":"cause: disk_full"},{"at_ms":61000,"after_ms":60000,"what":"step 7: text"},{"at_ms":61000,"after_ms":60000,"what":"7.1 waits for a person: text"},{"at_ms":61500,"after_ms":60500,"what":"7.1 approved by ada"},{"at_ms":61600,"after_ms":60600,"what":"7.1 approved by text"},{"at_ms":62000,"after_ms":61000,"what":"7.1 runs (unknown): text"},{"at_ms":80000,"after_ms":79000,"what":"7.1 exited with code 3 after 1.00 s"},{"at_ms":80000,"after_ms":79000,"what":"7.1 question void: text"},{"at_ms":80000,"after_ms":79000,"what":"7.1 waits for a person: text"},{"at_ms":80000,"after_ms":79000,"what":"7.2 not run: text"},{"at_ms":80000,"after_ms":79000,"what":"7.2 not run: text"},{"at_ms":200000,"after_ms":199000,"what":"recovery not verified: text"},{"at_ms":200000,"after_ms":199000,"what":"a person is needed: text"},{"at_ms":200000,"after_ms":199000,"what":"text notes: text"},{"at_ms":200000,"after_ms":199000,"what":"follow-up 1: text"},{"at_ms":200000,"after_ms":199000,"what":"follow-up 2: text"},{"at_ms":200000,"after_ms":199000,"what":"follow-up 1 done by text: text"},{"at_ms":200000,"after_ms":199000,"what":"text leaves documentation duty 5 to follow-up 1: text"},{"at_ms":200000,"after_ms":199000,"what":"text calls text: text"},{"at_ms":200000,"after_ms":199000,"what":"text takes over: text"}],"steps":[{"run":1,"number":6,"title":"Attempt Service Recovery","phase":"Recovery","state":"succeeded","reason":"1 of 1 run","started_ms":1020,"ended_ms":1096,"commands":[{"unit":"6.1","attempt":1,"statement":"paramedic server restart \"$SERVER_NAME\"","values":{},"effect":"disrupt","at_ms":1021,"end":"done after 72 ms","exit_code":0,"took_ms":72,"stdout":{"sha256":"ab","bytes":9,"excerpt":"```\n| ready","truncated":false},"stderr":null}]},{"run":1,"number":7,"title":"text","phase":"Afterwards","state":"failed","reason":"text","started_ms":61000,"ended_ms":200000,"commands":[{"unit":"7.1","attempt":1,"statement":"text","values":{"X":"text"},"effect":"unknown","at_ms":62000,"end":"exited with code 3 after 1.00 s","exit_code":3,"took_ms":1000,"stdout":{"sha256":"aa","bytes":9,"excerpt":"text","truncated":true},"stderr":{"sha256":"aa","bytes":9,"excerpt":"text","truncated":true}}]}],"not_run":[{"at_ms":80000,"run":1,"unit":"7.2","statement":"text","reason":"text","withheld":null},{"at_ms":80000,"run":1,"unit":"7.2","statement":"text","reason":"text","withheld":{"keeper":"observe","effect":"disrupt","effect_reason":"text","values":{"X":"text"},"asks":"text","allow":"mode `auto`"}}],"errors":[{"at_ms":1004,"source":"the last words of process 7","text":"text"},{"at_ms":61000,"source":"log_error of time","text":"text"},{"at_ms":80000,"source":"standard error of 7.1","text":"text"},{"at_ms":200000,"source":"the check of recovery","text":"text"}],"changes":[{"at_ms":80000,"by":"unit 7.1 (effect unknown)","what":"text","values":null,"undone_ms":null},{"at_ms":63000,"by":"text","what":"text","values":{"old":"a\ntext\nz","new":"a\ntext!\nz"},"undone_ms":64000}],"questions":[{"at_ms":61000,"run":1,"unit":"7.1","statement":"text","effect":"unknown","reason":"text","people":2,"answers":[{"at_ms":61500,"answer":"yes","by":"ada","reason":"","values":{"X":"text"}},{"at_ms":61600,"answer":"yes","by":"text","reason":"","values":{"X":"text"}},{"at_ms":80000,"answer":"void","by":null,"reason":"text","values":{}}]},{"at_ms":80000,"run":1,"unit":"7.1","statement":"text","effect":"unknown","reason":"text","people":2,"answers":[]}],"notes":[{"at_ms":200000,"by":"text","text":"text","duty":null},{"at_ms":200000,"by":"text","text":"text","duty":5}],"evidence":[{"what":"host snapshot","summary":"text","sha256":"ee","bytes":12,"took_ms":3,"problem":null},{"what":"host snapshot","summary":"text","sha256":"ee","bytes":12,"took_ms":3,"problem":"text"}],"gaps":["Evidence is missing or incomplete: host snapshot: text.","Unit 7.1 printed more than is kept.","Nobody watched for 17.00 s: a unit ended at 00:01:03.000 UTC, and the journal has it from 00:01:20.000 on.","text"],"open_ends":["A person is needed: text.","The incident is acknowledged."],"follow_ups":[{"number":1,"text":"text","by":"text","done_ms":200000,"done_by":"text","note":"text"},{"number":2,"text":"text","by":"text","done_ms":null,"done_by":null,"note":null}],"duties":[{"number":1,"text":"Record all commands executed","met":true,"why":"2 executed, each with its exit and output"},{"number":2,"text":"Document error messages encountered","met":false,"why":"the error output of 7.1 is cut; `incident note 19700101-000001-0007 TEXT --duty 2`"},{"number":3,"text":"Every change of configuration, with the value before it","met":false,"why":"1 changed something, and the value before is not recorded; `incident note 19700101-000001-0007 TEXT --duty 3`"},{"number":4,"text":"Update incident log with timeline","met":false,"why":"it has gaps: Evidence is missing or incomplete: host snapshot: text. Unit 7.1 printed more than is kept. Nobody watched for 17.00 s: a unit ended at 00:01:03.000 UTC, and the journal has it from 00:01:20.000 on.; `incident note 19700101-000001-0007 TEXT --duty 4`"},{"number":5,"text":"Who was told","met":true,"why":"text: text (follow-up 1 is done)"},{"number":6,"text":"Every command that was run by hand, and why","met":false,"why":"the runbook (unit 6.1) restarted time, and what was run by hand only people know; `incident note 19700101-000001-0007 TEXT --duty 6`"}]}"#]].assert_eq(&json);
+    expect![[r#"{"version":1,"id":"19700101-000001-0007","title":"text","procedure":"server-down","state":"acknowledged","server":"text","alert":null,"runbook":{"name":"text","sha256":"cd"},"opened_ms":1004,"resolved_ms":null,"as_of_ms":9000,"summary":"Text. It was restarted once. Recovery was not verified: text. A person is needed: text.","began_ms":1000,"clocks":[{"name":"detected","after_ms":4,"by":null},{"name":"acknowledged","after_ms":10,"by":"the runbook (unit 1.1)"},{"name":"diagnosed","after_ms":60000,"by":null},{"name":"mitigated","after_ms":null,"by":null},{"name":"resolved","after_ms":null,"by":null}],"response_time_ms":300000,"phases":[{"run":1,"title":"Recovery","window":[0,60],"started_ms":1020,"ended_ms":1096,"over_ms":0,"words":"took 76 ms, within its window"},{"run":1,"title":"Afterwards","window":[60,120],"started_ms":61000,"ended_ms":200000,"over_ms":78996,"words":"took 2 min 19 s, over its window by 1 min 18 s"}],"cause":{"name":"disk_full","why":["text"],"findings":["log_error of `time` (text)"]},"timeline":[{"at_ms":1000,"after_ms":0,"what":"killed by SIGKILL"},{"at_ms":1004,"after_ms":4,"what":"incident opened for text: text"},{"at_ms":1010,"after_ms":10,"what":"acknowledged by the runbook (unit 1.1)"},{"at_ms":1020,"after_ms":20,"what":"step 6: Attempt Service Recovery"},{"at_ms":1021,"after_ms":21,"what":"6.1 runs (disrupt): paramedic server restart \"$SERVER_NAME\""},{"at_ms":1090,"after_ms":90,"what":"time restarted by the runbook (unit 6.1), ready after 60 ms"},{"at_ms":1095,"after_ms":95,"what":"6.1 done after 72 ms"},{"at_ms":61000,"after_ms":60000,"what":"evidence kept: host snapshot in 3 ms"},{"at_ms":61000,"after_ms":60000,"what":"evidence missing: host snapshot: text"},{"at_ms":61000,"after_ms":60000,"what":"found: log_error of `time` (text)"},{"at_ms":61000,"after_ms":60000,"what":"cause: disk_full"},{"at_ms":61000,"after_ms":60000,"what":"step 7: text"},{"at_ms":61000,"after_ms":60000,"what":"7.1 waits for a person: text"},{"at_ms":61500,"after_ms":60500,"what":"7.1 approved by ada"},{"at_ms":61600,"after_ms":60600,"what":"7.1 approved by text"},{"at_ms":62000,"after_ms":61000,"what":"7.1 runs (unknown): text"},{"at_ms":80000,"after_ms":79000,"what":"7.1 exited with code 3 after 1.00 s"},{"at_ms":80000,"after_ms":79000,"what":"7.1 question void: text"},{"at_ms":80000,"after_ms":79000,"what":"7.1 waits for a person: text"},{"at_ms":80000,"after_ms":79000,"what":"7.2 not run: text"},{"at_ms":80000,"after_ms":79000,"what":"7.2 not run: text"},{"at_ms":200000,"after_ms":199000,"what":"recovery not verified: text"},{"at_ms":200000,"after_ms":199000,"what":"a person is needed: text"},{"at_ms":200000,"after_ms":199000,"what":"text notes: text"},{"at_ms":200000,"after_ms":199000,"what":"follow-up 1: text"},{"at_ms":200000,"after_ms":199000,"what":"follow-up 2: text"},{"at_ms":200000,"after_ms":199000,"what":"follow-up 1 done by text: text"},{"at_ms":200000,"after_ms":199000,"what":"text leaves documentation duty 5 to follow-up 1: text"},{"at_ms":200000,"after_ms":199000,"what":"text calls text: text"},{"at_ms":200000,"after_ms":199000,"what":"text takes over: text"}],"steps":[{"run":1,"number":6,"title":"Attempt Service Recovery","phase":"Recovery","state":"succeeded","reason":"1 of 1 run","started_ms":1020,"ended_ms":1096,"commands":[{"unit":"6.1","attempt":1,"statement":"paramedic server restart \"$SERVER_NAME\"","values":{},"effect":"disrupt","at_ms":1021,"end":"done after 72 ms","exit_code":0,"took_ms":72,"stdout":{"sha256":"ab","bytes":9,"excerpt":"```\n| ready","truncated":false},"stderr":null}]},{"run":1,"number":7,"title":"text","phase":"Afterwards","state":"failed","reason":"text","started_ms":61000,"ended_ms":200000,"commands":[{"unit":"7.1","attempt":1,"statement":"text","values":{"X":"text"},"effect":"unknown","at_ms":62000,"end":"exited with code 3 after 1.00 s","exit_code":3,"took_ms":1000,"stdout":{"sha256":"aa","bytes":9,"excerpt":"text","truncated":true},"stderr":{"sha256":"aa","bytes":9,"excerpt":"text","truncated":true}}]}],"not_run":[{"at_ms":80000,"run":1,"unit":"7.2","statement":"text","reason":"text","withheld":null},{"at_ms":80000,"run":1,"unit":"7.2","statement":"text","reason":"text","withheld":{"keeper":"observe","effect":"disrupt","effect_reason":"text","values":{"X":"text"},"asks":"text","allow":"mode `auto`"}}],"errors":[{"at_ms":1004,"source":"the last words of process 7","text":"text"},{"at_ms":61000,"source":"log_error of time","text":"text"},{"at_ms":80000,"source":"standard error of 7.1","text":"text"},{"at_ms":200000,"source":"the check of recovery","text":"text"}],"changes":[{"at_ms":80000,"by":"unit 7.1 (effect unknown)","what":"text","values":null,"undone_ms":null},{"at_ms":63000,"by":"text","what":"text","values":{"old":"a\ntext\nz","new":"a\ntext!\nz"},"undone_ms":64000}],"questions":[{"at_ms":61000,"run":1,"unit":"7.1","statement":"text","effect":"unknown","reason":"text","people":2,"answers":[{"at_ms":61500,"answer":"yes","by":"ada","reason":"","values":{"X":"text"}},{"at_ms":61600,"answer":"yes","by":"text","reason":"","values":{"X":"text"}},{"at_ms":80000,"answer":"void","by":null,"reason":"text","values":{}}]},{"at_ms":80000,"run":1,"unit":"7.1","statement":"text","effect":"unknown","reason":"text","people":2,"answers":[]}],"notes":[{"at_ms":200000,"by":"text","text":"text","duty":null},{"at_ms":200000,"by":"text","text":"text","duty":5}],"evidence":[{"what":"host snapshot","summary":"text","sha256":"ee","bytes":12,"took_ms":3,"problem":null},{"what":"host snapshot","summary":"text","sha256":"ee","bytes":12,"took_ms":3,"problem":"text"}],"gaps":["Evidence is missing or incomplete: host snapshot: text.","Unit 7.1 printed more than is kept.","Nobody watched for 17.00 s: a unit ended at 00:01:03.000 UTC, and the journal has it from 00:01:20.000 on.","text"],"open_ends":["A person is needed: text.","The incident is acknowledged."],"follow_ups":[{"number":1,"text":"text","by":"text","done_ms":200000,"done_by":"text","note":"text"},{"number":2,"text":"text","by":"text","done_ms":null,"done_by":null,"note":null}],"duties":[{"number":1,"text":"Record all commands executed","met":true,"why":"2 executed, each with its end and output"},{"number":2,"text":"Document error messages encountered","met":false,"why":"the error output of 7.1 is cut; `incident note 19700101-000001-0007 TEXT --duty 2`"},{"number":3,"text":"Every change of configuration, with the value before it","met":false,"why":"1 changed something, and the value before is not recorded; `incident note 19700101-000001-0007 TEXT --duty 3`"},{"number":4,"text":"Update incident log with timeline","met":false,"why":"gaps are known: 3; `incident note 19700101-000001-0007 TEXT --duty 4`"},{"number":5,"text":"Who was told","met":true,"why":"text: text (follow-up 1 is done)"},{"number":6,"text":"Every command that was run by hand, and why","met":false,"why":"a person was needed, and what was run by hand only people know; `incident note 19700101-000001-0007 TEXT --duty 6`"}]}"#]].assert_eq(&json);
     assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
 }
 
