@@ -8,7 +8,7 @@ use process::Signal;
 use server::client::Client;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::site::{Server, Site, block_on};
+use crate::site::{Server, Setup, Site, block_on};
 use crate::story::Story;
 
 /// A page of an ordinary incident has fewer bytes.
@@ -77,7 +77,8 @@ fn duties_are_checked_and_a_person_meets_the_rest() {
 
 #[test]
 fn what_would_have_been_done_is_shown_for_one_and_for_all() {
-    let mut site = Site::new(&[Server::notes("notes").with("mode = \"observe\""), Server::notes("other")]);
+    let servers = [Server::notes("notes").with("mode = \"observe\""), Server::notes("other")];
+    let mut site = Site::of(&Setup { servers: &servers, verify_seconds: 5, ..Setup::default() });
     site.serve_until_ready(&["notes", "other"]);
     site.kill("notes");
     site.kill("other");

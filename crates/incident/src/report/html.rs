@@ -20,8 +20,9 @@ p,ul{margin:.5rem 0}ul{padding-left:1.25rem}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th{text-align:left;color:var(--soft);font-weight:500}
 th,td{padding:.3rem .75rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-td:first-child{min-width:5.5em;font-variant-numeric:tabular-nums}
-.facts td:first-child{color:var(--soft);width:8em}
+.times td:nth-child(-n+2){white-space:nowrap;font-variant-numeric:tabular-nums}
+.times th:nth-child(-n+2){white-space:nowrap}
+.facts td:first-child{color:var(--soft);width:7em}
 .bad{color:var(--bad);font-weight:600}.good{color:var(--good)}
 .state{display:inline-block;padding:.1rem .6rem;border:1px solid;border-radius:1rem;font-size:.85rem}
 code,pre{font:.85rem/1.45 ui-monospace,monospace}
@@ -30,7 +31,7 @@ pre{background:var(--pane);padding:.6rem .75rem;border-radius:.4rem;overflow-x:a
 pre code{padding:0;background:none}
 summary{cursor:pointer;color:var(--soft);font-size:.9rem}
 ins,del{text-decoration:none}ins{color:var(--good)}del{color:var(--bad)}
-@media(max-width:36rem){body{padding:.75rem}th,td{padding-right:.5rem}}
+@media(max-width:36rem){body{padding:.75rem}table{font-size:.8rem}th,td{padding-right:.5rem}}
 @media print{body{max-width:none}pre{white-space:pre-wrap}}
 ";
 
@@ -84,7 +85,8 @@ fn write_table(out: &mut String, header: &[&str], rows: &[Vec<String>]) -> std::
         out.push_str("<table class=\"facts\">\n");
     } else {
         let cells: String = header.iter().map(|cell| format!("<th>{}</th>", escape(cell))).collect();
-        writeln!(out, "<table>\n<tr>{cells}</tr>")?;
+        let class = if header.contains(&"after") { " class=\"times\"" } else { "" };
+        writeln!(out, "<table{class}>\n<tr>{cells}</tr>")?;
     }
     for row in rows {
         let cells: String = row.iter().map(|cell| format!("<td>{}</td>", marked(cell))).collect();

@@ -107,6 +107,7 @@ fn status(incident: &Incident, now_ms: i64) -> String {
     let doing = match (step, &incident.person_needed) {
         (_, Some(_)) => "a person is needed".to_owned(),
         (Some(view), None) => format!("step {} {}: {}", view.step.number, view.state, view.step.title),
+        (None, None) if incident.mitigated_ms.is_some() => "until its alert is over".to_owned(),
         (None, None) => "between steps".to_owned(),
     };
     format!("── {}, {} · {doing}", incident.state, after(&Clocks::of(incident), now_ms))
