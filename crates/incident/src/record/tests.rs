@@ -208,25 +208,6 @@ fn steps_and_units() {
         },
         &expect![[r#"{"kind":"unit_skipped","unit":{"run":1,"unit":"6.1"},"statement":"x","reason":"no"}"#]],
     );
-    let withheld = Withheld {
-        keeper: Keeper::Observe,
-        effect: "disrupt".to_owned(),
-        effect_reason: "it restarts".to_owned(),
-        values: BTreeMap::from([("PORT".to_owned(), "80".to_owned())]),
-        asks: None,
-        allow: "mode".to_owned(),
-    };
-    check(
-        &Record::UnitSkipped {
-            unit: unit(),
-            statement: "x".to_owned(),
-            reason: "no".to_owned(),
-            withheld: Some(withheld),
-        },
-        &expect![[
-            r#"{"kind":"unit_skipped","unit":{"run":1,"unit":"6.1"},"statement":"x","reason":"no","withheld":{"keeper":"observe","effect":"disrupt","effect_reason":"it restarts","values":{"PORT":"80"},"allow":"mode"}}"#
-        ]],
-    );
     check(
         &Record::Intent {
             unit: unit(),
@@ -327,5 +308,28 @@ fn recovery() {
     check(
         &Record::Reported { path: "/r.md".to_owned() },
         &expect![[r#"{"kind":"reported","path":"/r.md"}"#]],
+    );
+}
+
+#[test]
+fn what_policy_kept() {
+    let withheld = Withheld {
+        keeper: Keeper::Observe,
+        effect: "disrupt".to_owned(),
+        effect_reason: "it restarts".to_owned(),
+        values: BTreeMap::from([("PORT".to_owned(), "80".to_owned())]),
+        asks: None,
+        allow: "mode".to_owned(),
+    };
+    check(
+        &Record::UnitSkipped {
+            unit: unit(),
+            statement: "x".to_owned(),
+            reason: "no".to_owned(),
+            withheld: Some(withheld),
+        },
+        &expect![[
+            r#"{"kind":"unit_skipped","unit":{"run":1,"unit":"6.1"},"statement":"x","reason":"no","withheld":{"keeper":"observe","effect":"disrupt","effect_reason":"it restarts","values":{"PORT":"80"},"allow":"mode"}}"#
+        ]],
     );
 }

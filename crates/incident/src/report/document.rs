@@ -126,7 +126,7 @@ fn phases(out: &mut Vec<Block>, report: &Report) {
 fn minutes(seconds: u64) -> String {
     match seconds {
         0 => "0".to_owned(),
-        _ if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         _ => format!("{seconds} s"),
     }
 }

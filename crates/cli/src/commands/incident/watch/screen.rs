@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use incident::{Clocks, Incident, Record, describe, duration};
+use incident::{Clocks, Incident, Record, describe, duration, plain};
 use server::api::wire::Happened;
 
 use super::super::question;
@@ -85,7 +85,7 @@ impl Screen {
 fn lines(incident: &Incident, happened: &Happened) -> Vec<String> {
     let what = match &happened.record {
         Record::StepEnded { step, end, reason } => {
-            Some(format!("step {} {}: {reason}", step.number, format!("{end:?}").to_lowercase()))
+            Some(format!("step {} {}: {}", step.number, format!("{end:?}").to_lowercase(), plain(reason)))
         }
         record => describe(record),
     };
@@ -171,6 +171,24 @@ mod tests {
             told.extend(lines(incident, &Happened { at_ms, record }));
             told.push(format!("[{}]", status(incident, at_ms + 500)));
         }
-        expect![[r#""#]].assert_eq(&told.join("\n"));
+        expect![[r#"
+            1970-01-01 00:00:01         0 ms  incident opened for Down: odd [2Jend
+            [── triggered, 500 ms · between steps]
+            1970-01-01 00:00:01        10 ms  step 6: Restart
+            [── triggered, 510 ms · step 6 running: Restart]
+            1970-01-01 00:01:01    1 min 0 s  6.1 waits for a person: the mode is `suggest`
+
+            6.1 waits for a person (disrupt): the mode is `suggest`
+            restart [31m"$X"
+
+              paramedic incident approve 20261123-184501-7f3a 6.1 -p X=VALUE
+              paramedic incident reject 20261123-184501-7f3a 6.1
+
+            [── triggered, 1 min 1 s · step 6 awaiting a person: Restart]
+            1970-01-01 00:01:02    1 min 1 s  step 6 failed: no
+            [── triggered, 1 min 1 s · between steps]
+            1970-01-01 00:01:03    1 min 2 s  mitigated
+            [── mitigated, 1 min 2 s · until its alert is over]"#]]
+        .assert_eq(&told.join("\n"));
     }
 }
