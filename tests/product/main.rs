@@ -17,5 +17,7 @@ mod journal;
 mod poll;
 mod processes;
 mod real;
+mod reports;
 mod site;
 mod story;
+mod watching;

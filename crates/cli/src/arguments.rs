@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
-pub(crate) use incident::IncidentCommand;
+pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
 ///

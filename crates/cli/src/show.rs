@@ -36,7 +36,8 @@ pub(crate) fn json(document: &impl Serialize) {
     }
 }
 
-fn json_line(document: &impl Serialize) {
+/// Prints one document on one line.
+pub(crate) fn json_line(document: &impl Serialize) {
     match serde_json::to_string(document) {
         Ok(text) => line(&text),
         Err(error) => anstream::eprintln!("paramedic: cannot print this as JSON: {error}"),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use incident::{Engine, Happening, IncidentId, Record, State, render};
+use incident::{Engine, Happening, IncidentId, Record, State};
 use process::signal::{Delivery, Signal};
 use process::{ProcessId, tree};
 use server::{Serve, ServeError, ServeWorld, Start, Surroundings};
@@ -137,8 +137,7 @@ impl Demo {
             say(format!("{name:<6} answers again, to a new session: {answer}"));
         }
         for id in &ids {
-            let incident = serve.engine().incident(id).await?;
-            let report = render(&incident, server::now_ms());
+            let report = serve.engine().report(id).await?.markdown();
             // The steps with their outputs are long; they are in the file.
             let short = report.split("\n## Steps").next().unwrap_or(&report);
             say(format!("\n{}\n{short}", "─".repeat(72)));

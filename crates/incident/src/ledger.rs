@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use journal::{Draft, Entry, Journal};
+use journal::{Draft, Entry, Journal, Removed};
 use tokio::sync::{Mutex, broadcast, watch};
 
 use crate::engine::EngineError;
@@ -131,6 +131,18 @@ impl Ledger {
     /// Why nothing could be written the last time, and when that was; `None` where it could.
     pub(crate) fn refused(&self) -> Option<(i64, String)> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the journal says of itself that it has lost since the first entry of an incident, for people.
+    pub(crate) async fn lost(&self, id: &IncidentId) -> Result<Vec<String>, EngineError> {
+        let removed = self.journal.removed_within(id.as_str()).await?;
+        let line = |one: &Removed| {
+            format!(
+                "Entries {} to {} of the journal, of other incidents at that time, were removed to save room.",
+                one.first, one.last
+            )
+        };
+        Ok(removed.iter().map(line).collect())
     }
 
     /// Looks at one incident.

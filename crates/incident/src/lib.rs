@@ -5,6 +5,7 @@
 //! by a crash continues where the journal ends.
 
 mod approval;
+mod clocks;
 mod control;
 mod engine;
 mod error_chain;
@@ -21,10 +22,12 @@ mod retention;
 mod shelf;
 mod state;
 mod triage;
+mod verify;
 mod word;
 mod world;
 
 pub use approval::Binding;
+pub use clocks::Clocks;
 pub use control::{Control, ControlEvent};
 pub use engine::{Engine, EngineError, Fired, Settings, Verification};
 pub use error_chain::error_chain;
@@ -36,14 +39,18 @@ pub use policy::{
     Window,
 };
 pub use record::{
-    Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Output, Record, RunbookPin, Source, Step, StepEnd,
-    UnitEnd, UnitRef, VERSION,
+    Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Keeper, Output, Record, RunbookPin, Source, Step,
+    StepEnd, UnitEnd, UnitRef, VERSION, Withheld,
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
-pub use report::{describe, duration, render};
+pub use report::{
+    Alert, Answer, Cause, Change, Clock, Command, DutyReport, ErrorSeen, FollowUpReport, Moment, NotRun,
+    Note, PhaseTime, Question, Report, Shadow, StepReport, Values, Withholding, describe, duration, plain,
+};
 pub use retention::Kept;
 pub use shelf::{Book, Shelf};
 pub use state::{Event, Refusal, State, StepEvent, StepState};
 pub use triage::{Firing, Triage};
+pub use verify::{BadBlob, Verified, verify_stores};
 pub use word::Word;
 pub use world::World;

@@ -3,10 +3,15 @@
 //! A record is stored as the JSON body of a journal entry whose kind is the record's `kind`. The form is
 //! frozen by a test: a new field is optional, and a change of meaning is a new version.
 
+mod blobs;
+mod withheld;
+
 use std::collections::BTreeMap;
 
 use diagnosis::Finding;
 use serde::{Deserialize, Serialize};
+
+pub use withheld::{Keeper, Withheld};
 
 /// The version of the form below, written beside each entry.
 pub const VERSION: u32 = 1;
@@ -36,7 +41,14 @@ pub enum Record {
     /// A step began.
     StepStarted { step: Step },
     /// A unit was not run, and why.
-    UnitSkipped { unit: UnitRef, statement: String, reason: String },
+    UnitSkipped {
+        unit: UnitRef,
+        statement: String,
+        reason: String,
+        /// What policy would have done with it, where it was policy that kept it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        withheld: Option<Withheld>,
+    },
     /// A unit waits for a person's word.
     ApprovalAsked {
         unit: UnitRef,
@@ -125,6 +137,15 @@ pub enum Record {
     Found { unit: Option<UnitRef>, findings: Vec<Finding> },
     /// What the findings point to now; `None` where no cause stands out. `why` is for people.
     CauseNamed { cause: Option<String>, why: Vec<String> },
+    /// A person says that a documentation duty of the procedure is met, by its number from 1; `follow_up` is the
+    /// one that has to be done before it is.
+    DutyMet {
+        duty: u32,
+        by: String,
+        note: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        follow_up: Option<u32>,
+    },
 }
 
 /// Why an incident was opened, as it was known at that moment.
@@ -323,6 +344,7 @@ impl Record {
             Self::FollowUpDone { .. } => "follow_up_done",
             Self::Found { .. } => "found",
             Self::CauseNamed { .. } => "cause_named",
+            Self::DutyMet { .. } => "duty_met",
         }
     }
 }

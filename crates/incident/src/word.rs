@@ -32,6 +32,8 @@ pub enum Word {
     FollowUpDone { number: u32, note: String },
     /// Ends the incident.
     Close { reason: String },
+    /// Says that a documentation duty of the procedure is met; with a follow-up, once that is done.
+    DutyMet { duty: u32, note: String, follow_up: Option<u32> },
 }
 
 // === impl Word ===
@@ -57,6 +59,7 @@ impl Word {
             }
             Self::FollowUpDone { number, note } => Record::FollowUpDone { number, by, note },
             Self::Close { reason } => Record::Closed { by, reason },
+            Self::DutyMet { duty, note, follow_up } => Record::DutyMet { duty, by, note, follow_up },
         })
     }
 
@@ -66,7 +69,7 @@ impl Word {
             Self::Note { text } | Self::FollowUp { text } => &[("text", text)],
             Self::Hold { reason } | Self::Abort { reason } | Self::Close { reason } => &[("reason", reason)],
             Self::Escalate { to, reason } => &[("contact", to), ("reason", reason)],
-            Self::FollowUpDone { note, .. } => &[("note", note)],
+            Self::FollowUpDone { note, .. } | Self::DutyMet { note, .. } => &[("note", note)],
         };
         let refuse = |name: &str, problem: &str| {
             Err(Refusal { event: "this".to_owned(), reason: format!("its {name} {problem}") })

@@ -75,18 +75,23 @@ impl Form {
         name.strip_suffix(".zst").unwrap_or(name).parse().ok()
     }
 
-    /// Returns the content, but at most `bytes_max` bytes of it. Content that is not of this form is an error
-    /// without a code of the operating system.
-    pub(crate) fn read(self, file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        match self {
-            Self::Plain => file.take(bytes_max).read_to_end(&mut bytes)?,
+    /// Opens the content for reading. Content that is not of this form is an error without a code of the operating
+    /// system.
+    pub(crate) fn open(self, file: File) -> io::Result<Box<dyn Read>> {
+        Ok(match self {
+            Self::Plain => Box::new(file),
             Self::Zstd => {
                 let mut decoder = Decoder::new(file)?;
                 decoder.window_log_max(WINDOW_LOG_MAX)?;
-                decoder.take(bytes_max).read_to_end(&mut bytes)?
+                Box::new(decoder)
             }
-        };
+        })
+    }
+
+    /// Returns the content, but at most `bytes_max` bytes of it.
+    pub(crate) fn read(self, file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open(file)?.take(bytes_max).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 }

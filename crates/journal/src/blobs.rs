@@ -15,10 +15,10 @@ use crate::blob_file::{Form, New};
 use crate::{Digest, disk};
 
 /// The largest blob in bytes: a log that is written faster than it is copied must end somewhere.
-const BLOB_BYTES_MAX: u64 = 8 << 30;
+pub(crate) const BLOB_BYTES_MAX: u64 = 8 << 30;
 
 /// Bytes copied and hashed at once.
-const BUFFER_BYTES: usize = 128 << 10;
+pub(crate) const BUFFER_BYTES: usize = 128 << 10;
 
 /// Names a blob, and says how long it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -183,6 +183,10 @@ impl Blobs {
         Ok(bytes)
     }
 
+    pub(crate) fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
     /// Returns the folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
@@ -230,7 +234,7 @@ impl Blobs {
         Ok(removed)
     }
 
-    fn find(&self, sha256: Digest) -> io::Result<(Form, File)> {
+    pub(crate) fn find(&self, sha256: Digest) -> io::Result<(Form, File)> {
         let mut missing = io::Error::from(io::ErrorKind::NotFound);
         for form in Form::ALL {
             match File::open(self.folder.join(form.name(sha256))) {

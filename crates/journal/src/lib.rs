@@ -9,6 +9,7 @@
 
 mod append;
 mod backup;
+mod blob_check;
 mod blob_file;
 mod blobs;
 mod canonical;
@@ -20,6 +21,8 @@ mod entry;
 mod error;
 mod prune;
 mod pruned;
+mod reading;
+mod removed;
 mod retention;
 mod schema;
 mod store;
@@ -30,6 +33,8 @@ pub use data_dir::{DataDir, Freed};
 pub use digest::{Digest, DigestError};
 pub use entry::{Draft, Entry};
 pub use error::Error;
+pub use reading::Reading;
+pub use removed::Removed;
 pub use retention::{Case, Plan, Retention, Stock};
 pub use store::{Head, Journal};
 pub use verify::{Broken, Reason, Verification};

@@ -104,7 +104,7 @@ pub(crate) async fn prepare(connection: &mut PoolConnection<Sqlite>) -> Result<S
     Ok(standing)
 }
 
-async fn standing(connection: &mut SqliteConnection) -> Result<Standing, sqlx::Error> {
+pub(crate) async fn standing(connection: &mut SqliteConnection) -> Result<Standing, sqlx::Error> {
     // One statement, so that all three are of one moment.
     let (application, version, tables): (i64, i64, i64) = sqlx::query_as(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)

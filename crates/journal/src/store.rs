@@ -18,7 +18,7 @@ use crate::schema::{self, Standing};
 use crate::{Digest, Draft, Entry, Error};
 
 /// How long one process waits for another to finish its transaction, which takes milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a caller waits for a connection; twice the busy timeout, so that the database's own answer comes
 /// first.
@@ -31,7 +31,7 @@ const READERS_MAX: u32 = 4;
 const LOG_BYTES_KEPT: &str = "16777216";
 
 /// The most entries that one call returns: a bound on memory.
-const ENTRIES_MAX: u32 = 10_000;
+pub(crate) const ENTRIES_MAX: u32 = 10_000;
 
 /// What an entry takes beside its body, in bytes: digests, names, numbers and its place in the index.
 const ENTRY_BYTES: i64 = 200;
@@ -217,7 +217,7 @@ impl Stored {
     }
 
     /// Returns the entry, or `None` if the row is not one that the journal wrote.
-    fn into_entry(self) -> Option<Entry> {
+    pub(crate) fn into_entry(self) -> Option<Entry> {
         Some(Entry {
             seq: self.seq,
             node: String::from_utf8(self.node).ok()?,

@@ -66,7 +66,19 @@ impl Client {
     /// # Errors
     /// Where nobody answers, or the answer is a refusal.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let response = self.send(self.http.get(url(path)).timeout(ANSWER_MAX)).await?;
+        self.get_within(path, ANSWER_MAX).await
+    }
+
+    /// Asks for JSON that may come as late as `timeout`.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn get_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        let response = self.send(self.http.get(url(path)).timeout(timeout)).await?;
         response.json().await.map_err(ClientError::Answer)
     }
 

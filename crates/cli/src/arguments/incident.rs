@@ -1,6 +1,6 @@
 //! Owns the words of `paramedic incident`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::assignment;
 
@@ -40,6 +40,12 @@ pub(crate) enum IncidentCommand {
         id: String,
         /// What
         text: String,
+        /// The number of the documentation duty that this meets
+        #[arg(long, value_name = "NUMBER")]
+        duty: Option<u32>,
+        /// The follow-up that has to be done before it does
+        #[arg(long, value_name = "NUMBER", requires = "duty")]
+        follow_up: Option<u32>,
     },
     /// Take over: the machine looks, and changes nothing until `resume`
     Hold {
@@ -116,9 +122,40 @@ pub(crate) enum IncidentCommand {
         #[arg(long, default_value = "no reason given")]
         reason: String,
     },
-    /// Print the report, in Markdown
-    Report {
-        /// Its name, or enough of it
-        id: String,
+    /// Print the report, whether its duties are met, or what would have been done
+    Report(ReportArguments),
+    /// Show an incident live, until it ends; exit code 0 when it was resolved
+    Watch {
+        /// Its name, or enough of it [default: the newest that is open, or the next]
+        id: Option<String>,
     },
+    /// Check that nothing in the journal and its blobs was changed; works without `serve`, and beside it
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Its name, or enough of it
+    #[arg(required_unless_present = "would")]
+    pub(crate) id: Option<String>,
+    /// The form [default: markdown; json with -o json]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Say which documentation duties of the runbook are met; exit code 1 when one is not
+    #[arg(long, conflicts_with_all = ["would", "format"])]
+    pub(crate) check: bool,
+    /// List what would have been done, had the mode not been `observe`; without a name, of all incidents
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) would: bool,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people, as text.
+    Markdown,
+    /// For people, as one self-contained page.
+    Html,
+    /// For programs.
+    Json,
 }

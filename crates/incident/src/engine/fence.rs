@@ -147,7 +147,7 @@ impl<W: World> Engine<W> {
                 .with(walk.id, |incident| incident.unit(&named).is_some_and(|view| view.skipped.is_some()))
                 .await?;
             if !known {
-                self.note_skip(walk, &named, unit, reason).await?;
+                self.note_skip(walk, &named, unit, reason, None).await?;
             }
         }
         Ok(())

@@ -11,9 +11,11 @@ mod people;
 mod permit;
 mod ready;
 mod recover;
+mod report;
 mod unit;
 mod views;
 mod walk;
+mod withheld;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -114,6 +116,10 @@ pub enum EngineError {
     Blob(#[from] journal::BlobError),
     #[error("the report `{}` cannot be written", path.display())]
     Report { path: PathBuf, source: std::io::Error },
+    #[error(
+        "the procedure has no documentation duty {duty}; there are {duties}, and `paramedic incident report --check` lists them"
+    )]
+    NoDuty { duty: u32, duties: usize },
     #[error("what became of a unit is not known yet")]
     Runner(#[from] runner::Error),
 }

@@ -25,6 +25,7 @@ impl<W: World> Engine<W> {
     /// # Errors
     /// Where there is no such incident, or it does not fit how the incident stands.
     pub async fn say(&self, id: &IncidentId, by: &str, word: Word) -> Result<(), EngineError> {
+        self.check_duty(id, &word).await?;
         let record = self.inner.ledger.with(id, |incident| word.record(by, incident)).await??;
         self.record(id, record).await?;
         // Handed back, it may have no walker any more.

@@ -47,7 +47,10 @@ impl<W: World> Engine<W> {
     ) -> Result<Permit<'_>, EngineError> {
         let objection = walk.book.objection(&walk.procedure.id, &ready.unit.id);
         if let Some(lethal) = objection.filter(|objection| objection.lethal) {
-            return self.skip(walk, ready, refusal(lethal)).await.map(Permit::No);
+            // No mode and no yes would have it run: nothing is withheld.
+            let reason = refusal(lethal);
+            self.note_skip(walk, &ready.named, ready.unit, &reason, None).await?;
+            return Ok(Permit::No(UnitEnding::Skipped(reason)));
         }
         let changes = ready.unit.effect != Effect::Observe;
         let doubt = doubt.or(objection.filter(|_| changes).map(|objection| objection.reason.as_str()));
@@ -59,7 +62,9 @@ impl<W: World> Engine<W> {
             };
             let (decision, until_ms) = self.decide(walk, ready).await?;
             let question = match (decision, doubt) {
-                (Decision::Skip(reason), _) => return self.skip(walk, ready, reason).await.map(Permit::No),
+                (Decision::Skip(reason), _) => {
+                    return self.skip(walk, ready, reason, doubt).await.map(Permit::No);
+                }
                 (_, _) if !ready.missing.is_empty() => Some(format!("it needs {}", ready.missing.join(", "))),
                 (Decision::Ask(reason), _) => Some(reason),
                 (Decision::Run, Some(doubt)) => Some(doubt.to_owned()),
@@ -72,7 +77,9 @@ impl<W: World> Engine<W> {
                 // What only has to be waited for is no question that nobody wants to answer.
                 None => asked += usize::from(until_ms.is_none()),
                 Some(Answer::No(reason)) => return Ok(Permit::No(rejected(ready, &reason))),
-                Some(Answer::Over(reason)) => return self.skip(walk, ready, reason).await.map(Permit::No),
+                Some(Answer::Over(reason)) => {
+                    return self.skip(walk, ready, reason, doubt).await.map(Permit::No);
+                }
                 Some(Answer::Yes { values, .. }) => {
                     let refused = self.take_yes(walk, ready, values).await?;
                     return Ok(refused.map_or(Permit::Yes(None), Permit::No));
@@ -93,7 +100,7 @@ impl<W: World> Engine<W> {
         ready.values.extend(values);
         let request = self.request(walk, ready).await?;
         match self.inner.world.policy(&walk.server).refuse(&request) {
-            Some(Decision::Skip(reason)) => self.skip(walk, ready, reason).await.map(Some),
+            Some(Decision::Skip(reason)) => self.skip(walk, ready, reason, None).await.map(Some),
             _ => Ok(None),
         }
     }
@@ -149,7 +156,11 @@ impl<W: World> Engine<W> {
         Ok(stands.then(|| "it was asked about before".to_owned()))
     }
 
-    async fn request<'a>(&self, walk: &Walk<'a>, ready: &Ready<'a>) -> Result<Request<'a>, EngineError> {
+    pub(super) async fn request<'a>(
+        &self,
+        walk: &Walk<'a>,
+        ready: &Ready<'a>,
+    ) -> Result<Request<'a>, EngineError> {
         let now_ms = self.inner.world.now_ms();
         let since_ms = now_ms - BUDGET_WINDOW_MS;
         let spec = walk.procedure.alert.as_ref();

@@ -11,7 +11,7 @@ use super::recover::Recovered;
 use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::fold::{Ended, Incident};
-use crate::record::{ApprovalEnd, Record, UnitEnd, UnitRef};
+use crate::record::{ApprovalEnd, Record, UnitEnd, UnitRef, Withheld};
 use crate::world::World;
 
 /// How a unit ended, for the fence.
@@ -105,8 +105,10 @@ impl<W: World> Engine<W> {
         walk: &Walk<'_>,
         ready: &Ready<'_>,
         reason: String,
+        doubt: Option<&str>,
     ) -> Result<UnitEnding, EngineError> {
-        self.note_skip(walk, &ready.named, ready.unit, &reason).await?;
+        let withheld = self.withheld(walk, ready, doubt).await?;
+        self.note_skip(walk, &ready.named, ready.unit, &reason, withheld).await?;
         Ok(UnitEnding::Skipped(reason))
     }
 
@@ -117,6 +119,7 @@ impl<W: World> Engine<W> {
         named: &UnitRef,
         unit: &Unit,
         reason: &str,
+        withheld: Option<Withheld>,
     ) -> Result<(), EngineError> {
         let (statement, reason) = (unit.source.clone(), reason.to_owned());
         let is_asked = |incident: &Incident| incident.unit(named).is_some_and(|view| view.asked.is_some());
@@ -125,7 +128,7 @@ impl<W: World> Engine<W> {
             self.record(walk.id, Record::ApprovalEnded { unit: named.clone(), end, by: None, reason })
                 .await?;
         }
-        self.record(walk.id, Record::UnitSkipped { unit: named.clone(), statement, reason }).await
+        self.record(walk.id, Record::UnitSkipped { unit: named.clone(), statement, reason, withheld }).await
     }
 
     /// The folder of an attempt.

@@ -17,7 +17,6 @@ use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::record::{Record, Step, StepEnd};
 use crate::recovery::{Goal, Progress, Reading, Recovery};
-use crate::report;
 use crate::shelf::Book;
 use crate::state::{State, StepState};
 use crate::world::World;
@@ -73,22 +72,8 @@ impl<W: World> Engine<W> {
         }
     }
 
-    /// Writes the report of an incident that is over, once.
-    async fn write_report(&self, incident: &Incident) -> Result<(), EngineError> {
-        if incident.is_reported() {
-            return Ok(());
-        }
-        let path = self.inner.settings.reports.join(format!("{}.md", incident.id));
-        let text = report::render(incident, self.inner.world.now_ms());
-        std::fs::create_dir_all(&self.inner.settings.reports)
-            .and_then(|()| std::fs::write(&path, text))
-            .map_err(|source| EngineError::Report { path: path.clone(), source })?;
-        let path = path.to_string_lossy().into_owned();
-        self.record(&incident.id, Record::Reported { path }).await
-    }
-
     /// The runbook as it was when the incident was opened.
-    async fn pinned(&self, id: &IncidentId) -> Result<Book, EngineError> {
+    pub(super) async fn pinned(&self, id: &IncidentId) -> Result<Book, EngineError> {
         let pin = self.inner.ledger.with(id, |incident| incident.runbook.clone()).await?;
         if let Some(book) = self.inner.shelf.books().iter().find(|book| book.runbook.sha256 == pin.sha256) {
             return Ok(book.clone());

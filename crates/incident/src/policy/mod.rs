@@ -4,6 +4,7 @@ mod look_back;
 mod maintenance;
 mod request;
 mod storm;
+mod withheld;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

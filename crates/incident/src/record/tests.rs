@@ -172,6 +172,14 @@ fn who_leads_and_what_is_left() {
         &Record::CauseNamed { cause: Some("disk_full".to_owned()), why: vec!["full".to_owned()] },
         &expect![[r#"{"kind":"cause_named","cause":"disk_full","why":["full"]}"#]],
     );
+    check(
+        &Record::DutyMet { duty: 2, by: "ann".to_owned(), note: "none".to_owned(), follow_up: None },
+        &expect![[r#"{"kind":"duty_met","duty":2,"by":"ann","note":"none"}"#]],
+    );
+    check(
+        &Record::DutyMet { duty: 2, by: "ann".to_owned(), note: "later".to_owned(), follow_up: Some(1) },
+        &expect![[r#"{"kind":"duty_met","duty":2,"by":"ann","note":"later","follow_up":1}"#]],
+    );
     let opened_by_hand = serde_json::to_string(&Source::Operator).unwrap();
     assert_eq!(opened_by_hand, r#""operator""#);
 }
@@ -192,7 +200,12 @@ fn steps_and_units() {
         ]],
     );
     check(
-        &Record::UnitSkipped { unit: unit(), statement: "x".to_owned(), reason: "no".to_owned() },
+        &Record::UnitSkipped {
+            unit: unit(),
+            statement: "x".to_owned(),
+            reason: "no".to_owned(),
+            withheld: None,
+        },
         &expect![[r#"{"kind":"unit_skipped","unit":{"run":1,"unit":"6.1"},"statement":"x","reason":"no"}"#]],
     );
     check(
@@ -295,5 +308,28 @@ fn recovery() {
     check(
         &Record::Reported { path: "/r.md".to_owned() },
         &expect![[r#"{"kind":"reported","path":"/r.md"}"#]],
+    );
+}
+
+#[test]
+fn what_policy_kept() {
+    let withheld = Withheld {
+        keeper: Keeper::Observe,
+        effect: "disrupt".to_owned(),
+        effect_reason: "it restarts".to_owned(),
+        values: BTreeMap::from([("PORT".to_owned(), "80".to_owned())]),
+        asks: None,
+        allow: "mode".to_owned(),
+    };
+    check(
+        &Record::UnitSkipped {
+            unit: unit(),
+            statement: "x".to_owned(),
+            reason: "no".to_owned(),
+            withheld: Some(withheld),
+        },
+        &expect![[
+            r#"{"kind":"unit_skipped","unit":{"run":1,"unit":"6.1"},"statement":"x","reason":"no","withheld":{"keeper":"observe","effect":"disrupt","effect_reason":"it restarts","values":{"PORT":"80"},"allow":"mode"}}"#
+        ]],
     );
 }

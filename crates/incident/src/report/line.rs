@@ -1,10 +1,17 @@
 //! Owns the words for records: one line each, for the report and for the terminal.
 
-use crate::fold::Ended;
-use crate::record::{ApprovalEnd, Record, UnitEnd};
+use diagnosis::Finding;
 
-/// One line on a record; `None` for those that only matter to the machine.
+use super::text::{duration, one_line};
+use crate::record::{ApprovalEnd, Record, UnitEnd, UnitRef};
+
+/// One line on a record; `None` for those that only matter to the machine. What comes from outside is in it as text
+/// that plays no tricks.
 pub fn describe(record: &Record) -> Option<String> {
+    words(record).map(|line| one_line(&line))
+}
+
+fn words(record: &Record) -> Option<String> {
     Some(match record {
         Record::Opened { alarm, title, .. } => format!("incident opened for {title}: {}", alarm.summary),
         Record::SeenAgain { alarm } => format!("seen again: {}", alarm.summary),
@@ -66,23 +73,34 @@ pub fn describe(record: &Record) -> Option<String> {
         Record::Noted { by, text } => format!("{by} notes: {text}"),
         Record::Escalated { by, to, reason } => format!("{by} calls {to}: {reason}"),
         Record::FollowUp { number, text, .. } => format!("follow-up {number}: {text}"),
-        Record::Found { unit, findings } => {
-            let by = unit.as_ref().map_or_else(String::new, |unit| format!("{} ", unit.unit));
-            let all: Vec<_> = findings.iter().map(ToString::to_string).collect();
-            format!("{by}found: {}", all.join("; "))
-        }
+        Record::Found { unit, findings } => found(unit.as_ref(), findings),
         Record::CauseNamed { cause: Some(cause), .. } => format!("cause: {cause}"),
         Record::CauseNamed { cause: None, .. } => "no cause stands out".to_owned(),
         Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
+        Record::DutyMet { duty, by, note, follow_up } => duty_met(*duty, by, note, *follow_up),
     })
 }
 
-/// How a unit ended, in words.
-pub(super) fn outcome(ended: &Ended) -> String {
-    ending(&ended.end, &ended.meaning, ended.started_ms, ended.finished_ms)
+fn found(unit: Option<&UnitRef>, findings: &[Finding]) -> String {
+    let by = unit.map_or_else(String::new, |unit| format!("{} ", unit.unit));
+    let all: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    format!("{by}found: {}", all.join("; "))
 }
 
-fn ending(end: &UnitEnd, meaning: &str, started_ms: Option<i64>, finished_ms: Option<i64>) -> String {
+fn duty_met(duty: u32, by: &str, note: &str, follow_up: Option<u32>) -> String {
+    match follow_up {
+        None => format!("{by} notes for documentation duty {duty}: {note}"),
+        Some(number) => format!("{by} leaves documentation duty {duty} to follow-up {number}: {note}"),
+    }
+}
+
+/// How a unit ended, in words.
+pub(super) fn ending(
+    end: &UnitEnd,
+    meaning: &str,
+    started_ms: Option<i64>,
+    finished_ms: Option<i64>,
+) -> String {
     let took = match (started_ms, finished_ms) {
         (Some(started), Some(finished)) => {
             format!(" after {}", duration(u64::try_from(finished - started).unwrap_or(0)))
@@ -98,16 +116,6 @@ fn ending(end: &UnitEnd, meaning: &str, started_ms: Option<i64>, finished_ms: Op
         UnitEnd::NotStarted { reason } => format!("was not started: {reason}"),
         UnitEnd::Interrupted {} => "interrupted: what it did is not known".to_owned(),
         UnitEnd::DoneByEvidence { condition } => format!("done by evidence: `{condition}` holds"),
-    }
-}
-
-/// A duration as people read it: `37 ms`, `1.24 s`, `2 min 5 s`.
-pub fn duration(ms: u64) -> String {
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..60_000 => format!("{}.{:02} s", ms / 1_000, ms % 1_000 / 10),
-        60_000..3_600_000 => format!("{} min {} s", ms / 60_000, ms / 1_000 % 60),
-        _ => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
     }
 }
 

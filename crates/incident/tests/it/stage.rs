@@ -129,6 +129,16 @@ impl Stage {
         self.sql("DROP TRIGGER IF EXISTS full").await;
     }
 
+    /// Changes the database past the journal.
+    pub(crate) async fn tamper(&self, statement: &str) {
+        self.sql(&format!("DROP TRIGGER entry_update; {statement}")).await;
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     async fn sql(&self, statement: &str) {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.database());
         let mut connection = options.connect().await.unwrap();

@@ -14,6 +14,7 @@ mod pruning_crash;
 mod reading;
 mod retention;
 mod tampering;
+mod untouched;
 
 use std::path::Path;
 

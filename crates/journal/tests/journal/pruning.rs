@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use journal::{BlobRef, Blobs, Broken, Case, DataDir, Draft, Entry, Error, Freed, Plan, Reason, Retention};
+use journal::{
+    BlobRef, Blobs, Broken, Case, DataDir, Draft, Entry, Error, Freed, Plan, Reason, Removed, Retention,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -123,6 +125,20 @@ async fn entries_go_from_the_front_the_middle_and_the_end() {
     site.check_left("e").await;
     let journal = open(&site.folder.path().join("journal.db")).await;
     assert_eq!(journal.verify().await.unwrap().broken, None);
+}
+
+#[tokio::test]
+async fn what_was_removed_between_the_entries_of_an_incident_is_known() {
+    let mut site = Site::new().await;
+    site.append("abbaab").await;
+    site.remove(&site.plan("b", "a").await).await;
+    let journal = &site.dir.journal;
+    assert_eq!(journal.removed_within("a").await.unwrap(), [Removed { first: 2, last: 3 }]);
+    assert_eq!(journal.removed_within("b").await.unwrap(), []);
+    // What was removed after its newest entry is none of its business, until it has another.
+    site.append("a").await;
+    let removed = site.dir.journal.removed_within("a").await.unwrap();
+    assert_eq!(removed, [Removed { first: 2, last: 3 }, Removed { first: 6, last: 6 }]);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::fleet::{Member, OrderError, Verb};
 use crate::flow::Flow;
 
-type Shared = State<Arc<Flow>>;
+pub(super) type Shared = State<Arc<Flow>>;
 
 /// What a handler answers when it cannot do what it was asked.
 pub(super) struct Failure(StatusCode, String);
@@ -39,6 +39,7 @@ impl From<EngineError> for Failure {
             EngineError::Ambiguous { .. }
             | EngineError::Missing(_)
             | EngineError::Reserved(_)
+            | EngineError::NoDuty { .. }
             | EngineError::NoProcedure { .. } => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -91,7 +92,7 @@ pub(super) async fn incidents(State(flow): Shared) -> Result<Json<Vec<Summary>>,
     Ok(Json(flow.engine.incidents().await?.iter().map(Summary::from).collect()))
 }
 
-async fn found(flow: &Flow, typed: &str) -> Result<IncidentId, Failure> {
+pub(super) async fn found(flow: &Flow, typed: &str) -> Result<IncidentId, Failure> {
     Ok(flow.engine.find(typed).await?)
 }
 
@@ -105,13 +106,6 @@ pub(super) async fn incident(
 ) -> Result<Json<Detail>, Failure> {
     let id = found(&flow, &typed).await?;
     detail(&flow, &id).await
-}
-
-pub(super) async fn report(State(flow): Shared, Path(typed): Path<String>) -> Result<Response, Failure> {
-    let id = found(&flow, &typed).await?;
-    let incident = flow.engine.incident(&id).await?;
-    let text = incident::render(&incident, clock::now_ms());
-    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response())
 }
 
 pub(super) async fn open(

@@ -4,6 +4,7 @@
 
 mod exposition;
 mod handlers;
+mod reading;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -28,7 +29,9 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
     public_routes()
         .route("/api/v1/incidents", get(handlers::incidents).post(handlers::open))
         .route("/api/v1/incidents/{id}", get(handlers::incident))
-        .route("/api/v1/incidents/{id}/report", get(handlers::report))
+        .route("/api/v1/incidents/{id}/report", get(reading::report))
+        .route("/api/v1/incidents/{id}/watch", get(reading::watch))
+        .route("/api/v1/would", get(reading::would))
         .route("/api/v1/incidents/{id}/say", post(handlers::say))
         .route("/api/v1/incidents/{id}/resolve", post(handlers::resolve))
         .route("/api/v1/incidents/{id}/approve", post(handlers::approve))

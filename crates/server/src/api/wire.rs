@@ -50,6 +50,37 @@ pub struct Happened {
     pub record: Record,
 }
 
+/// In which form a report is asked for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The form.
+    #[serde(default)]
+    pub format: ReportFormat,
+}
+
+/// The forms of a report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReportFormat {
+    /// For people, as text.
+    #[default]
+    Markdown,
+    /// For people, as a page.
+    Html,
+    /// For programs.
+    Json,
+}
+
+/// From where on an incident is watched.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// How many of its records are known already.
+    #[serde(default)]
+    pub after: usize,
+}
+
 /// Who acts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +227,13 @@ impl From<&Incident> for Summary {
 }
 
 // === impl Detail ===
+
+impl Detail {
+    /// The incident that its records tell of.
+    pub fn fold(&self) -> Option<Incident> {
+        Incident::fold(&self.id, self.timeline.iter().map(|happened| (happened.at_ms, &happened.record)))
+    }
+}
 
 impl From<Incident> for Detail {
     fn from(incident: Incident) -> Self {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use incident::{Engine, EngineError, Shelf, Word, render};
+use incident::{Engine, EngineError, Report, Shadow, Shelf, Word};
 use serde::Serialize;
 use server::api::wire::{By, Detail, Health, Open, Say, Summary};
 use server::client::{Client, ClientError};
@@ -66,19 +66,29 @@ impl Desk {
         }
     }
 
-    pub(super) async fn report(&self, typed: &str) -> Result<String, Failure> {
+    pub(super) async fn report(&self, typed: &str) -> Result<Report, Failure> {
         match self {
-            Self::Serve(client) => Ok(client.get_text(&format!("/api/v1/incidents/{typed}/report")).await?),
+            Self::Serve(client) => {
+                Ok(client.get(&format!("/api/v1/incidents/{typed}/report?format=json")).await?)
+            }
             Self::Journal(engine, _) => {
                 let id = engine.find(typed).await.map_err(failure)?;
-                Ok(render(&engine.incident(&id).await.map_err(failure)?, server::now_ms()))
+                engine.report(&id).await.map_err(failure)
             }
+        }
+    }
+
+    /// What would have been done in each incident.
+    pub(super) async fn shadows(&self) -> Result<Vec<Shadow>, Failure> {
+        match self {
+            Self::Serve(client) => Ok(client.get("/api/v1/would").await?),
+            Self::Journal(engine, _) => engine.shadows().await.map_err(failure),
         }
     }
 
     pub(super) async fn say(&self, typed: &str, word: Word) -> Result<(), Failure> {
         match self {
-            Self::Serve(_) => self.word(typed, "say", &Say { by: actor(), say: word }).await,
+            Self::Serve(_) => self.word(typed, "say", &Say { by: actor(), say: word }).await.map(drop),
             Self::Journal(engine, _) => {
                 let id = engine.find(typed).await.map_err(failure)?;
                 engine.say(&id, &actor(), word).await.map_err(failure)
@@ -89,7 +99,7 @@ impl Desk {
     /// A person's word that it is over, which is checked.
     pub(super) async fn resolve(&self, typed: &str) -> Result<(), Failure> {
         match self {
-            Self::Serve(_) => self.word(typed, "resolve", &By { by: actor() }).await,
+            Self::Serve(_) => self.word(typed, "resolve", &By { by: actor() }).await.map(drop),
             Self::Journal(engine, _) => {
                 let id = engine.find(typed).await.map_err(failure)?;
                 engine.resolve(&id, &actor()).await.map_err(failure)
@@ -113,22 +123,28 @@ impl Desk {
         }
     }
 
-    /// A word that something waits for; where nobody runs, nothing waits.
-    pub(super) async fn word(&self, typed: &str, verb: &str, body: &impl Serialize) -> Result<(), Failure> {
+    /// A word that something waits for; where nobody runs, nothing waits. Returns the incident after it.
+    pub(super) async fn word(
+        &self,
+        typed: &str,
+        verb: &str,
+        body: &impl Serialize,
+    ) -> Result<Detail, Failure> {
         match self {
             Self::Serve(client) => {
                 let path = format!("/api/v1/incidents/{typed}/{verb}");
-                let _: Detail = client.post(&path, body, WORD_MAX).await?;
-                Ok(())
+                Ok(client.post(&path, body, WORD_MAX).await?)
             }
             Self::Journal(_, reason) => Err(Failure::new(Code::Unreachable, anyhow::anyhow!("{reason}"))),
         }
     }
 }
 
-fn failure(error: EngineError) -> Failure {
+pub(super) fn failure(error: EngineError) -> Failure {
     match error {
-        EngineError::Ambiguous { .. } | EngineError::Missing(_) => Failure::usage(error),
+        EngineError::Ambiguous { .. } | EngineError::Missing(_) | EngineError::NoDuty { .. } => {
+            Failure::usage(error)
+        }
         other => Failure::no(other),
     }
 }

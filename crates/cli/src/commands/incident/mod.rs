@@ -1,10 +1,13 @@
 //! Owns `paramedic incident`.
 
 mod desk;
+mod report;
+mod verify;
+mod watch;
 
 use std::path::PathBuf;
 
-use incident::{Control, Incident, Word, describe};
+use incident::{Asked, Control, Incident, UnitRef, UnitView, Word, describe, plain};
 use server::api::wire::{Approve, Detail, Reject, Summary};
 
 use crate::arguments::{IncidentCommand, Output};
@@ -22,11 +25,17 @@ pub(super) fn run(
 }
 
 async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    let command = match command {
+        IncidentCommand::Verify => return verify::run(config, output).await,
+        IncidentCommand::Watch { id } => return watch::run(config, id, output).await,
+        other => other,
+    };
     let desk = Desk::open(config).await?;
     match command {
+        IncidentCommand::Verify | IncidentCommand::Watch { .. } => {}
+        IncidentCommand::Report(arguments) => return report::run(&desk, &arguments, output).await,
         IncidentCommand::List { all } => list(desk.list().await?, all, output),
         IncidentCommand::Show { id } => show_one(&desk.detail(&id).await?, output),
-        IncidentCommand::Report { id } => show::line(desk.report(&id).await?.trim_end()),
         IncidentCommand::Open { server, procedure, reason } => {
             let opened = desk.begin(server, procedure, reason).await?;
             show::line(opened.id.as_str());
@@ -36,7 +45,13 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
             anstream::eprintln!("the server is ready; the incident is resolved when its alert is over");
         }
         IncidentCommand::Ack { id } => said(&desk, &id, Word::Acknowledge, "acknowledged").await?,
-        IncidentCommand::Note { id, text } => said(&desk, &id, Word::Note { text }, "noted").await?,
+        IncidentCommand::Note { id, text, duty, follow_up } => {
+            let word = match duty {
+                None => Word::Note { text },
+                Some(duty) => Word::DutyMet { duty, note: text, follow_up },
+            };
+            said(&desk, &id, word, "noted").await?;
+        }
         IncidentCommand::Hold { id, reason } => {
             said(&desk, &id, Word::Hold { reason }, "held: nothing is changed until `incident resume`")
                 .await?;
@@ -59,12 +74,12 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
         IncidentCommand::Approve { id, unit, parameters } => {
             let values = parameters.into_iter().collect();
             let word = Approve { unit, by: actor(), values };
-            desk.word(&id, "approve", &word).await?;
-            anstream::eprintln!("approved: {}", word.unit);
+            let after = desk.word(&id, "approve", &word).await?;
+            anstream::eprintln!("{}", approved(&after, &word.unit));
         }
         IncidentCommand::Reject { id, unit, reason } => {
             let word = Reject { unit, by: actor(), reason };
-            desk.word(&id, "reject", &word).await?;
+            drop(desk.word(&id, "reject", &word).await?);
             anstream::eprintln!("rejected: {}", word.unit);
         }
     }
@@ -75,6 +90,22 @@ async fn said(desk: &Desk, id: &str, word: Word, done: &str) -> Result<(), Failu
     desk.say(id, word).await?;
     anstream::eprintln!("{done}");
     Ok(())
+}
+
+/// What a yes has brought about: where two people have to say it, the first one alone brings about nothing.
+fn approved(after: &Detail, unit: &str) -> String {
+    let incident = after.fold();
+    let waits = incident.as_ref().and_then(|incident| {
+        let mut open = incident.open_questions().filter(|(named, ..)| named.unit == unit);
+        open.find_map(|(_, _, asked)| asked.first.as_ref())
+    });
+    match waits {
+        Some((first, _)) => format!(
+            "{first} said yes to {unit}, and nothing is run yet: a second person has to approve it, with `paramedic incident approve {} {unit}`",
+            after.id
+        ),
+        None => format!("approved: {unit}"),
+    }
 }
 
 fn list(mut incidents: Vec<Summary>, all: bool, output: Output) {
@@ -112,12 +143,12 @@ fn list(mut incidents: Vec<Summary>, all: bool, output: Output) {
 }
 
 fn show_one(detail: &Detail, output: Output) {
-    if output != Output::Table {
-        show::json(detail);
-        return;
+    match output {
+        Output::Json => return show::json(detail),
+        Output::Jsonl => return detail.timeline.iter().for_each(show::json_line),
+        Output::Table => {}
     }
-    let records = detail.timeline.iter().map(|happened| (happened.at_ms, &happened.record));
-    let Some(incident) = Incident::fold(&detail.id, records) else { return };
+    let Some(incident) = detail.fold() else { return };
     show::line(&format!("{}  {}  {}  {}", incident.id, incident.state, incident.server, incident.title));
     for (at_ms, record) in &incident.timeline {
         if let Some(what) = describe(record) {
@@ -125,15 +156,26 @@ fn show_one(detail: &Detail, output: Output) {
         }
     }
     for one in incident.follow_ups.iter().filter(|one| one.done.is_none()) {
-        show::line(&format!("\nfollow-up {} is open ({}): {}", one.number, one.by, one.text));
+        show::line(&format!("\nfollow-up {} is open ({}): {}", one.number, one.by, plain(&one.text)));
     }
-    for (unit, view, asked) in incident.open_questions() {
-        show::line(&format!(
-            "\n{} waits for a person ({}): {}\n{}",
-            unit.unit, asked.effect, asked.reason, view.statement
-        ));
-        let missing: String = asked.missing.iter().map(|name| format!(" -p {name}=VALUE")).collect();
-        show::line(&format!("\n  paramedic incident approve {} {}{missing}", incident.id, unit.unit));
-        show::line(&format!("  paramedic incident reject {} {}", incident.id, unit.unit));
+    for line in
+        incident.open_questions().flat_map(|(unit, view, asked)| question(&incident, unit, view, asked))
+    {
+        show::line(&line);
     }
+}
+
+/// A question, and how to answer it.
+fn question(incident: &Incident, unit: &UnitRef, view: &UnitView, asked: &Asked) -> Vec<String> {
+    let missing: String = asked.missing.iter().map(|name| format!(" -p {name}=VALUE")).collect();
+    let (unit, effect) = (&unit.unit, &asked.effect);
+    vec![
+        format!(
+            "\n{unit} waits for a person ({effect}): {}\n{}\n",
+            plain(&asked.reason),
+            plain(&view.statement)
+        ),
+        format!("  paramedic incident approve {} {unit}{missing}", incident.id),
+        format!("  paramedic incident reject {} {unit}", incident.id),
+    ]
 }

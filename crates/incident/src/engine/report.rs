@@ -1,0 +1,72 @@
+//! Owns the making of reports: the incident, its runbook as it was, and what the journal has lost; and their files.
+
+use std::path::Path;
+
+use super::{Engine, EngineError};
+use crate::fold::Incident;
+use crate::id::IncidentId;
+use crate::record::Record;
+use crate::report::{Report, Shadow};
+use crate::word::Word;
+use crate::world::World;
+
+impl<W: World> Engine<W> {
+    /// Makes the report of an incident as the journal stands now.
+    ///
+    /// # Errors
+    /// Where there is no such incident, or the journal cannot be read.
+    pub async fn report(&self, id: &IncidentId) -> Result<Report, EngineError> {
+        let incident = self.incident(id).await?;
+        self.report_of(&incident).await
+    }
+
+    /// What would have been done in each incident, oldest first; without those in which nothing would have been.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub async fn shadows(&self) -> Result<Vec<Shadow>, EngineError> {
+        let mut shadows: Vec<Shadow> = self.look(|all| all.map(Shadow::of).collect()).await?;
+        shadows.sort_by_key(|shadow| shadow.opened_ms);
+        Ok(shadows)
+    }
+
+    async fn report_of(&self, incident: &Incident) -> Result<Report, EngineError> {
+        let book = self.pinned(&incident.id).await.ok();
+        let procedure = book.as_ref().and_then(|book| book.procedure(&incident.procedure));
+        let lost = self.inner.ledger.lost(&incident.id).await?;
+        Ok(Report::of(incident, procedure, &lost, self.inner.world.now_ms()))
+    }
+
+    /// Writes the report of an incident that is over, once, in all its forms.
+    pub(super) async fn write_report(&self, incident: &Incident) -> Result<(), EngineError> {
+        if incident.is_reported() {
+            return Ok(());
+        }
+        let report = self.report_of(incident).await?;
+        let json = serde_json::to_string_pretty(&report)?;
+        let folder = &self.inner.settings.reports;
+        let path = folder.join(format!("{}.md", incident.id));
+        let write = |path: &Path, text: &str| {
+            let failed = |source| EngineError::Report { path: path.to_owned(), source };
+            std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(failed)
+        };
+        write(&path.with_extension("json"), &json)?;
+        write(&path.with_extension("html"), &report.html())?;
+        write(&path, &report.markdown())?;
+        let path = path.to_string_lossy().into_owned();
+        self.record(&incident.id, Record::Reported { path }).await
+    }
+
+    /// Refuses a word about a duty that the procedure does not have.
+    pub(super) async fn check_duty(&self, id: &IncidentId, word: &Word) -> Result<(), EngineError> {
+        let Word::DutyMet { duty, .. } = word else { return Ok(()) };
+        let book = self.pinned(id).await?;
+        let procedure = self.inner.ledger.with(id, |incident| incident.procedure.clone()).await?;
+        let duties = book.procedure(&procedure).map_or(0, |procedure| procedure.duties.len());
+        let number = usize::try_from(*duty).unwrap_or(usize::MAX);
+        if number == 0 || number > duties {
+            return Err(EngineError::NoDuty { duty: *duty, duties });
+        }
+        Ok(())
+    }
+}
