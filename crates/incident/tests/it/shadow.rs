@@ -6,7 +6,7 @@ use crate::stage::Stage;
 
 const STEPS: &str = "1. **Look**\n\n   ```bash\n   echo looked\n   ```\n\n\
     2. **Restart**\n\n   ```bash\n   paramedic server restart \"$SERVER_NAME\"\n   ```\n\n\
-    3. **Clean**\n\n   ```bash\n   rm -rf /tmp/cache\n   mkdir \"/tmp/$FOLDER\"\n   ```\n\n\
+    3. **Clean**\n\n   ```bash\n   rm -rf /tmp/cache # lint: allow RB030\n   mkdir \"/tmp/$FOLDER\"\n   ```\n\n\
     4. **Never**\n\n   ```bash {when=\"cause == 'none_such'\"}\n   paramedic server stop \"$SERVER_NAME\"\n   ```\n";
 
 /// What would have been done: unit, effect, `run` or why a person would have been asked, the values.
@@ -35,7 +35,7 @@ async fn observe_lists_all_that_it_would_have_done() {
             "3.2 change ask, it needs FOLDER {}: mode `auto` or `suggest`, and a person's yes",
         ]
     );
-    assert_eq!(life.world.executed("rm -rf /tmp/cache"), 0);
+    assert_eq!(life.world.executed("rm -rf /tmp/cache # lint: allow RB030"), 0);
     let report = life.engine.report(&id).await.unwrap();
     let skipped: Vec<_> =
         report.not_run.iter().map(|one| (one.unit.as_str(), one.withheld.is_some())).collect();
