@@ -18,3 +18,5 @@ mod processes;
 mod real;
 mod site;
 mod story;
+mod tune;
+mod watch;

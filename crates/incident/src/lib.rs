@@ -5,6 +5,7 @@
 //! by a crash continues where the journal ends.
 
 mod approval;
+pub mod change;
 mod control;
 mod engine;
 mod error_chain;
@@ -25,9 +26,11 @@ mod world;
 
 pub use approval::Binding;
 pub use control::{Control, ControlEvent};
-pub use engine::{Engine, EngineError, Fired, Settings, Verification};
+pub use engine::{Engine, EngineError, Fired, Settings, Undone, Verification};
 pub use error_chain::error_chain;
-pub use fold::{Approved, Asked, Ended, FollowUp, Incident, Intended, StepView, UnitView};
+pub use fold::{
+    Approved, Asked, Ended, FollowUp, Incident, Intended, Made, StepView, Takeback, UnitView, Watched,
+};
 pub use id::IncidentId;
 pub use ledger::Happening;
 pub use policy::{
@@ -36,7 +39,7 @@ pub use policy::{
 };
 pub use record::{
     Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Output, Record, RunbookPin, Source, Step, StepEnd,
-    UnitEnd, UnitRef, VERSION,
+    UnitEnd, UnitRef, VERSION, WatchEnd,
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{describe, duration, render};

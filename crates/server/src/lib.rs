@@ -10,6 +10,7 @@ mod kill_switch;
 mod maintenance;
 mod rules;
 mod serve;
+mod tuning;
 mod watch;
 mod world;
 
@@ -21,4 +22,5 @@ pub use kill_switch::{
 };
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
 pub use serve::{SHIPPED, Serve, ServeError, Start, open_stores, private_folder, program_folder};
+pub use tuning::tuning_path;
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

@@ -116,6 +116,13 @@ pub(crate) enum IncidentCommand {
         #[arg(long, default_value = "no reason given")]
         reason: String,
     },
+    /// Take back what a unit or a change did; `show` says what can be
+    Undo {
+        /// Its name, or enough of it
+        id: String,
+        /// What: a unit, for example 6.1, or a change, for example c1
+        what: String,
+    },
     /// Print the report, in Markdown
     Report {
         /// Its name, or enough of it

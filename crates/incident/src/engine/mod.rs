@@ -1,6 +1,7 @@
 //! Owns the engine: opens incidents, keeps one walker per open incident, and takes people's words.
 
 mod ask;
+mod changes;
 mod conclude;
 mod counts;
 mod fence;
@@ -11,9 +12,11 @@ mod people;
 mod permit;
 mod ready;
 mod recover;
+mod undo;
 mod unit;
 mod views;
 mod walk;
+mod watch;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -32,6 +35,7 @@ use crate::world::World;
 use journal::{Blobs, Journal};
 
 pub use intake::Fired;
+pub use undo::Undone;
 
 /// How long a walker waits after a failure of the journal before it looks again: looking goes on, changing stops.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -116,6 +120,10 @@ pub enum EngineError {
     Report { path: PathBuf, source: std::io::Error },
     #[error("what became of a unit is not known yet")]
     Runner(#[from] runner::Error),
+    #[error("`{what}` cannot be taken back: {reason}")]
+    CannotUndo { what: String, reason: String },
+    #[error("`{what}` may not be taken back: {reason}")]
+    UndoForbidden { what: String, reason: String },
 }
 
 // === impl Engine ===
@@ -156,6 +164,7 @@ impl<W: World> Engine<W> {
         for id in unfinished {
             self.walk(&id);
         }
+        self.resume_undos().await;
     }
 
     /// The world that the engine was given.

@@ -88,7 +88,7 @@ impl<W: World> Engine<W> {
     }
 
     /// The runbook as it was when the incident was opened.
-    async fn pinned(&self, id: &IncidentId) -> Result<Book, EngineError> {
+    pub(super) async fn pinned(&self, id: &IncidentId) -> Result<Book, EngineError> {
         let pin = self.inner.ledger.with(id, |incident| incident.runbook.clone()).await?;
         if let Some(book) = self.inner.shelf.books().iter().find(|book| book.runbook.sha256 == pin.sha256) {
             return Ok(book.clone());

@@ -10,6 +10,7 @@ use crate::fold::{Incident, StepView};
 use crate::record::{Record, UnitEnd};
 use crate::state::State;
 
+pub(crate) use line::outcome;
 pub use line::{describe, duration};
 
 /// Renders the report of an incident as Markdown. `now_ms` (milliseconds since the Unix epoch) is the time at
@@ -166,7 +167,7 @@ fn write_step(out: &mut String, incident: &Incident, view: &StepView) -> std::fm
     });
     for (unit, unit_view) in mine {
         let outcome = match (&unit_view.outcome, &unit_view.skipped, &unit_view.asked) {
-            (Some(ended), ..) => line::outcome(ended),
+            (Some(ended), ..) => outcome(ended),
             (None, Some(reason), _) => format!("not run: {reason}"),
             (None, None, Some(asked)) => format!("waits for approval: {}", asked.reason),
             (None, None, None) => "no outcome is known".to_owned(),
@@ -272,7 +273,7 @@ fn write_open_ends(out: &mut String, incident: &Incident) -> std::fmt::Result {
     gaps.iter().try_for_each(|gap| writeln!(out, "- {gap}"))
 }
 
-fn time(at_ms: i64) -> String {
+pub(crate) fn time(at_ms: i64) -> String {
     DateTime::from_timestamp_millis(at_ms).unwrap_or_default().format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
 }
 

@@ -19,5 +19,7 @@ mod stage;
 mod stops;
 mod story;
 mod two_people;
+mod undo;
+mod watches;
 mod words;
 mod world;
