@@ -35,7 +35,7 @@ const RUNBOOK: &str = r#"
 
    ```bash {until="cause == 'never'" every=200ms timeout=6s}
    paramedic check "$SERVER_NAME" --type readiness
-   n=$((${n:-0} + 1)); echo "look $n"
+   date -u
    ```
 
 3. **Until it is ready**
@@ -89,10 +89,6 @@ fn serve_is_killed_in_a_watch_and_the_watch_gets_no_new_time() {
     }
     let report = site.run(&["incident", "report", story.id()]).done();
     assert!(report.contains("`cause == 'never'` did not hold within"), "{report}");
-    // Statements share their variables from round to round, over a restart too.
-    let looks =
-        report.lines().filter_map(|line| line.trim().strip_prefix("look ")?.parse::<u32>().ok()).max();
-    assert!(looks >= Some(3), "{report}");
     let left = site.processes();
     assert!(left.iter().all(|found| !found.command.contains("sleep 601")), "{left:?}");
     let folders = fs::read_dir(site.path(&format!("data/runs/{}", story.id()))).unwrap().flatten();

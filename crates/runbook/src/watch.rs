@@ -83,15 +83,27 @@ mod tests {
 
     #[test]
     fn how_long_and_how_often() {
-        check("timeout=5s", " (0-5 minutes)", &expect![[r#"
+        check(
+            "timeout=5s",
+            " (0-5 minutes)",
+            &expect![[r#"
             none
-            alert `A` has no severity; it is taken as a warning"#]]);
-        check("until=15m every=1m timeout=5s", " (0-5 minutes)", &expect![[r#"
+            alert `A` has no severity; it is taken as a warning"#]],
+        );
+        check(
+            "until=15m every=1m timeout=5s",
+            " (0-5 minutes)",
+            &expect![[r#"
             every 1m for 15m; Some(5s)
-            alert `A` has no severity; it is taken as a warning"#]]);
-        check("until=ready", " (5-15 minutes)", &expect![[r#"
+            alert `A` has no severity; it is taken as a warning"#]],
+        );
+        check(
+            "until=ready",
+            " (5-15 minutes)",
+            &expect![[r#"
             every 10s until `ready`, at most 10m; None
-            alert `A` has no severity; it is taken as a warning"#]]);
+            alert `A` has no severity; it is taken as a warning"#]],
+        );
         check(
             "until=live every=500ms timeout=90s",
             "",
@@ -107,19 +119,31 @@ mod tests {
                 every 10s until `cause == 'x'`, at most 15m; None
                 alert `A` has no severity; it is taken as a warning"#]],
         );
-        check("every=2s", "", &expect![[r#"
+        check(
+            "every=2s",
+            "",
+            &expect![[r#"
             every 2s for 15m; None
             alert `A` has no severity; it is taken as a warning
-            phase `Look` has no time window"#]]);
-        check("until=soon", "", &expect![[r#"
+            phase `Look` has no time window"#]],
+        );
+        check(
+            "until=soon",
+            "",
+            &expect![[r#"
             every 10s until `soon`, at most 15m; None
             alert `A` has no severity; it is taken as a warning
             phase `Look` has no time window
-            condition names `soon`, which is none of alert, server, steps, cause, findings, host, parameters"#]]);
-        check("until=0s", "", &expect![[r#"
+            condition names `soon`, which is none of alert, server, steps, cause, findings, host, parameters"#]],
+        );
+        check(
+            "until=0s",
+            "",
+            &expect![[r#"
             every 10s for 0m; None
             alert `A` has no severity; it is taken as a warning
             phase `Look` has no time window
-            attribute `until` wants a duration up to a day, or a condition, not `0s`"#]]);
+            attribute `until` wants a duration up to a day, or a condition, not `0s`"#]],
+        );
     }
 }

@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
     let command = match command {
-        ServerCommand::Tune(arguments) => return super::tune::server(arguments, config, output),
+        ServerCommand::Tune(arguments) => return super::tune::server(&arguments, config, output),
         other => other,
     };
     let client = context::client(config)?;

@@ -73,12 +73,11 @@ pub fn describe(record: &Record) -> Option<String> {
         }
         Record::CauseNamed { cause: Some(cause), .. } => format!("cause: {cause}"),
         Record::CauseNamed { cause: None, .. } => "no cause stands out".to_owned(),
-        Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
         later => return describe_change(later),
     })
 }
 
-/// The same for watches and changes.
+/// The same for watches, changes, and what is done afterwards.
 fn describe_change(record: &Record) -> Option<String> {
     Some(match record {
         Record::WatchStarted { unit, until, every_ms, limit_ms } => {
@@ -97,6 +96,7 @@ fn describe_change(record: &Record) -> Option<String> {
                 change.undoes.map(|number| format!(", which takes c{number} back")).unwrap_or_default();
             format!("{name}{} `{}` changed by {by}{back}", change.what, change.target)
         }
+        Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
         _ => return None,
     })
 }

@@ -50,16 +50,44 @@ async fn a_unit_and_a_change_each_once() {
     let life = stage.open().await;
     let id = followed(&life).await;
     assert_eq!(names(&life.incident(&id).await), ["c1", "1.2"]);
-    refused(&life, &id, "1.1", expect![""]).await;
-    refused(&life, &id, "9.9", expect![""]).await;
-    refused(&life, &id, "c7", expect![""]).await;
+    refused(&life, &id, "1.1", expect!["`1.1` cannot be taken back: its author does not say how (`undo`), and it made no change of which the value before is kept"]).await;
+    refused(
+        &life,
+        &id,
+        "9.9",
+        expect![
+            "`9.9` cannot be taken back: there is no such change or unit that was run; there are: c1, 1.2"
+        ],
+    )
+    .await;
+    refused(
+        &life,
+        &id,
+        "c7",
+        expect![
+            "`c7` cannot be taken back: there is no such change or unit that was run; there are: c1, 1.2"
+        ],
+    )
+    .await;
 
     let undone = life.engine.undo(&id, "1.2", "bo").await.unwrap();
     assert_eq!(undone.end, UnitEnd::Exited { code: 0 });
-    refused(&life, &id, "1.2", expect![""]).await;
+    refused(
+        &life,
+        &id,
+        "1.2",
+        expect!["`1.2` cannot be taken back: bo took it back already, at 2026-11-23 18:45:01.450 UTC"],
+    )
+    .await;
     // What a unit changed is taken back under the name of either.
     life.engine.undo(&id, "2.1", "bo").await.unwrap();
-    refused(&life, &id, "c1", expect![""]).await;
+    refused(
+        &life,
+        &id,
+        "c1",
+        expect!["`c1` cannot be taken back: bo took it back already, at 2026-11-23 18:45:01.450 UTC"],
+    )
+    .await;
     assert!(names(&life.incident(&id).await).is_empty());
 
     let runs = life.world.state().runs.clone();
@@ -72,7 +100,39 @@ async fn a_unit_and_a_change_each_once() {
     assert_eq!(run.environment["TARGET"], "time");
     let change = incident::change::Change::parse(&run.environment["PARAMEDIC_CHANGE"]).unwrap();
     assert_eq!((change.undoes, change.places[0].new.as_deref()), (Some(1), Some("{}\n")));
-    check_story(&life.incident(&id).await, expect![[""]]);
+    check_story(
+        &life.incident(&id).await,
+        expect![[r#"
+        opened: time, server-down, time was killed by SIGKILL
+        captured: host snapshot
+        run 1
+        step 1 Set
+           1.1 intent 1 (observe): uptime
+           1.1 outcome 1: code 0
+           1.2 asks (destroy): its effect is destroy (overwrites `/run/…`)
+           1.2 approved by ada
+           1.2 undo: echo 0 > /run/time
+           1.2 intent 1 (destroy): echo 1 > "/run/$SERVER_NAME"
+           1.2 outcome 1: code 0
+        step 1 succeeded: 2 of 2 run
+        step 2 Tune
+           2.1 intent 1 (change): paramedic server tune "$SERVER_NAME" --heap 64MiB
+           2.1 changed c1: tuning of server time by the runbook (unit 2.1)
+           2.1 outcome 1: code 0
+        step 2 succeeded: 1 of 1 run
+        verified: 3 probes, 200 ms
+        mitigated
+        alert resolved
+        resolved
+        reported
+           undo-1.2 approved by bo
+           undo-1.2 intent 1 (destroy): echo 0 > /run/time
+           undo-1.2 outcome 1: code 0
+           undo-c1 approved by bo
+           undo-c1 intent 1 (change): paramedic server tune "$TARGET" --undo
+           undo-c1 outcome 1: code 0
+    "#]],
+    );
     life.check_invariants().await;
 }
 
@@ -97,10 +157,18 @@ async fn what_policy_forbids_and_what_a_person_may_do_all_the_same() {
     life.yes(&id, "1.2").await;
     life.until(&id, |incident| incident.changes().next().is_some()).await;
     life.world.state().kill = Kill::On;
-    refused(&life, &id, "1.2", expect![""]).await;
+    refused(
+        &life,
+        &id,
+        "1.2",
+        expect![
+            "`1.2` may not be taken back: the kill switch is on: nothing is changed until its file is removed"
+        ],
+    )
+    .await;
     life.world.state().kill = Kill::Off;
     life.world.state().policy.dry_run = true;
-    refused(&life, &id, "c1", expect![""]).await;
+    refused(&life, &id, "c1", expect!["`c1` may not be taken back: this is a dry run: it would have been run; set `dry_run = false` to allow it"]).await;
     life.world.state().policy.dry_run = false;
     life.resolved(&id).await;
     assert_eq!(life.world.executed(UNDO), 0);

@@ -48,7 +48,7 @@ pub(in crate::commands) fn host(
     let now = read_place(&kernel).map_err(failure)?.unwrap_or_default();
     let value = accepted(&key, &now, value)?;
     // What is so already is left as it is written.
-    let live = if is_same(&now, &value) { now.clone() } else { value.clone() + "\n" };
+    let live = if is_same(&now, &value) { now } else { value.clone() + "\n" };
     let file = read_place(&drop_in).map_err(failure)?;
     let wanted = [(kernel.clone(), Some(live)), (drop_in, Some(with_line(file.as_deref(), &key, &value)))];
     let Some(change) = Change::plan(What::KernelParameter, &key, wanted).map_err(failure)? else {

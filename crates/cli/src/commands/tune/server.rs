@@ -37,7 +37,7 @@ struct Facts {
 }
 
 pub(in crate::commands) fn server(
-    arguments: TuneArguments,
+    arguments: &TuneArguments,
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
@@ -58,7 +58,7 @@ pub(in crate::commands) fn server(
     let path = ::server::tuning_path(&config, &server.name);
     let (name, places) = (server.name.as_str(), vec![path.clone()]);
     let subject = Subject { config: &config, client: &client, server: Some(name), name, places };
-    let changed = context::runtime()?.block_on(tune(&subject, server, &arguments, &path, output))?;
+    let changed = context::runtime()?.block_on(tune(&subject, server, arguments, &path, output))?;
     if !changed {
         return Ok(Code::Done);
     }
