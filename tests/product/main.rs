@@ -20,4 +20,6 @@ mod real;
 mod reports;
 mod site;
 mod story;
+mod tune;
+mod watch;
 mod watching;

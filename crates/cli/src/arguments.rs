@@ -2,6 +2,7 @@
 
 mod hold;
 mod incident;
+mod tune;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use probe::CheckType;
 
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
+pub(crate) use tune::{HostCommand, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
 ///
@@ -86,6 +88,9 @@ pub(crate) enum Command {
     /// See how much the journal and its evidence take, and copy it
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Change this machine, and keep the value before
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Be one of the demonstration's MCP servers
     #[command(hide = true)]
     DemoServer {
@@ -125,6 +130,9 @@ pub(crate) struct GuardArguments {
     /// End with the process of this number
     #[arg(long, value_name = "PID")]
     pub(crate) tie: Option<i32>,
+    /// What is another in how the server is started, as `server tune` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tuning: Option<PathBuf>,
     /// The server's command
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
@@ -296,6 +304,8 @@ pub(crate) enum ServerCommand {
         /// The server
         name: String,
     },
+    /// Change how it is started, from its next start on, and keep the value before; alone it shows what is changed
+    Tune(TuneArguments),
 }
 
 // === impl Check ===

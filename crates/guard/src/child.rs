@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use process::control::{Event, Exit, ExitCause, Phase, Status};
-use process::{Ending, Launch, Lifeline};
+use process::tuning::MemoryGroup;
+use process::{Ending, Lifeline};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -20,6 +21,7 @@ use crate::log::{About, Level};
 use crate::metrics::Failure;
 use crate::pipe::{Link, Readers, Unanswered};
 use crate::state::{Child, Guard};
+use crate::tuned;
 
 /// The revision that the guard speaks with children.
 pub(crate) const PROTOCOL_VERSION: &str = "2025-11-25";
@@ -55,6 +57,8 @@ pub(crate) struct Keeper {
     /// Who waits for a start to succeed or fail.
     waiting: Vec<Reply>,
     exits: u64,
+    /// The control group of the child, where it has one of its own.
+    group: Option<MemoryGroup>,
 }
 
 struct Running {
@@ -84,7 +88,7 @@ struct End {
 
 impl Keeper {
     pub(crate) fn new(guard: Arc<Guard>, orders: mpsc::Receiver<Order>) -> Self {
-        Self { guard, orders, running: None, greeting: None, waiting: Vec::new(), exits: 0 }
+        Self { guard, orders, running: None, greeting: None, waiting: Vec::new(), exits: 0, group: None }
     }
 
     /// Starts the first child, and keeps to the orders until a shutdown is done.
@@ -178,15 +182,8 @@ impl Keeper {
             state.starts
         };
         self.guard.metrics.started();
-        let settings = &self.guard.settings;
-        let mut command = settings.command.iter().cloned();
-        let launch = Launch {
-            paramedic_exe: settings.paramedic_exe.clone(),
-            program: command.next().unwrap_or_default(),
-            args: command.collect(),
-            env: settings.environment.clone(),
-            cwd: settings.directory.clone(),
-        };
+        let (launch, group) = tuned::launch(&self.guard);
+        self.group = group;
         match Lifeline::spawn(launch).await {
             Ok((lifeline, pipes)) => self.started(generation, lifeline, pipes),
             Err(error) => {
@@ -322,6 +319,7 @@ impl Keeper {
     }
 
     fn exited(&mut self, end: End) {
+        self.group.take().inspect(MemoryGroup::remove);
         self.exits += 1;
         let exit = Exit {
             sequence: self.exits,

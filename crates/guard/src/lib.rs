@@ -21,6 +21,7 @@ mod session;
 mod settings;
 mod sse;
 mod state;
+mod tuned;
 mod usage;
 
 use std::io;

@@ -2,6 +2,7 @@
 
 mod lead;
 mod second;
+mod undo;
 mod unit;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,10 @@ use crate::record::{Alarm, Captured, Record, RunbookPin, Step, StepEnd, UnitEnd,
 use crate::state::{Event, Refusal, State, StepEvent, StepState};
 pub use lead::FollowUp;
 use lead::control_event;
+pub use undo::{Made, Takeback};
+pub(crate) use undo::{is_undo, undo_of_change, undo_of_unit};
 use unit::unit_of;
-pub use unit::{Approved, Asked, Ended, Intended, UnitView};
+pub use unit::{Approved, Asked, Ended, Intended, UnitView, Watched};
 
 /// An incident as its records tell it.
 #[derive(Debug, Clone)]
@@ -254,6 +257,7 @@ impl Incident {
             }
             _ => None,
         };
+        let waits = waits.filter(|_| !is_undo(unit));
         if let (Some(event), Some(step)) = (waits, self.steps.last_mut()) {
             step.state = step.state.after(event).unwrap_or(step.state);
         }

@@ -5,6 +5,7 @@
 //! by a crash continues where the journal ends.
 
 mod approval;
+pub mod change;
 mod clocks;
 mod control;
 mod engine;
@@ -29,9 +30,11 @@ mod world;
 pub use approval::Binding;
 pub use clocks::Clocks;
 pub use control::{Control, ControlEvent};
-pub use engine::{Engine, EngineError, Fired, Settings, Verification};
+pub use engine::{Engine, EngineError, Fired, Settings, Undone, Verification};
 pub use error_chain::error_chain;
-pub use fold::{Approved, Asked, Ended, FollowUp, Incident, Intended, StepView, UnitView};
+pub use fold::{
+    Approved, Asked, Ended, FollowUp, Incident, Intended, Made, StepView, Takeback, UnitView, Watched,
+};
 pub use id::IncidentId;
 pub use ledger::Happening;
 pub use policy::{
@@ -40,7 +43,7 @@ pub use policy::{
 };
 pub use record::{
     Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Keeper, Output, Record, RunbookPin, Source, Step,
-    StepEnd, UnitEnd, UnitRef, VERSION, Withheld,
+    StepEnd, UnitEnd, UnitRef, VERSION, WatchEnd, Withheld,
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{

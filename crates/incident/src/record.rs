@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use diagnosis::Finding;
 use serde::{Deserialize, Serialize};
 
+use crate::change::Change;
 pub use withheld::{Keeper, Withheld};
 
 /// The version of the form below, written beside each entry.
@@ -146,6 +147,18 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         follow_up: Option<u32>,
     },
+    /// The statements of a fence are looked at again and again from now on, for `limit_ms` at most; `unit` is the first.
+    WatchStarted { unit: UnitRef, until: Option<String>, every_ms: u64, limit_ms: u64 },
+    /// A statement of a watch ended otherwise than in the round before; `stdout` is what it printed then.
+    WatchChanged { unit: UnitRef, round: u32, end: UnitEnd, meaning: String, stdout: Option<Output> },
+    /// A watch is over; `unit` is the first of its statements. Rounds before a restart of the engine count up to the
+    /// last one in which something changed.
+    WatchEnded { unit: UnitRef, end: WatchEnd, rounds: u32, took_ms: u64, reason: String },
+    /// What takes a unit back, by its author; known before the unit is run.
+    UndoKept { unit: UnitRef, statement: String },
+    /// A command of the product changed something, and the value before is kept. `number` counts from 1 in the
+    /// incident, and is 0 outside of one; `unit` ran the command, where a person did not.
+    Changed { number: u32, unit: Option<UnitRef>, by: String, change: Change },
 }
 
 /// Why an incident was opened, as it was known at that moment.
@@ -283,6 +296,22 @@ pub struct Output {
     pub truncated: bool,
 }
 
+/// How a watch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WatchEnd {
+    /// What it waited for holds.
+    Held,
+    /// It lasted as long as it was to last, and its last look was as expected.
+    Over,
+    /// The same, and its last look was not.
+    Unexpected,
+    /// What it waited for did not hold in time.
+    NotWithin,
+    /// A person ended the machine's part.
+    CutShort,
+}
+
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -345,6 +374,11 @@ impl Record {
             Self::Found { .. } => "found",
             Self::CauseNamed { .. } => "cause_named",
             Self::DutyMet { .. } => "duty_met",
+            Self::WatchStarted { .. } => "watch_started",
+            Self::WatchChanged { .. } => "watch_changed",
+            Self::WatchEnded { .. } => "watch_ended",
+            Self::UndoKept { .. } => "undo_kept",
+            Self::Changed { .. } => "changed",
         }
     }
 }

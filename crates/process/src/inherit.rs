@@ -1,6 +1,6 @@
 //! Owns what a new process inherits: its session or group, its tie to its parent, and which descriptors.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -53,6 +53,21 @@ pub(crate) fn limit(command: &mut Command, standing: Standing, keep: Option<RawF
     #[expect(unsafe_code, reason = "only between fork and exec can a process be placed and tied")]
     // SAFETY: The closure runs in the child of a fork, where only async-signal-safe calls are sound. It makes
     // system calls alone: no allocation, no lock, no access to memory that another thread may hold.
+    unsafe {
+        command.pre_exec(prepare);
+    }
+}
+
+/// Lets `command` enter the control group whose `cgroup.procs` is `file`, before it runs and starts anything.
+pub(crate) fn enter(command: &mut Command, file: File) {
+    let prepare = move || {
+        // Whoever writes nought means itself.
+        rustix::io::write(&file, b"0")?;
+        Ok(())
+    };
+    #[expect(unsafe_code, reason = "what a process starts before it is moved stays outside of the group")]
+    // SAFETY: The closure runs in the child of a fork, where only async-signal-safe calls are sound. It makes one
+    // system call with a descriptor that is open for as long as the closure is there.
     unsafe {
         command.pre_exec(prepare);
     }

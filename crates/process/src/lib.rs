@@ -12,12 +12,13 @@ pub mod lifeline;
 pub mod lock;
 pub mod signal;
 pub mod tree;
+pub mod tuning;
 pub mod wait;
 
 pub use detach::Detached;
 pub use ending::{Ending, signal_name};
 pub use identity::ProcessId;
-pub use lifeline::{Launch, LaunchError, Lifeline, Pipes};
+pub use lifeline::{Bounds, Launch, LaunchError, Lifeline, Pipes};
 pub use lock::{Lock, LockError};
 pub use signal::{Delivery, Signal, send};
 pub use tree::{become_subreaper, descendants, kill_descendants, reap_children};

@@ -18,7 +18,7 @@ mod role;
 
 use serde::{Deserialize, Serialize};
 
-pub use owner::{Launch, LaunchError, Lifeline, Pipes};
+pub use owner::{Bounds, Launch, LaunchError, Lifeline, Pipes};
 pub use role::run;
 
 use crate::ending::Ending;
@@ -26,6 +26,11 @@ use crate::identity::ProcessId;
 
 const TERMINATE: u8 = b't';
 const KILL: u8 = b'k';
+
+/// The variable of the lifeline that says how many descriptors its child may have open; the child does not see it.
+const OPEN_FILES: &str = "PARAMEDIC_OPEN_FILES";
+/// The same for the `cgroup.procs` of the control group that its child is to be in.
+const GROUP: &str = "PARAMEDIC_GROUP";
 
 /// What the lifeline tells its owner.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

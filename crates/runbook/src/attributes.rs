@@ -36,7 +36,7 @@ pub struct Attributes {
     pub approve: Approve,
     /// A statement that takes the last mutating unit back.
     pub undo: Option<String>,
-    /// When a supervised watch ends: a duration, or CEL. Kept as written.
+    /// When a supervised watch ends: a duration, `ready`, `live`, or CEL. Kept as written.
     pub until: Option<String>,
     /// How often a supervised watch looks.
     #[serde(rename = "every_ms", serialize_with = "serialize_ms")]
@@ -123,8 +123,12 @@ impl Attributes {
             "undo" => self.undo = Some(value.clone()),
             "until" => {
                 self.until = Some(value.clone());
-                if parse_duration(value).is_none() {
-                    condition(value)?;
+                match parse_duration(value) {
+                    Some(length) if length.is_zero() || length > TIMEOUT_MAX => {
+                        return Err(wants("a duration up to a day, or a condition"));
+                    }
+                    None if !matches!(value.as_str(), "ready" | "live") => condition(value)?,
+                    _ => {}
                 }
             }
             "every" => self.every = Some(time(value).ok_or_else(|| wants("a duration such as `10s`"))?),

@@ -16,16 +16,14 @@ impl Fence {
         self.most_duration().map_or(written, |most| written.min(most))
     }
 
-    /// Returns how long its statements may take at most, where it has a time limit and no watch.
+    /// Returns how long its statements may take at most, where it has a time limit. That of a watch is one for all of
+    /// them.
     pub fn most_duration(&self) -> Option<Duration> {
-        if let Some(length) = self.watch_duration() {
-            return Some(length);
+        if self.attributes.until.is_some() || self.attributes.every.is_some() {
+            return self.watch_duration().or(self.attributes.timeout);
         }
         let n_units = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
-        self.attributes
-            .timeout
-            .filter(|_| self.attributes.until.is_none())
-            .map(|limit| limit.saturating_mul(n_units))
+        self.attributes.timeout.map(|limit| limit.saturating_mul(n_units))
     }
 
     /// Returns how long it watches, where that is a time and no condition.

@@ -20,6 +20,7 @@ mod outline;
 mod procedure;
 mod shell;
 mod step;
+mod watch;
 
 pub use attributes::{Approve, Attributes};
 pub use condition::{Condition, ConditionError, NAMES as CONDITION_NAMES};
@@ -32,3 +33,4 @@ pub use markdown::parse;
 pub use procedure::{AlertSpec, Parameter, Phase, Procedure, Runbook, Severity};
 pub use shell::is_reserved_variable;
 pub use step::{Fence, Language, Step, Unit};
+pub use watch::Watch;

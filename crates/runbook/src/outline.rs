@@ -51,7 +51,7 @@ fn write_phase(phase: &Phase, out: &mut String) -> fmt::Result {
         Some(window) => writeln!(out, "  {} ({})", phase.title, show_window(window))?,
         None => writeln!(out, "  {}", phase.title)?,
     }
-    phase.steps.iter().try_for_each(|step| write_step(step, out))
+    phase.steps.iter().try_for_each(|step| write_step(step, phase.window, out))
 }
 
 fn show_window(window: Window) -> String {
@@ -61,10 +61,16 @@ fn show_window(window: Window) -> String {
     }
 }
 
-fn write_step(step: &Step, out: &mut String) -> fmt::Result {
+fn write_step(step: &Step, window: Option<Window>, out: &mut String) -> fmt::Result {
     let manual = if step.is_manual() { " (by hand)" } else { "" };
     writeln!(out, "    {}. {}{manual}", step.number, step.title)?;
-    step.units().try_for_each(|unit| write_unit(unit, out))
+    for fence in &step.fences {
+        if let Some(watch) = fence.watch(window).filter(|_| !fence.units.is_empty()) {
+            writeln!(out, "      watched {watch}:")?;
+        }
+        fence.units.iter().try_for_each(|unit| write_unit(unit, out))?;
+    }
+    Ok(())
 }
 
 fn write_unit(unit: &Unit, out: &mut String) -> fmt::Result {

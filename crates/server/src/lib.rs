@@ -11,6 +11,7 @@ mod maintenance;
 mod retention;
 mod rules;
 mod serve;
+mod tuning;
 mod watch;
 mod world;
 
@@ -23,4 +24,5 @@ pub use kill_switch::{
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
 pub use retention::{data_dir, retention};
 pub use serve::{SHIPPED, Serve, ServeError, Start, open_stores, private_folder, program_folder};
+pub use tuning::tuning_path;
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

@@ -122,6 +122,13 @@ pub(crate) enum IncidentCommand {
         #[arg(long, default_value = "no reason given")]
         reason: String,
     },
+    /// Take back what a unit or a change did; `show` says what can be
+    Undo {
+        /// Its name, or enough of it
+        id: String,
+        /// What: a unit, for example 6.1, or a change, for example c1
+        what: String,
+    },
     /// Print the report, whether its duties are met, or what would have been done
     Report(ReportArguments),
     /// Show an incident live, until it ends; exit code 0 when it was resolved

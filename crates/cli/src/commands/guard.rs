@@ -37,6 +37,7 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
         start_timeout: arguments.start_timeout,
         request_timeout: guard::REQUEST_TIMEOUT,
         tie: arguments.tie,
+        tuning: arguments.tuning,
         paramedic_exe,
     };
     context::runtime()?.block_on(guard::run(settings)).map_err(Failure::usage)?;

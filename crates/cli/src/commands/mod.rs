@@ -16,6 +16,7 @@ mod runbook;
 mod serve;
 mod server;
 mod text;
+mod tune;
 
 use crate::arguments::{Arguments, Command};
 use crate::fail::{Code, Failure};
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Maintenance(command) => maintenance::run(command, config, output),
         Command::KillSwitch(command) => kill_switch::run(command, config, output),
         Command::Journal(command) => journal::run(&command, config, output),
+        Command::Host(command) => tune::host(command, config, output),
         Command::DemoServer { kind } => roles::demo_server(kind),
     }
 }

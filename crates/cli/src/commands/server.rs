@@ -21,6 +21,10 @@ const COMING_BACK_MAX: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    let command = match command {
+        ServerCommand::Tune(arguments) => return super::tune::server(&arguments, config, output),
+        other => other,
+    };
     let client = context::client(config)?;
     context::runtime()?.block_on(answer(&client, command, output))
 }
@@ -50,11 +54,12 @@ async fn answer(client: &Client, command: ServerCommand, output: Output) -> Resu
         ServerCommand::Restart { name } => order(client, &name, "restart", output).await,
         ServerCommand::Start { name } => order(client, &name, "start", output).await,
         ServerCommand::Stop { name } => order(client, &name, "stop", output).await,
+        ServerCommand::Tune(_) => Err(Failure::usage(anyhow::anyhow!("`tune` needs no `serve`"))),
     }
 }
 
 /// Gives an order until somebody takes it. The key makes that safe: what was carried out once is not again.
-async fn order(client: &Client, name: &str, verb: &str, output: Output) -> Result<Code, Failure> {
+pub(super) async fn order(client: &Client, name: &str, verb: &str, output: Output) -> Result<Code, Failure> {
     let in_runbook = std::env::var("PARAMEDIC_KEY").ok().filter(|key| !key.is_empty());
     // Only a step that `serve` itself has started may count on its coming back.
     let under_serve = in_runbook.is_some() && std::env::var_os("PARAMEDIC_SOCKET").is_some();

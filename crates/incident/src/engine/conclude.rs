@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use diagnosis::{explain, named, rank, read};
+use diagnosis::{Finding, explain, named, rank, read};
 use runbook::Unit;
 
+use super::changes::is_ours;
 use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::id::IncidentId;
@@ -34,23 +35,29 @@ impl<W: World> Engine<W> {
         unit: &Unit,
         folder: &Path,
     ) -> Result<(), EngineError> {
-        let mut bytes = Vec::new();
-        let Ok(file) = File::open(folder.join(FINDINGS_FILE)) else { return Ok(()) };
-        if file.take(FINDINGS_BYTES_MAX).read_to_end(&mut bytes).is_err() {
+        let findings = self.read_findings(walk, unit, folder);
+        if findings.is_empty() {
             return Ok(());
+        }
+        self.record(walk.id, Record::Found { unit: Some(named.clone()), findings }).await
+    }
+
+    /// What a unit found.
+    pub(super) fn read_findings(&self, walk: &Walk<'_>, unit: &Unit, folder: &Path) -> Vec<Finding> {
+        let mut bytes = Vec::new();
+        let Ok(file) = File::open(folder.join(FINDINGS_FILE)) else { return Vec::new() };
+        if file.take(FINDINGS_BYTES_MAX).read_to_end(&mut bytes).is_err() {
+            return Vec::new();
         }
         let (mut findings, problems) = read(&String::from_utf8_lossy(&bytes));
         for problem in problems {
             tracing::warn!(incident = %walk.id, unit = unit.id, %problem, "a finding is not understood");
         }
         // That an attack was blocked would keep a server from being contained: only our own commands say so.
-        let is_ours = unit.program.as_deref() == Some("paramedic");
+        let is_ours = is_ours(unit);
         findings.retain(|finding| is_ours || finding.kind() != diagnosis::kind::SECURITY_EVENT.name);
         findings.truncate(FINDINGS_MAX);
-        if findings.is_empty() {
-            return Ok(());
-        }
-        self.record(walk.id, Record::Found { unit: Some(named.clone()), findings }).await
+        findings
     }
 
     /// Writes down what the findings point to, where that is something new.

@@ -41,7 +41,7 @@ impl<W: World> Engine<W> {
         self.by_person(walk, &step.number.to_string(), &step.title, "a task for a person").await
     }
 
-    async fn by_person(
+    pub(super) async fn by_person(
         &self,
         walk: &Walk<'_>,
         name: &str,
@@ -65,10 +65,9 @@ impl<W: World> Engine<W> {
         if fence.units.is_empty() {
             return Ok(FenceEnd::Skipped("there is nothing to run in it".to_owned()));
         }
-        if let Some(attribute) = not_carried_out(fence) {
-            let reason =
-                format!("`{attribute}` is not carried out by this version: do it by hand, then say so");
-            return self.by_person(walk, &fence.units[0].id, &fence.source, &reason).await;
+        if fence.attributes.on.is_some() {
+            let reason = "`on` is not carried out by this version: do it by hand, then say so";
+            return self.by_person(walk, &fence.units[0].id, &fence.source, reason).await;
         }
         let doubt = match self.condition(walk, fence).await? {
             When::Holds => None,
@@ -79,6 +78,11 @@ impl<W: World> Engine<W> {
             }
             When::Unclear(reason) => Some(reason),
         };
+        let phases = &walk.procedure.phases;
+        let phase = phases.iter().find(|phase| phase.steps.iter().any(|one| one.number == step.number));
+        if let Some(watch) = fence.watch(phase.and_then(|phase| phase.window)) {
+            return self.watch(walk, step, fence, &watch, doubt.as_deref()).await;
+        }
         let mut ran = 0;
         let mut skipped = None;
         for (idx, unit) in fence.units.iter().enumerate() {
@@ -133,7 +137,7 @@ impl<W: World> Engine<W> {
     }
 
     /// What conditions are about.
-    async fn context(&self, walk: &Walk<'_>) -> Result<serde_json::Value, EngineError> {
+    pub(super) async fn context(&self, walk: &Walk<'_>) -> Result<serde_json::Value, EngineError> {
         let parameters = self.inner.world.parameters(&walk.server);
         self.inner.ledger.with(walk.id, |incident| context(incident, &parameters)).await
     }
@@ -214,18 +218,6 @@ enum When {
     Holds,
     DoesNot(String),
     Unclear(String),
-}
-
-/// An attribute that means something which this version does not do.
-fn not_carried_out(fence: &Fence) -> Option<&'static str> {
-    let attributes = &fence.attributes;
-    [
-        ("on", attributes.on.is_some()),
-        ("until", attributes.until.is_some()),
-        ("every", attributes.every.is_some()),
-    ]
-    .into_iter()
-    .find_map(|(name, set)| set.then_some(name))
 }
 
 fn changes(fence: &Fence) -> bool {

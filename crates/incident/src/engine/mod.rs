@@ -1,6 +1,7 @@
 //! Owns the engine: opens incidents, keeps one walker per open incident, and takes people's words.
 
 mod ask;
+mod changes;
 mod conclude;
 mod counts;
 mod fence;
@@ -12,9 +13,11 @@ mod permit;
 mod ready;
 mod recover;
 mod report;
+mod undo;
 mod unit;
 mod views;
 mod walk;
+mod watch;
 mod withheld;
 
 use std::collections::HashSet;
@@ -34,6 +37,7 @@ use crate::world::World;
 use journal::{Blobs, Journal};
 
 pub use intake::Fired;
+pub use undo::Undone;
 
 /// How long a walker waits after a failure of the journal before it looks again: looking goes on, changing stops.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -122,6 +126,10 @@ pub enum EngineError {
     NoDuty { duty: u32, duties: usize },
     #[error("what became of a unit is not known yet")]
     Runner(#[from] runner::Error),
+    #[error("`{what}` cannot be taken back: {reason}")]
+    CannotUndo { what: String, reason: String },
+    #[error("`{what}` may not be taken back: {reason}")]
+    UndoForbidden { what: String, reason: String },
 }
 
 // === impl Engine ===
@@ -162,6 +170,7 @@ impl<W: World> Engine<W> {
         for id in unfinished {
             self.walk(&id);
         }
+        self.resume_undos().await;
     }
 
     /// The world that the engine was given.

@@ -27,22 +27,22 @@ impl<W: World> Engine<W> {
         folder: &Path,
         outcome: &runner::Outcome,
     ) -> Result<Ended, EngineError> {
-        let end = match &outcome.end {
-            runner::End::Exited(code) => UnitEnd::Exited { code: *code },
-            runner::End::Signaled(signal) => UnitEnd::Signaled { signal: *signal },
-            runner::End::TimedOut => UnitEnd::TimedOut {},
-            runner::End::NotStarted(reason) => UnitEnd::NotStarted { reason: reason.clone() },
-        };
         self.note_findings(walk, named, unit, folder).await?;
-        let ended = Ended {
+        self.note_changes(walk.id, named, unit, folder).await?;
+        self.note(walk, named, attempt, self.ended(unit, folder, outcome)).await
+    }
+
+    /// What is to be known of a unit that ran, with its output in the blob store.
+    pub(super) fn ended(&self, unit: &Unit, folder: &Path, outcome: &runner::Outcome) -> Ended {
+        let end = end_of(outcome);
+        Ended {
             meaning: meaning(unit, &end),
             end,
             started_ms: Some(outcome.started_ms),
             finished_ms: Some(outcome.finished_ms),
-            stdout: self.keep(&folder.join("stdout"), outcome),
-            stderr: self.keep(&folder.join("stderr"), outcome),
-        };
-        self.note(walk, named, attempt, ended).await
+            stdout: self.keep(&folder.join(runner::STDOUT), outcome),
+            stderr: self.keep(&folder.join(runner::STDERR), outcome),
+        }
     }
 
     /// Writes down how a unit ended of which nothing else is known.
@@ -57,7 +57,7 @@ impl<W: World> Engine<W> {
         self.note(walk, named, attempt, Ended { end, meaning, started_ms, finished_ms, stdout, stderr }).await
     }
 
-    async fn note(
+    pub(super) async fn note(
         &self,
         walk: &Walk<'_>,
         named: &UnitRef,
@@ -79,7 +79,7 @@ impl<W: World> Engine<W> {
     }
 
     /// Keeps an output; an empty one is none. What cannot be kept is told of, and stays in its file.
-    fn keep(&self, path: &Path, outcome: &runner::Outcome) -> Option<Output> {
+    pub(super) fn keep(&self, path: &Path, outcome: &runner::Outcome) -> Option<Output> {
         let bytes = std::fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
         match self.inner.blobs.put(&bytes) {
             Ok(kept) => Some(Output {
@@ -100,8 +100,18 @@ impl<W: World> Engine<W> {
     }
 }
 
+/// How a runner says that its unit ended.
+pub(super) fn end_of(outcome: &runner::Outcome) -> UnitEnd {
+    match &outcome.end {
+        runner::End::Exited(code) => UnitEnd::Exited { code: *code },
+        runner::End::Signaled(signal) => UnitEnd::Signaled { signal: *signal },
+        runner::End::TimedOut => UnitEnd::TimedOut {},
+        runner::End::NotStarted(reason) => UnitEnd::NotStarted { reason: reason.clone() },
+    }
+}
+
 /// What a known exit code of the unit's program says; empty where nothing is known.
-fn meaning(unit: &Unit, end: &UnitEnd) -> String {
+pub(super) fn meaning(unit: &Unit, end: &UnitEnd) -> String {
     let UnitEnd::Exited { code } = end else { return String::new() };
     let Some(program) = &unit.program else { return String::new() };
     match runbook::exits::meaning(program, *code) {

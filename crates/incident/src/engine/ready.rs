@@ -7,6 +7,7 @@ use runbook::{Effect, Fence, Procedure, Unit};
 use sha2::{Digest as _, Sha256};
 
 use super::ask::Question;
+use super::changes::CHANGES_FILE;
 use super::conclude::FINDINGS_FILE;
 use super::walk::Walk;
 use super::{Engine, EngineError};
@@ -16,7 +17,7 @@ use crate::record::UnitRef;
 use crate::world::World;
 
 /// The shell state that a unit leaves in its folder.
-const STATE_FILE: &str = "state";
+pub(super) const STATE_FILE: &str = "state";
 
 /// A unit with what it needs to be run.
 pub(super) struct Ready<'a> {
@@ -88,6 +89,8 @@ impl<W: World> Engine<W> {
         environment.insert("PARAMEDIC_KEY".to_owned(), key.to_owned());
         let findings = folder.join(FINDINGS_FILE).to_string_lossy().into_owned();
         environment.insert("PARAMEDIC_FINDINGS".to_owned(), findings);
+        let changes = folder.join(CHANGES_FILE).to_string_lossy().into_owned();
+        environment.insert("PARAMEDIC_CHANGES".to_owned(), changes);
         runner::Intent {
             key: key.to_owned(),
             attempt,

@@ -1,6 +1,7 @@
 //! Owns what becomes of a unit that an earlier life of the engine intended and never finished.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use runbook::{Effect, Fence, Unit};
 
@@ -63,6 +64,8 @@ impl<W: World> Engine<W> {
         if unit.effect == Effect::Observe {
             return Ok(Recovered::Again);
         }
+        // What it wrote down before it was cut short may have been made.
+        self.note_changes(walk.id, named, unit, Path::new(&intent.folder)).await?;
         if let Some(condition) = &fence.attributes.verify
             && self.holds(walk, condition).await?.is_none()
         {

@@ -157,6 +157,7 @@ impl<W: World> Engine<W> {
             folder: folder.to_string_lossy().into_owned(),
             values: ready.values.clone(),
         };
+        self.keep_undo(walk, ready).await?;
         self.record(walk.id, record).await?;
         drop(turn);
         let end = match private_folder(folder.parent()) {
@@ -185,13 +186,13 @@ impl<W: World> Engine<W> {
 }
 
 /// Makes the folder of an incident, which holds what units print: for the owner's eyes only.
-fn private_folder(path: Option<&std::path::Path>) -> std::io::Result<()> {
+pub(super) fn private_folder(path: Option<&std::path::Path>) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     path.map_or(Ok(()), |path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path))
 }
 
 /// What an outcome means for the fence: the meaning in the record is empty where all is well.
-fn ending(unit: &Unit, ended: &Ended) -> UnitEnding {
+pub(super) fn ending(unit: &Unit, ended: &Ended) -> UnitEnding {
     let unknown = "Paramedic died while it ran, and what it did is not known";
     match &ended.end {
         UnitEnd::Exited { code: 0 } | UnitEnd::DoneByEvidence { .. } => UnitEnding::Fine,

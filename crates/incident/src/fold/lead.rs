@@ -1,6 +1,7 @@
 //! Owns what the records say of who leads, and of what is left to do: what each forbids, and what it makes void.
 
 use super::Incident;
+use super::undo::is_undo;
 use crate::control::{Control, ControlEvent};
 use crate::record::{ApprovalEnd, Record};
 use crate::state::Refusal;
@@ -25,7 +26,7 @@ impl Incident {
     pub(super) fn check_lead(&self, record: &Record) -> Result<(), Refusal> {
         match record {
             Record::Intent { unit, effect, .. }
-                if effect != "observe" && self.control != Control::Machine =>
+                if effect != "observe" && self.control != Control::Machine && !is_undo(unit) =>
             {
                 Err(Refusal {
                     event: format!("unit {}", unit.unit),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{ApprovalEnd, Output, Record, UnitEnd, UnitRef};
+use crate::record::{ApprovalEnd, Output, Record, UnitEnd, UnitRef, WatchEnd};
 
 /// A unit as the records tell it.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,21 @@ pub struct UnitView {
     pub outcome: Option<Ended>,
     /// What `verify` found: `None` inside is good.
     pub verified: Option<Option<String>>,
+    /// The watch that begins with it.
+    pub watch: Option<Watched>,
+    /// How it ended in the last round of a watch that is known.
+    pub looked: Option<(UnitEnd, String)>,
+    /// What takes it back, by its author.
+    pub undo: Option<String>,
+}
+
+/// A watch.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each field is what its name says")]
+pub struct Watched {
+    pub started_ms: i64,
+    pub limit_ms: u64,
+    pub ended: Option<(WatchEnd, String)>,
 }
 
 /// An open question.
@@ -132,6 +147,16 @@ impl UnitView {
                 });
             }
             Record::UnitVerified { problem, .. } => self.verified = Some(problem.clone()),
+            Record::WatchStarted { limit_ms, .. } => {
+                self.watch = Some(Watched { started_ms: at_ms, limit_ms: *limit_ms, ended: None });
+            }
+            Record::WatchChanged { end, meaning, .. } => self.looked = Some((end.clone(), meaning.clone())),
+            Record::WatchEnded { end, reason, .. } => {
+                if let Some(watch) = &mut self.watch {
+                    watch.ended = Some((*end, reason.clone()));
+                }
+            }
+            Record::UndoKept { statement, .. } => self.undo = Some(statement.clone()),
             _ => {}
         }
     }
@@ -145,7 +170,11 @@ pub(super) fn unit_of(record: &Record) -> Option<&UnitRef> {
         | Record::ApprovalEnded { unit, .. }
         | Record::Intent { unit, .. }
         | Record::Outcome { unit, .. }
-        | Record::UnitVerified { unit, .. } => Some(unit),
+        | Record::UnitVerified { unit, .. }
+        | Record::WatchStarted { unit, .. }
+        | Record::WatchChanged { unit, .. }
+        | Record::WatchEnded { unit, .. }
+        | Record::UndoKept { unit, .. } => Some(unit),
         _ => None,
     }
 }

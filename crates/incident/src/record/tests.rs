@@ -333,3 +333,73 @@ fn what_policy_kept() {
         ]],
     );
 }
+
+#[test]
+fn watches_and_changes() {
+    let unit = UnitRef { run: 1, unit: "4.1".to_owned() };
+    check(
+        &Record::WatchStarted {
+            unit: unit.clone(),
+            until: Some("ready".to_owned()),
+            every_ms: 10_000,
+            limit_ms: 60_000,
+        },
+        &expect![[
+            r#"{"kind":"watch_started","unit":{"run":1,"unit":"4.1"},"until":"ready","every_ms":10000,"limit_ms":60000}"#
+        ]],
+    );
+    check(
+        &Record::WatchChanged {
+            unit: unit.clone(),
+            round: 2,
+            end: UnitEnd::Exited { code: 1 },
+            meaning: "not healthy".to_owned(),
+            stdout: None,
+        },
+        &expect![[
+            r#"{"kind":"watch_changed","unit":{"run":1,"unit":"4.1"},"round":2,"end":{"end":"exited","code":1},"meaning":"not healthy","stdout":null}"#
+        ]],
+    );
+    for end in [WatchEnd::Held, WatchEnd::Over, WatchEnd::Unexpected, WatchEnd::NotWithin, WatchEnd::CutShort]
+    {
+        let text = serde_json::to_string(&end).unwrap();
+        assert_eq!(serde_json::from_str::<WatchEnd>(&text).unwrap(), end);
+    }
+    check(
+        &Record::WatchEnded {
+            unit: unit.clone(),
+            end: WatchEnd::NotWithin,
+            rounds: 7,
+            took_ms: 60_000,
+            reason: "why".to_owned(),
+        },
+        &expect![[
+            r#"{"kind":"watch_ended","unit":{"run":1,"unit":"4.1"},"end":"not_within","rounds":7,"took_ms":60000,"reason":"why"}"#
+        ]],
+    );
+    check(
+        &Record::UndoKept { unit: unit.clone(), statement: "rm /run/x".to_owned() },
+        &expect![[r#"{"kind":"undo_kept","unit":{"run":1,"unit":"4.1"},"statement":"rm /run/x"}"#]],
+    );
+    let place = crate::change::Place { path: "/x".into(), old: None, new: Some("a\n".to_owned()) };
+    let change = Change {
+        what: crate::change::What::ServerTuning,
+        target: "time".to_owned(),
+        places: vec![place],
+        diff: "+a\n".to_owned(),
+        undoes: None,
+    };
+    check(
+        &Record::Changed { number: 1, unit: Some(unit), by: "ann".to_owned(), change: change.clone() },
+        &expect![[
+            r#"{"kind":"changed","number":1,"unit":{"run":1,"unit":"4.1"},"by":"ann","change":{"what":"server_tuning","target":"time","places":[{"path":"/x","old":null,"new":"a\n"}],"diff":"+a\n"}}"#
+        ]],
+    );
+    let change = Change { what: crate::change::What::KernelParameter, undoes: Some(1), ..change };
+    check(
+        &Record::Changed { number: 0, unit: None, by: "ann".to_owned(), change },
+        &expect![[
+            r#"{"kind":"changed","number":0,"unit":null,"by":"ann","change":{"what":"kernel_parameter","target":"time","places":[{"path":"/x","old":null,"new":"a\n"}],"diff":"+a\n","undoes":1}}"#
+        ]],
+    );
+}

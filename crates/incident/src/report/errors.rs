@@ -1,10 +1,13 @@
 //! Owns which error messages were seen and what was changed, as far as the journal has it.
 
+use std::collections::BTreeSet;
+
 use diagnosis::{Severity, kind};
 
-use super::model::{Change, ErrorSeen};
+use super::model::{Change, ErrorSeen, Values};
+use crate::change;
 use crate::fold::Incident;
-use crate::record::{Alarm, Record, UnitEnd};
+use crate::record::{Alarm, Record, UnitEnd, UnitRef};
 
 /// The error messages in order, word for word: last words, what statements printed to standard error, findings, and
 /// why something did not work.
@@ -52,11 +55,19 @@ fn last_words(alarm: &Alarm) -> Option<(String, String)> {
     Some((format!("the last words of {who}"), exit.stderr.join("\n")))
 }
 
-/// What was changed, in order: for a statement, the journal has no value before it.
+/// What was changed, in order: by the product's own commands with the value before and after; for another statement
+/// the journal has no value before it.
 pub(super) fn changes(incident: &Incident) -> Vec<Change> {
+    let own: BTreeSet<&UnitRef> = incident.changes().filter_map(|made| made.unit).collect();
     let mut changes = Vec::new();
     for (at_ms, record) in &incident.timeline {
+        if let Record::Changed { number, unit, by, change } = record {
+            changes.extend(of_places(incident, *at_ms, *number, unit.as_ref(), by, change));
+        }
         let Record::Outcome { unit, end, .. } = record else { continue };
+        if own.contains(unit) {
+            continue;
+        }
         let Some(view) = incident.unit(unit) else { continue };
         let effect = view.intent.as_ref().map_or("", |intent| intent.effect.as_str());
         let is_begun = !matches!(end, UnitEnd::NotStarted { .. });
@@ -67,4 +78,25 @@ pub(super) fn changes(incident: &Incident) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// A change of the product's own, a row for each place that it touched.
+fn of_places<'a>(
+    incident: &'a Incident,
+    at_ms: i64,
+    number: u32,
+    unit: Option<&'a UnitRef>,
+    by: &'a str,
+    change: &'a change::Change,
+) -> impl Iterator<Item = Change> + use<'a> {
+    let back = incident.changes().find(|made| number > 0 && made.change.undoes == Some(number));
+    let undone_ms = back.map(|made| made.at_ms);
+    let by = unit.map_or_else(|| by.to_owned(), |unit| format!("{by}, unit {}", unit.unit));
+    change.places.iter().map(move |place| Change {
+        at_ms,
+        by: by.clone(),
+        what: format!("{} `{}`, in {}", change.what, change.target, place.path.display()),
+        values: Some(Values { old: place.old.clone(), new: place.new.clone() }),
+        undone_ms,
+    })
 }

@@ -3,6 +3,7 @@
 use diagnosis::Finding;
 
 use super::text::{duration, one_line};
+use crate::fold::Ended;
 use crate::record::{ApprovalEnd, Record, UnitEnd, UnitRef};
 
 /// One line on a record; `None` for those that only matter to the machine. What comes from outside is in it as text
@@ -76,9 +77,38 @@ fn words(record: &Record) -> Option<String> {
         Record::Found { unit, findings } => found(unit.as_ref(), findings),
         Record::CauseNamed { cause: Some(cause), .. } => format!("cause: {cause}"),
         Record::CauseNamed { cause: None, .. } => "no cause stands out".to_owned(),
+        later => return describe_change(later),
+    })
+}
+
+/// The same for watches, changes, and what is done afterwards.
+fn describe_change(record: &Record) -> Option<String> {
+    Some(match record {
+        Record::WatchStarted { unit, until, every_ms, limit_ms } => {
+            let until = until.as_ref().map(|until| format!(" until `{until}`")).unwrap_or_default();
+            let (every, limit) = (duration(*every_ms), duration(*limit_ms));
+            format!("{} is watched every {every}{until}, for {limit} at most", unit.unit)
+        }
+        Record::WatchChanged { unit, round, end, meaning, .. } => {
+            format!("{} {} (look {round})", unit.unit, ending(end, meaning, None, None))
+        }
+        Record::WatchEnded { unit, reason, .. } => format!("{} is watched no more: {reason}", unit.unit),
+        Record::UndoKept { .. } => return None,
+        Record::Changed { number, by, change, .. } => {
+            let name = if *number > 0 { format!("change c{number}: ") } else { String::new() };
+            let back =
+                change.undoes.map(|number| format!(", which takes c{number} back")).unwrap_or_default();
+            format!("{name}{} `{}` changed by {by}{back}", change.what, change.target)
+        }
         Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
         Record::DutyMet { duty, by, note, follow_up } => duty_met(*duty, by, note, *follow_up),
+        _ => return None,
     })
+}
+
+/// How a unit ended, in words.
+pub(crate) fn outcome(ended: &Ended) -> String {
+    ending(&ended.end, &ended.meaning, ended.started_ms, ended.finished_ms)
 }
 
 fn found(unit: Option<&UnitRef>, findings: &[Finding]) -> String {

@@ -22,11 +22,13 @@ use crate::record::Record;
 use crate::state::State;
 
 pub use line::describe;
+pub(crate) use line::outcome;
 pub use model::{
     Alert, Answer, Cause, Change, Clock, Command, DutyReport, ErrorSeen, FollowUpReport, Moment, NotRun,
     Note, PhaseTime, Question, Report, StepReport, Values,
 };
 pub use shadow::{Shadow, Withholding};
+pub(crate) use text::time;
 pub use text::{clean as plain, duration};
 
 // === impl Report ===

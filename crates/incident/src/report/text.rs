@@ -26,7 +26,7 @@ pub(super) fn sentence(text: &str) -> String {
 }
 
 /// A moment, in UTC.
-pub(super) fn time(at_ms: i64) -> String {
+pub(crate) fn time(at_ms: i64) -> String {
     DateTime::from_timestamp_millis(at_ms).unwrap_or_default().format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
 }
 

@@ -207,9 +207,16 @@ async fn what_this_version_does_not_carry_out_is_a_task_for_a_person() {
     for (attributes, expect) in [
         (
             "until=\"server.name == 'time'\"",
-            expect!["`until` is not carried out by this version: do it by hand, then say so"],
+            expect![
+                "a watch only looks, and 1.1 may do more (its effect is disrupt: `paramedic server restart` stops the server and starts it again): do it by hand, then say so"
+            ],
         ),
-        ("every=10s", expect!["`every` is not carried out by this version: do it by hand, then say so"]),
+        (
+            "every=10s",
+            expect![
+                "a watch only looks, and 1.1 may do more (its effect is disrupt: `paramedic server restart` stops the server and starts it again): do it by hand, then say so"
+            ],
+        ),
         ("on=db1", expect!["`on` is not carried out by this version: do it by hand, then say so"]),
     ] {
         let stage = stage(attributes);

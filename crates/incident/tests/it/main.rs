@@ -23,6 +23,8 @@ mod stage;
 mod stops;
 mod story;
 mod two_people;
+mod undo;
 mod verify;
+mod watches;
 mod words;
 mod world;

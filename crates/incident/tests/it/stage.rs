@@ -115,6 +115,12 @@ impl Stage {
         std::fs::read_to_string(self.folder.path().join(format!("reports/{id}.md"))).ok()
     }
 
+    /// The folders of the units of an incident.
+    pub(crate) fn runs(&self, id: &IncidentId) -> Vec<String> {
+        let folders = std::fs::read_dir(self.folder.path().join("runs").join(id.as_str())).unwrap();
+        folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
     /// Lets the journal refuse new entries for which `condition` (SQL over `NEW`) holds, as a full disk would.
     pub(crate) async fn refuse(&self, condition: &str) {
         self.sql(&format!(

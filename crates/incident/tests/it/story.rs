@@ -83,6 +83,24 @@ fn unit_line(record: &Record) -> String {
             None => format!("   {} verified: {condition}", unit.unit),
             Some(problem) => format!("   {} not verified: {problem}", unit.unit),
         },
+        Record::WatchStarted { unit, until, every_ms, limit_ms } => {
+            let until = until.as_ref().map(|until| format!(" until `{until}`")).unwrap_or_default();
+            format!("   {} watched every {every_ms} ms{until}, at most {limit_ms} ms", unit.unit)
+        }
+        Record::WatchChanged { unit, round, end, meaning, .. } => {
+            let meaning = if meaning.is_empty() { String::new() } else { format!(" ({meaning})") };
+            format!("   {} look {round}: {}{meaning}", unit.unit, ending(end))
+        }
+        Record::WatchEnded { unit, end, rounds, took_ms, reason } => {
+            let end = format!("{end:?}").to_lowercase();
+            format!("   {} watch {end} after {rounds} looks, {took_ms} ms: {reason}", unit.unit)
+        }
+        Record::UndoKept { unit, statement } => format!("   {} undo: {statement}", unit.unit),
+        Record::Changed { number, unit, by, change } => {
+            let unit = unit.as_ref().map_or("", |unit| unit.unit.as_str());
+            let back = change.undoes.map(|undoes| format!(", takes c{undoes} back")).unwrap_or_default();
+            format!("   {unit} changed c{number}: {} {} by {by}{back}", change.what, change.target)
+        }
         other => other.kind().to_owned(),
     }
 }

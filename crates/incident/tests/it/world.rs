@@ -20,12 +20,17 @@ pub(crate) const START_MS: i64 = 1_795_459_501_250;
 /// expires, a journal that is tried again) the test moves the clock.
 const SHORT: Duration = Duration::from_secs(1);
 
+/// The longest that a test waits for the engine, in real time.
+const DEADLINE: Duration = Duration::from_secs(20);
+
 /// The world of the tests. It outlives the engine, as the real one does.
 pub(crate) struct FakeWorld {
     clock: watch::Sender<i64>,
     /// How often the engine came to where it goes on only with somebody's help: a journal that refuses, a
     /// runner that never comes back.
     stuck: watch::Sender<u32>,
+    /// How many long pauses are going on.
+    pausing: watch::Sender<u32>,
     state: Mutex<State>,
 }
 
@@ -66,6 +71,7 @@ pub(crate) struct Reply {
     end: End,
     stdout: &'static str,
     findings: &'static str,
+    changes: &'static str,
     then: Then,
     cut: Cut,
 }
@@ -96,6 +102,22 @@ pub(crate) enum Cut {
     Refused,
 }
 
+/// A pause that is going on, also where nobody waits for its end any more.
+struct Pausing<'a>(&'a watch::Sender<u32>);
+
+impl<'a> Pausing<'a> {
+    fn new(count: &'a watch::Sender<u32>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Pausing<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
 // === impl Reply ===
 
 impl Reply {
@@ -104,7 +126,7 @@ impl Reply {
     }
 
     pub(crate) fn of(end: End) -> Self {
-        Self { end, stdout: "", findings: "", then: Then::Nothing, cut: Cut::Never }
+        Self { end, stdout: "", findings: "", changes: "", then: Then::Nothing, cut: Cut::Never }
     }
 
     pub(crate) fn printing(self, stdout: &'static str) -> Self {
@@ -113,6 +135,10 @@ impl Reply {
 
     pub(crate) fn finding(self, findings: &'static str) -> Self {
         Self { findings, ..self }
+    }
+
+    pub(crate) fn changing(self, changes: &'static str) -> Self {
+        Self { changes, ..self }
     }
 
     /// The server is another process afterwards, and well.
@@ -151,7 +177,12 @@ impl FakeWorld {
             unsettled: BTreeSet::new(),
             journal: None,
         };
-        Self { clock: watch::Sender::new(START_MS), stuck: watch::Sender::new(0), state: Mutex::new(state) }
+        Self {
+            clock: watch::Sender::new(START_MS),
+            stuck: watch::Sender::new(0),
+            pausing: watch::Sender::new(0),
+            state: Mutex::new(state),
+        }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -181,6 +212,29 @@ impl FakeWorld {
     /// Waits until the engine has been stuck this often.
     pub(crate) async fn stuck(&self, times: u32) {
         let _ = self.stuck.subscribe().wait_for(|count| *count >= times).await;
+    }
+
+    /// Waits until a statement was executed this often.
+    pub(crate) async fn ran(&self, statement: &str, times: usize) {
+        let ran = async {
+            while self.executed(statement) < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, ran).await;
+        assert!(waited.is_ok(), "`{statement}` was executed {} times", self.executed(statement));
+    }
+
+    /// Waits until the engine itself waits for the clock, beside whoever listens to it otherwise.
+    pub(crate) async fn settle(&self) {
+        let mut pausing = self.pausing.subscribe();
+        let waited = tokio::time::timeout(DEADLINE, pausing.wait_for(|count| *count > 0)).await;
+        assert!(waited.is_ok(), "the engine does not wait for the clock");
+    }
+
+    /// Throws the kill switch.
+    pub(crate) fn kill_switch(&self) {
+        self.state().kill = Kill::On;
     }
 
     pub(crate) fn forget_stuck(&self) {
@@ -218,6 +272,9 @@ impl FakeWorld {
         std::fs::write(folder.join(runner::STDOUT), reply.stdout).unwrap();
         if !reply.findings.is_empty() {
             std::fs::write(folder.join("findings"), reply.findings).unwrap();
+        }
+        if !reply.changes.is_empty() {
+            std::fs::write(folder.join("changes"), reply.changes).unwrap();
         }
         std::fs::write(folder.join(runner::STDERR), "").unwrap();
         let exited = matches!(reply.end, End::Exited(_));
@@ -267,6 +324,7 @@ impl World for FakeWorld {
         if duration == RETRY_AFTER {
             self.stuck.send_modify(|count| *count += 1);
         }
+        let _pausing = Pausing::new(&self.pausing);
         let _ = self.clock.subscribe().wait_for(|now_ms| *now_ms >= until_ms).await;
     }
 

@@ -15,7 +15,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 
-use super::{KILL, Report, TERMINATE};
+use super::{GROUP, KILL, OPEN_FILES, Report, TERMINATE};
 use crate::ending::Ending;
 use crate::identity::ProcessId;
 use crate::inherit::{self, Standing};
@@ -45,6 +45,17 @@ pub struct Launch {
     pub env: Vec<(String, String)>,
     /// Its working directory, if not this process's.
     pub cwd: Option<PathBuf>,
+    /// What it may use.
+    pub bounds: Bounds,
+}
+
+/// What a child, and all that it starts, may use.
+#[derive(Clone, Debug, Default)]
+pub struct Bounds {
+    /// How many descriptors each process may have open.
+    pub open_files: Option<u64>,
+    /// The `cgroup.procs` of the control group that it is to be in.
+    pub group: Option<PathBuf>,
 }
 
 /// The child's standard streams. Dropping `stdin` is how it learns that no more will come.
@@ -201,6 +212,8 @@ fn start(launch: &Launch) -> io::Result<(Child, UnixStream)> {
         .args(["lifeline", "--control-fd", &number.to_string(), "--", &launch.program])
         .args(&launch.args)
         .envs(launch.env.iter().map(|(name, value)| (name, value)))
+        .envs(launch.bounds.open_files.map(|count| (OPEN_FILES, count.to_string())))
+        .envs(launch.bounds.group.as_ref().map(|file| (GROUP, file)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_process_group, pidfd_open, wait,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, WaitStatus, kill_process_group, pidfd_open,
+    setrlimit, wait,
 };
 
-use super::{KILL, Report, TERMINATE};
+use super::{GROUP, KILL, OPEN_FILES, Report, TERMINATE};
 use crate::ending::Ending;
 use crate::identity::ProcessId;
 use crate::inherit::{self, Standing};
@@ -159,6 +160,7 @@ fn start(command: &[String]) -> Result<(ProcessId, OwnedFd), String> {
     let mut command = Command::new(program);
     command.args(args).arg0(program);
     inherit::limit(&mut command, Standing::TiedGroup, None);
+    bound(&mut command)?;
     let child = command.spawn().map_err(|error| error.to_string())?;
     // The pid is not reaped before `Watch` does so: neither line can meet another process.
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or("the child has no pid")?;
@@ -166,6 +168,23 @@ fn start(command: &[String]) -> Result<(ProcessId, OwnedFd), String> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| error.to_string())?;
     release_standard_streams().map_err(|error| format!("cannot let go of the standard streams: {error}"))?;
     Ok((main, pidfd))
+}
+
+/// Gives the child what it may use: limits are inherited from here, and a control group is entered by itself.
+fn bound(command: &mut Command) -> Result<(), String> {
+    command.env_remove(OPEN_FILES).env_remove(GROUP);
+    if let Some(count) = std::env::var(OPEN_FILES).ok().and_then(|count| count.parse().ok()) {
+        let limit = Rlimit { current: Some(count), maximum: Some(count) };
+        setrlimit(Resource::Nofile, limit)
+            .map_err(|error| format!("cannot limit the open files to {count}: {error}"))?;
+    }
+    if let Some(path) = std::env::var_os(GROUP) {
+        let file = OpenOptions::new().write(true).open(&path);
+        let file =
+            file.map_err(|error| format!("cannot enter the group of `{}`: {error}", path.to_string_lossy()))?;
+        inherit::enter(command, file);
+    }
+    Ok(())
 }
 
 /// The owner sees end of file when the child closes its output, and the child when the owner closes its input,

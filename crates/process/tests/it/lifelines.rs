@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use process::{
-    Delivery, Ending, Launch, LaunchError, Lifeline, Pipes, ProcessId, Signal, become_subreaper, descendants,
-    send,
+    Bounds, Delivery, Ending, Launch, LaunchError, Lifeline, Pipes, ProcessId, Signal, become_subreaper,
+    descendants, send,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
         "what_the_child_leaves_behind_ends_before_the_report",
         what_the_child_leaves_behind_ends_before_the_report,
     ),
+    ("the_child_is_bound", the_child_is_bound),
     ("a_wrong_command_is_named", a_wrong_command_is_named),
     ("dropping_ends_everything", dropping_ends_everything),
     ("the_child_inherits_nothing_else", the_child_inherits_nothing_else),
@@ -45,6 +46,7 @@ fn launch(script: &str, folder: &Path) -> Launch {
         args: vec!["-c".to_owned(), script.to_owned()],
         env: vec![("GREETING".to_owned(), "hello".to_owned())],
         cwd: Some(folder.to_owned()),
+        bounds: Bounds::default(),
     }
 }
 
@@ -148,6 +150,30 @@ fn what_the_child_leaves_behind_ends_before_the_report() {
         assert_eq!(lifeline.ended().await, Ending::Exited(3));
         let left = read_pid(&folder.path().join("left"));
         assert!(left.is_none_or(|left| !left.is_alive()), "{left:?}");
+    });
+}
+
+fn the_child_is_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    // In place of a control group: who enters writes nought.
+    let group = folder.path().join("cgroup.procs");
+    fs::write(&group, "").unwrap();
+    let script = "ulimit -n > limit; env > environment";
+    let bounds = Bounds { open_files: Some(200), group: Some(group.clone()) };
+    block_on(async {
+        let bound = Launch { bounds, ..launch(script, folder.path()) };
+        let (lifeline, _pipes) = Lifeline::spawn(bound.clone()).await.unwrap();
+        assert_eq!(lifeline.ended().await, Ending::Exited(0));
+        assert_eq!(fs::read_to_string(folder.path().join("limit")).unwrap(), "200\n");
+        assert_eq!(fs::read_to_string(&group).unwrap(), "0");
+        let environment = fs::read_to_string(folder.path().join("environment")).unwrap();
+        for name in ["PARAMEDIC_OPEN_FILES", "PARAMEDIC_GROUP"] {
+            assert!(!environment.contains(name), "{environment}");
+        }
+
+        let nowhere = Bounds { open_files: None, group: Some("/no/such/group".into()) };
+        let error = Lifeline::spawn(Launch { bounds: nowhere, ..bound }).await.unwrap_err();
+        assert!(error.to_string().contains("cannot enter the group of `/no/such/group`"), "{error}");
     });
 }
 

@@ -22,6 +22,12 @@ pub(super) type Shared = State<Arc<Flow>>;
 /// What a handler answers when it cannot do what it was asked.
 pub(super) struct Failure(StatusCode, String);
 
+impl Failure {
+    pub(super) fn new(status: StatusCode, words: String) -> Self {
+        Self(status, words)
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         (self.0, Json(Problem { error: self.1 })).into_response()
@@ -35,7 +41,9 @@ impl From<EngineError> for Failure {
             EngineError::Refused(_)
             | EngineError::NothingAsked { .. }
             | EngineError::Expired
+            | EngineError::CannotUndo { .. }
             | EngineError::NotWell(_) => StatusCode::CONFLICT,
+            EngineError::UndoForbidden { .. } => StatusCode::FORBIDDEN,
             EngineError::Ambiguous { .. }
             | EngineError::Missing(_)
             | EngineError::Reserved(_)

@@ -5,6 +5,7 @@
 mod exposition;
 mod handlers;
 mod reading;
+mod undo;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
         .route("/api/v1/servers/{name}/restart", post(handlers::restart))
         .route("/api/v1/servers/{name}/start", post(handlers::start))
         .route("/api/v1/servers/{name}/stop", post(handlers::stop))
+        .route("/api/v1/incidents/{id}/undo", post(undo::undo))
+        .route("/api/v1/changes", post(undo::note_change))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(flow)
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use incident::{Control, Incident, IncidentId, Record, State, Word};
+use incident::change::Change;
+use incident::{Control, Incident, IncidentId, Record, State, UnitEnd, Word};
 use serde::{Deserialize, Serialize};
 
 /// An incident in a list.
@@ -186,6 +187,41 @@ pub struct Done {
     pub took_ms: u64,
 }
 
+/// Something to be taken back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// Who says so.
+    pub by: String,
+    /// What: a unit, for example `6.1`, or a change, for example `c1`.
+    pub what: String,
+}
+
+/// What came of taking it back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Undone {
+    /// The unit that did so.
+    pub unit: String,
+    /// Whether it ended as expected.
+    pub done: bool,
+    /// How it ended, in words.
+    pub outcome: String,
+    /// What it printed, or the beginning and end of that.
+    pub printed: String,
+}
+
+/// What a person has changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Made {
+    /// Who.
+    pub by: String,
+    /// The server that it is about; none where it is the machine.
+    pub server: Option<String>,
+    /// What.
+    pub change: Change,
+}
+
 /// The health of `serve` itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Health {
@@ -223,6 +259,15 @@ impl From<&Incident> for Summary {
             control: incident.control,
             follow_ups: incident.follow_ups.iter().filter(|one| one.done.is_none()).count(),
         }
+    }
+}
+
+// === impl Undone ===
+
+impl From<incident::Undone> for Undone {
+    fn from(undone: incident::Undone) -> Self {
+        let done = undone.end == (UnitEnd::Exited { code: 0 });
+        Self { unit: undone.unit.unit, done, outcome: undone.outcome, printed: undone.printed }
     }
 }
 

@@ -65,6 +65,7 @@ impl Launch {
             ["guard", "--name", &server.name, "--listen", &listen, "--control"].map(OsString::from).to_vec();
         args.extend([control.clone().into(), "--log".into(), log.into()]);
         args.extend(["--start-timeout".into(), timeout.into()]);
+        args.extend(["--tuning".into(), crate::tuning_path(config, &server.name).into()]);
         if let Some(tie) = surroundings.tie {
             args.extend(["--tie".into(), tie.pid.to_string().into()]);
         }

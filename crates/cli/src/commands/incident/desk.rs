@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use incident::{Engine, EngineError, Report, Shadow, Shelf, Word};
 use serde::Serialize;
-use server::api::wire::{By, Detail, Health, Open, Say, Summary};
+use server::api::wire::{By, Detail, Health, Open, Say, Summary, Undo, Undone};
 use server::client::{Client, ClientError};
 
 use crate::context::{self, actor};
@@ -14,6 +14,9 @@ use crate::hand::{self, HandWorld};
 
 /// How long a word to an incident may take.
 const WORD_MAX: Duration = Duration::from_secs(10);
+
+/// How long taking something back may take: a statement, and what is done before it.
+const UNDO_MAX: Duration = Duration::from_secs(900);
 
 /// Where incidents are asked about.
 pub(super) enum Desk {
@@ -107,6 +110,20 @@ impl Desk {
         }
     }
 
+    /// Takes something back; without `serve` it is done from here.
+    pub(super) async fn undo(&self, typed: &str, what: String) -> Result<Undone, Failure> {
+        match self {
+            Self::Serve(client) => {
+                let path = format!("/api/v1/incidents/{typed}/undo");
+                Ok(client.post(&path, &Undo { by: actor(), what }, UNDO_MAX).await?)
+            }
+            Self::Journal(engine, _) => {
+                let id = engine.find(typed).await.map_err(failure)?;
+                Ok(engine.undo(&id, &what, &actor()).await.map_err(failure)?.into())
+            }
+        }
+    }
+
     /// Opens an incident; only `serve` can carry it out.
     pub(super) async fn begin(
         &self,
@@ -145,6 +162,7 @@ pub(super) fn failure(error: EngineError) -> Failure {
         EngineError::Ambiguous { .. } | EngineError::Missing(_) | EngineError::NoDuty { .. } => {
             Failure::usage(error)
         }
+        EngineError::UndoForbidden { .. } => Failure::new(Code::Refused, error),
         other => Failure::no(other),
     }
 }

@@ -7,7 +7,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use incident::{Asked, Control, Incident, UnitRef, UnitView, Word, describe, plain};
+use incident::{Asked, Control, Incident, Takeback, UnitRef, UnitView, Word, describe, plain};
 use server::api::wire::{Approve, Detail, Reject, Summary};
 
 use crate::arguments::{IncidentCommand, Output};
@@ -77,6 +77,7 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
             let after = desk.word(&id, "approve", &word).await?;
             anstream::eprintln!("{}", approved(&after, &word.unit));
         }
+        IncidentCommand::Undo { id, what } => return undo(&desk, &id, what, output).await,
         IncidentCommand::Reject { id, unit, reason } => {
             let word = Reject { unit, by: actor(), reason };
             drop(desk.word(&id, "reject", &word).await?);
@@ -84,6 +85,16 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
         }
     }
     Ok(Code::Done)
+}
+
+async fn undo(desk: &Desk, id: &str, what: String, output: Output) -> Result<Code, Failure> {
+    let undone = desk.undo(id, what).await?;
+    if output == Output::Table {
+        show::line(format!("{}{}: {}", undone.printed, undone.unit, undone.outcome).trim_end());
+    } else {
+        show::json(&undone);
+    }
+    Ok(if undone.done { Code::Done } else { Code::No })
 }
 
 async fn said(desk: &Desk, id: &str, word: Word, done: &str) -> Result<(), Failure> {
@@ -157,6 +168,17 @@ fn show_one(detail: &Detail, output: Output) {
     }
     for one in incident.follow_ups.iter().filter(|one| one.done.is_none()) {
         show::line(&format!("\nfollow-up {} is open ({}): {}", one.number, one.by, plain(&one.text)));
+    }
+    for one in incident.takebacks() {
+        let what = match &one {
+            Takeback::Change(made) => {
+                let change = made.change;
+                format!("{} `{}`\n{}", change.what, change.target, change.diff.trim_end())
+            }
+            Takeback::Unit { unit, statement } => format!("unit {}, by `{statement}`", unit.unit),
+        };
+        show::line(&format!("\nwhat can be taken back: {what}"));
+        show::line(&format!("  paramedic incident undo {} {}", incident.id, one.name()));
     }
     for line in
         incident.open_questions().flat_map(|(unit, view, asked)| question(&incident, unit, view, asked))

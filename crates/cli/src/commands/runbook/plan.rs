@@ -49,6 +49,9 @@ struct PlannedUnit {
     /// Values of the parameters that it reads; none where one is missing.
     parameters: BTreeMap<String, Option<String>>,
     condition: Option<String>,
+    /// How it is repeated, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watch: Option<String>,
     /// What happens before it runs: nothing, a question, or a refusal.
     decision: String,
     timeout_s: Option<u64>,
@@ -137,7 +140,7 @@ impl Planner<'_> {
             title: phase.title.clone(),
             window_s: window.and_then(|window| Some(window.end_s?.saturating_sub(window.start_s))),
             least_s: fences().map(|fence| fence.least_duration().as_secs()).sum(),
-            most_s: fences().map(|fence| fence.most_duration().map(|most| most.as_secs())).sum(),
+            most_s: fences().map(|fence| most(fence, phase).map(|most| most.as_secs())).sum(),
             steps: phase
                 .steps
                 .iter()
@@ -148,14 +151,16 @@ impl Planner<'_> {
                     units: step
                         .fences
                         .iter()
-                        .flat_map(|fence| fence.units.iter().map(|unit| self.unit(procedure, fence, unit)))
+                        .flat_map(|fence| {
+                            fence.units.iter().map(|unit| self.unit(procedure, phase, fence, unit))
+                        })
                         .collect(),
                 })
                 .collect(),
         }
     }
 
-    fn unit(&self, procedure: &Procedure, fence: &Fence, unit: &Unit) -> PlannedUnit {
+    fn unit(&self, procedure: &Procedure, phase: &Phase, fence: &Fence, unit: &Unit) -> PlannedUnit {
         let declared = procedure.parameters();
         let needed = declared.iter().filter(|parameter| unit.reads.contains(&parameter.name));
         let parameters: BTreeMap<String, Option<String>> = needed
@@ -175,6 +180,7 @@ impl Planner<'_> {
             decision: self.decision(procedure, fence, unit, &parameters),
             parameters,
             condition: fence.attributes.when.clone(),
+            watch: fence.watch(phase.window).map(|watch| watch.to_string()),
             timeout_s: fence.attributes.timeout.map(|timeout| timeout.as_secs()),
             refusals: refusals
                 .map(|finding| Refusal {
@@ -196,6 +202,13 @@ impl Planner<'_> {
         let objection = self.objections.of(&procedure.id, &unit.id);
         if let Some(lethal) = objection.filter(|objection| objection.lethal) {
             return format!("is not run: {}", lethal.reason);
+        }
+        if fence.attributes.on.is_some() {
+            return "asks: `on` is not carried out by this version".to_owned();
+        }
+        let is_watch = fence.watch(None).is_some();
+        if is_watch && fence.units.iter().any(|unit| unit.effect != runbook::Effect::Observe) {
+            return "asks: a watch only looks, and something in this fence may do more".to_owned();
         }
         let missing: Vec<&str> =
             parameters.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.as_str()).collect();
@@ -230,6 +243,11 @@ impl Planner<'_> {
     }
 }
 
+/// How long a fence may take: a watch has its own limit.
+fn most(fence: &Fence, phase: &Phase) -> Option<std::time::Duration> {
+    fence.watch(phase.window).map(|watch| watch.limit).or_else(|| fence.most_duration())
+}
+
 fn print(phase: &PlannedPhase) {
     let window = phase.window_s.map_or("no window".to_owned(), |window| format!("window {window} s"));
     let most = phase.most_s.map_or("without limit".to_owned(), |most| format!("at most {most} s"));
@@ -254,6 +272,9 @@ fn print(phase: &PlannedPhase) {
             show::line(&format!("        line {}, on {}: {}", unit.line, unit.target, unit.decision));
             if let Some(condition) = &unit.condition {
                 show::line(&format!("        only when {condition}"));
+            }
+            if let Some(watch) = &unit.watch {
+                show::line(&format!("        repeated {watch}"));
             }
             let values = unit.parameters.iter().map(|(name, value)| match value {
                 Some(value) => format!("{name}={value}"),
