@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use journal::{Draft, Entry, Journal};
+use journal::{Draft, Entry};
 use tokio::sync::{Mutex, broadcast, watch};
 
 use crate::engine::EngineError;
 use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::record::{Record, VERSION};
+use crate::store::Store;
 
 /// How many incidents are held in memory: the oldest that are over are dropped first, and stay in the journal.
 const INCIDENTS_MAX: usize = 10_000;
@@ -32,7 +33,7 @@ pub struct Happening {
 
 /// The incidents, and the only way to write of them.
 pub(crate) struct Ledger {
-    journal: Journal,
+    journal: Box<dyn Store>,
     folded: Mutex<Folded>,
     changed: watch::Sender<u64>,
     feed: broadcast::Sender<Happening>,
@@ -48,9 +49,9 @@ struct Folded {
 
 impl Ledger {
     /// Reads the journal.
-    pub(crate) async fn open(journal: Journal) -> Result<Self, EngineError> {
+    pub(crate) async fn open(journal: impl Store) -> Result<Self, EngineError> {
         let ledger = Self {
-            journal,
+            journal: Box::new(journal),
             folded: Mutex::default(),
             changed: watch::Sender::new(0),
             feed: broadcast::Sender::new(FEED_CAPACITY),

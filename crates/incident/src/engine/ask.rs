@@ -146,6 +146,8 @@ impl<W: World> Engine<W> {
             !open || is_over(incident, question)
         };
         let lapsed = tokio::select! {
+            // An answer that came in the same moment counts.
+            biased;
             waited = self.wait_until(walk.id, answered) => { waited?; None }
             () = self.inner.world.pause(Duration::from_millis(left_ms)) => Some("nobody answered in time"),
             () = self.maintenance_over(walk, question) => Some("the maintenance is over"),

@@ -28,8 +28,9 @@ use crate::record::{Record, Source};
 use crate::recovery::Goal;
 use crate::shelf::Shelf;
 use crate::state::Refusal;
+use crate::store::Store;
 use crate::world::World;
-use journal::{Blobs, Journal};
+use journal::Blobs;
 
 pub use intake::Fired;
 
@@ -133,7 +134,7 @@ impl<W: World> Engine<W> {
     /// Where the journal cannot be read.
     pub async fn start(
         world: Arc<W>,
-        journal: Journal,
+        journal: impl Store,
         blobs: Blobs,
         shelf: Shelf,
         settings: Settings,

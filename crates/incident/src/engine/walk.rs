@@ -111,7 +111,7 @@ impl<W: World> Engine<W> {
         let started_ms = world.now_ms();
         let took = || u64::try_from(world.now_ms() - started_ms).unwrap_or(0);
         let (captured, mut found) =
-            evidence::capture(&self.inner.blobs, world.process(&server), started_ms, took).await;
+            evidence::capture(&**world, &self.inner.blobs, world.process(&server), started_ms, took).await;
         found.extend(self.inner.ledger.with(id, |one| findings::of_alarm(&server, &one.alarm)).await?);
         if !found.is_empty() {
             self.record(id, Record::Found { unit: None, findings: found }).await?;
