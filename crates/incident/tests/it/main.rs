@@ -11,6 +11,7 @@ mod fences;
 mod happy;
 mod interrupted;
 mod journal_refuses;
+mod loose_ends;
 mod once_more;
 mod parameters;
 mod policy;
