@@ -1,9 +1,11 @@
 //! Owns the incidents in memory: the journal's fold, kept up with every entry, whoever wrote it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
 
 use journal::{Draft, Entry};
-use tokio::sync::{Mutex, broadcast, watch};
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Mutex, Notify, broadcast};
 
 use crate::engine::EngineError;
 use crate::fold::Incident;
@@ -35,7 +37,8 @@ pub struct Happening {
 pub(crate) struct Ledger {
     journal: Box<dyn Store>,
     folded: Mutex<Folded>,
-    changed: watch::Sender<u64>,
+    /// Rung at each change of an incident, as long as somebody waits for one: in a storm thousands do.
+    bells: std::sync::Mutex<HashMap<IncidentId, Arc<Notify>>>,
     feed: broadcast::Sender<Happening>,
 }
 
@@ -53,7 +56,7 @@ impl Ledger {
         let ledger = Self {
             journal: Box::new(journal),
             folded: Mutex::default(),
-            changed: watch::Sender::new(0),
+            bells: std::sync::Mutex::default(),
             feed: broadcast::Sender::new(FEED_CAPACITY),
         };
         ledger.catch_up().await?;
@@ -71,6 +74,9 @@ impl Ledger {
             let read = entries.len() as u64;
             for entry in &entries {
                 folded.take(entry);
+                if let Some(incident) = &entry.incident {
+                    self.ring(&IncidentId::from_text(incident));
+                }
             }
             if read < u64::from(READ_BATCH) {
                 return Ok(());
@@ -84,14 +90,22 @@ impl Ledger {
         if let Some(incident) = folded.incidents.get(id) {
             incident.check(&record)?;
         }
-        let entry = self.journal.append(draft(Some(id), at_ms, &record)?).await?;
+        let entry = match self.journal.append(draft(Some(id), at_ms, &record)?).await {
+            Ok(entry) => entry,
+            Err(error) => {
+                // A disk that failed in the very end may have it all the same: what is there is known here as well.
+                // Where that cannot be read, the next write says so.
+                let _ = self.catch_up_locked(&mut folded).await;
+                return Err(error.into());
+            }
+        };
         if entry.seq == folded.last_seq + 1 {
             folded.take(&entry);
         } else {
             self.catch_up_locked(&mut folded).await?;
         }
         drop(folded);
-        self.changed.send_modify(|count| *count += 1);
+        self.ring(id);
         // Nobody listening is fine.
         let _ = self.feed.send(Happening { incident: id.clone(), at_ms, record });
         Ok(())
@@ -119,9 +133,20 @@ impl Ledger {
         look(&mut self.folded.lock().await.incidents.values())
     }
 
-    /// Tells of every change, whichever incident it is about.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    /// Waits for a change of an incident: for any from this call on, not from the first poll.
+    pub(crate) fn change(&self, id: &IncidentId) -> OwnedNotified {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(bells.entry(id.clone()).or_default()).notified_owned()
+    }
+
+    fn ring(&self, id: &IncidentId) {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each one who waits has a part in it.
+        if bells.get(id).is_some_and(|bell| Arc::strong_count(bell) == 1) {
+            bells.remove(id);
+        } else if let Some(bell) = bells.get(id) {
+            bell.notify_waiters();
+        }
     }
 
     /// Tells of every record that this process writes.

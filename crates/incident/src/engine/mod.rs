@@ -81,6 +81,8 @@ struct Inner<W> {
     turn: tokio::sync::Mutex<()>,
     /// The incidents that have a walker.
     walking: Mutex<HashSet<IncidentId>>,
+    /// Held while it is decided what becomes of an alert: two at the same moment would open an incident each.
+    intake: tokio::sync::Mutex<()>,
 }
 
 /// What the engine could not do.
@@ -140,8 +142,9 @@ impl<W: World> Engine<W> {
         settings: Settings,
     ) -> Result<Self, EngineError> {
         let ledger = Ledger::open(journal).await?;
-        let (turn, walking) = (tokio::sync::Mutex::default(), Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, turn, walking }) })
+        let (turn, intake) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let walking = Mutex::default();
+        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, turn, walking, intake }) })
     }
 
     /// Goes on with every incident of the machine that is open or has no report yet. Those that a person follows
