@@ -17,6 +17,7 @@ mod once_more;
 mod parameters;
 mod policy;
 mod said;
+mod sim;
 mod stage;
 mod stops;
 mod storm;
