@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod guards;
 mod hold;
+mod kills;
 mod poll;
 mod processes;
 mod real;
