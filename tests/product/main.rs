@@ -14,6 +14,7 @@ mod demo;
 mod guards;
 mod hold;
 mod journal;
+mod kills;
 mod poll;
 mod processes;
 mod real;

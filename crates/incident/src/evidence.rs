@@ -1,28 +1,30 @@
 //! Owns the evidence that is kept before the first change: what the host says of itself and of the server's processes.
 
 use diagnosis::Finding;
-use host::Roots;
 use journal::Blobs;
 
 use crate::findings;
 use crate::record::Captured;
+use crate::world::World;
 
 /// Takes the host snapshot and keeps it. Never fails: what is missing is part of the record.
 ///
 /// `target` is the process whose tree is looked at closely, where it is known. `now_ms` and `took` (which
 /// returns the milliseconds since the start) come from the caller.
 pub(crate) async fn capture(
+    world: &impl World,
     blobs: &Blobs,
     target: Option<i32>,
     now_ms: i64,
     took: impl FnOnce() -> u64,
 ) -> (Captured, Vec<Finding>) {
-    let taken = tokio::task::spawn_blocking(move || {
-        let snapshot = host::snapshot(&Roots::default(), target, now_ms);
+    let roots = world.roots();
+    let take = move || {
+        let snapshot = host::snapshot(&roots, target, now_ms);
         let processes = snapshot.processes.len();
         (serde_json::to_vec(&snapshot), processes, findings::of_snapshot(&snapshot))
-    })
-    .await;
+    };
+    let taken = world.aside(take).await;
     let mut captured = Captured {
         what: "host snapshot".to_owned(),
         summary: String::new(),

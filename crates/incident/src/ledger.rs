@@ -1,16 +1,18 @@
 //! Owns the incidents in memory: the journal's fold, kept up with every entry, whoever wrote it.
 
-use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
 
-use journal::{Draft, Entry, Journal, Removed};
-use tokio::sync::{Mutex, broadcast, watch};
+use journal::{Draft, Entry, Removed};
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Mutex, Notify, broadcast};
 
 use crate::engine::EngineError;
 use crate::error_chain::error_chain;
 use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::record::{Record, VERSION};
+use crate::store::Store;
 
 /// How many incidents are held in memory: the oldest that are over are dropped first, and stay in the journal.
 const INCIDENTS_MAX: usize = 10_000;
@@ -34,9 +36,10 @@ pub struct Happening {
 
 /// The incidents, and the only way to write of them.
 pub(crate) struct Ledger {
-    journal: Journal,
+    journal: Box<dyn Store>,
     folded: Mutex<Folded>,
-    changed: watch::Sender<u64>,
+    /// Rung at each change of an incident, as long as somebody waits for one: in a storm thousands do.
+    bells: std::sync::Mutex<HashMap<IncidentId, Arc<Notify>>>,
     feed: broadcast::Sender<Happening>,
     /// When the journal last took nothing, and why. Whoever wanted to write tries again before long.
     refused: std::sync::Mutex<Option<(i64, String)>>,
@@ -52,11 +55,11 @@ struct Folded {
 
 impl Ledger {
     /// Reads the journal.
-    pub(crate) async fn open(journal: Journal) -> Result<Self, EngineError> {
+    pub(crate) async fn open(journal: impl Store) -> Result<Self, EngineError> {
         let ledger = Self {
-            journal,
+            journal: Box::new(journal),
             folded: Mutex::default(),
-            changed: watch::Sender::new(0),
+            bells: std::sync::Mutex::default(),
             feed: broadcast::Sender::new(FEED_CAPACITY),
             refused: std::sync::Mutex::default(),
         };
@@ -75,6 +78,9 @@ impl Ledger {
             let read = entries.len() as u64;
             for entry in &entries {
                 folded.take(entry);
+                if let Some(incident) = &entry.incident {
+                    self.ring(&IncidentId::from_text(incident));
+                }
             }
             if read < u64::from(READ_BATCH) {
                 return Ok(());
@@ -88,14 +94,22 @@ impl Ledger {
         if let Some(incident) = folded.incidents.get(id) {
             incident.check(&record)?;
         }
-        let entry = self.append(draft(Some(id), at_ms, &record)?).await?;
+        let entry = match self.append(draft(Some(id), at_ms, &record)?).await {
+            Ok(entry) => entry,
+            Err(error) => {
+                // A disk that failed in the very end may have it all the same: what is there is known here as well.
+                // Where that cannot be read, the next write says so.
+                let _ = self.catch_up_locked(&mut folded).await;
+                return Err(error);
+            }
+        };
         if entry.seq == folded.last_seq + 1 {
             folded.take(&entry);
         } else {
             self.catch_up_locked(&mut folded).await?;
         }
         drop(folded);
-        self.changed.send_modify(|count| *count += 1);
+        self.ring(id);
         // Nobody listening is fine.
         let _ = self.feed.send(Happening { incident: id.clone(), at_ms, record });
         Ok(())
@@ -160,9 +174,20 @@ impl Ledger {
         look(&mut self.folded.lock().await.incidents.values())
     }
 
-    /// Tells of every change, whichever incident it is about.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    /// Waits for a change of an incident: for any from this call on, not from the first poll.
+    pub(crate) fn change(&self, id: &IncidentId) -> OwnedNotified {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(bells.entry(id.clone()).or_default()).notified_owned()
+    }
+
+    fn ring(&self, id: &IncidentId) {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each one who waits has a part in it.
+        if bells.get(id).is_some_and(|bell| Arc::strong_count(bell) == 1) {
+            bells.remove(id);
+        } else if let Some(bell) = bells.get(id) {
+            bell.notify_waiters();
+        }
     }
 
     /// Tells of every record that this process writes.

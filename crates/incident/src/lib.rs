@@ -22,6 +22,7 @@ mod report;
 mod retention;
 mod shelf;
 mod state;
+mod store;
 mod triage;
 mod verify;
 mod word;
@@ -53,6 +54,7 @@ pub use report::{
 pub use retention::Kept;
 pub use shelf::{Book, Shelf};
 pub use state::{Event, Refusal, State, StepEvent, StepState};
+pub use store::{Answered, Store};
 pub use triage::{Firing, Triage};
 pub use verify::{BadBlob, Verified, verify_stores};
 pub use word::Word;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use host::Roots;
 use probe::CheckType;
 
 use crate::policy::{Hold, Kill, Policy};
@@ -27,6 +28,19 @@ pub trait World: Send + Sync + 'static {
 
     /// The process of a server, for evidence.
     fn process(&self, server: &str) -> Option<i32>;
+
+    /// Where the host is looked at, for evidence.
+    fn roots(&self) -> Roots {
+        Roots::default()
+    }
+
+    /// Does work that blocks, away from the threads on which incidents are walked.
+    fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, tokio::task::JoinError>> + Send {
+        tokio::task::spawn_blocking(work)
+    }
 
     /// The parameters that runbooks get for a server; empty where it is not known.
     fn parameters(&self, server: &str) -> BTreeMap<String, String>;

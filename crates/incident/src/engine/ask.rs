@@ -146,6 +146,8 @@ impl<W: World> Engine<W> {
             !open || is_over(incident, question)
         };
         let lapsed = tokio::select! {
+            // An answer that came in the same moment counts.
+            biased;
             waited = self.wait_until(walk.id, answered) => { waited?; None }
             () = self.inner.world.pause(Duration::from_millis(left_ms)) => Some("nobody answered in time"),
             () = self.maintenance_over(walk, question) => Some("the maintenance is over"),
@@ -165,6 +167,12 @@ impl<W: World> Engine<W> {
             return Ok(Some(Answer::No(reason)));
         }
         if let Some(approved) = view.approved {
+            // Said in time, and not carried out in time: nobody was there to do it.
+            if self.inner.world.now_ms() >= approved.expires_ms {
+                let reason = "the approval expired before it was carried out";
+                self.end_question(walk, question, ApprovalEnd::Expired, reason).await?;
+                return Ok(None);
+            }
             // What was approved is what stands in the question: ask anew where it is another one by now.
             if approved.binding != self.binding(walk, question, approved.expires_ms) {
                 let reason = "what the approval was about has changed meanwhile";

@@ -140,6 +140,7 @@ impl<W: World> Engine<W> {
         alarm: Alarm,
     ) -> Result<IncidentId, EngineError> {
         let firing = Firing { server, procedure, alarm: &alarm };
+        let _turn = self.inner.intake.lock().await;
         match self.inner.ledger.with_all(|all| Triage::of(&firing, all)).await {
             Triage::Open => self.open(server, book, procedure, alarm).await,
             Triage::Known(id) => Ok(id),
@@ -172,7 +173,10 @@ impl<W: World> Engine<W> {
         // The copy comes first, so that no incident is ever bound to a runbook that nobody has.
         let kept = self.inner.blobs.put(&book.bytes);
         kept.inspect_err(|error| self.inner.ledger.note_refusal(self.inner.world.now_ms(), error))?;
-        self.record(&id, opened).await?;
+        if let Err(error) = self.record(&id, opened).await {
+            // A disk that failed in the very end may have it all the same: then it is carried out.
+            self.inner.ledger.with(&id, |_| ()).await.map_err(|_| error)?;
+        }
         self.walk(&id);
         Ok(id)
     }

@@ -11,11 +11,11 @@ use crate::world::World;
 
 impl<W: World> Engine<W> {
     /// Waits until a unit may be begun by the machine; returns why it never may. What has ended already is only told
-    /// again.
+    /// again, and what has begun is found out about, whoever leads.
     pub(super) async fn lead(&self, walk: &Walk<'_>, unit: &Unit) -> Result<Option<String>, EngineError> {
         let named = UnitRef { run: walk.run, unit: unit.id.clone() };
         let is_told = |incident: &Incident| {
-            incident.unit(&named).is_some_and(|view| view.outcome.is_some() || view.skipped.is_some())
+            incident.unit(&named).is_some_and(|view| view.intent.is_some() || view.skipped.is_some())
         };
         if self.inner.ledger.with(walk.id, is_told).await? {
             return Ok(None);

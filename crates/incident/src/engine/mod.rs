@@ -33,8 +33,9 @@ use crate::record::{Record, Source};
 use crate::recovery::Goal;
 use crate::shelf::Shelf;
 use crate::state::Refusal;
+use crate::store::Store;
 use crate::world::World;
-use journal::{Blobs, Journal};
+use journal::Blobs;
 
 pub use intake::Fired;
 pub use undo::Undone;
@@ -86,6 +87,8 @@ struct Inner<W> {
     turn: tokio::sync::Mutex<()>,
     /// The incidents that have a walker.
     walking: Mutex<HashSet<IncidentId>>,
+    /// Held while it is decided what becomes of an alert: two at the same moment would open an incident each.
+    intake: tokio::sync::Mutex<()>,
 }
 
 /// What the engine could not do.
@@ -147,14 +150,15 @@ impl<W: World> Engine<W> {
     /// Where the journal cannot be read.
     pub async fn start(
         world: Arc<W>,
-        journal: Journal,
+        journal: impl Store,
         blobs: Blobs,
         shelf: Shelf,
         settings: Settings,
     ) -> Result<Self, EngineError> {
         let ledger = Ledger::open(journal).await?;
-        let (turn, walking) = (tokio::sync::Mutex::default(), Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, turn, walking }) })
+        let (turn, intake) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let walking = Mutex::default();
+        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, turn, walking, intake }) })
     }
 
     /// Goes on with every incident of the machine that is open or has no report yet. Those that a person follows

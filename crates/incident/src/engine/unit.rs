@@ -61,7 +61,10 @@ impl<W: World> Engine<W> {
             };
             match permit {
                 Permit::Yes(turn) => self.perform(walk, &ready, attempt, turn).await?,
-                Permit::No(ending) => return Ok(ending),
+                Permit::No(ending) => {
+                    self.give_up(walk, &named).await?;
+                    return Ok(ending);
+                }
             }
         }
     }

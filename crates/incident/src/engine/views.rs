@@ -82,15 +82,12 @@ impl<W: World> Engine<W> {
         id: &IncidentId,
         done: impl Fn(&Incident) -> bool,
     ) -> Result<(), EngineError> {
-        let mut changes = self.inner.ledger.changes();
         loop {
-            changes.borrow_and_update();
+            let change = self.inner.ledger.change(id);
             if self.inner.ledger.with(id, &done).await? {
                 return Ok(());
             }
-            if changes.changed().await.is_err() {
-                return Ok(());
-            }
+            change.await;
         }
     }
 }

@@ -44,7 +44,7 @@ impl<W: World> Engine<W> {
     /// Carries an incident to its end.
     pub(super) async fn respond(&self, id: &IncidentId) -> Result<(), EngineError> {
         let incident = self.inner.ledger.with(id, Incident::clone).await?;
-        if !incident.state.is_open() {
+        if !incident.state.is_open() && !has_loose_ends(&incident) {
             return self.write_report(&incident).await;
         }
         let book = self.pinned(id).await?;
@@ -56,6 +56,11 @@ impl<W: World> Engine<W> {
         loop {
             let incident = self.inner.ledger.with(id, Incident::clone).await?;
             match incident.state {
+                // The walker that was in the middle of it when a person ended it is dead.
+                _ if has_loose_ends(&incident) && stands_back(&incident).is_some() => {
+                    walk.run = incident.run;
+                    self.steps(&walk).await?;
+                }
                 State::Resolved | State::Closed => return self.write_report(&incident).await,
                 State::Mitigated => self.await_resolution(id).await?,
                 _ if is_verified(&incident) => self.record(id, Record::Mitigated {}).await?,
@@ -96,7 +101,7 @@ impl<W: World> Engine<W> {
         let started_ms = world.now_ms();
         let took = || u64::try_from(world.now_ms() - started_ms).unwrap_or(0);
         let (captured, mut found) =
-            evidence::capture(&self.inner.blobs, world.process(&server), started_ms, took).await;
+            evidence::capture(&**world, &self.inner.blobs, world.process(&server), started_ms, took).await;
         found.extend(self.inner.ledger.with(id, |one| findings::of_alarm(&server, &one.alarm)).await?);
         if !found.is_empty() {
             self.record(id, Record::Found { unit: None, findings: found }).await?;
@@ -111,7 +116,8 @@ impl<W: World> Engine<W> {
             self.record(&incident.id, Record::PersonNeeded { reason }).await?;
             return Ok(None);
         }
-        if incident.run > 0 && !run_is_judged(incident) {
+        // A person may have judged it before it was over: then it is gone on with as well.
+        if incident.run > 0 && (!run_is_judged(incident) || has_loose_ends(incident)) {
             return Ok(Some(incident.run));
         }
         if incident.run >= self.inner.world.policy(&incident.server).runs_max {
@@ -265,6 +271,11 @@ impl<W: World> Engine<W> {
         }
         Ok(())
     }
+}
+
+/// Whether a step of the last run has begun and not ended.
+fn has_loose_ends(incident: &Incident) -> bool {
+    incident.steps.iter().any(|view| view.step.run == incident.run && !view.state.has_ended())
 }
 
 fn needs_person(incident: &Incident) -> bool {

@@ -173,6 +173,31 @@ fn a_yes_is_void_when_a_value_has_changed() {
     });
 }
 
+/// Said in time, and the engine was dead until it was too late.
+#[test]
+fn a_yes_that_is_not_carried_out_in_time_expires() {
+    let stage = stage();
+    let id = stage.live(async |life| {
+        let id = life.fire().await;
+        life.asked(&id).await;
+        stage.refuse("NEW.kind = 'intent'").await;
+        life.yes(&id, "1.1").await;
+        life.world.stuck(1).await;
+        id
+    });
+    stage.world.advance(HALF_AN_HOUR);
+
+    stage.live(async |life| {
+        stage.take_again().await;
+        life.engine.resume().await;
+        life.until(&id, |incident| count(incident, "approval_asked") == 2).await;
+        assert_eq!(life.world.executed(RESTART), 0);
+        life.yes(&id, "1.1").await;
+        life.resolved(&id).await;
+        assert_eq!(life.world.executed(RESTART), 1);
+    });
+}
+
 fn count(incident: &Incident, kind: &str) -> usize {
     incident.timeline.iter().filter(|(_, record)| record.kind() == kind).count()
 }

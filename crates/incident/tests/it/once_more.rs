@@ -101,6 +101,40 @@ fn an_approval_is_used_up_by_the_run_that_was_cut_off() {
     assert_eq!(stage.world.executed(restart), 1);
 }
 
+/// The yes to the second run came, and that run never began: what the first one did is as little known as before.
+#[test]
+fn what_never_began_once_more_is_asked_about_again() {
+    for mode in [Mode::Auto, Mode::Suggest] {
+        let stage = stage("id=restart", Reply::exit(0).cut(Cut::Midway));
+        stage.world.state().policy.mode = mode;
+        stage.world.state().replies.clear();
+        stage.world.reply(RESTART, Reply::exit(0).cut(Cut::Midway));
+        stage.world.reply(RESTART, Reply::exit(0).cut(Cut::BeforeStart));
+        let id = stage.live(async |life| {
+            let id = life.fire().await;
+            if mode == Mode::Suggest {
+                life.yes(&id, "1.1").await;
+            }
+            life.world.stuck(1).await;
+            id
+        });
+        stage.world.forget_stuck();
+        stage.live(async |life| {
+            life.engine.resume().await;
+            life.yes(&id, "1.1").await;
+            life.world.stuck(1).await;
+        });
+        stage.live(async |life| {
+            life.engine.resume().await;
+            let question = life.asked(&id).await;
+            assert!(question.reason.contains("once more"), "{mode:?}: {question:?}");
+            life.no(&id, "1.1").await;
+            life.person_needed(&id).await;
+        });
+        assert_eq!(stage.world.executed(RESTART), 1, "{mode:?}");
+    }
+}
+
 /// The runner is killed and the engine lives: that is no other case.
 #[tokio::test]
 async fn a_runner_that_is_killed_leaves_the_same_doubt() {

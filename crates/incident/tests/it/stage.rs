@@ -8,7 +8,7 @@ use std::time::Duration;
 use expect_test::Expect;
 use incident::{
     Alarm, AlertFacts, Book, Engine, EngineError, ExitFacts, Fired, Goal, Incident, IncidentId, Settings,
-    Shelf, Source, State, Verification,
+    Shelf, Source, State, Store, Verification,
 };
 use journal::{Blobs, Journal};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -81,6 +81,15 @@ impl Stage {
     /// Begins a life of the engine on the journal as it stands.
     pub(crate) async fn open(&self) -> Life {
         let journal = Journal::open(self.database(), "host-a").await.unwrap();
+        self.open_over(journal, |journal| journal).await
+    }
+
+    /// The same, where something stands between the engine and the journal.
+    pub(crate) async fn open_over<S: Store>(
+        &self,
+        journal: Journal,
+        over: impl FnOnce(Journal) -> S,
+    ) -> Life {
         self.world.state().journal = Some(journal.clone());
         let settings = Settings {
             runs: self.folder.path().join("runs"),
@@ -91,7 +100,7 @@ impl Stage {
         };
         let blobs = Blobs::open(self.folder.path().join("blobs")).unwrap();
         let shelf = Shelf::new(vec![self.book.clone()]);
-        let engine = Engine::start(Arc::clone(&self.world), journal.clone(), blobs, shelf, settings);
+        let engine = Engine::start(Arc::clone(&self.world), over(journal.clone()), blobs, shelf, settings);
         let engine = engine.await.unwrap();
         Life { engine, journal, world: Arc::clone(&self.world) }
     }
@@ -152,7 +161,7 @@ impl Stage {
         connection.close().await.unwrap();
     }
 
-    fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join("journal.db")
     }
 }

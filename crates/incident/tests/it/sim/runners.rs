@@ -1,0 +1,266 @@
+//! Owns simulated runners: they outlive the engine, and whoever has the claim decides whether a statement began.
+
+use std::path::{Path, PathBuf};
+
+use incident::Record;
+use runner::{End, Outcome, Recovery, StateFile};
+
+use super::judge::Place;
+use super::plan::{Stage, What};
+use super::sim::{Sim, State};
+
+/// A runner, or what is left of it in its folder.
+pub(crate) struct Runner {
+    pub(crate) place: Place,
+    pub(crate) folder: PathBuf,
+    pub(crate) intent: runner::Intent,
+    pub(crate) claim: Option<Claimant>,
+    pub(crate) is_alive: bool,
+    pub(crate) outcome: Option<Outcome>,
+    started_ms: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claimant {
+    Runner,
+    Engine,
+}
+
+/// What a runner is about to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Due {
+    Claim(usize),
+    Effect(usize),
+    End(usize),
+    Die(usize),
+}
+
+impl Sim {
+    /// Prepares a folder, starts a runner and waits for it.
+    pub(crate) async fn run(
+        &self,
+        folder: &Path,
+        intent: &runner::Intent,
+    ) -> Result<Recovery, runner::Error> {
+        self.only_alive().await;
+        let idx = {
+            let mut state = self.state();
+            if state.by_folder.contains_key(folder) {
+                return Err(runner::Error::Taken { folder: folder.to_owned() });
+            }
+            state.put(Runner {
+                place: Place::of(&intent.key),
+                folder: folder.to_owned(),
+                intent: intent.clone(),
+                claim: None,
+                is_alive: false,
+                outcome: None,
+                started_ms: 0,
+            })
+        };
+        let mut dice = self.dice(&intent.key);
+        // To make the folder durable takes its time; whoever dies now leaves one without a runner.
+        self.clock.sleep(dice.within(1, 8)).await;
+        self.only_alive().await;
+        if dice.chance(1) {
+            let source = std::io::ErrorKind::OutOfMemory.into();
+            return Err(runner::Error::Start { program: "paramedic".into(), source });
+        }
+        self.judge_run(idx);
+        let number = self.start(idx);
+        if self.planned(|what| matches!(what, What::Untold { run } if run == number).then_some(())).is_some()
+        {
+            self.log(format_args!("cannot wait for the runner of {}", intent.key));
+            let source = std::io::ErrorKind::Other.into();
+            return Err(runner::Error::Wait { folder: folder.to_owned(), source });
+        }
+        loop {
+            let moved = self.moved.notified();
+            if !self.state().runners[idx].is_alive {
+                break;
+            }
+            moved.await;
+        }
+        self.settle(folder).await
+    }
+
+    /// Starts the runner; returns which it is, from 1.
+    fn start(&self, idx: usize) -> u32 {
+        let now_ms = self.clock.now_ms();
+        let mut state = self.state();
+        let number = state.runners.iter().filter(|runner| runner.started_ms > 0).count() as u32 + 1;
+        let runner = &mut state.runners[idx];
+        runner.is_alive = true;
+        runner.started_ms = now_ms;
+        let mut dice = self.dice(&format!("{} runs", runner.intent.key));
+        let slow =
+            self.planned(|what| matches!(what, What::SlowRunner { run } if run == number).then_some(()));
+        let longest_ms = if slow.is_some() { 240_000 } else { 300 };
+        let claim_ms = now_ms + dice.within(1, 20);
+        let effect_ms = claim_ms + dice.within(1, longest_ms);
+        let end_ms = effect_ms + dice.within(1, longest_ms);
+        let killed = self.planned(|what| match what {
+            What::KillRunner { run, stage } if run == number => Some(stage),
+            _ => None,
+        });
+        match killed {
+            Some(Stage::Unclaimed) => state.schedule(claim_ms - 1, Due::Die(idx)),
+            Some(Stage::BeforeEffect) => state.schedule(effect_ms, Due::Die(idx)),
+            Some(Stage::AfterEffect) => state.schedule(end_ms, Due::Die(idx)),
+            None => {}
+        }
+        state.schedule(claim_ms, Due::Claim(idx));
+        state.schedule(effect_ms, Due::Effect(idx));
+        state.schedule(end_ms, Due::End(idx));
+        drop(state);
+        // Whoever waits for what happens next has something new to wait for.
+        self.bell.notify_one();
+        number
+    }
+
+    /// What became of a unit; waits for a runner that is at it.
+    pub(crate) async fn settle(&self, folder: &Path) -> Result<Recovery, runner::Error> {
+        loop {
+            self.only_alive().await;
+            let moved = self.moved.notified();
+            if let Some(recovery) = self.state().recover(folder) {
+                return Ok(recovery);
+            }
+            moved.await;
+        }
+    }
+
+    /// Does what a runner is about to do. Returns the restart of a server that its owner has to write down.
+    pub(crate) fn carry_out(&self, due: Due) -> Option<Record> {
+        let (Due::Claim(idx) | Due::Effect(idx) | Due::End(idx) | Due::Die(idx)) = due;
+        let has_claim = {
+            let mut state = self.state();
+            let runner = &mut state.runners[idx];
+            if !runner.is_alive {
+                return None;
+            }
+            match due {
+                Due::Claim(_) if runner.claim.is_none() => runner.claim = Some(Claimant::Runner),
+                // The engine was quicker.
+                Due::Claim(_) => runner.is_alive = false,
+                Due::Die(_) => runner.is_alive = false,
+                Due::Effect(_) | Due::End(_) => {}
+            }
+            runner.is_alive && runner.claim == Some(Claimant::Runner)
+        };
+        let mut restarted = None;
+        match due {
+            Due::Die(_) => {
+                let key = self.state().runners[idx].intent.key.clone();
+                self.log(format_args!("the runner of {key} is killed"));
+            }
+            Due::Effect(_) if has_claim => restarted = self.effect(idx),
+            Due::End(_) if has_claim => self.end(idx),
+            _ => {}
+        }
+        self.moved.notify_waiters();
+        restarted
+    }
+
+    fn effect(&self, idx: usize) -> Option<Record> {
+        self.judge_effect(idx);
+        let key = self.state().runners[idx].intent.key.clone();
+        self.log(format_args!("{key} takes effect"));
+        let mut state = self.state();
+        let (key, statement, place) = {
+            let runner = &state.runners[idx];
+            (runner.intent.key.clone(), runner.intent.statement.clone(), runner.place.clone())
+        };
+        let server_name = state.runners[idx].intent.environment["SERVER_NAME"].clone();
+        let server = Self::server(&server_name);
+        let mut dice = self.dice(&format!("{key} effect"));
+        if !statement.contains("server restart") {
+            if !place.unit.starts_with('1') && dice.chance(15) {
+                state.servers[server].is_broken = false;
+            }
+            return None;
+        }
+        state.servers[server].incarnation += 1;
+        if dice.chance(75) {
+            state.servers[server].is_broken = false;
+        }
+        let (by, pid) = ("a unit".to_owned(), Some(100 + idx as i32));
+        Some(Record::Restarted { server: server_name, by, key, pid, start_ms: None, problem: None })
+    }
+
+    fn end(&self, idx: usize) {
+        let finished_ms = self.clock.wall_ms();
+        let mut state = self.state();
+        let (is_over, now_ms) = (state.is_quiet, self.clock.now_ms());
+        let runner = &mut state.runners[idx];
+        let mut dice = self.dice(&format!("{} end", runner.intent.key));
+        let end = match dice.within(0, 100) {
+            0..85 => End::Exited(0),
+            _ if is_over => End::Exited(0),
+            85..96 => End::Exited(1),
+            96..98 => End::Signaled(9),
+            _ => End::TimedOut,
+        };
+        let exited = matches!(end, End::Exited(_));
+        let files = std::fs::create_dir_all(&runner.folder)
+            .and_then(|()| std::fs::write(runner.folder.join(runner::STDOUT), "done\n"))
+            .and_then(|()| match exited {
+                true => std::fs::write(&runner.intent.state_after, format!("after {}", runner.intent.key)),
+                false => Ok(()),
+            });
+        files.unwrap();
+        runner.outcome = Some(Outcome {
+            started_ms: finished_ms - (now_ms - runner.started_ms),
+            finished_ms,
+            end,
+            stdout_bytes: 5,
+            stderr_bytes: 0,
+            truncated: false,
+            state: if exited { StateFile::Saved } else { StateFile::Missing },
+        });
+        runner.is_alive = false;
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn put(&mut self, runner: Runner) -> usize {
+        self.by_folder.insert(runner.folder.clone(), self.runners.len());
+        self.runners.push(runner);
+        self.runners.len() - 1
+    }
+
+    /// The answer of `runner::recover`; nothing where a runner is at it.
+    fn recover(&mut self, folder: &Path) -> Option<Recovery> {
+        let Some(idx) = self.by_folder.get(folder).copied() else {
+            let intent = runner::Intent {
+                key: String::new(),
+                attempt: 0,
+                statement: String::new(),
+                shell: runner::Shell::Bash,
+                environment: std::collections::BTreeMap::default(),
+                directory: "/".into(),
+                timeout_ms: 0,
+                output_bytes_max: 0,
+                state_before: None,
+                state_after: folder.join("state"),
+            };
+            let (folder, claim) = (folder.to_owned(), Some(Claimant::Engine));
+            let place = Place::default();
+            self.put(Runner { place, folder, intent, claim, is_alive: false, outcome: None, started_ms: 0 });
+            return Some(Recovery::NeverStarted);
+        };
+        let runner = &mut self.runners[idx];
+        if let Some(outcome) = &runner.outcome {
+            return Some(Recovery::Finished(outcome.clone()));
+        }
+        if runner.is_alive && runner.claim == Some(Claimant::Runner) {
+            return None;
+        }
+        Some(match runner.claim.get_or_insert(Claimant::Engine) {
+            Claimant::Engine => Recovery::NeverStarted,
+            Claimant::Runner => Recovery::Interrupted,
+        })
+    }
+}
