@@ -5,6 +5,7 @@
 //! by a crash continues where the journal ends.
 
 mod approval;
+mod clocks;
 mod control;
 mod engine;
 mod error_chain;
@@ -24,6 +25,7 @@ mod word;
 mod world;
 
 pub use approval::Binding;
+pub use clocks::Clocks;
 pub use control::{Control, ControlEvent};
 pub use engine::{Engine, EngineError, Fired, Settings, Verification};
 pub use error_chain::error_chain;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use chrono::DateTime;
 
+use crate::clocks::began_ms;
 use crate::fold::{Incident, StepView};
 use crate::record::{Record, UnitEnd};
 use crate::state::State;
@@ -96,7 +97,7 @@ fn summary(incident: &Incident) -> String {
 }
 
 fn write_clocks(out: &mut String, incident: &Incident) -> std::fmt::Result {
-    let began_ms = began(incident);
+    let began_ms = began_ms(incident);
     let since = |at_ms: Option<i64>| match at_ms {
         Some(at_ms) => span(at_ms - began_ms),
         None => "not yet".to_owned(),
@@ -115,16 +116,9 @@ fn write_clocks(out: &mut String, incident: &Incident) -> std::fmt::Result {
     Ok(())
 }
 
-/// When the trouble began, as far as is known: the end of the process, or the first bad sample.
-fn began(incident: &Incident) -> i64 {
-    let exit = incident.alarm.exit.as_ref().map(|exit| exit.at_ms);
-    let alert = incident.alarm.alert.as_ref().map(|alert| alert.started_ms);
-    exit.into_iter().chain(alert).min().unwrap_or(incident.opened_ms).min(incident.opened_ms)
-}
-
 fn write_timeline(out: &mut String, incident: &Incident) -> std::fmt::Result {
     writeln!(out, "\n## Timeline\n\n| time (UTC) | after | what |\n|---|---|---|")?;
-    let began_ms = began(incident);
+    let began_ms = began_ms(incident);
     if let Some(exit) = &incident.alarm.exit {
         writeln!(
             out,
