@@ -9,11 +9,13 @@ mod clocks;
 mod control;
 mod engine;
 mod error_chain;
+mod escalation;
 mod evidence;
 mod findings;
 mod fold;
 mod id;
 mod ledger;
+mod notice;
 mod policy;
 mod record;
 mod recovery;
@@ -29,16 +31,18 @@ pub use clocks::Clocks;
 pub use control::{Control, ControlEvent};
 pub use engine::{Engine, EngineError, Fired, Settings, Verification};
 pub use error_chain::error_chain;
+pub use escalation::{Answerer, Called, Calling, CallingEvent, Escalating, Escalation, Level, Wanted};
 pub use fold::{Approved, Asked, Ended, FollowUp, Incident, Intended, StepView, UnitView};
 pub use id::IncidentId;
 pub use ledger::Happening;
+pub use notice::Notice;
 pub use policy::{
     Approve, Decision, Hold, Kill, Maintenance, MaintenanceError, Mode, Policy, Request, Storm, Trouble,
     Window,
 };
 pub use record::{
-    Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Output, Record, RunbookPin, Source, Step, StepEnd,
-    UnitEnd, UnitRef, VERSION,
+    Alarm, AlertFacts, ApprovalEnd, Captured, Deadline, ExitFacts, News, Output, Record, RunbookPin, Source,
+    Step, StepEnd, UnitEnd, UnitRef, VERSION,
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{describe, duration, render};

@@ -3,10 +3,14 @@
 //! A record is stored as the JSON body of a journal entry whose kind is the record's `kind`. The form is
 //! frozen by a test: a new field is optional, and a change of meaning is a new version.
 
+mod calls;
+
 use std::collections::BTreeMap;
 
 use diagnosis::Finding;
 use serde::{Deserialize, Serialize};
+
+pub use calls::{Deadline, News};
 
 /// The version of the form below, written beside each entry.
 pub const VERSION: u32 = 1;
@@ -125,6 +129,28 @@ pub enum Record {
     Found { unit: Option<UnitRef>, findings: Vec<Finding> },
     /// What the findings point to now; `None` where no cause stands out. `why` is for people.
     CauseNamed { cause: Option<String>, why: Vec<String> },
+    /// A deadline has passed, which was due at `due_ms`, and what that means; `to` are told.
+    DeadlinePassed { deadline: Deadline, due_ms: i64, to: Vec<String>, reason: String },
+    /// A criterion of the runbook for calling more people holds, and why; `to` are called, once.
+    CriterionMet { criterion: String, to: Vec<String>, reason: String },
+    /// `to` have to be told of the record at the place `about` in the timeline: durable before anybody is.
+    NotificationAsked {
+        about: u64,
+        news: News,
+        to: Vec<String>,
+        /// Why they are not those that were meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// One of them was told, or could not be; then `instead` is told.
+    NotificationEnded {
+        about: u64,
+        contact: String,
+        attempts: u32,
+        problem: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead: Option<String>,
+    },
 }
 
 /// Why an incident was opened, as it was known at that moment.
@@ -323,6 +349,10 @@ impl Record {
             Self::FollowUpDone { .. } => "follow_up_done",
             Self::Found { .. } => "found",
             Self::CauseNamed { .. } => "cause_named",
+            Self::DeadlinePassed { .. } => "deadline_passed",
+            Self::CriterionMet { .. } => "criterion_met",
+            Self::NotificationAsked { .. } => "notification_asked",
+            Self::NotificationEnded { .. } => "notification_ended",
         }
     }
 }

@@ -284,7 +284,9 @@ mod tests {
             .flat_map(|book| &book.procedures)
             .flat_map(|procedure| procedure.criteria().map(|(text, _)| text))
             .collect();
-        check(&lines, &expect![[r#"
+        check(
+            &lines,
+            &expect![[r#"
             There is no verified backup from before the damage: unread
             The restored data do not pass the check: unread
             The data of 2 or more servers are damaged at the same time: servers_affected, at_least:2, among:alike
@@ -318,7 +320,8 @@ mod tests {
             2 or more servers are down at the same time: servers_affected, at_least:2, among:alike
             Anything points to an intruder: points_to, subject:compromise
             Data may be damaged: points_to, subject:damage
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

@@ -6,11 +6,13 @@ mod counts;
 mod fence;
 mod intake;
 mod lead;
+mod notices;
 mod output;
 mod people;
 mod permit;
 mod ready;
 mod recover;
+mod timers;
 mod unit;
 mod views;
 mod walk;
@@ -30,6 +32,7 @@ use crate::shelf::Shelf;
 use crate::state::Refusal;
 use crate::world::World;
 use journal::{Blobs, Journal};
+use timers::Plans;
 
 pub use intake::Fired;
 
@@ -80,6 +83,8 @@ struct Inner<W> {
     turn: tokio::sync::Mutex<()>,
     /// The incidents that have a walker.
     walking: Mutex<HashSet<IncidentId>>,
+    /// What the procedures of open incidents say of calling people.
+    plans: Plans,
 }
 
 /// What the engine could not do.
@@ -140,7 +145,8 @@ impl<W: World> Engine<W> {
     ) -> Result<Self, EngineError> {
         let ledger = Ledger::open(journal).await?;
         let (turn, walking) = (tokio::sync::Mutex::default(), Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, turn, walking }) })
+        let plans = Plans::default();
+        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, turn, walking, plans }) })
     }
 
     /// Goes on with every incident of the machine that is open or has no report yet. Those that a person follows

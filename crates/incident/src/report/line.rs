@@ -1,5 +1,6 @@
 //! Owns the words for records: one line each, for the report and for the terminal.
 
+use super::calls;
 use crate::fold::Ended;
 use crate::record::{ApprovalEnd, Record, UnitEnd};
 
@@ -73,6 +74,10 @@ pub fn describe(record: &Record) -> Option<String> {
         }
         Record::CauseNamed { cause: Some(cause), .. } => format!("cause: {cause}"),
         Record::CauseNamed { cause: None, .. } => "no cause stands out".to_owned(),
+        Record::DeadlinePassed { .. }
+        | Record::CriterionMet { .. }
+        | Record::NotificationAsked { .. }
+        | Record::NotificationEnded { .. } => return calls::describe(record),
         Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
     })
 }

@@ -1,5 +1,6 @@
 //! Owns the report: Markdown, made of the records of an incident and of nothing else, gaps said as gaps.
 
+mod calls;
 mod line;
 
 use std::fmt::Write as _;

@@ -7,6 +7,7 @@ mod by_hand;
 mod causes;
 mod crash;
 mod dedup;
+mod escalation;
 mod fences;
 mod happy;
 mod interrupted;
