@@ -1,5 +1,6 @@
 //! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
 
+mod contact;
 mod error;
 mod load;
 mod place;
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 use incident::Mode;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use contact::escalating;
+pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
 pub use error::{ConfigError, Problem};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
@@ -58,6 +61,12 @@ pub struct Config {
     /// The servers.
     #[serde(default)]
     pub server: Vec<Server>,
+    /// Who can be told.
+    #[serde(default)]
+    pub contact: Vec<Contact>,
+    /// Who is called, and when.
+    #[serde(default)]
+    pub escalation: Escalation,
 }
 
 /// `[probe]`
