@@ -223,7 +223,7 @@ pub(crate) fn outstanding(incident: &Incident, plan: &Plan) -> Vec<Notice> {
                 news: open.news,
                 incident: incident.id.clone(),
                 contact: contact.clone(),
-                text: describe(record).unwrap_or_default(),
+                text: text(record),
                 note: why.clone().or_else(|| open.note.clone()),
                 server: incident.server.clone(),
                 title: incident.title.clone(),
@@ -240,6 +240,15 @@ pub(crate) fn outstanding(incident: &Incident, plan: &Plan) -> Vec<Notice> {
         }
     }
     notices
+}
+
+/// What happened, for somebody who does not see the incident before them.
+fn text(record: &Record) -> String {
+    match record {
+        Record::Mitigated {} => "service is back, and that is verified".to_owned(),
+        Record::Resolved {} => "it is over: the alert no longer fires".to_owned(),
+        other => describe(other).unwrap_or_default(),
+    }
 }
 
 /// Who is told in the place of a contact that could not be: the next in the order of the levels, and the log at last.

@@ -11,7 +11,6 @@ use crate::control::Control;
 use crate::fold::Incident;
 use crate::record::{Deadline, Record, Source};
 use crate::report::duration;
-use crate::state::State;
 
 /// How often whoever took notice is reminded while nothing is done: more is noise.
 const REMINDERS_MAX: u32 = 10;
@@ -136,11 +135,15 @@ fn fire(incident: &Incident, plan: &Plan, policy: &Escalating, deadline: Deadlin
             (policy.at_level(*level, plan), reason)
         }
         Deadline::NobodyAnswered {} => {
-            let reason = format!(
-                "nobody answered: {} level(s) were called {} time(s)",
-                policy.levels_count(),
-                policy.loops + 1
-            );
+            let levels = match policy.levels_count() {
+                1 => "1 level".to_owned(),
+                n => format!("{n} levels"),
+            };
+            let times = match policy.loops {
+                0 => "once".to_owned(),
+                n => format!("{} times", n + 1),
+            };
+            let reason = format!("nobody answered, with {levels} called {times}");
             (Called { to: vec![Escalating::LOG.to_owned()], note: None }, reason)
         }
         Deadline::Phase { phase } => {
@@ -174,7 +177,7 @@ fn is_over(incident: &Incident, phase: &PhaseTime) -> bool {
     let ended = incident.steps.iter().filter(|view| {
         view.step.run == incident.run && view.step.phase == phase.title && view.ended_ms.is_some()
     });
-    incident.state != State::Mitigated && ended.count() >= phase.steps
+    ended.count() >= phase.steps
 }
 
 fn with(reason: String, note: Option<String>) -> String {

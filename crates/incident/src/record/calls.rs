@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A deadline of an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "deadline", rename_all = "snake_case")]
+#[serde(tag = "which", rename_all = "snake_case")]
 pub enum Deadline {
     /// Nobody has taken notice: the next level is called.
     Level {
