@@ -178,6 +178,18 @@ impl Site {
         eventually("serve ends", || child.try_wait().unwrap());
     }
 
+    /// Sends a signal to `serve`.
+    pub(crate) fn signal_serve(&self, signal: Signal) {
+        let serve = self.serve.as_ref().unwrap();
+        processes::signal(i32::try_from(serve.id()).unwrap(), signal);
+    }
+
+    /// The page `/metrics` of `serve`.
+    pub(crate) fn metrics(&self) -> String {
+        let client = Client::new(&self.path("data/run/paramedic.sock")).unwrap();
+        block_on(client.get_text("/metrics")).unwrap()
+    }
+
     /// What `serve` has said of itself.
     pub(crate) fn serve_log(&self) -> String {
         fs::read_to_string(self.path("serve.log")).unwrap_or_default()

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use diagnosis::Finding;
 
 use crate::control::Control;
+use crate::escalation::Escalation;
 use crate::id::IncidentId;
-use crate::record::{Alarm, Captured, Record, RunbookPin, Step, StepEnd, UnitEnd, UnitRef};
+use crate::notice::Telling;
+use crate::record::{Alarm, Captured, Deadline, Record, RunbookPin, Step, StepEnd, UnitEnd, UnitRef};
 use crate::state::{Event, Refusal, State, StepEvent, StepState};
 pub use lead::FollowUp;
 use lead::control_event;
@@ -59,6 +61,10 @@ pub struct Incident {
     /// The steps in the order in which they began, over all runs.
     pub steps: Vec<StepView>,
     pub units: BTreeMap<UnitRef, UnitView>,
+    /// Who is wanted, and what was fired already.
+    pub escalation: Escalation,
+    /// Who has to be told of what.
+    pub(crate) telling: Telling,
     /// All records with their times (milliseconds since the Unix epoch).
     pub timeline: Vec<(i64, Record)>,
 }
@@ -117,6 +123,8 @@ impl Incident {
             run: 0,
             steps: Vec::new(),
             units: BTreeMap::new(),
+            escalation: Escalation::opened(at_ms, alarm.source),
+            telling: Telling::opened(alarm.source),
             timeline: vec![(at_ms, record.clone())],
         })
     }
@@ -141,6 +149,8 @@ impl Incident {
         self.check_lead(record)?;
         self.check_second(record)?;
         self.check_follow_ups(record)?;
+        self.escalation.check(record)?;
+        self.telling.check(record)?;
         if let Some((step, event)) = step_event(record)
             && let Some(view) = self.steps.iter().find(|view| view.step == *step)
         {
@@ -162,6 +172,8 @@ impl Incident {
         if let Some(Ok(control)) = control_event(record).map(|event| self.control.after(event)) {
             self.control = control;
         }
+        self.escalation.apply(at_ms, record, self.alarm.source, self.state, self.control);
+        self.telling.apply(self.timeline.len() as u64 - 1, record);
         match record {
             Record::Held { by, reason } | Record::Aborted { by, reason } => {
                 self.taken = Some((by.clone(), reason.clone()));
@@ -303,6 +315,7 @@ fn incident_event(record: &Record) -> Option<Event> {
         Record::Mitigated {} => Some(Event::Mitigate),
         Record::Resolved {} => Some(Event::Resolve),
         Record::Closed { .. } => Some(Event::Close),
+        Record::DeadlinePassed { deadline: Deadline::AckTimeout { .. }, .. } => Some(Event::Lapse),
         _ => None,
     }
 }

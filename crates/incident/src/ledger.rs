@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use journal::{Draft, Entry, Removed};
 use tokio::sync::futures::OwnedNotified;
-use tokio::sync::{Mutex, Notify, broadcast};
+use tokio::sync::{Mutex, Notify, broadcast, watch};
 
 use crate::engine::EngineError;
 use crate::error_chain::error_chain;
@@ -40,6 +40,7 @@ pub(crate) struct Ledger {
     folded: Mutex<Folded>,
     /// Rung at each change of an incident, as long as somebody waits for one: in a storm thousands do.
     bells: std::sync::Mutex<HashMap<IncidentId, Arc<Notify>>>,
+    changed: watch::Sender<u64>,
     feed: broadcast::Sender<Happening>,
     /// When the journal last took nothing, and why. Whoever wanted to write tries again before long.
     refused: std::sync::Mutex<Option<(i64, String)>>,
@@ -60,6 +61,7 @@ impl Ledger {
             journal: Box::new(journal),
             folded: Mutex::default(),
             bells: std::sync::Mutex::default(),
+            changed: watch::Sender::new(0),
             feed: broadcast::Sender::new(FEED_CAPACITY),
             refused: std::sync::Mutex::default(),
         };
@@ -110,6 +112,7 @@ impl Ledger {
         }
         drop(folded);
         self.ring(id);
+        self.changed.send_modify(|count| *count += 1);
         // Nobody listening is fine.
         let _ = self.feed.send(Happening { incident: id.clone(), at_ms, record });
         Ok(())
@@ -188,6 +191,11 @@ impl Ledger {
         } else if let Some(bell) = bells.get(id) {
             bell.notify_waiters();
         }
+    }
+
+    /// Tells that something was written, whichever incident it is about.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// Tells of every record that this process writes.

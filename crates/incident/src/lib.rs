@@ -10,11 +10,13 @@ mod clocks;
 mod control;
 mod engine;
 mod error_chain;
+mod escalation;
 mod evidence;
 mod findings;
 mod fold;
 mod id;
 mod ledger;
+mod notice;
 mod policy;
 mod record;
 mod recovery;
@@ -33,18 +35,20 @@ pub use clocks::Clocks;
 pub use control::{Control, ControlEvent};
 pub use engine::{Engine, EngineError, Fired, Settings, Undone, Verification};
 pub use error_chain::error_chain;
+pub use escalation::{Answerer, Called, Calling, CallingEvent, Escalating, Escalation, Level, Wanted};
 pub use fold::{
     Approved, Asked, Ended, FollowUp, Incident, Intended, Made, StepView, Takeback, UnitView, Watched,
 };
 pub use id::IncidentId;
 pub use ledger::Happening;
+pub use notice::Notice;
 pub use policy::{
     Approve, Decision, Hold, Kill, Maintenance, MaintenanceError, Mode, Policy, Request, Storm, Trouble,
     Window,
 };
 pub use record::{
-    Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Keeper, Output, Record, RunbookPin, Source, Step,
-    StepEnd, UnitEnd, UnitRef, VERSION, WatchEnd, Withheld,
+    Alarm, AlertFacts, ApprovalEnd, Captured, Deadline, ExitFacts, Keeper, News, Output, Record, RunbookPin,
+    Source, Step, StepEnd, UnitEnd, UnitRef, VERSION, WatchEnd, Withheld,
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{

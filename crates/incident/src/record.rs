@@ -4,6 +4,7 @@
 //! frozen by a test: a new field is optional, and a change of meaning is a new version.
 
 mod blobs;
+mod calls;
 mod withheld;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use diagnosis::Finding;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
+pub use calls::{Deadline, News};
 pub use withheld::{Keeper, Withheld};
 
 /// The version of the form below, written beside each entry.
@@ -159,6 +161,28 @@ pub enum Record {
     /// A command of the product changed something, and the value before is kept. `number` counts from 1 in the
     /// incident, and is 0 outside of one; `unit` ran the command, where a person did not.
     Changed { number: u32, unit: Option<UnitRef>, by: String, change: Change },
+    /// A deadline has passed, which was due at `due_ms`, and what that means; `to` are told.
+    DeadlinePassed { deadline: Deadline, due_ms: i64, to: Vec<String>, reason: String },
+    /// A criterion of the runbook for calling more people holds, and why; `to` are called, once.
+    CriterionMet { criterion: String, to: Vec<String>, reason: String },
+    /// `to` have to be told of the record at the place `about` in the timeline: durable before anybody is.
+    NotificationAsked {
+        about: u64,
+        news: News,
+        to: Vec<String>,
+        /// Why they are not those that were meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// One of them was told, or could not be; then `instead` is told.
+    NotificationEnded {
+        about: u64,
+        contact: String,
+        attempts: u32,
+        problem: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead: Option<String>,
+    },
 }
 
 /// Why an incident was opened, as it was known at that moment.
@@ -379,6 +403,10 @@ impl Record {
             Self::WatchEnded { .. } => "watch_ended",
             Self::UndoKept { .. } => "undo_kept",
             Self::Changed { .. } => "changed",
+            Self::DeadlinePassed { .. } => "deadline_passed",
+            Self::CriterionMet { .. } => "criterion_met",
+            Self::NotificationAsked { .. } => "notification_asked",
+            Self::NotificationEnded { .. } => "notification_ended",
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use host::Roots;
 use probe::CheckType;
 
+use crate::escalation::Escalating;
 use crate::policy::{Hold, Kill, Policy};
 
 /// The world as the engine sees it.
@@ -57,6 +58,11 @@ pub trait World: Send + Sync + 'static {
     /// The maintenance of a server that is going on, read anew. A list that cannot be read is one over everything.
     fn maintenance(&self, _server: &str) -> Option<Hold> {
         None
+    }
+
+    /// Who is called, and when. Where nobody says so it is only logged.
+    fn escalating(&self) -> Escalating {
+        Escalating::default()
     }
 
     /// Runs a prepared unit to its end, or to the end of its runner.

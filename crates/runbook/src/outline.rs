@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::duration::{Window, show_seconds};
+use crate::escalation::Criterion;
 use crate::procedure::{Phase, Procedure, Runbook};
 use crate::step::{Step, Unit};
 
@@ -43,7 +44,11 @@ fn write_procedure(procedure: &Procedure, out: &mut String) -> fmt::Result {
     if !parameters.is_empty() {
         writeln!(out, "  parameters {}", parameters.join(", "))?;
     }
-    procedure.phases.iter().try_for_each(|phase| write_phase(phase, out))
+    procedure.phases.iter().try_for_each(|phase| write_phase(phase, out))?;
+    procedure.criteria().try_for_each(|(text, read)| {
+        let decided = if read == Criterion::Unread { " (people decide)" } else { "" };
+        writeln!(out, "  call more people: {text}{decided}")
+    })
 }
 
 fn write_phase(phase: &Phase, out: &mut String) -> fmt::Result {

@@ -38,7 +38,8 @@ pub struct Procedure {
     pub alert: Option<AlertSpec>,
     /// Its phases, in order.
     pub phases: Vec<Phase>,
-    /// When to call for more people; inherited where it names none itself.
+    /// When to call for more people; inherited where it names none itself. [`Procedure::criteria`] reads them.
+    #[serde(serialize_with = "crate::escalation::serialize")]
     pub escalation: Vec<String>,
     /// What has to be written down; inherited where it names none itself.
     pub duties: Vec<String>,

@@ -8,6 +8,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use crate::fleet::{Event, Fleet, What};
+use crate::incident_clocks::IncidentClocks;
+use crate::notify::{Notifier, Told};
 use crate::watch::{self, Kept, Watch};
 use crate::world::ServeWorld;
 
@@ -23,6 +25,12 @@ pub(crate) struct Flow {
     /// Whose turn it is to evaluate and to act on it, one at a time: another evaluation knows nothing of how a
     /// process ended, and what an older one has not seen yet must not pass for resolved.
     pub(crate) turn: Mutex<()>,
+    /// What tells people.
+    pub(crate) notifier: Arc<Notifier>,
+    /// How often anybody was told.
+    pub(crate) told: Arc<Told>,
+    /// The clocks of all incidents.
+    pub(crate) clocks: IncidentClocks,
 }
 
 impl Flow {
@@ -39,6 +47,9 @@ impl Flow {
         }
         loops.spawn(Arc::clone(self).take_events(events));
         loops.spawn(Arc::clone(self).evaluate());
+        loops.spawn(Arc::clone(&self.notifier).run(self.engine.clone()));
+        let pulse = Arc::clone(&self.watch);
+        loops.spawn(async move { pulse.beat().await });
         loops
     }
 

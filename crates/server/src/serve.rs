@@ -16,6 +16,8 @@ use crate::api;
 use crate::config::Config;
 use crate::fleet::{Fleet, Surroundings};
 use crate::flow::Flow;
+use crate::incident_clocks::IncidentClocks;
+use crate::notify::{Notifier, Told};
 use crate::retention::{data_dir, keep_within_budget};
 use crate::rules;
 use crate::watch::Watch;
@@ -128,7 +130,10 @@ impl Serve {
         let settings = engine_settings(&config);
         let engine = Engine::start(Arc::clone(&world), journal, blobs, shelf, settings).await?;
         let watch = Arc::new(Watch::new(&config, rules));
-        let flow = Arc::new(Flow { world, fleet, watch, engine, turn: Mutex::default() });
+        let told = Arc::new(Told::default());
+        let notifier = Arc::new(Notifier::new(&world, &told));
+        let (turn, clocks) = (Mutex::default(), IncidentClocks::default());
+        let flow = Arc::new(Flow { world, fleet, watch, engine, turn, notifier, told, clocks });
 
         let mut loops = flow.start(inbox);
         loops.spawn(keep_within_budget(Arc::clone(&config), dir));

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use incident::{Hold, Kill, Mode, Policy, Storm, World};
+use incident::{Escalating, Hold, Kill, Mode, Policy, Storm, World};
 use probe::{CheckType, Prober};
 use runbook::Severity;
 
 use crate::clock;
-use crate::config::{Config, Server, effect_of};
+use crate::config::{Config, Server, effect_of, escalating};
 use crate::fleet::Fleet;
 use crate::kill_switch::kill_switch;
 use crate::maintenance;
@@ -85,6 +85,10 @@ impl World for ServeWorld {
 
     fn maintenance(&self, server: &str) -> Option<Hold> {
         maintenance::hold(&self.config, server, self.now_ms())
+    }
+
+    fn escalating(&self) -> Escalating {
+        escalating(&self.config)
     }
 
     async fn run(&self, folder: &Path, intent: &runner::Intent) -> Result<runner::Recovery, runner::Error> {

@@ -7,12 +7,14 @@ mod counts;
 mod fence;
 mod intake;
 mod lead;
+mod notices;
 mod output;
 mod people;
 mod permit;
 mod ready;
 mod recover;
 mod report;
+mod timers;
 mod undo;
 mod unit;
 mod views;
@@ -36,6 +38,7 @@ use crate::state::Refusal;
 use crate::store::Store;
 use crate::world::World;
 use journal::Blobs;
+use timers::Plans;
 
 pub use intake::Fired;
 pub use undo::Undone;
@@ -89,6 +92,8 @@ struct Inner<W> {
     walking: Mutex<HashSet<IncidentId>>,
     /// Held while it is decided what becomes of an alert: two at the same moment would open an incident each.
     intake: tokio::sync::Mutex<()>,
+    /// What the procedures of open incidents say of calling people.
+    plans: Plans,
 }
 
 /// What the engine could not do.
@@ -157,8 +162,9 @@ impl<W: World> Engine<W> {
     ) -> Result<Self, EngineError> {
         let ledger = Ledger::open(journal).await?;
         let (turn, intake) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        let walking = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, turn, walking, intake }) })
+        let (walking, plans) = (Mutex::default(), Plans::default());
+        let inner = Inner { world, ledger, blobs, shelf, settings, turn, walking, intake, plans };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Goes on with every incident of the machine that is open or has no report yet. Those that a person follows

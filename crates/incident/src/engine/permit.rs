@@ -12,6 +12,7 @@ use super::ready::Ready;
 use super::unit::UnitEnding;
 use super::walk::Walk;
 use super::{Engine, EngineError};
+use crate::escalation::BRAKE;
 use crate::fold::Incident;
 use crate::policy::{Approve, Decision, Request, Trouble, look_back};
 use crate::record::{ApprovalEnd, Record};
@@ -19,9 +20,6 @@ use crate::world::World;
 
 /// The time over which restarts and changes are counted against their budgets.
 const BUDGET_WINDOW_MS: i64 = 60 * 60 * 1000;
-
-/// Who calls for more people in a storm.
-const BRAKE: &str = "the storm brake";
 
 /// Whether a unit may be run.
 pub(super) enum Permit<'a> {

@@ -185,6 +185,84 @@ fn who_leads_and_what_is_left() {
 }
 
 #[test]
+fn who_is_called_and_told() {
+    let passed = |deadline| {
+        let (to, reason) = (vec!["ann".to_owned()], "late".to_owned());
+        Record::DeadlinePassed { deadline, due_ms: 5, to, reason }
+    };
+    check(
+        &passed(Deadline::Level { call: 3, level: 1, round: 2 }),
+        &expect![[
+            r#"{"kind":"deadline_passed","deadline":{"which":"level","call":3,"level":1,"round":2},"due_ms":5,"to":["ann"],"reason":"late"}"#
+        ]],
+    );
+    check(
+        &passed(Deadline::NobodyAnswered {}),
+        &expect![[
+            r#"{"kind":"deadline_passed","deadline":{"which":"nobody_answered"},"due_ms":5,"to":["ann"],"reason":"late"}"#
+        ]],
+    );
+    check(
+        &passed(Deadline::Phase { phase: "Recovery".to_owned() }),
+        &expect![[
+            r#"{"kind":"deadline_passed","deadline":{"which":"phase","phase":"Recovery"},"due_ms":5,"to":["ann"],"reason":"late"}"#
+        ]],
+    );
+    check(
+        &passed(Deadline::AckTimeout { by: "ann".to_owned() }),
+        &expect![[
+            r#"{"kind":"deadline_passed","deadline":{"which":"ack_timeout","by":"ann"},"due_ms":5,"to":["ann"],"reason":"late"}"#
+        ]],
+    );
+    check(
+        &passed(Deadline::AckReminder { by: "ann".to_owned(), number: 1 }),
+        &expect![[
+            r#"{"kind":"deadline_passed","deadline":{"which":"ack_reminder","by":"ann","number":1},"due_ms":5,"to":["ann"],"reason":"late"}"#
+        ]],
+    );
+    let (criterion, to) = ("Data may be damaged".to_owned(), vec!["ann".to_owned()]);
+    check(
+        &Record::CriterionMet { criterion, to, reason: "found".to_owned() },
+        &expect![[
+            r#"{"kind":"criterion_met","criterion":"Data may be damaged","to":["ann"],"reason":"found"}"#
+        ]],
+    );
+    let asked = |note: Option<&str>| Record::NotificationAsked {
+        about: 0,
+        news: News::Opened,
+        to: vec!["ann".to_owned()],
+        note: note.map(str::to_owned),
+    };
+    check(
+        &asked(None),
+        &expect![[r#"{"kind":"notification_asked","about":0,"news":"opened","to":["ann"]}"#]],
+    );
+    check(
+        &asked(Some("nobody was called")),
+        &expect![[
+            r#"{"kind":"notification_asked","about":0,"news":"opened","to":["ann"],"note":"nobody was called"}"#
+        ]],
+    );
+    let ended = |problem: Option<&str>, instead: Option<&str>| Record::NotificationEnded {
+        about: 0,
+        contact: "ann".to_owned(),
+        attempts: 2,
+        problem: problem.map(str::to_owned),
+        instead: instead.map(str::to_owned),
+    };
+    check(
+        &ended(None, None),
+        &expect![[r#"{"kind":"notification_ended","about":0,"contact":"ann","attempts":2,"problem":null}"#]],
+    );
+    check(
+        &ended(Some("refused"), Some("log")),
+        &expect![[
+            r#"{"kind":"notification_ended","about":0,"contact":"ann","attempts":2,"problem":"refused","instead":"log"}"#
+        ]],
+    );
+}
+
+#[test]
 fn steps_and_units() {
     check(&Record::RunStarted { run: 1 }, &expect![[r#"{"kind":"run_started","run":1}"#]]);
     check(

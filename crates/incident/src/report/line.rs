@@ -2,6 +2,8 @@
 
 use diagnosis::Finding;
 
+use super::calls;
+
 use super::text::{duration, one_line};
 use crate::fold::Ended;
 use crate::record::{ApprovalEnd, Record, UnitEnd, UnitRef};
@@ -100,6 +102,10 @@ fn describe_change(record: &Record) -> Option<String> {
                 change.undoes.map(|number| format!(", which takes c{number} back")).unwrap_or_default();
             format!("{name}{} `{}` changed by {by}{back}", change.what, change.target)
         }
+        Record::DeadlinePassed { .. }
+        | Record::CriterionMet { .. }
+        | Record::NotificationAsked { .. }
+        | Record::NotificationEnded { .. } => return calls::describe(record),
         Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
         Record::DutyMet { duty, by, note, follow_up } => duty_met(*duty, by, note, *follow_up),
         _ => return None,

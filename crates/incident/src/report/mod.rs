@@ -1,5 +1,6 @@
 //! Owns the report: one typed document, made of the records of an incident, its runbook, and of nothing else.
 
+mod calls;
 mod document;
 mod duties;
 mod errors;

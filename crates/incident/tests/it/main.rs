@@ -8,6 +8,7 @@ mod causes;
 mod crash;
 mod dedup;
 mod duties;
+mod escalation;
 mod false_alarm;
 mod fences;
 mod happy;

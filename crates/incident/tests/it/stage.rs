@@ -52,10 +52,14 @@ pub(crate) struct Question {
 impl Stage {
     /// A stage with one procedure that answers the alert `Down`.
     pub(crate) fn new(steps: &str) -> Self {
-        let text = format!(
+        Self::of_text(&format!(
             "## Server Down\n\n### Alert: Down\n\n**Severity**: Critical\\\n\
              **Alert Query**: `mcp_server_up == 0`\n\n### Response (0-5 minutes)\n\n{steps}\n"
-        );
+        ))
+    }
+
+    /// A stage with one runbook of one procedure.
+    pub(crate) fn of_text(text: &str) -> Self {
         let (book, diagnostics) = Book::parse("down.md", text.as_bytes());
         assert_eq!(book.runbook.procedures.len(), 1, "{diagnostics:?}");
         Self::of(book)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use incident::{Hold, Kill, Maintenance, Mode, Policy, World};
+use incident::{Escalating, Hold, Kill, Maintenance, Mode, Policy, World};
 use journal::Journal;
 use probe::CheckType;
 use runbook::Effect;
@@ -37,6 +37,7 @@ pub(crate) struct FakeWorld {
 /// What a test sets, and what it looks at afterwards.
 pub(crate) struct State {
     pub(crate) policy: Policy,
+    pub(crate) escalating: Escalating,
     pub(crate) kill: Kill,
     pub(crate) maintenance: Maintenance,
     pub(crate) parameters: BTreeMap<String, String>,
@@ -166,6 +167,7 @@ impl FakeWorld {
         };
         let state = State {
             policy,
+            escalating: Escalating::default(),
             kill: Kill::Off,
             maintenance: Maintenance::default(),
             parameters: BTreeMap::from([("SERVER_NAME".to_owned(), "time".to_owned())]),
@@ -358,6 +360,10 @@ impl World for FakeWorld {
 
     fn maintenance(&self, server: &str) -> Option<Hold> {
         self.state().maintenance.hold(server, self.now_ms())
+    }
+
+    fn escalating(&self) -> Escalating {
+        self.state().escalating.clone()
     }
 
     async fn run(&self, folder: &Path, intent: &runner::Intent) -> Result<Recovery, runner::Error> {

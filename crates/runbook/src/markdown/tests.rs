@@ -47,6 +47,8 @@ fn reads_a_whole_procedure() {
               Act (1h to 4h)
                 3. Restart
                   3.1   disrupt  paramedic server restart "$NAME"
+              call more people: Two `x` fail (people decide)
+              call more people: Three (people decide)
             Appendix (reference)
             --
         "#]],

@@ -5,6 +5,7 @@ use std::fmt;
 use incident::State;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -34,23 +35,72 @@ struct OfDependency {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfState {
     state: String,
+    severity: String,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfNotice {
+    contact: String,
+    news: String,
+    outcome: String,
+}
+
+/// What stands for the severity of an incident without an alert, or with another one.
+const NO_SEVERITY: &str = "none";
+
+/// The severities that incidents are counted by.
+const SEVERITIES: [&str; 4] = ["critical", "warning", "info", NO_SEVERITY];
 
 /// Renders the page from what is known now.
 pub(super) async fn page(flow: &Flow) -> Result<String, Failure> {
     let mut registry = Registry::default();
     servers(flow, &mut registry);
-    let states: Vec<State> = flow.engine.look(|all| all.map(|incident| incident.state).collect()).await?;
-    let count = Family::<OfState, Gauge>::default();
-    for state in [State::Triggered, State::Acknowledged, State::Mitigated, State::Resolved, State::Closed] {
-        let n = states.iter().filter(|one| **one == state).count();
-        count.get_or_create(&OfState { state: state.to_string() }).set(n as i64);
-    }
-    registry.register("paramedic_incidents", "Incidents by state", count);
+    incidents(flow, &mut registry).await?;
+    notices(flow, &mut registry);
     let mut page = String::new();
     // Writing to a string cannot fail.
     let _: fmt::Result = encode(&mut page, &registry);
     Ok(page)
+}
+
+/// The incidents by state and severity, and their clocks.
+async fn incidents(flow: &Flow, registry: &mut Registry) -> Result<(), Failure> {
+    const STATES: [State; 5] =
+        [State::Triggered, State::Acknowledged, State::Mitigated, State::Resolved, State::Closed];
+    let count = Family::<OfState, Gauge>::default();
+    let of = |state: State, severity: &str| {
+        let labels = OfState { state: state.to_string(), severity: severity.to_owned() };
+        count.get_or_create(&labels).clone()
+    };
+    // Every series is there from the start.
+    for severity in SEVERITIES {
+        STATES.iter().for_each(|state| drop(of(*state, severity)));
+    }
+    flow.engine
+        .look(|all| {
+            let all: Vec<_> = all.collect();
+            for incident in &all {
+                let alert = incident.alarm.alert.as_ref();
+                let severity = alert.map_or(NO_SEVERITY, |alert| alert.severity.as_str());
+                let known = SEVERITIES.iter().find(|known| **known == severity);
+                of(incident.state, known.unwrap_or(&NO_SEVERITY)).inc();
+            }
+            flow.clocks.take(all.into_iter());
+        })
+        .await?;
+    registry.register("paramedic_incidents", "Incidents by state and severity of the alert", count);
+    flow.clocks.register(registry);
+    Ok(())
+}
+
+/// How often anybody was told since the start of this `serve`.
+fn notices(flow: &Flow, registry: &mut Registry) {
+    let count = Family::<OfNotice, Counter>::default();
+    for ((contact, news, outcome), times) in flow.told.counts() {
+        let labels = OfNotice { contact, news: news.to_owned(), outcome: outcome.to_owned() };
+        count.get_or_create(&labels).inc_by(times);
+    }
+    registry.register("paramedic_notifications", "Notices to contacts by what became of them", count);
 }
 
 fn servers(flow: &Flow, registry: &mut Registry) {

@@ -7,7 +7,7 @@ use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, Dependency, Place, Server};
+use super::{Config, Dependency, Place, Server, contact};
 
 /// The longest name of a server: it becomes part of file names and unit names.
 const NAME_BYTES_MAX: usize = 63;
@@ -56,6 +56,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     check_servers(text, &config, &lines, &mut problems);
     check_policy(text, &config, &mut problems);
+    check_people(text, &config, &mut problems);
     problems.sort_by_key(|problem| (problem.line, problem.column));
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
@@ -183,6 +184,20 @@ fn check_policy(text: &str, config: &Config, problems: &mut Vec<Problem>) {
     ] {
         if span.ms() < 10 {
             report(key, format!("`{span}` is too short; 10ms is the least"));
+        }
+    }
+}
+
+fn check_people(text: &str, config: &Config, problems: &mut Vec<Problem>) {
+    let found = [
+        ("[[contact]]", contact::contact_problems(config)),
+        ("[escalation", contact::escalation_problems(config)),
+    ];
+    for (table, found) in found {
+        let from = text.find(table).unwrap_or(0);
+        for (key, message) in found {
+            let offset = from + find_key(&text[from..], key);
+            problems.push(at_offset(text, offset, Some(key.to_owned()), message));
         }
     }
 }

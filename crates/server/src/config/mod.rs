@@ -1,6 +1,7 @@
 //! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
 
 mod bytes;
+mod contact;
 mod error;
 mod load;
 mod place;
@@ -14,6 +15,8 @@ use incident::Mode;
 use serde::{Deserialize, Serialize};
 
 pub use bytes::Bytes;
+pub(crate) use contact::escalating;
+pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
 pub use error::{ConfigError, Problem};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
@@ -63,6 +66,12 @@ pub struct Config {
     /// The servers.
     #[serde(default)]
     pub server: Vec<Server>,
+    /// Who can be told.
+    #[serde(default)]
+    pub contact: Vec<Contact>,
+    /// Who is called, and when.
+    #[serde(default)]
+    pub escalation: Escalation,
 }
 
 /// `[probe]`

@@ -63,6 +63,9 @@ impl Place {
         for path in &mut config.runbooks {
             *path = base.join(&*path);
         }
+        for contact in &mut config.contact {
+            contact.authorization_file = contact.authorization_file.take().map(|path| base.join(path));
+        }
         for server in &mut config.server {
             server.directory = server.directory.take().map(|path| base.join(path));
         }

@@ -21,6 +21,7 @@ pub(crate) async fn evaluate(
     watch: &Watch,
     exited: Option<(&str, &Exit)>,
 ) {
+    watch.sees().await;
     let now_ms = clock::now_ms();
     let at_once = AtOnce {
         metric: UP.to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use probe::{CheckType, Health, Report};
 use process::control::{Criticality, DependencyHealth, DependencyStatus, Phase};
 
-use super::{Looked, Watch};
+use super::{Looked, Watch, prober};
 use crate::fleet::Member;
 use crate::world::ServeWorld;
 
@@ -15,17 +15,28 @@ pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        probe_once(&world, &watch, &member).await;
+        loop {
+            let gaps = watch.gaps();
+            probe_once(&world, &watch, &member, gaps).await;
+            // An answer that took a gap is none: whoever was stopped cannot tell who was late.
+            if watch.gaps() == gaps {
+                watch.saw(&prober(&member.config.name), gaps);
+                break;
+            }
+        }
     }
 }
 
-async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member) {
+async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member, gaps: u64) {
     let deadline = world.config.probe.timeout.get();
     let asked = member.life();
     let (liveness, dependencies) = tokio::join!(
         world.prober.liveness(&member.target, deadline),
         world.prober.dependency(&member.target, deadline),
     );
+    if watch.gaps() != gaps {
+        return;
+    }
     if member.life() != asked {
         // The answer is about a process that has ended meanwhile: kept now, it would deny the end. One that began
         // and ended during the question left no other trace than its end.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use metrics::Labels;
+use probe::ScrapeError;
 
-use super::Watch;
+use super::{Watch, scraper};
 use crate::clock;
 use crate::fleet::Member;
 use crate::world::ServeWorld;
@@ -21,19 +22,32 @@ pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let page = world.prober.scrape(&url, deadline, PAGE_BYTES_MAX).await;
-        let now_ms = clock::now_ms();
-        match page {
-            Ok(page) => {
-                let summary = watch.store().scrape(&target, &page, now_ms);
-                for problem in summary.diagnostics.iter().take(3) {
-                    tracing::warn!(server = member.config.name, line = problem.line, "{}", problem.message);
-                }
+        loop {
+            let gaps = watch.gaps();
+            let page = world.prober.scrape(&url, deadline, PAGE_BYTES_MAX).await;
+            // A page that took a gap is none: whoever was stopped cannot tell how old it is, or who was late.
+            if watch.gaps() == gaps {
+                keep(&watch, &target, page);
+                watch.saw(&scraper(&member.config.name), gaps);
+                break;
             }
-            Err(error) => {
-                tracing::debug!(server = member.config.name, %error, "the guard's metrics could not be read");
-                watch.store().scrape_failed(&target, now_ms);
+        }
+    }
+}
+
+fn keep(watch: &Watch, target: &Labels, page: Result<String, ScrapeError>) {
+    let now_ms = clock::now_ms();
+    match page {
+        Ok(page) => {
+            let summary = watch.store().scrape(target, &page, now_ms);
+            let server = target.get("server_name").unwrap_or_default();
+            for problem in summary.diagnostics.iter().take(3) {
+                tracing::warn!(server, line = problem.line, "{}", problem.message);
             }
+        }
+        Err(error) => {
+            tracing::debug!(%target, %error, "the guard's metrics could not be read");
+            watch.store().scrape_failed(target, now_ms);
         }
     }
 }

@@ -61,7 +61,13 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
             said(&desk, &id, Word::Abort { reason }, "aborted: the rest is yours").await?;
         }
         IncidentCommand::Escalate { id, contact, reason } => {
-            said(&desk, &id, Word::Escalate { to: contact, reason }, "written down").await?;
+            said(
+                &desk,
+                &id,
+                Word::Escalate { to: contact, reason },
+                "called: `incident show` says who was told",
+            )
+            .await?;
         }
         IncidentCommand::FollowUp { id, text, done } => {
             let word = match done {

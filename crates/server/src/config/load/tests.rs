@@ -49,7 +49,7 @@ fn an_unknown_key() {
     check(
         "\nlisen = 5\n",
         &expect![
-            "2:1: `lisen`: unknown field `lisen`, expected one of `data_dir`, `run_dir`, `log_dir`, `listen`, `guard_address`, `runbooks`, `probe`, `metrics`, `verify`, `policy`, `alerts`, `server`"
+            "2:1: `lisen`: unknown field `lisen`, expected one of `data_dir`, `run_dir`, `log_dir`, `listen`, `guard_address`, `runbooks`, `probe`, `metrics`, `verify`, `policy`, `alerts`, `server`, `contact`, `escalation`"
         ],
     );
 }
@@ -195,6 +195,17 @@ env = "X"
 name = "b"
 port = 2
 upstream = "http://x"
+[[contact]]
+name = "a"
+kind = "command"
+command = ["x"]
+[[contact]]
+name = "b"
+kind = "webhook"
+url = "http://x"
+authorization_file = "x"
+[[escalation.level]]
+contacts = ["a"]
 "#;
 
 #[test]
@@ -208,7 +219,17 @@ fn every_key_is_documented() {
         assert!(documentation.contains(&format!("| `{key}` |")), "`{key}` is not in docs/configuration.md");
     }
     // All tables and keys were come to, also those that appear only where they are set.
-    for key in ["kill_switch", "allow_info", "keep_firing_for", "modes", "upstream", "env", "series_max"] {
+    for key in [
+        "kill_switch",
+        "allow_info",
+        "keep_firing_for",
+        "modes",
+        "upstream",
+        "env",
+        "series_max",
+        "authorization_file",
+        "delay",
+    ] {
         assert!(keys.iter().any(|known| known == key), "{key}");
     }
 }
@@ -226,4 +247,30 @@ fn collect(above: &str, table: &toml::Table, keys: &mut Vec<String>) {
             _ => keys.push(key.clone()),
         }
     }
+}
+
+#[test]
+fn contacts_and_levels() {
+    check(
+        "[[contact]]\nname = \"a\"\nkind = \"command\"\ncommand = [\"x\"]\n\
+         [escalation]\nloops = 3\n[[escalation.level]]\ncontacts = [\"a\", \"log\"]\ndelay = \"1m\"\n",
+        &expect!["fine: 0 server(s)"],
+    );
+    check(
+        "[[contact]]\nname = \"a b\"\nkind = \"log\"\n[[contact]]\nname = \"c\"\nkind = \"command\"\n\
+         [[contact]]\nname = \"c\"\nkind = \"webhook\"\nurl = \"ftp://x\"\n\
+         [[contact]]\nname = \"log\"\nkind = \"webhook\"\nurl = \"http://x\"\n\
+         [escalation]\nloops = 10\n[[escalation.level]]\ncontacts = [\"d\"]\ndelay = \"1ms\"\n\
+         [[escalation.level]]\ncontacts = []\n",
+        &expect![[r#"
+            1:1: `command`: the contact `c` of kind `command` has none
+            2:1: `name`: `a b` is no name for a contact: it has letters, digits, `-_.@:+/`, at most 128 in all
+            2:1: `name`: `log` is the log of `serve`; take another name
+            2:1: `name`: two contacts are called `c`
+            10:1: `url`: the contact `c` of kind `webhook` needs an http or https URL
+            16:1: `loops`: all levels are called again 9 times at most
+            18:1: `contacts`: there is no contact `d`; give it a `[[contact]]`
+            18:1: `contacts`: a level calls nobody
+            19:1: `delay`: `1ms` is too short; 10ms is the least"#]],
+    );
 }
