@@ -18,3 +18,4 @@ mod processes;
 mod real;
 mod site;
 mod story;
+mod triage;

@@ -1,5 +1,6 @@
 //! Owns the grammar of the command line: noun, then verb.
 
+mod alert;
 mod hold;
 mod incident;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
+pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::IncidentCommand;
 
@@ -74,6 +76,9 @@ pub(crate) enum Command {
     /// See and answer incidents
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// See alerts, and silence them
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// See and control servers, through their owner
     #[command(subcommand)]
     Server(ServerCommand),

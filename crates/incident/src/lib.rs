@@ -10,9 +10,12 @@ mod engine;
 mod error_chain;
 mod evidence;
 mod findings;
+mod flapping;
 mod fold;
 mod id;
+mod inhibition;
 mod ledger;
+mod merging;
 mod policy;
 mod record;
 mod recovery;
@@ -25,9 +28,10 @@ mod world;
 
 pub use approval::Binding;
 pub use control::{Control, ControlEvent};
-pub use engine::{Engine, EngineError, Fired, Settings, Verification};
+pub use engine::{Engine, EngineError, Fired, Settings, Suppressed, Verification};
 pub use error_chain::error_chain;
-pub use fold::{Approved, Asked, Ended, FollowUp, Incident, Intended, StepView, UnitView};
+pub use flapping::Flapping;
+pub use fold::{Approved, Asked, Ended, FollowUp, Incident, Intended, Place, StepView, Tracked, UnitView};
 pub use id::IncidentId;
 pub use ledger::Happening;
 pub use policy::{

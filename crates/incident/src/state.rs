@@ -35,6 +35,8 @@ pub enum Event {
     Resolve,
     /// A person ends it.
     Close,
+    /// The trouble is back shortly after the end.
+    Reopen,
 }
 
 /// Where a step stands.
@@ -108,8 +110,9 @@ impl State {
             (Self::Triggered | Self::Acknowledged, Event::SeenAgain) => Ok(self),
             (Self::Mitigated, Event::SeenAgain) => Ok(Self::Triggered),
             (Self::Mitigated, Event::Resolve) => Ok(Self::Resolved),
+            (Self::Resolved, Event::Reopen) => Ok(Self::Triggered),
             (Self::Closed, _)
-            | (_, Event::Acknowledge | Event::Mitigate | Event::SeenAgain | Event::Resolve) => {
+            | (_, Event::Acknowledge | Event::Mitigate | Event::SeenAgain | Event::Resolve | Event::Reopen) => {
                 Err(Refusal::already(event, self))
             }
             (_, Event::Close) => Ok(Self::Closed),
@@ -187,8 +190,8 @@ mod tests {
 
     use super::*;
 
-    const EVENTS: [Event; 5] =
-        [Event::Acknowledge, Event::Mitigate, Event::SeenAgain, Event::Resolve, Event::Close];
+    const EVENTS: [Event; 6] =
+        [Event::Acknowledge, Event::Mitigate, Event::SeenAgain, Event::Resolve, Event::Close, Event::Reopen];
 
     fn walk(events: &[Event]) -> Vec<State> {
         let mut states = vec![State::Triggered];
@@ -216,11 +219,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn resolved_only_out_of_mitigated_and_closed_is_the_end(picks in prop::collection::vec(0..5_usize, 0..30)) {
+        fn resolved_only_out_of_mitigated_and_closed_is_the_end(picks in prop::collection::vec(0..6_usize, 0..30)) {
             let events: Vec<_> = picks.iter().map(|&pick| EVENTS[pick]).collect();
-            for pair in walk(&events).windows(2) {
+            for (pair, event) in walk(&events).windows(2).zip(&events) {
                 prop_assert!(pair[1] != State::Resolved || matches!(pair[0], State::Mitigated | State::Resolved));
                 prop_assert!(pair[0] != State::Closed || pair[1] == State::Closed);
+                // What is over is open again only by being opened again.
+                prop_assert!(pair[0].is_open() || !pair[1].is_open() || *event == Event::Reopen);
             }
         }
 

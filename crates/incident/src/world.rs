@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use metrics::Silences;
 use probe::CheckType;
 
+use crate::flapping::Flapping;
 use crate::policy::{Hold, Kill, Policy};
 
 /// The world as the engine sees it.
@@ -43,6 +45,21 @@ pub trait World: Send + Sync + 'static {
     /// The maintenance of a server that is going on, read anew. A list that cannot be read is one over everything.
     fn maintenance(&self, _server: &str) -> Option<Hold> {
         None
+    }
+
+    /// The silences, read anew. A list that cannot be read silences nothing.
+    fn silences(&self) -> Silences {
+        Silences::default()
+    }
+
+    /// The name and target of a dependency of a server, where other servers may need the same.
+    fn dependency(&self, _server: &str, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// When an incident is opened again instead of a new one, and when that is too often.
+    fn flapping(&self) -> Flapping {
+        Flapping::NEVER
     }
 
     /// Runs a prepared unit to its end, or to the end of its runner.

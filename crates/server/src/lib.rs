@@ -4,12 +4,14 @@ pub mod api;
 pub mod client;
 mod clock;
 pub mod config;
+mod document;
 mod fleet;
 mod flow;
 mod kill_switch;
 mod maintenance;
 mod rules;
 mod serve;
+mod silences;
 mod watch;
 mod world;
 
@@ -21,4 +23,5 @@ pub use kill_switch::{
 };
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
 pub use serve::{SHIPPED, Serve, ServeError, Start, open_stores, private_folder, program_folder};
+pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

@@ -6,11 +6,14 @@ mod counts;
 mod fence;
 mod intake;
 mod lead;
+mod merge;
 mod output;
 mod people;
 mod permit;
 mod ready;
 mod recover;
+mod reopen;
+mod suppress;
 mod unit;
 mod views;
 mod walk;
@@ -23,6 +26,7 @@ use std::time::Duration;
 use crate::error_chain::error_chain;
 use crate::fold::Incident;
 use crate::id::IncidentId;
+use crate::inhibition;
 use crate::ledger::Ledger;
 use crate::record::{Record, Source};
 use crate::recovery::Goal;
@@ -30,8 +34,10 @@ use crate::shelf::Shelf;
 use crate::state::Refusal;
 use crate::world::World;
 use journal::{Blobs, Journal};
+use metrics::InhibitRule;
 
 pub use intake::Fired;
+pub use suppress::Suppressed;
 
 /// How long a walker waits after a failure of the journal before it looks again: looking goes on, changing stops.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -78,6 +84,10 @@ struct Inner<W> {
     settings: Settings,
     /// Held from a decision by the policy to the intent: two changes at the same moment would both fit a budget for one.
     turn: tokio::sync::Mutex<()>,
+    /// Held from the look at what is open to the record of an alert: two of them must not open two incidents.
+    admission: tokio::sync::Mutex<()>,
+    /// Which alerts say nothing new beside others, by the runbooks at hand.
+    inhibitions: Vec<InhibitRule>,
     /// The incidents that have a walker.
     walking: Mutex<HashSet<IncidentId>>,
 }
@@ -139,8 +149,11 @@ impl<W: World> Engine<W> {
         settings: Settings,
     ) -> Result<Self, EngineError> {
         let ledger = Ledger::open(journal).await?;
-        let (turn, walking) = (tokio::sync::Mutex::default(), Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { world, ledger, blobs, shelf, settings, turn, walking }) })
+        let inhibitions = inhibition::rules(&shelf);
+        let (turn, admission) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let walking = Mutex::default();
+        let inner = Inner { world, ledger, blobs, shelf, settings, turn, admission, inhibitions, walking };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Goes on with every incident of the machine that is open or has no report yet. Those that a person follows
@@ -182,18 +195,29 @@ impl<W: World> Engine<W> {
 
     /// Makes sure that an incident has a walker.
     fn walk(&self, id: &IncidentId) {
-        let mut walking = self.inner.walking.lock().unwrap_or_else(PoisonError::into_inner);
-        if !walking.insert(id.clone()) {
+        if !self.begin_walk(id) {
             return;
         }
         let (engine, id) = (self.clone(), id.clone());
         tokio::spawn(async move {
-            while let Err(error) = engine.respond(&id).await {
-                tracing::error!(incident = %id, error = %error_chain(&error), "cannot go on with the incident; looking again in {} s", RETRY_AFTER.as_secs());
-                engine.inner.world.pause(RETRY_AFTER).await;
+            loop {
+                while let Err(error) = engine.respond(&id).await {
+                    tracing::error!(incident = %id, error = %error_chain(&error), "cannot go on with the incident; looking again in {} s", RETRY_AFTER.as_secs());
+                    engine.inner.world.pause(RETRY_AFTER).await;
+                }
+                engine.inner.walking.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                // It may have been opened again while its walker was about to leave.
+                let goes_on = engine.inner.ledger.with(&id, goes_on).await.unwrap_or(false);
+                if !goes_on || !engine.begin_walk(&id) {
+                    return;
+                }
             }
-            engine.inner.walking.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
+    }
+
+    /// Whether there was no walker; now there is one.
+    fn begin_walk(&self, id: &IncidentId) -> bool {
+        self.inner.walking.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
     }
 }
 

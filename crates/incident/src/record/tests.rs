@@ -45,11 +45,28 @@ fn opened() {
             procedure: "server-down".to_owned(),
             title: "Server Down".to_owned(),
             alarm: alarm.clone(),
-            runbook,
+            runbook: runbook.clone(),
             response_time_ms: Some(300_000),
+            dependency: None,
+            earlier: None,
         },
         &expect![[
             r#"{"kind":"opened","server":"time","procedure":"server-down","title":"Server Down","alarm":{"source":"exit","summary":"gone","alert":{"name":"MCPServerDown","severity":"critical","labels":{"server_name":"time"},"fingerprint":"00112233aabbccdd","started_ms":2},"exit":{"pid":7,"reason":"killed by SIGKILL","at_ms":1,"stderr":["bye"]}},"runbook":{"name":"server-down.md","sha256":"ab"},"response_time_ms":300000}"#
+        ]],
+    );
+    check(
+        &Record::Opened {
+            server: String::new(),
+            procedure: String::new(),
+            title: String::new(),
+            alarm: Alarm { alert: None, exit: None, ..alarm.clone() },
+            runbook,
+            response_time_ms: None,
+            dependency: Some("db (tcp a:1)".to_owned()),
+            earlier: Some("i".to_owned()),
+        },
+        &expect![[
+            r#"{"kind":"opened","server":"","procedure":"","title":"","alarm":{"source":"exit","summary":"gone","alert":null,"exit":null},"runbook":{"name":"server-down.md","sha256":"ab"},"response_time_ms":null,"dependency":"db (tcp a:1)","earlier":"i"}"#
         ]],
     );
     check(
@@ -295,5 +312,85 @@ fn recovery() {
     check(
         &Record::Reported { path: "/r.md".to_owned() },
         &expect![[r#"{"kind":"reported","path":"/r.md"}"#]],
+    );
+}
+
+#[test]
+fn what_becomes_of_the_trouble() {
+    let alert = || AlertFacts {
+        name: "Down".to_owned(),
+        severity: "info".to_owned(),
+        labels: BTreeMap::new(),
+        fingerprint: "ab".to_owned(),
+        started_ms: 2,
+    };
+    let alarm =
+        || Alarm { source: Source::Rule, summary: "gone".to_owned(), alert: Some(alert()), exit: None };
+    let (by, reason) = ("ann".to_owned(), "why".to_owned());
+    let server = "a".to_owned();
+    check(
+        &Record::Joined { server: server.clone(), alarm: alarm(), reason: reason.clone() },
+        &expect![[
+            r#"{"kind":"joined","server":"a","alarm":{"source":"rule","summary":"gone","alert":{"name":"Down","severity":"info","labels":{},"fingerprint":"ab","started_ms":2},"exit":null},"reason":"why"}"#
+        ]],
+    );
+    check(
+        &Record::AlertOver { server, alert: "Down".to_owned(), fingerprint: "ab".to_owned() },
+        &expect![[r#"{"kind":"alert_over","server":"a","alert":"Down","fingerprint":"ab"}"#]],
+    );
+    check(
+        &Record::Reopened { alarm: Alarm { alert: None, ..alarm() }, flapping: None },
+        &expect![[
+            r#"{"kind":"reopened","alarm":{"source":"rule","summary":"gone","alert":null,"exit":null}}"#
+        ]],
+    );
+    check(
+        &Record::Reopened { alarm: Alarm { alert: None, ..alarm() }, flapping: Some(reason.clone()) },
+        &expect![[
+            r#"{"kind":"reopened","alarm":{"source":"rule","summary":"gone","alert":null,"exit":null},"flapping":"why"}"#
+        ]],
+    );
+    check(
+        &Record::FlappingEnded { reason: reason.clone() },
+        &expect![[r#"{"kind":"flapping_ended","reason":"why"}"#]],
+    );
+    check(
+        &Record::Merged { into: "i".to_owned(), reason: reason.clone() },
+        &expect![[r#"{"kind":"merged","into":"i","reason":"why"}"#]],
+    );
+    check(
+        &Record::Absorbed {
+            from: "i".to_owned(),
+            procedure: "p".to_owned(),
+            dependency: None,
+            alerts: vec![alert()],
+            reason,
+        },
+        &expect![[
+            r#"{"kind":"absorbed","from":"i","procedure":"p","alerts":[{"name":"Down","severity":"info","labels":{},"fingerprint":"ab","started_ms":2}],"reason":"why"}"#
+        ]],
+    );
+    check(
+        &Record::Inhibited { alert: alert(), by: "Up".to_owned() },
+        &expect![[
+            r#"{"kind":"inhibited","alert":{"name":"Down","severity":"info","labels":{},"fingerprint":"ab","started_ms":2},"by":"Up"}"#
+        ]],
+    );
+    check(
+        &Record::Silenced {
+            number: 1,
+            matchers: vec!["a=\"b\"".to_owned()],
+            starts_ms: 1,
+            ends_ms: 2,
+            by: by.clone(),
+            comment: "disk".to_owned(),
+        },
+        &expect![[
+            r#"{"kind":"silenced","number":1,"matchers":["a=\"b\""],"starts_ms":1,"ends_ms":2,"by":"ann","comment":"disk"}"#
+        ]],
+    );
+    check(
+        &Record::SilenceExpired { number: 1, by },
+        &expect![[r#"{"kind":"silence_expired","number":1,"by":"ann"}"#]],
     );
 }

@@ -74,6 +74,7 @@ pub fn describe(record: &Record) -> Option<String> {
         Record::CauseNamed { cause: Some(cause), .. } => format!("cause: {cause}"),
         Record::CauseNamed { cause: None, .. } => "no cause stands out".to_owned(),
         Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
+        trouble => return super::trouble::line(trouble),
     })
 }
 

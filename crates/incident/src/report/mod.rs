@@ -1,6 +1,7 @@
 //! Owns the report: Markdown, made of the records of an incident and of nothing else, gaps said as gaps.
 
 mod line;
+mod trouble;
 
 use std::fmt::Write as _;
 
@@ -26,6 +27,7 @@ fn write_report(out: &mut String, incident: &Incident, now_ms: i64) -> std::fmt:
     write_facts(out, incident, now_ms)?;
     writeln!(out, "\n## Summary\n\n{}", summary(incident))?;
     write_clocks(out, incident)?;
+    trouble::write_servers(out, incident)?;
     write_timeline(out, incident)?;
     write_cause(out, incident)?;
     write_steps(out, incident)?;
@@ -85,6 +87,7 @@ fn summary(incident: &Incident) -> String {
         _ => None,
     });
     sentences.extend(verified);
+    sentences.extend(trouble::kin(incident));
     if let Some(reason) = &incident.person_needed {
         sentences.push(format!("A person is needed: {}.", reason.trim_end_matches('.')));
     }

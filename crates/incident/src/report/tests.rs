@@ -30,6 +30,8 @@ fn records() -> Vec<(i64, Record)> {
                 alarm,
                 runbook: RunbookPin { name: "server-down.md".to_owned(), sha256: "cd".to_owned() },
                 response_time_ms: Some(300_000),
+                dependency: None,
+                earlier: None,
             },
         ),
         (1_010, Record::Acknowledged { by: "the runbook (unit 1.1)".to_owned() }),

@@ -3,14 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod approvals;
+mod back_again;
 mod by_hand;
 mod causes;
 mod crash;
 mod dedup;
 mod fences;
+mod grouping;
 mod happy;
+mod inhibiting;
 mod interrupted;
 mod journal_refuses;
+mod merging;
 mod once_more;
 mod parameters;
 mod policy;

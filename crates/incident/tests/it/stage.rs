@@ -52,13 +52,23 @@ pub(crate) struct Question {
 impl Stage {
     /// A stage with one procedure that answers the alert `Down`.
     pub(crate) fn new(steps: &str) -> Self {
+        Self::of(&[("Server Down", "Down", "mcp_server_up == 0", steps)])
+    }
+
+    /// A stage with these procedures: title, alert, query and steps.
+    pub(crate) fn of(procedures: &[(&str, &str, &str, &str)]) -> Self {
         listen();
-        let text = format!(
-            "## Server Down\n\n### Alert: Down\n\n**Severity**: Critical\\\n\
-             **Alert Query**: `mcp_server_up == 0`\n\n### Response (0-5 minutes)\n\n{steps}\n"
-        );
+        let text: String = procedures
+            .iter()
+            .map(|(title, alert, query, steps)| {
+                format!(
+                    "## {title}\n\n### Alert: {alert}\n\n**Severity**: Critical\\\n\
+                     **Alert Query**: `{query}`\n\n### Response (0-5 minutes)\n\n{steps}\n\n"
+                )
+            })
+            .collect();
         let (book, diagnostics) = Book::parse("down.md", text.as_bytes());
-        assert_eq!(book.runbook.procedures.len(), 1, "{diagnostics:?}");
+        assert_eq!(book.runbook.procedures.len(), procedures.len(), "{diagnostics:?}");
         Self {
             // In memory, where that can be: these tests sync thousands of records.
             folder: tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap(),

@@ -17,10 +17,10 @@ use crate::clock;
 use crate::fleet::{Member, OrderError, Verb};
 use crate::flow::Flow;
 
-type Shared = State<Arc<Flow>>;
+pub(super) type Shared = State<Arc<Flow>>;
 
 /// What a handler answers when it cannot do what it was asked.
-pub(super) struct Failure(StatusCode, String);
+pub(super) struct Failure(pub(super) StatusCode, pub(super) String);
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {

@@ -47,17 +47,17 @@ pub(crate) async fn evaluate(
         tracing::error!(error = %error_chain(&error), "the end of an alert could not be written down");
     }
     let firing = active.into_iter().filter(|alert| alert.state == AlertState::Firing);
-    for alert in firing {
-        let server = alert.labels.get("server_name").unwrap_or_default();
-        if fleet.get(server).is_some_and(|member| member.phase() == Some(Phase::Stopped)) {
+    let firing: Vec<Fired> = firing
+        .filter_map(|alert| {
+            let server = alert.labels.get("server_name").unwrap_or_default();
             // What an operator has stopped stays stopped.
-            continue;
-        }
-        let exit = exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
-        let fired = fired(watch, &alert, server, exit);
-        if let Err(error) = engine.fire(&fired).await {
-            tracing::error!(error = %error_chain(&error), alert = fired.alert, "an incident could not be opened");
-        }
+            let stopped = fleet.get(server).is_some_and(|member| member.phase() == Some(Phase::Stopped));
+            let exit = exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
+            (!stopped).then(|| fired(watch, &alert, server, exit))
+        })
+        .collect();
+    if let Err(error) = engine.fire_all(&firing).await {
+        tracing::error!(error = %error_chain(&error), "the alerts could not all be taken in");
     }
 }
 

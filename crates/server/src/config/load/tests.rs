@@ -49,7 +49,7 @@ fn an_unknown_key() {
     check(
         "\nlisen = 5\n",
         &expect![
-            "2:1: `lisen`: unknown field `lisen`, expected one of `data_dir`, `run_dir`, `log_dir`, `listen`, `guard_address`, `runbooks`, `probe`, `metrics`, `verify`, `policy`, `alerts`, `server`"
+            "2:1: `lisen`: unknown field `lisen`, expected one of `data_dir`, `run_dir`, `log_dir`, `listen`, `guard_address`, `runbooks`, `probe`, `metrics`, `verify`, `policy`, `alerts`, `server`, `triage`"
         ],
     );
 }
@@ -226,4 +226,15 @@ fn collect(above: &str, table: &toml::Table, keys: &mut Vec<String>) {
             _ => keys.push(key.clone()),
         }
     }
+}
+
+#[test]
+fn what_never_flaps() {
+    check(
+        "[triage]\nflapping_reopens = 0\nflapping_quiet = \"1ms\"\n",
+        &expect![[r#"
+            2:1: `flapping_reopens`: what never came back does not flap; 1 is the least
+            3:1: `flapping_quiet`: `1ms` is too short; 10ms is the least"#]],
+    );
+    check("[triage]\nreopen_within = \"0s\"\n", &expect!["fine: 0 server(s)"]);
 }
