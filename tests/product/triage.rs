@@ -21,7 +21,7 @@ const RUNBOOK: &str = r#"# Troubles
 
 **Severity**: Critical\
 **Alert Query**: `mcp_server_up == 0`\
-**Keep Firing For**: 5 seconds
+**Inhibits**: Unwell
 
 ### Response (0-5 minutes)
 
@@ -36,7 +36,7 @@ const RUNBOOK: &str = r#"# Troubles
 ### Alert: Unwell
 
 **Severity**: Warning\
-**Alert Query**: `mcp_server_health_status{check_type="liveness"} == 0`
+**Alert Query**: `mcp_server_up == 0 and on (server_name) mcp_server_health_status{check_type="liveness"} == 0`
 
 ### Response (0-5 minutes)
 
@@ -80,7 +80,7 @@ fn three_servers_on_one_dependency_that_fails_are_one_incident() {
     let needed = folder.path().join("postgres");
     fs::write(&needed, "").unwrap();
     let needs = format!("[[server.dependency]]\nname = \"postgres\"\nfile = {:?}", needed.to_str().unwrap());
-    let names = ["a", "b", "c"];
+    let names = ["alpha", "beta", "gamma"];
     let servers = names.map(|name| Server::notes(name).with(&needs));
     let mut site = site(&servers, "");
     site.serve_until_ready(&names);

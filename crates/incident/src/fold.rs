@@ -76,8 +76,6 @@ pub struct Incident {
     pub flapping: Option<String>,
     /// The run before it was opened the last time; 0 for the first.
     pub run_before: u32,
-    /// When it was closed.
-    pub closed_ms: Option<i64>,
     /// All records with their times (milliseconds since the Unix epoch).
     pub timeline: Vec<(i64, Record)>,
 }
@@ -155,7 +153,6 @@ impl Incident {
             reopened_ms: Vec::new(),
             flapping: None,
             run_before: 0,
-            closed_ms: None,
             timeline: vec![(at_ms, record.clone())],
         };
         incident.track(alarm);
@@ -211,10 +208,7 @@ impl Incident {
                 self.taken = Some((by.clone(), reason.clone()));
                 self.void_questions(&format!("{by} took over: {reason}"));
             }
-            Record::Closed { by, .. } => {
-                self.closed_ms = Some(at_ms);
-                self.void_questions(&format!("{by} closed the incident"));
-            }
+            Record::Closed { by, .. } => self.void_questions(&format!("{by} closed the incident")),
             Record::HandedBack { by } => {
                 self.taken = None;
                 self.end_flapping(&format!("{by} handed back"));
@@ -250,20 +244,11 @@ impl Incident {
             Record::Acknowledged { by } => {
                 self.acknowledged.get_or_insert((at_ms, by.clone()));
             }
-            Record::SeenAgain { alarm } => {
-                self.alert_resolved_ms = None;
-                self.mitigated_ms = None;
-                self.track(alarm);
-            }
             Record::RunStarted { run } => {
                 self.run = *run;
                 self.clear_person_needed();
             }
             Record::PersonNeeded { reason } => self.person_needed = Some(reason.clone()),
-            Record::AlertResolved {} => {
-                self.alert_resolved_ms = Some(at_ms);
-                self.alerts.values_mut().for_each(|alert| alert.is_over = true);
-            }
             Record::Mitigated {} => {
                 self.mitigated_ms = Some(at_ms);
                 self.clear_person_needed();

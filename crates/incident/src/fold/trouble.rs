@@ -6,7 +6,7 @@ use super::{Incident, Intended};
 use crate::control::Control;
 use crate::id::IncidentId;
 use crate::record::{Alarm, AlertFacts, Record};
-use crate::state::Refusal;
+use crate::state::{Refusal, State};
 
 /// The label by which an alert names its server.
 const SERVER_LABEL: &str = "server_name";
@@ -145,7 +145,13 @@ impl Incident {
 
     /// When it ended, where it has.
     pub(crate) fn ended_ms(&self) -> Option<i64> {
-        self.closed_ms.or(self.resolved_ms)
+        let is_end = |record: &Record| matches!(record, Record::Closed { .. } | Record::Merged { .. });
+        match self.state {
+            State::Closed => {
+                self.timeline.iter().rev().find(|(_, record)| is_end(record)).map(|(at_ms, _)| *at_ms)
+            }
+            _ => self.resolved_ms,
+        }
     }
 
     /// Whether a change may be begun by what stands here now; asked before an intent is written. The walker knows it
@@ -242,9 +248,18 @@ impl Incident {
 
     pub(super) fn apply_trouble(&mut self, at_ms: i64, record: &Record) {
         match record {
+            Record::SeenAgain { alarm } => {
+                self.alert_resolved_ms = None;
+                self.mitigated_ms = None;
+                self.track(alarm);
+            }
             Record::Joined { alarm, .. } => {
                 self.alert_resolved_ms = None;
                 self.track(alarm);
+            }
+            Record::AlertResolved {} => {
+                self.alert_resolved_ms = Some(at_ms);
+                self.alerts.values_mut().for_each(|alert| alert.is_over = true);
             }
             Record::AlertOver { fingerprint, .. } => {
                 if let Some(alert) = self.alerts.get_mut(fingerprint) {
@@ -265,7 +280,6 @@ impl Incident {
             }
             Record::FlappingEnded { reason } => self.end_flapping(reason),
             Record::Merged { into, reason } => {
-                self.closed_ms = Some(at_ms);
                 self.merged_into = Some(IncidentId::from_text(into));
                 self.flapping = None;
                 self.person_needed = None;

@@ -315,23 +315,24 @@ fn recovery() {
     );
 }
 
-#[test]
-fn what_becomes_of_the_trouble() {
-    let alert = || AlertFacts {
+fn alert() -> AlertFacts {
+    AlertFacts {
         name: "Down".to_owned(),
         severity: "info".to_owned(),
         labels: BTreeMap::new(),
         fingerprint: "ab".to_owned(),
         started_ms: 2,
-    };
-    let alarm =
-        || Alarm { source: Source::Rule, summary: "gone".to_owned(), alert: Some(alert()), exit: None };
-    let (by, reason) = ("ann".to_owned(), "why".to_owned());
-    let server = "a".to_owned();
+    }
+}
+
+#[test]
+fn what_comes_back_or_has_company() {
+    let alarm = Alarm { source: Source::Rule, summary: "gone".to_owned(), alert: None, exit: None };
+    let (server, reason) = ("a".to_owned(), "why".to_owned());
     check(
-        &Record::Joined { server: server.clone(), alarm: alarm(), reason: reason.clone() },
+        &Record::Joined { server: server.clone(), alarm: alarm.clone(), reason: reason.clone() },
         &expect![[
-            r#"{"kind":"joined","server":"a","alarm":{"source":"rule","summary":"gone","alert":{"name":"Down","severity":"info","labels":{},"fingerprint":"ab","started_ms":2},"exit":null},"reason":"why"}"#
+            r#"{"kind":"joined","server":"a","alarm":{"source":"rule","summary":"gone","alert":null,"exit":null},"reason":"why"}"#
         ]],
     );
     check(
@@ -339,33 +340,30 @@ fn what_becomes_of_the_trouble() {
         &expect![[r#"{"kind":"alert_over","server":"a","alert":"Down","fingerprint":"ab"}"#]],
     );
     check(
-        &Record::Reopened { alarm: Alarm { alert: None, ..alarm() }, flapping: None },
+        &Record::Reopened { alarm: alarm.clone(), flapping: None },
         &expect![[
             r#"{"kind":"reopened","alarm":{"source":"rule","summary":"gone","alert":null,"exit":null}}"#
         ]],
     );
     check(
-        &Record::Reopened { alarm: Alarm { alert: None, ..alarm() }, flapping: Some(reason.clone()) },
+        &Record::Reopened { alarm, flapping: Some(reason.clone()) },
         &expect![[
             r#"{"kind":"reopened","alarm":{"source":"rule","summary":"gone","alert":null,"exit":null},"flapping":"why"}"#
         ]],
     );
-    check(
-        &Record::FlappingEnded { reason: reason.clone() },
-        &expect![[r#"{"kind":"flapping_ended","reason":"why"}"#]],
-    );
+    check(&Record::FlappingEnded { reason }, &expect![[r#"{"kind":"flapping_ended","reason":"why"}"#]]);
+}
+
+#[test]
+fn what_is_merged_or_kept_quiet() {
+    let (by, reason) = ("ann".to_owned(), "why".to_owned());
     check(
         &Record::Merged { into: "i".to_owned(), reason: reason.clone() },
         &expect![[r#"{"kind":"merged","into":"i","reason":"why"}"#]],
     );
+    let (from, procedure) = ("i".to_owned(), "p".to_owned());
     check(
-        &Record::Absorbed {
-            from: "i".to_owned(),
-            procedure: "p".to_owned(),
-            dependency: None,
-            alerts: vec![alert()],
-            reason,
-        },
+        &Record::Absorbed { from, procedure, dependency: None, alerts: vec![alert()], reason },
         &expect![[
             r#"{"kind":"absorbed","from":"i","procedure":"p","alerts":[{"name":"Down","severity":"info","labels":{},"fingerprint":"ab","started_ms":2}],"reason":"why"}"#
         ]],
@@ -376,15 +374,9 @@ fn what_becomes_of_the_trouble() {
             r#"{"kind":"inhibited","alert":{"name":"Down","severity":"info","labels":{},"fingerprint":"ab","started_ms":2},"by":"Up"}"#
         ]],
     );
+    let (matchers, comment) = (vec!["a=\"b\"".to_owned()], "disk".to_owned());
     check(
-        &Record::Silenced {
-            number: 1,
-            matchers: vec!["a=\"b\"".to_owned()],
-            starts_ms: 1,
-            ends_ms: 2,
-            by: by.clone(),
-            comment: "disk".to_owned(),
-        },
+        &Record::Silenced { number: 1, matchers, starts_ms: 1, ends_ms: 2, by: by.clone(), comment },
         &expect![[
             r#"{"kind":"silenced","number":1,"matchers":["a=\"b\""],"starts_ms":1,"ends_ms":2,"by":"ann","comment":"disk"}"#
         ]],

@@ -7,7 +7,6 @@ use crate::record::{ApprovalEnd, Record, UnitEnd};
 pub fn describe(record: &Record) -> Option<String> {
     Some(match record {
         Record::Opened { alarm, title, .. } => format!("incident opened for {title}: {}", alarm.summary),
-        Record::SeenAgain { alarm } => format!("seen again: {}", alarm.summary),
         Record::Acknowledged { by } => format!("acknowledged by {by}"),
         Record::Captured(captured) => match &captured.problem {
             None => format!("evidence kept: {} in {}", captured.what, duration(captured.took_ms)),
@@ -54,7 +53,6 @@ pub fn describe(record: &Record) -> Option<String> {
         }
         Record::NotVerified { reason } => format!("recovery not verified: {reason}"),
         Record::PersonNeeded { reason } => format!("a person is needed: {reason}"),
-        Record::AlertResolved {} => "the alert no longer fires".to_owned(),
         Record::Mitigated {} => "mitigated".to_owned(),
         Record::Resolved {} => "resolved".to_owned(),
         Record::Closed { by, reason } => format!("closed by {by}: {reason}"),

@@ -6,6 +6,19 @@ use super::*;
 use crate::id::IncidentId;
 use crate::record::{Alarm, ExitFacts, Output, RunbookPin, Source, Step, StepEnd, UnitRef};
 
+fn opened(alarm: Alarm) -> Record {
+    Record::Opened {
+        server: "time".to_owned(),
+        procedure: "server-down".to_owned(),
+        title: "Server Down".to_owned(),
+        alarm,
+        runbook: RunbookPin { name: "server-down.md".to_owned(), sha256: "cd".to_owned() },
+        response_time_ms: Some(300_000),
+        dependency: None,
+        earlier: None,
+    }
+}
+
 fn records() -> Vec<(i64, Record)> {
     let exit =
         ExitFacts { pid: Some(7), reason: "killed by SIGKILL".to_owned(), at_ms: 1_000, stderr: Vec::new() };
@@ -21,19 +34,7 @@ fn records() -> Vec<(i64, Record)> {
     let output =
         Output { sha256: "ab".to_owned(), bytes: 9, excerpt: "```\n| ready".to_owned(), truncated: false };
     vec![
-        (
-            1_004,
-            Record::Opened {
-                server: "time".to_owned(),
-                procedure: "server-down".to_owned(),
-                title: "Server Down".to_owned(),
-                alarm,
-                runbook: RunbookPin { name: "server-down.md".to_owned(), sha256: "cd".to_owned() },
-                response_time_ms: Some(300_000),
-                dependency: None,
-                earlier: None,
-            },
-        ),
+        (1_004, opened(alarm)),
         (1_010, Record::Acknowledged { by: "the runbook (unit 1.1)".to_owned() }),
         (1_020, Record::StepStarted { step: step() }),
         (

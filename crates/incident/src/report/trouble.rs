@@ -9,6 +9,8 @@ use crate::record::Record;
 /// One line on a record about it.
 pub(super) fn line(record: &Record) -> Option<String> {
     Some(match record {
+        Record::SeenAgain { alarm } => format!("seen again: {}", alarm.summary),
+        Record::AlertResolved {} => "the alert no longer fires".to_owned(),
         Record::Joined { server, alarm, reason } => {
             format!("{server} joins: {reason} ({})", alarm.summary)
         }

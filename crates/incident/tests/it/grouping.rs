@@ -121,7 +121,6 @@ async fn members_count_as_servers_in_trouble() {
     let all = ["a", "b", "c"].map(|server| needs(server, "postgres", START_MS));
     life.engine.fire_all(&all[..1]).await.unwrap();
     let id = life.engine.incidents().await.unwrap()[0].id.clone();
-    stage.world.state().policy.mode = Mode::Suggest;
     life.asked(&id).await;
     life.engine.fire_all(&all).await.unwrap();
     stage.world.state().policy.mode = Mode::Auto;

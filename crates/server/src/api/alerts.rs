@@ -24,27 +24,27 @@ impl From<SilenceFileError> for Failure {
 
 pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
     let alerts: Vec<Alert> = flow.watch.alerts().active().cloned().collect();
-    let firing: Vec<&Alert> = alerts.iter().filter(|alert| alert.state == AlertState::Firing).collect();
-    let labels: Vec<Labels> = firing.iter().map(|alert| alert.labels.clone()).collect();
-    let suppressed = flow.engine.suppressed(&labels);
+    let (firing, others): (Vec<&Alert>, Vec<&Alert>) =
+        alerts.iter().partition(|alert| alert.state == AlertState::Firing);
+    let suppressed = |alerts: &[&Alert]| -> Vec<Suppressed> {
+        let labels: Vec<Labels> = alerts.iter().map(|alert| alert.labels.clone()).collect();
+        flow.engine.suppressed(&labels)
+    };
     let mut all: Vec<AlertStatus> = firing
         .iter()
-        .zip(&suppressed)
+        .zip(suppressed(&firing))
         .map(|(alert, suppressed)| {
             let by = suppressed.inhibited_by.map(|idx| firing[idx].rule.clone());
             status(alert, suppressed, by)
         })
         .collect();
-    let others: Vec<&Alert> = alerts.iter().filter(|alert| alert.state != AlertState::Firing).collect();
-    // What does not fire inhibits nothing and is inhibited by nothing; a silence holds for it all the same.
-    all.extend(others.iter().map(|alert| {
-        let alone = flow.engine.suppressed(std::slice::from_ref(&alert.labels));
-        status(alert, &alone.into_iter().next().unwrap_or_default(), None)
-    }));
+    // What does not fire inhibits nothing and is not inhibited; a silence holds for it all the same.
+    let others = others.iter().zip(suppressed(&others));
+    all.extend(others.map(|(alert, suppressed)| status(alert, suppressed, None)));
     Json(all)
 }
 
-fn status(alert: &Alert, suppressed: &Suppressed, inhibited_by: Option<String>) -> AlertStatus {
+fn status(alert: &Alert, suppressed: Suppressed, inhibited_by: Option<String>) -> AlertStatus {
     let since_ms = match alert.state {
         AlertState::Firing => alert.fired_ms,
         AlertState::Resolved => alert.resolved_ms,
@@ -58,7 +58,7 @@ fn status(alert: &Alert, suppressed: &Suppressed, inhibited_by: Option<String>) 
         value: Some(alert.value).filter(|value| value.is_finite()),
         labels: alert.labels.clone(),
         fingerprint: alert.fingerprint.to_string(),
-        silenced_by: suppressed.silenced_by.clone(),
+        silenced_by: suppressed.silenced_by,
         inhibited_by,
     }
 }
