@@ -191,6 +191,7 @@ impl Incident {
                 let reason = format!("it is {} again", self.state);
                 return Err(Refusal { event: "a report".to_owned(), reason });
             }
+            Record::ApprovalAsked { unit, .. } => format!("a question about unit {}", unit.unit),
             Record::Joined { server, .. } => format!("joining by `{server}`"),
             Record::AlertOver { alert, .. } => format!("the end of `{alert}`"),
             Record::Merged { .. } => "merging".to_owned(),

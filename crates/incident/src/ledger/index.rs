@@ -125,3 +125,77 @@ fn drop_from<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Vec<IncidentId>>, key
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::{Alarm, AlertFacts, RunbookPin, Source};
+
+    fn opened(server: &str, procedure: &str, started_ms: i64) -> Record {
+        let labels = BTreeMap::from([("server_name".to_owned(), server.to_owned())]);
+        let (name, fingerprint) = (procedure.to_owned(), format!("{server}-{procedure}"));
+        let alert = AlertFacts { name, severity: "info".to_owned(), labels, fingerprint, started_ms };
+        Record::Opened {
+            server: server.to_owned(),
+            procedure: procedure.to_owned(),
+            title: String::new(),
+            alarm: Alarm { source: Source::Rule, summary: String::new(), alert: Some(alert), exit: None },
+            runbook: RunbookPin { name: String::new(), sha256: String::new() },
+            response_time_ms: None,
+            dependency: None,
+            earlier: None,
+        }
+    }
+
+    proptest! {
+        /// What the index finds is what a look at each would find, less what ended too long ago to be meant.
+        #[test]
+        fn it_finds_what_a_look_at_each_would(steps in prop::collection::vec((0..4_u8, 0..3_usize, 0..2_usize, 0..30_usize), 1..120)) {
+            let (mut index, mut all) = (Index::default(), Vec::<Incident>::new());
+            for (at_ms, (what, server, procedure, pick)) in (1..).zip(steps) {
+                let (server, procedure) = (["a", "b", "c"][server], ["down", "slow"][procedure]);
+                let known = pick % all.len().max(1);
+                match what {
+                    0 => {
+                        let id = IncidentId::new(at_ms * 1_000, 1);
+                        let record = opened(server, procedure, at_ms);
+                        let incident = Incident::fold(&id, [(at_ms, &record)]).unwrap();
+                        index.note(&incident, &record);
+                        all.push(incident);
+                    }
+                    1 if !all.is_empty() => index.forget(&all.remove(known)),
+                    _ if !all.is_empty() => {
+                        let record = Record::Closed { by: "ada".to_owned(), reason: "why".to_owned() };
+                        all[known].apply(at_ms, &record);
+                        index.note(&all[known], &record);
+                    }
+                    _ => {}
+                }
+                let ids = |keep: &dyn Fn(&Incident) -> bool| -> Vec<IncidentId> {
+                    all.iter().filter(|one| keep(one)).map(|one| one.id.clone()).collect()
+                };
+                let is_open = |one: &Incident| one.state.is_open();
+                prop_assert_eq!(index.open().cloned().collect::<Vec<_>>(), ids(&is_open));
+                prop_assert_eq!(index.oldest_over().cloned(), ids(&|one| !is_open(one)).first().cloned());
+                let here = ids(&|one| is_open(one) && one.server == server);
+                prop_assert_eq!(index.of_server(server).cloned().collect::<Vec<_>>(), here);
+                let place = Place::of(server, procedure, None);
+                let fingerprint = format!("{server}-{procedure}");
+                let meant: BTreeSet<_> = index.meant(&place, Some(&fingerprint)).cloned().collect();
+                let of_place = |one: &Incident| one.places().contains(&place);
+                for id in ids(&|one| is_open(one) && of_place(one)) {
+                    prop_assert!(meant.contains(&id));
+                }
+                let known = ids(&of_place);
+                prop_assert!(meant.iter().all(|id| known.contains(id)));
+                prop_assert!(known.last().is_none_or(|newest| meant.contains(newest)));
+                let n_open = ids(&|one| is_open(one) && of_place(one)).len();
+                prop_assert!(meant.len() <= MEANT_MAX.max(n_open + 1));
+            }
+        }
+    }
+}

@@ -55,7 +55,43 @@ async fn what_comes_back_soon_is_the_same_incident_with_a_new_report() {
         assert_eq!(life.engine.fire(&again).await.unwrap(), Some(id.clone()));
     }
     let incident = over(&life, &id).await;
-    check_story(&incident, expect![[r#""#]]);
+    check_story(
+        &incident,
+        expect![[r#"
+        opened: time, server-down, time was killed by SIGKILL
+        captured: host snapshot
+        run 1
+        step 1 Look
+           1.1 intent 1 (observe): uptime
+           1.1 outcome 1: code 0
+        step 1 succeeded: 1 of 1 run
+        step 2 Restart
+           2.1 intent 1 (disrupt): paramedic server restart "$SERVER_NAME"
+           2.1 outcome 1: code 0
+        step 2 succeeded: 1 of 1 run
+        verified: 3 probes, 200 ms
+        mitigated
+        alert resolved
+        resolved
+        reported
+        opened again: time was killed by SIGKILL
+        captured: host snapshot
+        run 2
+        step 1 Look
+           1.1 intent 1 (observe): uptime
+           1.1 outcome 1: code 0
+        step 1 succeeded: 1 of 1 run
+        step 2 Restart
+           2.1 intent 1 (disrupt): paramedic server restart "$SERVER_NAME"
+           2.1 outcome 1: code 0
+        step 2 succeeded: 1 of 1 run
+        verified: 3 probes, 200 ms
+        mitigated
+        alert resolved
+        resolved
+        reported
+    "#]],
+    );
     assert_eq!((incident.reopened_ms.len(), life.world.executed(RESTART)), (1, 2));
     let report = stage.report(&id).unwrap();
     assert!(report.contains("It came back once after it was resolved."), "{report}");

@@ -51,7 +51,24 @@ async fn the_later_one_is_merged_into_the_earlier_which_answers_for_both() {
     let life = stage.open().await;
     let (first, second) = two(&life, "Errors").await;
     let merged = life.until(&second, Incident::is_reported).await;
-    check_story(&merged, expect![[r#""#]]);
+    check_story(
+        &merged,
+        expect![[r#"
+        opened: time, something-else, time was killed by SIGKILL
+        captured: host snapshot
+        run 1
+        step 1 Look
+           1.1 intent 1 (observe): df -P -l
+           1.1 found server_mount /data, disk_used_percent /data
+           1.1 outcome 1: code 0
+        cause: disk_full
+        merged: both have the cause `disk_full`
+        step 1 succeeded: 1 of 1 run
+        step 2 Restart
+        step 2 failed: the incident is closed
+        reported
+    "#]],
+    );
     assert_eq!((merged.state, merged.merged_into.as_ref()), (State::Closed, Some(&first)));
     assert!(stage.report(&second).unwrap().contains(&format!("It was merged into incident {first}")));
     // Its alert fires on, and is a matter of the first.
@@ -61,7 +78,33 @@ async fn the_later_one_is_merged_into_the_earlier_which_answers_for_both() {
     let standing = ["time-other".to_owned()].into();
     life.engine.alerts_standing(&standing, |_| true).await.unwrap();
     assert_eq!(life.incident(&first).await.alert_resolved_ms, None);
-    check_story(&life.resolved(&first).await, expect![[r#""#]]);
+    check_story(
+        &life.resolved(&first).await,
+        expect![[r#"
+        opened: time, server-down, time was killed by SIGKILL
+        captured: host snapshot
+        run 1
+        step 1 Look
+           1.1 intent 1 (observe): df -P -l
+           1.1 found server_mount /data, disk_used_percent /data
+           1.1 outcome 1: code 0
+        cause: disk_full
+        step 1 succeeded: 1 of 1 run
+        step 2 Restart
+           2.1 asks (disrupt): the mode is `suggest`, and its effect is disrupt (`paramedic server restart` stops the server and starts it again)
+        absorbed something-else: both have the cause `disk_full`
+           2.1 approved by ada
+           2.1 intent 1 (disrupt): paramedic server restart "$SERVER_NAME"
+           2.1 outcome 1: code 0
+        step 2 succeeded: 1 of 1 run
+        verified: 3 probes, 200 ms
+        mitigated
+        over: Down of time
+        alert resolved
+        resolved
+        reported
+    "#]],
+    );
     assert_eq!(life.engine.incidents().await.unwrap().len(), 2);
     life.check_invariants().await;
 }

@@ -164,7 +164,8 @@ fn routed(amtool: &Path, config: &Path, matchers: &str, labels: &Labels) -> Opti
     output.status.success().then(|| said.trim() == "matched")
 }
 
-/// `amtool` of Debian reads the older notation, in which names are ASCII: what both read means the same to both.
+/// `amtool` of Debian reads the older notation, in which names are ASCII and a brace may stay open: what both read means
+/// the same to both.
 #[test]
 fn alertmanager_agrees() {
     let Some(amtool) = amtool() else { return };
@@ -185,7 +186,6 @@ fn alertmanager_agrees() {
         r#"{a="b",}"#,
         r#"a="x\"y""#,
         r#"a="b"#,
-        r#"{a="b""#,
         "a",
         "=b",
         r#"a=~"(""#,
