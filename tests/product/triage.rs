@@ -21,6 +21,7 @@ const RUNBOOK: &str = r#"# Troubles
 
 **Severity**: Critical\
 **Alert Query**: `mcp_server_up == 0`\
+**For**: 10 seconds\
 **Inhibits**: Unwell
 
 ### Response (0-5 minutes)
