@@ -73,20 +73,14 @@ pub async fn add_silence<W: World>(
     breadth: Breadth,
     now_ms: i64,
 ) -> Result<u32, SilenceFileError> {
+    let number = change(config, |all| all.add(silence.clone(), breadth, now_ms))?;
     let record = Record::Silenced {
-        number: 0,
+        number,
         matchers: silence.matchers.iter().map(ToString::to_string).collect(),
         starts_ms: silence.starts_ms,
         ends_ms: silence.ends_ms,
-        by: silence.created_by.clone(),
-        comment: silence.comment.clone(),
-    };
-    let number = change(config, |all| all.add(silence, breadth, now_ms))?;
-    let record = match record {
-        Record::Silenced { matchers, starts_ms, ends_ms, by, comment, .. } => {
-            Record::Silenced { number, matchers, starts_ms, ends_ms, by, comment }
-        }
-        other => other,
+        by: silence.created_by,
+        comment: silence.comment,
     };
     if let Err(error) = engine.note_silence(&record).await {
         // A silence that nobody can find later is worse than none.
