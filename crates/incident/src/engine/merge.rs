@@ -43,9 +43,14 @@ fn pairs(id: &IncidentId, open: &mut dyn Iterator<Item = &Incident>) -> Vec<Pair
     let mut pairs = Vec::new();
     for other in open.iter().filter(|other| other.id != *id) {
         for (into, from) in [(one, other), (other, one)] {
+            // Half done, it is brought to its end, whatever else was found since.
             let begun = into.absorbed.iter().any(|(known, _)| *known == from.id);
-            let reason = merging::reason(into, from);
-            if let Some(reason) = reason.filter(|_| begun || !from.is_changing()) {
+            let reason = if begun {
+                Some("both were found to be the same trouble".to_owned())
+            } else {
+                merging::reason(into, from).filter(|_| !from.is_changing())
+            };
+            if let Some(reason) = reason {
                 pairs.push(Pair { into: into.id.clone(), from: from.id.clone(), reason });
             }
         }
