@@ -23,7 +23,12 @@ impl<W: World> Engine<W> {
             let absorbed = self.inner.ledger.with(&pair.from, |from| absorbed(from, &pair.reason)).await?;
             let known = |into: &Incident| into.absorbed.iter().any(|(from, _)| *from == pair.from);
             if !self.inner.ledger.with(&pair.into, known).await? {
-                self.record(&pair.into, absorbed).await?;
+                match self.record(&pair.into, absorbed).await {
+                    // The walker of the other one was quicker, or this one ended just now.
+                    Err(EngineError::Refused(_)) if self.inner.ledger.with(&pair.into, known).await? => {}
+                    Err(EngineError::Refused(_)) => continue,
+                    other => other?,
+                }
             }
             let merged = Record::Merged { into: pair.into.to_string(), reason: pair.reason };
             match self.record(&pair.from, merged).await {

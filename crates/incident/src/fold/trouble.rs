@@ -195,6 +195,12 @@ impl Incident {
             Record::Joined { server, .. } => format!("joining by `{server}`"),
             Record::AlertOver { alert, .. } => format!("the end of `{alert}`"),
             Record::Merged { .. } => "merging".to_owned(),
+            Record::Absorbed { from, .. }
+                if self.absorbed.iter().any(|(known, _)| known.as_str() == from) =>
+            {
+                let reason = "it is absorbed already".to_owned();
+                return Err(Refusal { event: format!("absorbing {from}"), reason });
+            }
             Record::Absorbed { .. } => "absorbing".to_owned(),
             Record::Inhibited { alert, .. } => format!("inhibiting `{}`", alert.name),
             _ => return Ok(()),
