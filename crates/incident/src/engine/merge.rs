@@ -22,12 +22,16 @@ impl<W: World> Engine<W> {
         for pair in self.inner.ledger.with_server(&server, |open| pairs(id, open)).await {
             let absorbed = self.inner.ledger.with(&pair.from, |from| absorbed(from, &pair.reason)).await?;
             let known = |into: &Incident| into.absorbed.iter().any(|(from, _)| *from == pair.from);
-            if !self.inner.ledger.with(&pair.into, known).await? {
-                match self.record(&pair.into, absorbed).await {
-                    // The walker of the other one was quicker, or this one ended just now.
-                    Err(EngineError::Refused(_)) if self.inner.ledger.with(&pair.into, known).await? => {}
-                    Err(EngineError::Refused(_)) => continue,
-                    other => other?,
+            if !self.inner.ledger.with(&pair.into, known).await?
+                && let Err(error) = self.record(&pair.into, absorbed).await
+            {
+                let refused = matches!(error, EngineError::Refused(_));
+                if !refused {
+                    return Err(error);
+                }
+                // The walker of the other one was quicker, or this one ended just now.
+                if !self.inner.ledger.with(&pair.into, known).await? {
+                    continue;
                 }
             }
             let merged = Record::Merged { into: pair.into.to_string(), reason: pair.reason };
