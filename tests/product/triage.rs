@@ -12,8 +12,8 @@ use crate::story::Story;
 /// The unit of the shipped runbook that restarts the server.
 const RESTART: &str = "6.1";
 
-/// Two alerts of which the second follows from the first, and one about what servers need.
-const RUNBOOK: &str = r#"# Troubles
+/// Two alerts of which the second follows from the first. Both wait, for a server that starts is not down.
+const DOWN: &str = r#"# Troubles
 
 ## Server Down
 
@@ -37,7 +37,8 @@ const RUNBOOK: &str = r#"# Troubles
 ### Alert: Unwell
 
 **Severity**: Warning\
-**Alert Query**: `mcp_server_up == 0 and on (server_name) mcp_server_health_status{check_type="liveness"} == 0`
+**Alert Query**: `mcp_server_up == 0 and on (server_name) mcp_server_health_status{check_type="liveness"} == 0`\
+**For**: 3 seconds
 
 ### Response (0-5 minutes)
 
@@ -46,6 +47,10 @@ const RUNBOOK: &str = r#"# Troubles
    ```bash {id=look}
    paramedic server status "$SERVER_NAME"
    ```
+"#;
+
+/// An alert about what servers need.
+const NEEDS: &str = r#"# Troubles
 
 ## Dependency Failure
 
@@ -63,11 +68,10 @@ const RUNBOOK: &str = r#"# Troubles
    ```
 "#;
 
-/// A site with the runbook above.
-fn site(servers: &[Server], keys: &str) -> Site {
-    let keys = format!("runbooks = [\"troubles.md\"]\n{keys}");
-    let site = Site::of(&Setup { keys: &keys, servers, ..Setup::default() });
-    fs::write(site.path("troubles.md"), RUNBOOK).unwrap();
+/// A site with a runbook of its own.
+fn site(servers: &[Server], runbook: &str) -> Site {
+    let site = Site::of(&Setup { keys: "runbooks = [\"troubles.md\"]", servers, ..Setup::default() });
+    fs::write(site.path("troubles.md"), runbook).unwrap();
     site
 }
 
@@ -83,7 +87,7 @@ fn three_servers_on_one_dependency_that_fails_are_one_incident() {
     let needs = format!("[[server.dependency]]\nname = \"postgres\"\nfile = {:?}", needed.to_str().unwrap());
     let names = ["alpha", "beta", "gamma"];
     let servers = names.map(|name| Server::notes(name).with(&needs));
-    let mut site = site(&servers, "");
+    let mut site = site(&servers, NEEDS);
     site.serve_until_ready(&names);
     fs::remove_file(&needed).unwrap();
     let one = eventually("all three are in it", || {
@@ -104,7 +108,7 @@ fn three_servers_on_one_dependency_that_fails_are_one_incident() {
 
 #[test]
 fn a_killed_server_that_is_unwell_too_is_one_incident() {
-    let mut site = site(&[Server::notes("notes").with("mode = \"suggest\"")], "");
+    let mut site = site(&[Server::notes("notes").with("mode = \"suggest\"")], DOWN);
     site.serve_until_ready(&["notes"]);
     site.kill("notes");
     let story = site.incident("notes", "asked about, with what follows noted", |story| {
