@@ -12,7 +12,8 @@ use crate::story::Story;
 /// The unit of the shipped runbook that restarts the server.
 const RESTART: &str = "6.1";
 
-/// Two alerts of which the second follows from the first. Both wait, for a server that starts is not down.
+/// Two alerts of which the second follows from the first. Both wait, for a server that starts is not down; and the first
+/// goes on until what the guard says, which is read once a second, is as new as the probes.
 const DOWN: &str = r#"# Troubles
 
 ## Server Down
@@ -22,6 +23,7 @@ const DOWN: &str = r#"# Troubles
 **Severity**: Critical\
 **Alert Query**: `mcp_server_up == 0`\
 **For**: 10 seconds\
+**Keep Firing For**: 5 seconds\
 **Inhibits**: Unwell
 
 ### Response (0-5 minutes)
