@@ -23,6 +23,7 @@ mod receiver;
 mod reports;
 mod site;
 mod story;
+mod triage;
 mod tune;
 mod watch;
 mod watching;

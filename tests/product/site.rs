@@ -102,13 +102,16 @@ impl Site {
 
     fn config_text(&self, setup: &Setup<'_>) -> String {
         let verify_seconds = if setup.verify_seconds == 0 { 30 } else { setup.verify_seconds };
+        // Each test that lets a server go down twice says itself whether that is one incident.
+        let triage =
+            if setup.tables.contains("[triage]") { "" } else { "[triage]\nreopen_within = \"0s\"\n" };
         // Exits are noticed at once whatever `for` says; it is long so that a busy machine is not taken for a server that is down.
         let mut text = format!(
             "data_dir = \"data\"\nlisten = \"127.0.0.1:{}\"\n{}\n\
              [probe]\ninterval = \"250ms\"\ntimeout = \"5s\"\n\
              [metrics]\nscrape_interval = \"1s\"\nevaluation_interval = \"250ms\"\n\
              [verify]\nprobes = 3\ninterval = \"250ms\"\nperiod = \"500ms\"\ntimeout = \"{verify_seconds}s\"\n\
-             [alerts.MCPServerDown]\nfor = \"10s\"\nkeep_firing_for = \"500ms\"\n{}\n",
+             [alerts.MCPServerDown]\nfor = \"10s\"\nkeep_firing_for = \"500ms\"\n{triage}{}\n",
             free_port(),
             setup.keys,
             setup.tables,

@@ -55,8 +55,11 @@ impl Story {
         self.count(|record| matches!(record, Record::Restarted { problem: None, .. }))
     }
 
+    /// Whether its report was written since it was opened, the last time.
     pub(crate) fn is_reported(&self) -> bool {
-        self.has(|record| matches!(record, Record::Reported { .. }))
+        let records = self.timeline().iter().rev().map(|happened| &happened.record);
+        let mut since = records.take_while(|record| !matches!(record, Record::Reopened { .. }));
+        since.any(|record| matches!(record, Record::Reported { .. }))
     }
 
     pub(crate) fn person_needed(&self) -> Option<&str> {

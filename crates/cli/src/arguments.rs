@@ -1,5 +1,6 @@
 //! Owns the grammar of the command line: noun, then verb.
 
+mod alert;
 mod hold;
 mod incident;
 mod tune;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
+pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
 pub(crate) use tune::{HostCommand, TuneArguments};
@@ -76,6 +78,9 @@ pub(crate) enum Command {
     /// See and answer incidents
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// See alerts, and silence them
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// See and control servers, through their owner
     #[command(subcommand)]
     Server(ServerCommand),

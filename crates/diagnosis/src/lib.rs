@@ -14,6 +14,7 @@ pub mod kind;
 mod pattern;
 mod rank;
 mod read;
+mod relation;
 mod rules;
 
 pub use cause::Cause;

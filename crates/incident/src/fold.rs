@@ -2,6 +2,7 @@
 
 mod lead;
 mod second;
+mod trouble;
 mod undo;
 mod unit;
 
@@ -17,6 +18,7 @@ use crate::record::{Alarm, Captured, Deadline, Record, RunbookPin, Step, StepEnd
 use crate::state::{Event, Refusal, State, StepEvent, StepState};
 pub use lead::FollowUp;
 use lead::control_event;
+pub use trouble::{Place, Tracked};
 pub use undo::{Made, Takeback};
 pub(crate) use undo::{is_undo, undo_of_change, undo_of_unit};
 use unit::unit_of;
@@ -65,6 +67,24 @@ pub struct Incident {
     pub escalation: Escalation,
     /// Who has to be told of what.
     pub(crate) telling: Telling,
+    /// The failed dependency that it is about, where servers share it.
+    pub dependency: Option<String>,
+    /// The incident of the same trouble that ended shortly before.
+    pub earlier: Option<IncidentId>,
+    /// The alerts that it is about, by fingerprint.
+    pub alerts: BTreeMap<String, Tracked>,
+    /// The alerts that say nothing new beside them, by fingerprint, with their starts.
+    pub inhibited: BTreeMap<String, i64>,
+    /// The incidents that were merged into it, with what they were the only open ones for.
+    pub absorbed: Vec<(IncidentId, Place)>,
+    /// The incident into which it was merged.
+    pub merged_into: Option<IncidentId>,
+    /// When it was opened again, each time since somebody or a quiet time last ended its flapping.
+    pub reopened_ms: Vec<i64>,
+    /// Why it counts as flapping, where it does.
+    pub flapping: Option<String>,
+    /// The run before it was opened the last time; 0 for the first.
+    pub run_before: u32,
     /// All records with their times (milliseconds since the Unix epoch).
     pub timeline: Vec<(i64, Record)>,
 }
@@ -96,10 +116,20 @@ impl Incident {
     }
 
     fn open(id: IncidentId, at_ms: i64, record: &Record) -> Option<Self> {
-        let Record::Opened { server, procedure, title, alarm, runbook, response_time_ms } = record else {
+        let Record::Opened {
+            server,
+            procedure,
+            title,
+            alarm,
+            runbook,
+            response_time_ms,
+            dependency,
+            earlier,
+        } = record
+        else {
             return None;
         };
-        Some(Self {
+        let mut incident = Self {
             id,
             state: State::Triggered,
             server: server.clone(),
@@ -125,8 +155,19 @@ impl Incident {
             units: BTreeMap::new(),
             escalation: Escalation::opened(at_ms, alarm.source),
             telling: Telling::opened(alarm.source),
+            dependency: dependency.clone(),
+            earlier: earlier.as_deref().map(IncidentId::from_text),
+            alerts: BTreeMap::new(),
+            inhibited: BTreeMap::new(),
+            absorbed: Vec::new(),
+            merged_into: None,
+            reopened_ms: Vec::new(),
+            flapping: None,
+            run_before: 0,
             timeline: vec![(at_ms, record.clone())],
-        })
+        };
+        incident.track(alarm);
+        Some(incident)
     }
 
     /// Whether the state machines allow `record` now; asked before it is written.
@@ -138,7 +179,9 @@ impl Incident {
             self.state.after(event)?;
         }
         if let Some(event) = control_event(record) {
-            self.control.after(event)?;
+            if !self.ends_flapping(record) {
+                self.control.after(event)?;
+            }
             if !self.state.is_open() {
                 return Err(Refusal {
                     event: format!("`{event}`"),
@@ -151,6 +194,7 @@ impl Incident {
         self.check_follow_ups(record)?;
         self.escalation.check(record)?;
         self.telling.check(record)?;
+        self.check_trouble(record)?;
         if let Some((step, event)) = step_event(record)
             && let Some(view) = self.steps.iter().find(|view| view.step == *step)
         {
@@ -180,12 +224,15 @@ impl Incident {
                 self.void_questions(&format!("{by} took over: {reason}"));
             }
             Record::Closed { by, .. } => self.void_questions(&format!("{by} closed the incident")),
-            Record::HandedBack { .. } => {
+            Record::HandedBack { by } => {
                 self.taken = None;
+                self.end_flapping(&format!("{by} handed back"));
                 self.person_needed = None;
             }
             Record::Stopped { by, .. } => self.void_questions(&format!("{by} stopped the server meanwhile")),
-            Record::Restarted { by, key, .. } if !key.starts_with(self.id.as_str()) => {
+            Record::Restarted { server, by, key, .. }
+                if *server == self.server && !key.starts_with(self.id.as_str()) =>
+            {
                 self.void_questions(&format!("{by} restarted the server meanwhile"));
             }
             Record::FollowUp { number, text, by } => {
@@ -212,24 +259,22 @@ impl Incident {
             Record::Acknowledged { by } => {
                 self.acknowledged.get_or_insert((at_ms, by.clone()));
             }
-            Record::SeenAgain { .. } => {
-                self.alert_resolved_ms = None;
-                self.mitigated_ms = None;
-            }
             Record::RunStarted { run } => {
                 self.run = *run;
-                self.person_needed = None;
+                self.clear_person_needed();
             }
             Record::PersonNeeded { reason } => self.person_needed = Some(reason.clone()),
-            Record::AlertResolved {} => self.alert_resolved_ms = Some(at_ms),
             Record::Mitigated {} => {
                 self.mitigated_ms = Some(at_ms);
-                self.person_needed = None;
+                self.clear_person_needed();
             }
             Record::Resolved {} => self.resolved_ms = Some(at_ms),
             Record::StepStarted { step } => self.begin_step(at_ms, step),
             Record::StepEnded { step, end, reason } => self.end_step(at_ms, step, *end, reason),
-            _ => self.apply_unit(at_ms, record),
+            _ => {
+                self.apply_trouble(at_ms, record);
+                self.apply_unit(at_ms, record);
+            }
         }
     }
 
@@ -294,9 +339,9 @@ impl Incident {
             .count()
     }
 
-    /// Whether its report was written.
+    /// Whether its report was written since it was opened, the last time.
     pub fn is_reported(&self) -> bool {
-        self.timeline.iter().any(|(_, record)| matches!(record, Record::Reported { .. }))
+        self.since_opened().any(|record| matches!(record, Record::Reported { .. }))
     }
 
     /// The evidence that was kept.
@@ -314,8 +359,9 @@ fn incident_event(record: &Record) -> Option<Event> {
         Record::SeenAgain { .. } => Some(Event::SeenAgain),
         Record::Mitigated {} => Some(Event::Mitigate),
         Record::Resolved {} => Some(Event::Resolve),
-        Record::Closed { .. } => Some(Event::Close),
+        Record::Closed { .. } | Record::Merged { .. } => Some(Event::Close),
         Record::DeadlinePassed { deadline: Deadline::AckTimeout { .. }, .. } => Some(Event::Lapse),
+        Record::Reopened { .. } => Some(Event::Reopen),
         _ => None,
     }
 }

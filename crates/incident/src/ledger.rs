@@ -1,5 +1,7 @@
 //! Owns the incidents in memory: the journal's fold, kept up with every entry, whoever wrote it.
 
+mod index;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
@@ -9,10 +11,11 @@ use tokio::sync::{Mutex, Notify, broadcast, watch};
 
 use crate::engine::EngineError;
 use crate::error_chain::error_chain;
-use crate::fold::Incident;
+use crate::fold::{Incident, Place};
 use crate::id::IncidentId;
 use crate::record::{Record, VERSION};
 use crate::store::Store;
+use index::Index;
 
 /// How many incidents are held in memory: the oldest that are over are dropped first, and stay in the journal.
 const INCIDENTS_MAX: usize = 10_000;
@@ -50,6 +53,7 @@ pub(crate) struct Ledger {
 struct Folded {
     last_seq: i64,
     incidents: BTreeMap<IncidentId, Incident>,
+    index: Index,
 }
 
 // === impl Ledger ===
@@ -95,6 +99,7 @@ impl Ledger {
         let mut folded = self.folded.lock().await;
         if let Some(incident) = folded.incidents.get(id) {
             incident.check(&record)?;
+            incident.check_change(&record)?;
         }
         let entry = match self.append(draft(Some(id), at_ms, &record)?).await {
             Ok(entry) => entry,
@@ -172,6 +177,45 @@ impl Ledger {
         folded.incidents.get(id).map(look).ok_or_else(|| EngineError::NoIncident(id.to_string()))
     }
 
+    /// Looks at the incidents that may be meant by an alert of this place and fingerprint: open ones, and the last that
+    /// ended.
+    pub(crate) async fn with_meant<T>(
+        &self,
+        place: &Place,
+        fingerprint: Option<&str>,
+        look: impl FnOnce(&mut dyn Iterator<Item = &Incident>) -> T,
+    ) -> T {
+        let folded = self.folded.lock().await;
+        look(&mut folded.index.meant(place, fingerprint).filter_map(|id| folded.incidents.get(id)))
+    }
+
+    /// Looks at the open incidents of one server, oldest first.
+    pub(crate) async fn with_server<T>(
+        &self,
+        server: &str,
+        look: impl FnOnce(&mut dyn Iterator<Item = &Incident>) -> T,
+    ) -> T {
+        let folded = self.folded.lock().await;
+        look(&mut folded.index.of_server(server).filter_map(|id| folded.incidents.get(id)))
+    }
+
+    /// Looks at all open incidents, oldest first.
+    pub(crate) async fn with_open<T>(
+        &self,
+        look: impl FnOnce(&mut dyn Iterator<Item = &Incident>) -> T,
+    ) -> T {
+        let folded = self.folded.lock().await;
+        look(&mut folded.index.open().filter_map(|id| folded.incidents.get(id)))
+    }
+
+    /// A name that no incident has: many servers may be down in the same second.
+    pub(crate) async fn new_id(&self, now_ms: i64, random: u16) -> IncidentId {
+        let folded = self.folded.lock().await;
+        let mut names = (0..=u16::MAX).map(|step| IncidentId::new(now_ms, random.wrapping_add(step)));
+        let free = names.find(|id| !folded.incidents.contains_key(id));
+        free.unwrap_or_else(|| IncidentId::new(now_ms, random))
+    }
+
     /// Looks at all incidents, oldest first.
     pub(crate) async fn with_all<T>(&self, look: impl FnOnce(&mut dyn Iterator<Item = &Incident>) -> T) -> T {
         look(&mut self.folded.lock().await.incidents.values())
@@ -222,21 +266,20 @@ impl Folded {
         };
         if let Some(incident) = self.incidents.get_mut(&id) {
             incident.apply(entry.at_ms, &record);
+            self.index.note(incident, &record);
         } else if let Some(incident) = Incident::fold(&id, [(entry.at_ms, &record)]) {
             self.make_room();
+            self.index.note(&incident, &record);
             self.incidents.insert(id, incident);
         }
     }
 
     fn make_room(&mut self) {
         if self.incidents.len() >= INCIDENTS_MAX
-            && let Some(oldest) = self
-                .incidents
-                .values()
-                .find(|incident| !incident.state.is_open())
-                .map(|incident| incident.id.clone())
+            && let Some(oldest) = self.index.oldest_over().cloned()
+            && let Some(incident) = self.incidents.remove(&oldest)
         {
-            self.incidents.remove(&oldest);
+            self.index.forget(&incident);
         }
     }
 }

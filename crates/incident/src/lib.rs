@@ -13,9 +13,12 @@ mod error_chain;
 mod escalation;
 mod evidence;
 mod findings;
+mod flapping;
 mod fold;
 mod id;
+mod inhibition;
 mod ledger;
+mod merging;
 mod notice;
 mod policy;
 mod record;
@@ -33,11 +36,13 @@ mod world;
 pub use approval::Binding;
 pub use clocks::Clocks;
 pub use control::{Control, ControlEvent};
-pub use engine::{Engine, EngineError, Fired, Settings, Undone, Verification};
+pub use engine::{Engine, EngineError, Fired, Settings, Suppressed, Undone, Verification};
 pub use error_chain::error_chain;
 pub use escalation::{Answerer, Called, Calling, CallingEvent, Escalating, Escalation, Level, Wanted};
+pub use flapping::Flapping;
 pub use fold::{
-    Approved, Asked, Ended, FollowUp, Incident, Intended, Made, StepView, Takeback, UnitView, Watched,
+    Approved, Asked, Ended, FollowUp, Incident, Intended, Made, Place, StepView, Takeback, Tracked, UnitView,
+    Watched,
 };
 pub use id::IncidentId;
 pub use ledger::Happening;
@@ -53,7 +58,8 @@ pub use record::{
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{
     Alert, Answer, Cause, Change, Clock, Command, DutyReport, ErrorSeen, FollowUpReport, Moment, NotRun,
-    Note, PhaseTime, Question, Report, Shadow, StepReport, Values, Withholding, describe, duration, plain,
+    Note, PhaseTime, Question, Report, Shadow, StepReport, TroubleReport, Values, Withholding, describe,
+    duration, plain,
 };
 pub use retention::Kept;
 pub use shelf::{Book, Shelf};

@@ -32,6 +32,12 @@ pub enum Record {
         alarm: Alarm,
         runbook: RunbookPin,
         response_time_ms: Option<u64>,
+        /// The failed dependency that it is about, with its target: further dependants join it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dependency: Option<String>,
+        /// The incident of the same trouble that ended shortly before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        earlier: Option<String>,
     },
     /// The same alert was seen again while the incident was open.
     SeenAgain { alarm: Alarm },
@@ -183,6 +189,36 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instead: Option<String>,
     },
+    /// Another server has the same trouble for the same reason: it is listed here and gets no incident of its own.
+    Joined { server: String, alarm: Alarm, reason: String },
+    /// One of several alerts of the incident no longer fires.
+    AlertOver { server: String, alert: String, fingerprint: String },
+    /// The trouble came back shortly after the incident was resolved.
+    Reopened {
+        alarm: Alarm,
+        /// Why it counts as flapping from now on, where it does: the machine looks, and changes nothing without a yes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flapping: Option<String>,
+    },
+    /// It has been quiet for long enough.
+    FlappingEnded { reason: String },
+    /// Another incident of the server has the same cause and goes on for both; this one is closed.
+    Merged { into: String, reason: String },
+    /// An incident was merged into this one, which now answers its alerts too.
+    Absorbed {
+        from: String,
+        procedure: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dependency: Option<String>,
+        alerts: Vec<AlertFacts>,
+        reason: String,
+    },
+    /// An alert that says nothing new while the one of this incident fires.
+    Inhibited { alert: AlertFacts, by: String },
+    /// Alerts that match were silenced.
+    Silenced { number: u32, matchers: Vec<String>, starts_ms: i64, ends_ms: i64, by: String, comment: String },
+    /// A silence was ended before its time.
+    SilenceExpired { number: u32, by: String },
 }
 
 /// Why an incident was opened, as it was known at that moment.
@@ -407,6 +443,15 @@ impl Record {
             Self::CriterionMet { .. } => "criterion_met",
             Self::NotificationAsked { .. } => "notification_asked",
             Self::NotificationEnded { .. } => "notification_ended",
+            Self::Joined { .. } => "joined",
+            Self::AlertOver { .. } => "alert_over",
+            Self::Reopened { .. } => "reopened",
+            Self::FlappingEnded { .. } => "flapping_ended",
+            Self::Merged { .. } => "merged",
+            Self::Absorbed { .. } => "absorbed",
+            Self::Inhibited { .. } => "inhibited",
+            Self::Silenced { .. } => "silenced",
+            Self::SilenceExpired { .. } => "silence_expired",
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum Event {
     Close,
     /// Whoever took notice has done nothing since.
     Lapse,
+    /// The trouble is back shortly after the end.
+    Reopen,
 }
 
 /// Where a step stands.
@@ -111,10 +113,17 @@ impl State {
             (Self::Mitigated, Event::SeenAgain) => Ok(Self::Triggered),
             (Self::Mitigated, Event::Resolve) => Ok(Self::Resolved),
             (Self::Triggered | Self::Acknowledged, Event::Lapse) => Ok(Self::Triggered),
+            (Self::Resolved, Event::Reopen) => Ok(Self::Triggered),
             (Self::Closed, _)
-            | (_, Event::Acknowledge | Event::Mitigate | Event::SeenAgain | Event::Resolve | Event::Lapse) => {
-                Err(Refusal::already(event, self))
-            }
+            | (
+                _,
+                Event::Acknowledge
+                | Event::Mitigate
+                | Event::SeenAgain
+                | Event::Resolve
+                | Event::Lapse
+                | Event::Reopen,
+            ) => Err(Refusal::already(event, self)),
             (_, Event::Close) => Ok(Self::Closed),
         }
     }
@@ -190,8 +199,15 @@ mod tests {
 
     use super::*;
 
-    const EVENTS: [Event; 6] =
-        [Event::Acknowledge, Event::Mitigate, Event::SeenAgain, Event::Resolve, Event::Close, Event::Lapse];
+    const EVENTS: [Event; 7] = [
+        Event::Acknowledge,
+        Event::Mitigate,
+        Event::SeenAgain,
+        Event::Resolve,
+        Event::Close,
+        Event::Lapse,
+        Event::Reopen,
+    ];
 
     fn walk(events: &[Event]) -> Vec<State> {
         let mut states = vec![State::Triggered];
@@ -221,9 +237,11 @@ mod tests {
         #[test]
         fn resolved_only_out_of_mitigated_and_closed_is_the_end(picks in prop::collection::vec(0..6_usize, 0..30)) {
             let events: Vec<_> = picks.iter().map(|&pick| EVENTS[pick]).collect();
-            for pair in walk(&events).windows(2) {
+            for (pair, event) in walk(&events).windows(2).zip(&events) {
                 prop_assert!(pair[1] != State::Resolved || matches!(pair[0], State::Mitigated | State::Resolved));
                 prop_assert!(pair[0] != State::Closed || pair[1] == State::Closed);
+                // What is over is open again only by being opened again.
+                prop_assert!(pair[0].is_open() || !pair[1].is_open() || *event == Event::Reopen);
             }
         }
 

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use host::Roots;
+use metrics::Silences;
 use probe::CheckType;
 
 use crate::escalation::Escalating;
+use crate::flapping::Flapping;
 use crate::policy::{Hold, Kill, Policy};
 
 /// The world as the engine sees it.
@@ -63,6 +65,21 @@ pub trait World: Send + Sync + 'static {
     /// Who is called, and when. Where nobody says so it is only logged.
     fn escalating(&self) -> Escalating {
         Escalating::default()
+    }
+
+    /// The silences, read anew. A list that cannot be read silences nothing.
+    fn silences(&self) -> Silences {
+        Silences::default()
+    }
+
+    /// The name and target of a dependency of a server, where other servers may need the same.
+    fn dependency(&self, _server: &str, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// When an incident is opened again instead of a new one, and when that is too often.
+    fn flapping(&self) -> Flapping {
+        Flapping::NEVER
     }
 
     /// Runs a prepared unit to its end, or to the end of its runner.

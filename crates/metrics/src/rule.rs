@@ -6,7 +6,7 @@ use crate::labels::Labels;
 use crate::promql::{Query, shown};
 
 /// The label that holds the name of an alert's rule.
-pub(crate) const ALERT_NAME: &str = "alertname";
+pub const ALERT_NAME: &str = "alertname";
 
 /// When to alert, and what to say.
 #[derive(Debug, Clone, PartialEq, Eq)]

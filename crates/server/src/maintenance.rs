@@ -2,18 +2,14 @@
 //!
 //! It is `maintenance.json` in the data directory, so that commands work on it with and without a running `serve`.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use incident::{Hold, Maintenance, MaintenanceError, error_chain};
 use process::lock::{Lock, LockError};
 
 use crate::config::Config;
-
-/// The largest file that is read, in bytes: as many windows as there may be, with the longest texts.
-const BYTES_MAX: u64 = 4 * 1024 * 1024;
+use crate::document::{read, replace};
 
 /// Why the maintenance windows cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -97,36 +93,14 @@ pub(crate) fn hold(config: &Config, server: &str, now_ms: i64) -> Option<Hold> {
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > BYTES_MAX {
-        return Err(io::Error::other(format!("it has more than {BYTES_MAX} bytes, the most that is read")));
-    }
-    Ok(text)
-}
-
-/// Puts a text in the place of a file, durably; at no moment is there half of it.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if text.len() as u64 > BYTES_MAX {
-        return Err(io::Error::other(format!(
-            "it would have more than {BYTES_MAX} bytes, the most that is read"
-        )));
-    }
-    let new = path.with_extension("json.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
-}
-
 fn io_error(what: &'static str, path: &Path, source: io::Error) -> MaintenanceFileError {
     MaintenanceFileError::Io { what, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use expect_test::expect;
     use incident::Window;
 

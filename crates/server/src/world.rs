@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use incident::{Escalating, Hold, Kill, Mode, Policy, Storm, World};
+use incident::{Escalating, Flapping, Hold, Kill, Mode, Policy, Storm, World};
+use metrics::Silences;
 use probe::{CheckType, Prober};
 use runbook::Severity;
 
@@ -14,6 +15,7 @@ use crate::config::{Config, Server, effect_of, escalating};
 use crate::fleet::Fleet;
 use crate::kill_switch::kill_switch;
 use crate::maintenance;
+use crate::silences;
 
 /// Where programs are looked for by shell units, after the folder of `paramedic` itself.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -89,6 +91,25 @@ impl World for ServeWorld {
 
     fn escalating(&self) -> Escalating {
         escalating(&self.config)
+    }
+
+    fn silences(&self) -> Silences {
+        silences::in_force(&self.config)
+    }
+
+    fn dependency(&self, server: &str, name: &str) -> Option<String> {
+        let member = self.fleet.get(server)?;
+        member.config.dependency.iter().find(|one| one.name == name)?.shared()
+    }
+
+    fn flapping(&self) -> Flapping {
+        let triage = &self.config.triage;
+        Flapping {
+            reopen_within: triage.reopen_within.get(),
+            reopens: triage.flapping_reopens,
+            period: triage.flapping_period.get(),
+            quiet: triage.flapping_quiet.get(),
+        }
     }
 
     async fn run(&self, folder: &Path, intent: &runner::Intent) -> Result<runner::Recovery, runner::Error> {

@@ -57,7 +57,7 @@ pub(crate) enum KillSwitchCommand {
 }
 
 /// A moment in milliseconds since the Unix epoch.
-fn moment(text: &str) -> Result<i64, String> {
+pub(super) fn moment(text: &str) -> Result<i64, String> {
     DateTime::parse_from_rfc3339(text)
         .map(|time| time.timestamp_millis())
         .map_err(|_| format!("`{text}` is no time; write it as 2026-11-24T06:00:00Z"))

@@ -55,7 +55,7 @@ pub(crate) enum IncidentCommand {
         #[arg(long, default_value = "a person takes over")]
         reason: String,
     },
-    /// Hand back to the machine, after `hold` or `abort`
+    /// Hand back to the machine, after `hold` or `abort`, or where it counts as flapping
     Resume {
         /// Its name, or enough of it
         id: String,

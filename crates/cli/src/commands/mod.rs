@@ -1,5 +1,6 @@
 //! Owns the commands: one file each, thin over the crates that do the work.
 
+mod alert;
 mod check;
 mod config;
 mod demo;
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Rule(command) => rule::run(command),
         Command::Runbook(command) => runbook::run(command, config, output),
         Command::Incident(command) => incident::run(command, config, output),
+        Command::Alert(command) => alert::run(command, config, output),
         Command::Server(command) => server::run(command, config, output),
         Command::Maintenance(command) => maintenance::run(command, config, output),
         Command::KillSwitch(command) => kill_switch::run(command, config, output),

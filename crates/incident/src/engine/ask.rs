@@ -233,7 +233,7 @@ impl<W: World> Engine<W> {
 
 /// Whether the trouble went away under a question that is about a change.
 fn is_over(incident: &Incident, question: &Question<'_>) -> bool {
-    incident.alert_resolved_ms.is_some() && is_change(question)
+    incident.is_trouble_over() && is_change(question)
 }
 
 fn is_change(question: &Question<'_>) -> bool {

@@ -71,11 +71,11 @@ impl<W: World> Engine<W> {
             .await?;
         let ranked = rank(&findings);
         let cause = named(&ranked).map(|best| best.cause.name().to_owned());
-        if cause == before {
-            return Ok(());
+        if cause != before {
+            let mut why = explain(&ranked);
+            why.truncate(WHY_LINES_MAX);
+            self.record(id, Record::CauseNamed { cause, why }).await?;
         }
-        let mut why = explain(&ranked);
-        why.truncate(WHY_LINES_MAX);
-        self.record(id, Record::CauseNamed { cause, why }).await
+        self.merge(id).await
     }
 }

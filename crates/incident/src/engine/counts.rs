@@ -15,9 +15,10 @@ pub(super) struct Place<'a> {
     pub(super) procedure: &'a str,
 }
 
-/// How often a server was restarted since a moment, in one incident.
-pub(super) fn restarts_since(incident: &Incident, since_ms: i64) -> u32 {
-    count(incident, since_ms, |record| matches!(record, Record::Restarted { .. }))
+/// How often a server was restarted since a moment, in one incident, whichever server that is about.
+pub(super) fn restarts_since(incident: &Incident, name: &str, since_ms: i64) -> u32 {
+    let is_one = |record: &Record| matches!(record, Record::Restarted { server, .. } if server == name);
+    count(incident, since_ms, is_one)
 }
 
 /// How many changes were begun since a moment, in one incident.
@@ -44,19 +45,24 @@ pub(super) fn last_change_ms<'a>(
     last_ms.filter(|last_ms| fresh_ms.is_none_or(|fresh_ms| fresh_ms < *last_ms))
 }
 
-/// Which servers got into trouble that is not over, and when last.
+/// Which servers got into trouble that is not over, and when last. Each one that joined an incident is in trouble itself.
 pub(super) fn troubles<'a>(
     all: impl IntoIterator<Item = &'a Incident>,
 ) -> impl Iterator<Item = (&'a str, i64)> {
     all.into_iter()
         .filter(|incident| incident.state.is_open() && incident.alarm.source != Source::Person)
-        .map(|incident| {
-            let again = incident
-                .timeline
-                .iter()
-                .rev()
-                .find_map(|(at_ms, record)| matches!(record, Record::SeenAgain { .. }).then_some(*at_ms));
-            (incident.server.as_str(), again.unwrap_or(incident.opened_ms))
+        .flat_map(|incident| {
+            let again = incident.timeline.iter().rev().find_map(|(at_ms, record)| {
+                matches!(record, Record::SeenAgain { .. } | Record::Reopened { .. }).then_some(*at_ms)
+            });
+            let own = (incident.server.as_str(), again.unwrap_or(incident.opened_ms));
+            let standing =
+                |name: &str| incident.alerts.values().any(|alert| alert.server == name && !alert.is_over);
+            let joined = incident.timeline.iter().filter_map(move |(at_ms, record)| match record {
+                Record::Joined { server, .. } if standing(server) => Some((server.as_str(), *at_ms)),
+                _ => None,
+            });
+            std::iter::once(own).chain(joined)
         })
 }
 
@@ -83,10 +89,12 @@ fn changed_ms(view: &UnitView) -> Option<i64> {
 fn fresh_evidence_ms(incident: &Incident) -> Option<i64> {
     let exit_ms = |alarm: &Alarm| alarm.exit.as_ref().map(|exit| exit.at_ms);
     let seen = incident.timeline.iter().filter_map(|(at_ms, record)| match record {
-        Record::Opened { alarm, .. } | Record::SeenAgain { alarm } => match alarm.source {
-            Source::Exit | Source::Rule => exit_ms(alarm),
-            _ => Some(*at_ms),
-        },
+        Record::Opened { alarm, .. } | Record::SeenAgain { alarm } | Record::Reopened { alarm, .. } => {
+            match alarm.source {
+                Source::Exit | Source::Rule => exit_ms(alarm),
+                _ => Some(*at_ms),
+            }
+        }
         Record::NotVerified { .. } => Some(*at_ms),
         _ => None,
     });

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Engine, EngineError};
-use crate::fold::Incident;
+use crate::fold::{Incident, Tracked};
 use crate::id::IncidentId;
 use crate::record::{Alarm, Record, RunbookPin, Source};
 use crate::shelf::Book;
@@ -19,6 +19,16 @@ pub struct Fired {
     pub alert: String,
     /// What was seen.
     pub alarm: Alarm,
+}
+
+/// The label by which an alert names what a server needs and does not get.
+const DEPENDENCY_LABEL: &str = "dependency_name";
+
+/// What a new incident has to do with others.
+#[derive(Default)]
+struct Kin {
+    dependency: Option<String>,
+    earlier: Option<String>,
 }
 
 impl<W: World> Engine<W> {
@@ -48,12 +58,8 @@ impl<W: World> Engine<W> {
         let again: Vec<IncidentId> = self
             .inner
             .ledger
-            .with_all(|all| {
-                all.filter(|incident| incident.server == server && incident.state.is_open())
-                    .filter(|incident| {
-                        let firing = Firing { server, procedure: &incident.procedure, alarm };
-                        matches!(Triage::of(&firing, [*incident]), Triage::Again(_))
-                    })
+            .with_server(server, |open| {
+                open.filter(|one| one.alarm.source != Source::Person && !one.knows(alarm))
                     .map(|incident| incident.id.clone())
                     .collect()
             })
@@ -82,7 +88,7 @@ impl<W: World> Engine<W> {
             alert: None,
             exit: None,
         };
-        self.open(server, book, procedure, alarm).await
+        self.open(server, book, procedure, alarm, Kin::default()).await
     }
 
     /// Opens an incident because a person says so; the machine carries it out. Where one is open for the same server
@@ -118,13 +124,11 @@ impl<W: World> Engine<W> {
     /// # Errors
     /// Where the journal refuses.
     pub async fn note_stop(&self, server: &str, by: &str, key: &str) -> Result<(), EngineError> {
-        let about = |incident: &&Incident| {
-            incident.server == server && incident.state.is_open() && !key.starts_with(incident.id.as_str())
-        };
+        let about = |incident: &&Incident| !key.starts_with(incident.id.as_str());
         let open: Vec<IncidentId> = self
             .inner
             .ledger
-            .with_all(|all| all.filter(about).map(|incident| incident.id.clone()).collect())
+            .with_server(server, |open| open.filter(about).map(|incident| incident.id.clone()).collect())
             .await;
         for id in open {
             self.record(&id, Record::Stopped { server: server.to_owned(), by: by.to_owned() }).await?;
@@ -139,14 +143,33 @@ impl<W: World> Engine<W> {
         procedure: &str,
         alarm: Alarm,
     ) -> Result<IncidentId, EngineError> {
-        let firing = Firing { server, procedure, alarm: &alarm };
-        let _turn = self.inner.intake.lock().await;
-        match self.inner.ledger.with_all(|all| Triage::of(&firing, all)).await {
-            Triage::Open => self.open(server, book, procedure, alarm).await,
+        let world = &self.inner.world;
+        let name = alarm.alert.as_ref().and_then(|alert| alert.labels.get(DEPENDENCY_LABEL));
+        let dependency = name.and_then(|name| world.dependency(server, name));
+        let firing = Firing { server, procedure, dependency: dependency.as_deref(), alarm: &alarm };
+        let fingerprint = alarm.alert.as_ref().map(|alert| alert.fingerprint.as_str());
+        let (limits, now_ms) = (world.flapping(), world.now_ms());
+        // From here to the record: two alerts of the same moment would both find nothing.
+        let _turn = self.inner.admission.lock().await;
+        let decide = |meant: &mut dyn Iterator<Item = &Incident>| Triage::of(&firing, meant, &limits, now_ms);
+        match self.inner.ledger.with_meant(&firing.place(), fingerprint, decide).await {
+            Triage::Open { earlier } => {
+                let kin = Kin { dependency, earlier: earlier.map(|id| id.to_string()) };
+                self.open(server, book, procedure, alarm, kin).await
+            }
             Triage::Known(id) => Ok(id),
             Triage::Again(id) => {
                 self.record(&id, Record::SeenAgain { alarm }).await?;
                 self.walk(&id);
+                Ok(id)
+            }
+            Triage::Join(id) => {
+                let reason = format!("it needs {} too", dependency.unwrap_or_default());
+                self.record(&id, Record::Joined { server: server.to_owned(), alarm, reason }).await?;
+                Ok(id)
+            }
+            Triage::Reopen(id) => {
+                self.reopen(&id, alarm, &limits).await?;
                 Ok(id)
             }
         }
@@ -158,10 +181,11 @@ impl<W: World> Engine<W> {
         book: &Book,
         procedure: &str,
         alarm: Alarm,
+        kin: Kin,
     ) -> Result<IncidentId, EngineError> {
         let found = book.procedure(procedure);
         let response_time = found.and_then(|found| found.alert.as_ref()?.response_time);
-        let id = self.new_id().await;
+        let id = self.inner.ledger.new_id(self.inner.world.now_ms(), self.inner.world.random()).await;
         let opened = Record::Opened {
             server: server.to_owned(),
             procedure: procedure.to_owned(),
@@ -169,6 +193,8 @@ impl<W: World> Engine<W> {
             alarm,
             runbook: RunbookPin { name: book.runbook.name.clone(), sha256: book.runbook.sha256.clone() },
             response_time_ms: response_time.map(|time| time.as_millis() as u64),
+            dependency: kin.dependency,
+            earlier: kin.earlier,
         };
         // The copy comes first, so that no incident is ever bound to a runbook that nobody has.
         let kept = self.inner.blobs.put(&book.bytes);
@@ -181,17 +207,8 @@ impl<W: World> Engine<W> {
         Ok(id)
     }
 
-    /// A name that no incident has: many servers may be down in the same second.
-    async fn new_id(&self) -> IncidentId {
-        let (now_ms, random) = (self.inner.world.now_ms(), self.inner.world.random());
-        let taken: BTreeSet<IncidentId> =
-            self.inner.ledger.with_all(|all| all.map(|incident| incident.id.clone()).collect()).await;
-        let mut names = (0..=u16::MAX).map(|step| IncidentId::new(now_ms, random.wrapping_add(step)));
-        names.find(|id| !taken.contains(id)).unwrap_or_else(|| IncidentId::new(now_ms, random))
-    }
-
-    /// Takes in which alerts stand (pending or firing), by fingerprint: for open incidents whose alert does
-    /// not, it is over. Incidents of servers that are not `known` are left alone.
+    /// Takes in which alerts stand (pending or firing), by fingerprint: for open incidents whose alerts do
+    /// not, it is over. Alerts of servers that are not `known` are left alone.
     ///
     /// # Errors
     /// Where the journal refuses.
@@ -200,21 +217,31 @@ impl<W: World> Engine<W> {
         standing: &BTreeSet<String>,
         known: impl Fn(&str) -> bool,
     ) -> Result<(), EngineError> {
-        let is_over = |incident: &Incident| {
-            incident.state.is_open()
-                && incident.alert_resolved_ms.is_none()
-                && incident.alarm.alert.as_ref().is_some_and(|alert| !standing.contains(&alert.fingerprint))
-                && known(&incident.server)
+        let ended = |incident: &Incident| -> Vec<Record> {
+            let firing = || incident.alerts.iter().filter(|(_, alert)| !alert.is_over);
+            let over = || firing().filter(|(name, alert)| !standing.contains(*name) && known(&alert.server));
+            if incident.is_alert_over() || (over().next().is_none() && firing().next().is_some()) {
+                return Vec::new();
+            }
+            if over().count() == firing().count() {
+                return vec![Record::AlertResolved {}];
+            }
+            let end = |(fingerprint, alert): (&String, &Tracked)| Record::AlertOver {
+                server: alert.server.clone(),
+                alert: alert.name.clone(),
+                fingerprint: fingerprint.clone(),
+            };
+            over().map(end).collect()
         };
-        let over: Vec<IncidentId> = self
+        let over: Vec<(IncidentId, Vec<Record>)> = self
             .inner
             .ledger
-            .with_all(|all| {
-                all.filter(|incident| is_over(incident)).map(|incident| incident.id.clone()).collect()
-            })
+            .with_open(|open| open.map(|incident| (incident.id.clone(), ended(incident))).collect())
             .await;
-        for id in over {
-            self.record(&id, Record::AlertResolved {}).await?;
+        for (id, records) in over {
+            for record in records {
+                self.record(&id, record).await?;
+            }
         }
         Ok(())
     }
@@ -230,10 +257,8 @@ impl<W: World> Engine<W> {
         let (open, known) = self
             .inner
             .ledger
-            .with_all(|all| {
-                let open = all
-                    .filter(|incident| incident.server == *server && incident.state.is_open())
-                    .max_by_key(|incident| incident.opened_ms);
+            .with_server(server, |open| {
+                let open = open.max_by_key(|incident| incident.opened_ms);
                 let known =
                     open.is_some_and(|incident| incident.timeline.iter().any(|(_, record)| is_same(record)));
                 (open.map(|incident| incident.id.clone()), known)

@@ -7,13 +7,16 @@ mod counts;
 mod fence;
 mod intake;
 mod lead;
+mod merge;
 mod notices;
 mod output;
 mod people;
 mod permit;
 mod ready;
 mod recover;
+mod reopen;
 mod report;
+mod suppress;
 mod timers;
 mod undo;
 mod unit;
@@ -30,6 +33,7 @@ use std::time::Duration;
 use crate::error_chain::error_chain;
 use crate::fold::Incident;
 use crate::id::IncidentId;
+use crate::inhibition;
 use crate::ledger::Ledger;
 use crate::record::{Record, Source};
 use crate::recovery::Goal;
@@ -38,9 +42,11 @@ use crate::state::Refusal;
 use crate::store::Store;
 use crate::world::World;
 use journal::Blobs;
+use metrics::InhibitRule;
 use timers::Plans;
 
 pub use intake::Fired;
+pub use suppress::Suppressed;
 pub use undo::Undone;
 
 /// How long a walker waits after a failure of the journal before it looks again: looking goes on, changing stops.
@@ -88,10 +94,12 @@ struct Inner<W> {
     settings: Settings,
     /// Held from a decision by the policy to the intent: two changes at the same moment would both fit a budget for one.
     turn: tokio::sync::Mutex<()>,
+    /// Held from the look at what is open to the record of an alert: two of them must not open two incidents.
+    admission: tokio::sync::Mutex<()>,
+    /// Which alerts say nothing new beside others, by the runbooks at hand.
+    inhibitions: Vec<InhibitRule>,
     /// The incidents that have a walker.
     walking: Mutex<HashSet<IncidentId>>,
-    /// Held while it is decided what becomes of an alert: two at the same moment would open an incident each.
-    intake: tokio::sync::Mutex<()>,
     /// What the procedures of open incidents say of calling people.
     plans: Plans,
 }
@@ -161,9 +169,11 @@ impl<W: World> Engine<W> {
         settings: Settings,
     ) -> Result<Self, EngineError> {
         let ledger = Ledger::open(journal).await?;
-        let (turn, intake) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let inhibitions = inhibition::rules(&shelf);
+        let (turn, admission) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
         let (walking, plans) = (Mutex::default(), Plans::default());
-        let inner = Inner { world, ledger, blobs, shelf, settings, turn, walking, intake, plans };
+        let inner =
+            Inner { world, ledger, blobs, shelf, settings, turn, admission, inhibitions, walking, plans };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -207,18 +217,29 @@ impl<W: World> Engine<W> {
 
     /// Makes sure that an incident has a walker.
     fn walk(&self, id: &IncidentId) {
-        let mut walking = self.inner.walking.lock().unwrap_or_else(PoisonError::into_inner);
-        if !walking.insert(id.clone()) {
+        if !self.begin_walk(id) {
             return;
         }
         let (engine, id) = (self.clone(), id.clone());
         tokio::spawn(async move {
-            while let Err(error) = engine.respond(&id).await {
-                tracing::error!(incident = %id, error = %error_chain(&error), "cannot go on with the incident; looking again in {} s", RETRY_AFTER.as_secs());
-                engine.inner.world.pause(RETRY_AFTER).await;
+            loop {
+                while let Err(error) = engine.respond(&id).await {
+                    tracing::error!(incident = %id, error = %error_chain(&error), "cannot go on with the incident; looking again in {} s", RETRY_AFTER.as_secs());
+                    engine.inner.world.pause(RETRY_AFTER).await;
+                }
+                engine.inner.walking.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                // It may have been opened again while its walker was about to leave.
+                let goes_on = engine.inner.ledger.with(&id, goes_on).await.unwrap_or(false);
+                if !goes_on || !engine.begin_walk(&id) {
+                    return;
+                }
             }
-            engine.inner.walking.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         });
+    }
+
+    /// Whether there was no walker; now there is one.
+    fn begin_walk(&self, id: &IncidentId) -> bool {
+        self.inner.walking.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
     }
 }
 

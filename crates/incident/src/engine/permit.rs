@@ -162,14 +162,13 @@ impl<W: World> Engine<W> {
         let now_ms = self.inner.world.now_ms();
         let since_ms = now_ms - BUDGET_WINDOW_MS;
         let spec = walk.procedure.alert.as_ref();
-        let (trouble, severity) = self
+        let (trouble, severity, flapping) = self
             .inner
             .ledger
             .with(walk.id, |incident| {
-                let resolved = incident.alert_resolved_ms.is_some();
-                let trouble = if resolved { Trouble::Resolved } else { Trouble::Stands };
+                let trouble = if incident.is_trouble_over() { Trouble::Resolved } else { Trouble::Stands };
                 let known = incident.alarm.alert.as_ref().and_then(|alert| severity(&alert.severity));
-                (trouble, known.or(spec.map(|spec| spec.severity)))
+                (trouble, known.or(spec.map(|spec| spec.severity)), incident.flapping.clone())
             })
             .await?;
         let place =
@@ -183,6 +182,7 @@ impl<W: World> Engine<W> {
             severity,
             kill: self.inner.world.kill(),
             trouble,
+            flapping,
             maintenance: self.inner.world.maintenance(&walk.server),
             now_ms,
             look_back: look_back(spec.and_then(|spec| spec.query.as_deref()).unwrap_or_default()),
@@ -197,9 +197,8 @@ impl<W: World> Engine<W> {
             .with_all(|all| {
                 let all: Vec<&Incident> = all.collect();
                 let each = || all.iter().copied();
-                let here = each().filter(|incident| incident.server == walk.server);
-                request.restarts_last_hour =
-                    here.map(|incident| counts::restarts_since(incident, since_ms)).sum();
+                let restarts = |incident| counts::restarts_since(incident, &walk.server, since_ms);
+                request.restarts_last_hour = each().map(restarts).sum();
                 request.changes_last_hour =
                     each().map(|incident| counts::changes_since(incident, since_ms)).sum();
                 request.last_change_ms = counts::last_change_ms(each(), &place);

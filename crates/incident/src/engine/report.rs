@@ -54,7 +54,11 @@ impl<W: World> Engine<W> {
         write(&path.with_extension("html"), &report.html())?;
         write(&path, &report.markdown())?;
         let path = path.to_string_lossy().into_owned();
-        self.record(&incident.id, Record::Reported { path }).await
+        match self.record(&incident.id, Record::Reported { path }).await {
+            // It was opened again meanwhile: the report is written anew when it ends.
+            Err(EngineError::Refused(_)) => Ok(()),
+            other => other,
+        }
     }
 
     /// Refuses a word about a duty that the procedure does not have.

@@ -52,6 +52,7 @@ impl<W: World> Engine<W> {
             return Err(EngineError::Runbook(id.clone()));
         };
         self.keep_evidence(id).await?;
+        self.merge(id).await?;
         let mut walk = Walk { id, server: incident.server.clone(), book: &book, procedure, run: 0 };
         loop {
             let incident = self.inner.ledger.with(id, Incident::clone).await?;
@@ -64,10 +65,11 @@ impl<W: World> Engine<W> {
                 State::Resolved | State::Closed => return self.write_report(&incident).await,
                 State::Mitigated => self.await_resolution(id).await?,
                 _ if is_verified(&incident) => self.record(id, Record::Mitigated {}).await?,
-                State::Triggered | State::Acknowledged if needs_person(&incident) => {
+                State::Triggered | State::Acknowledged if waits_for_people(&incident) => {
                     self.await_people(&walk).await?;
                 }
                 State::Triggered | State::Acknowledged => {
+                    self.tell_of_flapping(&incident).await?;
                     if let Some(run) = self.begin_run(&incident).await? {
                         walk.run = run;
                         self.one_run(&walk).await?;
@@ -92,7 +94,10 @@ impl<W: World> Engine<W> {
         let (server, kept) = self
             .inner
             .ledger
-            .with(id, |incident| (incident.server.clone(), incident.evidence().next().is_some()))
+            .with(id, |incident| {
+                let is_kept = |record: &Record| matches!(record, Record::Captured(_));
+                (incident.server.clone(), incident.since_opened().any(is_kept))
+            })
             .await?;
         if kept {
             return Ok(());
@@ -120,9 +125,10 @@ impl<W: World> Engine<W> {
         if incident.run > 0 && (!run_is_judged(incident) || has_loose_ends(incident)) {
             return Ok(Some(incident.run));
         }
-        if incident.run >= self.inner.world.policy(&incident.server).runs_max {
+        let runs = incident.run.saturating_sub(incident.run_before);
+        if runs >= self.inner.world.policy(&incident.server).runs_max {
             let problem = last_problem(incident).unwrap_or_else(|| "the trouble came back".to_owned());
-            let reason = format!("{} run(s) of the procedure did not help for good: {problem}", incident.run);
+            let reason = format!("{runs} run(s) of the procedure did not help for good: {problem}");
             self.record(&incident.id, Record::PersonNeeded { reason }).await?;
             return Ok(None);
         }
@@ -235,8 +241,7 @@ impl<W: World> Engine<W> {
 
     /// Mitigated: waits until the alert is over (then the incident is resolved) or the trouble is back.
     async fn await_resolution(&self, id: &IncidentId) -> Result<(), EngineError> {
-        let over =
-            |incident: &Incident| incident.alert_resolved_ms.is_some() || incident.alarm.alert.is_none();
+        let over = Incident::is_alert_over;
         self.wait_until(id, |incident| over(incident) || incident.state != State::Mitigated).await?;
         let resolve = self
             .inner
@@ -282,6 +287,14 @@ fn needs_person(incident: &Incident) -> bool {
     incident.person_needed.is_some()
 }
 
+/// Whether a person is needed and nothing is left to look at: a flapping incident is gone through once each time.
+fn waits_for_people(incident: &Incident) -> bool {
+    let looks = incident.flapping.is_some()
+        && stands_back(incident).is_none()
+        && (incident.run == incident.run_before || !run_is_judged(incident));
+    needs_person(incident) && !looks
+}
+
 /// Whether recovery is verified and nothing has happened since.
 fn is_verified(incident: &Incident) -> bool {
     let last = incident.timeline.iter().rev().map(|(_, record)| record).find(|record| {
@@ -290,6 +303,7 @@ fn is_verified(incident: &Incident) -> bool {
             Record::Verified { .. }
                 | Record::Mitigated {}
                 | Record::SeenAgain { .. }
+                | Record::Reopened { .. }
                 | Record::RunStarted { .. }
         )
     });

@@ -77,6 +77,8 @@ fn opened() -> Incident {
         alarm: Alarm { source: Source::Rule, summary: "down".to_owned(), alert: None, exit: None },
         runbook: RunbookPin { name: "down.md".to_owned(), sha256: "0".repeat(64) },
         response_time_ms: Some(120_000),
+        dependency: None,
+        earlier: None,
     };
     Incident::fold(&IncidentId::from_text("i"), [(0, &opened)]).unwrap()
 }

@@ -184,6 +184,9 @@ impl Policy {
     /// What a person should know of the moment before they say yes.
     fn circumstances(&self, request: &Request<'_>) -> Option<String> {
         let mut reasons: Vec<String> = request.maintenance.iter().map(|hold| hold.reason.clone()).collect();
+        reasons.extend(request.flapping.iter().map(|reason| {
+            format!("{reason}: a yes allows it once, or `paramedic incident resume` from now on")
+        }));
         if self.storm.brakes(request.servers_in_trouble) {
             reasons.push(format!(
                 "{} servers got into trouble within {} s, which may have one cause: only a yes allows a change until fewer than {} of their incidents are open",

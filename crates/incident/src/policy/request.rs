@@ -50,6 +50,8 @@ pub struct Request<'a> {
     pub kill: Kill,
     /// Whether what the incident was opened for still stands.
     pub trouble: Trouble,
+    /// Why the incident counts as flapping, where it does.
+    pub flapping: Option<String>,
     /// The maintenance that is going on, read a moment ago.
     pub maintenance: Option<Hold>,
     /// Now, in milliseconds since the Unix epoch.
@@ -91,6 +93,7 @@ impl<'a> Request<'a> {
             severity: None,
             kill: Kill::Off,
             trouble: Trouble::Stands,
+            flapping: None,
             maintenance: None,
             now_ms: 0,
             restarts_last_hour: 0,

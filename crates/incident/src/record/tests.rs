@@ -45,11 +45,28 @@ fn opened() {
             procedure: "server-down".to_owned(),
             title: "Server Down".to_owned(),
             alarm: alarm.clone(),
-            runbook,
+            runbook: runbook.clone(),
             response_time_ms: Some(300_000),
+            dependency: None,
+            earlier: None,
         },
         &expect![[
             r#"{"kind":"opened","server":"time","procedure":"server-down","title":"Server Down","alarm":{"source":"exit","summary":"gone","alert":{"name":"MCPServerDown","severity":"critical","labels":{"server_name":"time"},"fingerprint":"00112233aabbccdd","started_ms":2},"exit":{"pid":7,"reason":"killed by SIGKILL","at_ms":1,"stderr":["bye"]}},"runbook":{"name":"server-down.md","sha256":"ab"},"response_time_ms":300000}"#
+        ]],
+    );
+    check(
+        &Record::Opened {
+            server: String::new(),
+            procedure: String::new(),
+            title: String::new(),
+            alarm: Alarm { alert: None, exit: None, ..alarm.clone() },
+            runbook,
+            response_time_ms: None,
+            dependency: Some("db (tcp a:1)".to_owned()),
+            earlier: Some("i".to_owned()),
+        },
+        &expect![[
+            r#"{"kind":"opened","server":"","procedure":"","title":"","alarm":{"source":"exit","summary":"gone","alert":null,"exit":null},"runbook":{"name":"server-down.md","sha256":"ab"},"response_time_ms":null,"dependency":"db (tcp a:1)","earlier":"i"}"#
         ]],
     );
     check(
@@ -479,5 +496,77 @@ fn watches_and_changes() {
         &expect![[
             r#"{"kind":"changed","number":0,"unit":null,"by":"ann","change":{"what":"kernel_parameter","target":"time","places":[{"path":"/x","old":null,"new":"a\n"}],"diff":"+a\n","undoes":1}}"#
         ]],
+    );
+}
+
+fn alert() -> AlertFacts {
+    AlertFacts {
+        name: "Down".to_owned(),
+        severity: "info".to_owned(),
+        labels: BTreeMap::new(),
+        fingerprint: "ab".to_owned(),
+        started_ms: 2,
+    }
+}
+
+#[test]
+fn what_comes_back_or_has_company() {
+    let alarm = Alarm { source: Source::Rule, summary: "gone".to_owned(), alert: None, exit: None };
+    let (server, reason) = ("a".to_owned(), "why".to_owned());
+    check(
+        &Record::Joined { server: server.clone(), alarm: alarm.clone(), reason: reason.clone() },
+        &expect![[
+            r#"{"kind":"joined","server":"a","alarm":{"source":"rule","summary":"gone","alert":null,"exit":null},"reason":"why"}"#
+        ]],
+    );
+    check(
+        &Record::AlertOver { server, alert: "Down".to_owned(), fingerprint: "ab".to_owned() },
+        &expect![[r#"{"kind":"alert_over","server":"a","alert":"Down","fingerprint":"ab"}"#]],
+    );
+    check(
+        &Record::Reopened { alarm: alarm.clone(), flapping: None },
+        &expect![[
+            r#"{"kind":"reopened","alarm":{"source":"rule","summary":"gone","alert":null,"exit":null}}"#
+        ]],
+    );
+    check(
+        &Record::Reopened { alarm, flapping: Some(reason.clone()) },
+        &expect![[
+            r#"{"kind":"reopened","alarm":{"source":"rule","summary":"gone","alert":null,"exit":null},"flapping":"why"}"#
+        ]],
+    );
+    check(&Record::FlappingEnded { reason }, &expect![[r#"{"kind":"flapping_ended","reason":"why"}"#]]);
+}
+
+#[test]
+fn what_is_merged_or_kept_quiet() {
+    let (by, reason) = ("ann".to_owned(), "why".to_owned());
+    check(
+        &Record::Merged { into: "i".to_owned(), reason: reason.clone() },
+        &expect![[r#"{"kind":"merged","into":"i","reason":"why"}"#]],
+    );
+    let (from, procedure) = ("i".to_owned(), "p".to_owned());
+    check(
+        &Record::Absorbed { from, procedure, dependency: None, alerts: vec![alert()], reason },
+        &expect![[
+            r#"{"kind":"absorbed","from":"i","procedure":"p","alerts":[{"name":"Down","severity":"info","labels":{},"fingerprint":"ab","started_ms":2}],"reason":"why"}"#
+        ]],
+    );
+    check(
+        &Record::Inhibited { alert: alert(), by: "Up".to_owned() },
+        &expect![[
+            r#"{"kind":"inhibited","alert":{"name":"Down","severity":"info","labels":{},"fingerprint":"ab","started_ms":2},"by":"Up"}"#
+        ]],
+    );
+    let (matchers, comment) = (vec!["a=\"b\"".to_owned()], "disk".to_owned());
+    check(
+        &Record::Silenced { number: 1, matchers, starts_ms: 1, ends_ms: 2, by: by.clone(), comment },
+        &expect![[
+            r#"{"kind":"silenced","number":1,"matchers":["a=\"b\""],"starts_ms":1,"ends_ms":2,"by":"ann","comment":"disk"}"#
+        ]],
+    );
+    check(
+        &Record::SilenceExpired { number: 1, by },
+        &expect![[r#"{"kind":"silence_expired","number":1,"by":"ann"}"#]],
     );
 }

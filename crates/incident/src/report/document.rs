@@ -41,6 +41,7 @@ pub(super) fn document(report: &Report) -> Vec<Block> {
     out.extend([Block::Heading(2, "Summary".to_owned()), Block::Text(report.summary.clone())]);
     clocks(&mut out, report);
     phases(&mut out, report);
+    servers(&mut out, report);
     timeline(&mut out, report);
     cause(&mut out, report);
     steps(&mut out, report);
@@ -129,6 +130,24 @@ fn minutes(seconds: u64) -> String {
         _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         _ => format!("{seconds} s"),
     }
+}
+
+/// Which servers it is about, where it is about several, and how each stands.
+fn servers(out: &mut Vec<Block>, report: &Report) {
+    if report.troubles.is_empty() {
+        return;
+    }
+    out.push(Block::Heading(2, "Servers".to_owned()));
+    if let Some(dependency) = &report.dependency {
+        out.push(Block::Text(format!(
+            "All of them need {dependency}. The procedure was followed for {}.",
+            report.server
+        )));
+    }
+    let stands = |over: bool| if over { "over" } else { "fires" }.to_owned();
+    let rows =
+        report.troubles.iter().map(|one| vec![one.server.clone(), one.alert.clone(), stands(one.over)]);
+    out.push(Block::Table(vec!["server", "alert", "now"], rows.collect()));
 }
 
 fn timeline(out: &mut Vec<Block>, report: &Report) {

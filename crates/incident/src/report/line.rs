@@ -17,7 +17,6 @@ pub fn describe(record: &Record) -> Option<String> {
 fn words(record: &Record) -> Option<String> {
     Some(match record {
         Record::Opened { alarm, title, .. } => format!("incident opened for {title}: {}", alarm.summary),
-        Record::SeenAgain { alarm } => format!("seen again: {}", alarm.summary),
         Record::Acknowledged { by } => format!("acknowledged by {by}"),
         Record::Captured(captured) => match &captured.problem {
             None => format!("evidence kept: {} in {}", captured.what, duration(captured.took_ms)),
@@ -64,7 +63,6 @@ fn words(record: &Record) -> Option<String> {
         }
         Record::NotVerified { reason } => format!("recovery not verified: {reason}"),
         Record::PersonNeeded { reason } => format!("a person is needed: {reason}"),
-        Record::AlertResolved {} => "the alert no longer fires".to_owned(),
         Record::Mitigated {} => "mitigated".to_owned(),
         Record::Resolved {} => "resolved".to_owned(),
         Record::Closed { by, reason } => format!("closed by {by}: {reason}"),
@@ -108,7 +106,7 @@ fn describe_change(record: &Record) -> Option<String> {
         | Record::NotificationEnded { .. } => return calls::describe(record),
         Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
         Record::DutyMet { duty, by, note, follow_up } => duty_met(*duty, by, note, *follow_up),
-        _ => return None,
+        trouble => return super::trouble::line(trouble),
     })
 }
 

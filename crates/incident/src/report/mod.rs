@@ -14,6 +14,7 @@ mod phases;
 mod shadow;
 mod steps;
 mod text;
+mod trouble;
 
 use runbook::Procedure;
 
@@ -26,7 +27,7 @@ pub use line::describe;
 pub(crate) use line::outcome;
 pub use model::{
     Alert, Answer, Cause, Change, Clock, Command, DutyReport, ErrorSeen, FollowUpReport, Moment, NotRun,
-    Note, PhaseTime, Question, Report, StepReport, Values,
+    Note, PhaseTime, Question, Report, StepReport, TroubleReport, Values,
 };
 pub use shadow::{Shadow, Withholding};
 pub(crate) use text::time;
@@ -73,6 +74,8 @@ impl Report {
             open_ends: gaps::open_ends(incident),
             follow_ups: people::follow_ups(incident),
             duties: None,
+            dependency: incident.dependency.clone(),
+            troubles: trouble::troubles(incident),
         };
         report.gaps.extend(lost.iter().cloned());
         match procedure {
@@ -114,6 +117,7 @@ fn summary(incident: &Incident) -> String {
         _ => None,
     });
     sentences.extend(verified);
+    sentences.extend(trouble::kin(incident));
     if let Some(reason) = &incident.person_needed {
         sentences.push(format!("A person is needed: {}.", reason.trim_end_matches('.')));
     }

@@ -55,6 +55,21 @@ pub struct Report {
     pub follow_ups: Vec<FollowUpReport>,
     /// None where the runbook could not be read back.
     pub duties: Option<Vec<DutyReport>>,
+    /// The failed dependency that servers share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependency: Option<String>,
+    /// Its alerts, where it is about several servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<TroubleReport>,
+}
+
+/// An alert of one of several servers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each field is what its name says")]
+pub struct TroubleReport {
+    pub server: String,
+    pub alert: String,
+    pub over: bool,
 }
 
 /// The alert behind it.

@@ -22,6 +22,19 @@ const RUNBOOK: &str = "## Server Down\n\n### Alert: Down\n\n**Severity**: Critic
     - Every change of configuration, with the value before it\n- Update incident log with timeline\n\
     - Who was told\n- Every command that was run by hand, and why\n";
 
+fn opened(alarm: Alarm) -> Record {
+    Record::Opened {
+        server: "time".to_owned(),
+        procedure: "server-down".to_owned(),
+        title: "Server Down".to_owned(),
+        alarm,
+        runbook: RunbookPin { name: "server-down.md".to_owned(), sha256: "cd".to_owned() },
+        response_time_ms: Some(300_000),
+        dependency: None,
+        earlier: None,
+    }
+}
+
 fn records() -> Vec<(i64, Record)> {
     let exit =
         ExitFacts { pid: Some(7), reason: "killed by SIGKILL".to_owned(), at_ms: 1_000, stderr: Vec::new() };
@@ -37,17 +50,7 @@ fn records() -> Vec<(i64, Record)> {
     let output =
         Output { sha256: "ab".to_owned(), bytes: 9, excerpt: "```\n| ready".to_owned(), truncated: false };
     vec![
-        (
-            1_004,
-            Record::Opened {
-                server: "time".to_owned(),
-                procedure: "server-down".to_owned(),
-                title: "Server Down".to_owned(),
-                alarm,
-                runbook: RunbookPin { name: "server-down.md".to_owned(), sha256: "cd".to_owned() },
-                response_time_ms: Some(300_000),
-            },
-        ),
+        (1_004, opened(alarm)),
         (1_010, Record::Acknowledged { by: "the runbook (unit 1.1)".to_owned() }),
         (1_020, Record::StepStarted { step: step() }),
         (

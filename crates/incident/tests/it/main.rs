@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod approvals;
+mod back_again;
 mod by_hand;
 mod causes;
 mod crash;
@@ -11,11 +12,14 @@ mod duties;
 mod escalation;
 mod false_alarm;
 mod fences;
+mod grouping;
 mod happy;
+mod inhibiting;
 mod interrupted;
 mod journal_refuses;
 mod lethal;
 mod loose_ends;
+mod merging;
 mod once_more;
 mod parameters;
 mod policy;

@@ -65,6 +65,22 @@ impl Stage {
         Self::of(book)
     }
 
+    /// A stage with these procedures: title, alert, query and steps.
+    pub(crate) fn of_procedures(procedures: &[(&str, &str, &str, &str)]) -> Self {
+        let text: String = procedures
+            .iter()
+            .map(|(title, alert, query, steps)| {
+                format!(
+                    "## {title}\n\n### Alert: {alert}\n\n**Severity**: Critical\\\n\
+                     **Alert Query**: `{query}`\n\n### Response (0-5 minutes)\n\n{steps}\n\n"
+                )
+            })
+            .collect();
+        let (book, diagnostics) = Book::parse("down.md", text.as_bytes());
+        assert_eq!(book.runbook.procedures.len(), procedures.len(), "{diagnostics:?}");
+        Self::of(book)
+    }
+
     /// A stage with a runbook.
     pub(crate) fn of(book: Book) -> Self {
         listen();

@@ -47,6 +47,16 @@ fn line(record: &Record) -> String {
         Record::Closed { by, reason } => format!("closed by {by}: {reason}"),
         Record::Reported { .. } => "reported".to_owned(),
         Record::CauseNamed { cause: Some(cause), .. } => format!("cause: {cause}"),
+        Record::Joined { server, reason, .. } => format!("joined by {server}: {reason}"),
+        Record::AlertOver { server, alert, .. } => format!("over: {alert} of {server}"),
+        Record::Reopened { alarm, flapping: None } => format!("opened again: {}", alarm.summary),
+        Record::Reopened { alarm, flapping: Some(reason) } => {
+            format!("opened again: {}; {reason}", alarm.summary)
+        }
+        Record::FlappingEnded { reason } => format!("flapping ended: {reason}"),
+        Record::Merged { reason, .. } => format!("merged: {reason}"),
+        Record::Absorbed { procedure, reason, .. } => format!("absorbed {procedure}: {reason}"),
+        Record::Inhibited { alert, by } => format!("inhibited: {} by {by}", alert.name),
         unit => unit_line(unit),
     }
 }

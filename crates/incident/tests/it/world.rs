@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use incident::{Escalating, Hold, Kill, Maintenance, Mode, Policy, World};
+use incident::{Escalating, Flapping, Hold, Kill, Maintenance, Mode, Policy, World};
 use journal::Journal;
+use metrics::Silences;
 use probe::CheckType;
 use runbook::Effect;
 use runner::{End, Outcome, Recovery, StateFile};
@@ -40,6 +41,10 @@ pub(crate) struct State {
     pub(crate) escalating: Escalating,
     pub(crate) kill: Kill,
     pub(crate) maintenance: Maintenance,
+    pub(crate) silences: Silences,
+    pub(crate) flapping: Flapping,
+    /// The targets of dependencies that servers share, by their names.
+    pub(crate) dependencies: BTreeMap<&'static str, &'static str>,
     pub(crate) parameters: BTreeMap<String, String>,
     /// What is wrong with the server; `None` is well.
     pub(crate) problem: Option<String>,
@@ -170,6 +175,9 @@ impl FakeWorld {
             escalating: Escalating::default(),
             kill: Kill::Off,
             maintenance: Maintenance::default(),
+            silences: Silences::default(),
+            flapping: Flapping::NEVER,
+            dependencies: BTreeMap::new(),
             parameters: BTreeMap::from([("SERVER_NAME".to_owned(), "time".to_owned())]),
             problem: Some("connection refused".to_owned()),
             incarnation: 1,
@@ -364,6 +372,19 @@ impl World for FakeWorld {
 
     fn escalating(&self) -> Escalating {
         self.state().escalating.clone()
+    }
+
+    fn silences(&self) -> Silences {
+        self.state().silences.clone()
+    }
+
+    fn dependency(&self, _: &str, name: &str) -> Option<String> {
+        let target = *self.state().dependencies.get(name)?;
+        Some(format!("{name} ({target})"))
+    }
+
+    fn flapping(&self) -> Flapping {
+        self.state().flapping
     }
 
     async fn run(&self, folder: &Path, intent: &runner::Intent) -> Result<Recovery, runner::Error> {

@@ -20,7 +20,7 @@ use crate::flow::Flow;
 pub(super) type Shared = State<Arc<Flow>>;
 
 /// What a handler answers when it cannot do what it was asked.
-pub(super) struct Failure(StatusCode, String);
+pub(super) struct Failure(pub(super) StatusCode, pub(super) String);
 
 impl Failure {
     pub(super) fn new(status: StatusCode, words: String) -> Self {

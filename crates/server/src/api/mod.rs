@@ -2,6 +2,7 @@
 //!
 //! Whoever may open the socket (mode 0600) may do everything; on the network nothing can be changed.
 
+mod alerts;
 mod exposition;
 mod handlers;
 mod reading;
@@ -37,6 +38,9 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
         .route("/api/v1/incidents/{id}/resolve", post(handlers::resolve))
         .route("/api/v1/incidents/{id}/approve", post(handlers::approve))
         .route("/api/v1/incidents/{id}/reject", post(handlers::reject))
+        .route("/api/v1/alerts", get(alerts::alerts))
+        .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
+        .route("/api/v1/silences/{number}/expire", post(alerts::expire))
         .route("/api/v1/servers", get(handlers::servers))
         .route("/api/v1/servers/{name}", get(handlers::server))
         .route("/api/v1/servers/{name}/restart", post(handlers::restart))

@@ -31,6 +31,63 @@ pub struct Summary {
     pub control: Control,
     /// How many follow-ups are open.
     pub follow_ups: usize,
+    /// The other servers that it is about.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// Why it counts as flapping, where it does.
+    #[serde(default)]
+    pub flapping: Option<String>,
+}
+
+/// An alert that is pending, fires, or was resolved a short time ago.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AlertStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: metrics::AlertState,
+    /// The server that it names.
+    pub server: String,
+    /// Since when it stands so, in milliseconds since the Unix epoch.
+    pub since_ms: i64,
+    /// The last value of its element; none where that is no number.
+    pub value: Option<f64>,
+    /// All labels.
+    pub labels: metrics::Labels,
+    /// The fingerprint of the labels.
+    pub fingerprint: String,
+    /// The numbers of the silences that it falls under.
+    pub silenced_by: Vec<u32>,
+    /// The name of the alert beside which it says nothing new, where one fires.
+    pub inhibited_by: Option<String>,
+}
+
+/// A silence, and where it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SilenceStatus {
+    /// Where it stands.
+    pub state: metrics::SilenceState,
+    /// The silence.
+    pub silence: metrics::Silence,
+}
+
+/// A silence that a person adds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddSilence {
+    /// All of them have to match.
+    pub matchers: Vec<metrics::Matcher>,
+    /// When it begins, in milliseconds since the Unix epoch.
+    pub starts_ms: i64,
+    /// When it is over, in milliseconds since the Unix epoch.
+    pub ends_ms: i64,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub comment: String,
+    /// Whether it may be about nearly everything.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// An incident whole: its records, from which everything else follows.
@@ -258,6 +315,8 @@ impl From<&Incident> for Summary {
             person_needed: incident.person_needed.clone(),
             control: incident.control,
             follow_ups: incident.follow_ups.iter().filter(|one| one.done.is_none()).count(),
+            members: incident.members().map(str::to_owned).collect(),
+            flapping: incident.flapping.clone(),
         }
     }
 }
@@ -268,6 +327,17 @@ impl From<incident::Undone> for Undone {
     fn from(undone: incident::Undone) -> Self {
         let done = undone.end == (UnitEnd::Exited { code: 0 });
         Self { unit: undone.unit.unit, done, outcome: undone.outcome, printed: undone.printed }
+    }
+}
+
+// === impl AddSilence ===
+
+impl AddSilence {
+    /// The silence, and whether it may be about nearly everything.
+    pub fn into_parts(self) -> (metrics::Silence, metrics::Breadth) {
+        let Self { matchers, starts_ms, ends_ms, by: created_by, comment, force } = self;
+        let breadth = if force { metrics::Breadth::Any } else { metrics::Breadth::Narrow };
+        (metrics::Silence { number: 0, matchers, starts_ms, ends_ms, created_by, comment }, breadth)
     }
 }
 

@@ -169,6 +169,9 @@ fn check_policy(text: &str, config: &Config, problems: &mut Vec<Problem>) {
     if config.policy.runs_max == 0 {
         report("runs_max", "a procedure is followed at least once".to_owned());
     }
+    if config.triage.flapping_reopens == 0 {
+        report("flapping_reopens", "what never came back does not flap; 1 is the least".to_owned());
+    }
     if config.verify.probes == 0 {
         report("probes", "recovery takes at least one good answer".to_owned());
     }
@@ -181,6 +184,8 @@ fn check_policy(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("interval", config.verify.interval),
         ("approval_expiry", policy.approval_expiry),
         ("storm_window", policy.storm_window),
+        ("flapping_period", config.triage.flapping_period),
+        ("flapping_quiet", config.triage.flapping_quiet),
     ] {
         if span.ms() < 10 {
             report(key, format!("`{span}` is too short; 10ms is the least"));

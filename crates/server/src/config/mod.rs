@@ -6,6 +6,7 @@ mod error;
 mod load;
 mod place;
 mod span;
+mod triage;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,6 +23,7 @@ pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
 pub use span::Span;
+pub use triage::Triage;
 
 /// The whole of `paramedic.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +74,9 @@ pub struct Config {
     /// Who is called, and when.
     #[serde(default)]
     pub escalation: Escalation,
+    /// When an incident is opened again, and when that is too often.
+    #[serde(default)]
+    pub triage: Triage,
 }
 
 /// `[probe]`
@@ -318,6 +323,24 @@ impl Default for Policy {
             runs_max: 2,
             kill_switch: None,
         }
+    }
+}
+
+// === impl Dependency ===
+
+impl Dependency {
+    /// Its name and target, where another server may need the same; a variable is each server's own.
+    pub(crate) fn shared(&self) -> Option<String> {
+        let file = self.file.as_ref().map(|path| path.to_string_lossy());
+        let (kind, target) = [
+            ("http", self.http.as_deref()),
+            ("tcp", self.tcp.as_deref()),
+            ("process", self.process.as_deref()),
+            ("file", file.as_deref()),
+        ]
+        .into_iter()
+        .find_map(|(kind, target)| Some((kind, target?)))?;
+        Some(format!("{} ({kind} {target})", self.name))
     }
 }
 

@@ -49,20 +49,20 @@ pub(crate) async fn evaluate(
     }
     let refusing = engine.refusing();
     let firing = active.into_iter().filter(|alert| alert.state == AlertState::Firing);
-    for alert in firing {
-        let server = alert.labels.get("server_name").unwrap_or_default();
-        if fleet.get(server).is_some_and(|member| member.phase() == Some(Phase::Stopped)) {
+    let firing: Vec<Fired> = firing
+        .filter_map(|alert| {
+            let server = alert.labels.get("server_name").unwrap_or_default();
             // What an operator has stopped stays stopped.
-            continue;
-        }
-        let exit = exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
-        let fired = fired(watch, &alert, server, exit);
-        if let Err(error) = engine.fire(&fired).await {
-            let error = error_chain(&error);
-            // While the journal refuses, every evaluation fails alike: once is enough.
-            if refusing.as_ref().is_none_or(|known| !error.contains(known)) {
-                tracing::error!(error, alert = fired.alert, "an incident could not be opened");
-            }
+            let stopped = fleet.get(server).is_some_and(|member| member.phase() == Some(Phase::Stopped));
+            let exit = exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
+            (!stopped).then(|| fired(watch, &alert, server, exit))
+        })
+        .collect();
+    if let Err(error) = engine.fire_all(&firing).await {
+        let error = error_chain(&error);
+        // While the journal refuses, every evaluation fails alike: once is enough.
+        if refusing.is_none_or(|known| !error.contains(&known)) {
+            tracing::error!(error, "the alerts could not all be taken in");
         }
     }
 }

@@ -150,7 +150,7 @@ fn list(mut incidents: Vec<Summary>, all: bool, output: Output) {
             vec![
                 one.id.to_string(),
                 one.state.to_string(),
-                one.server.clone(),
+                std::iter::once(&one.server).chain(&one.members).cloned().collect::<Vec<_>>().join(", "),
                 opened,
                 one.summary.clone(),
                 waits,

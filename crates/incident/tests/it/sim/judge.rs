@@ -433,7 +433,8 @@ impl Sim {
         if format!("{whole:?}") != format!("{incident:?}") {
             broken.push(format!("fold: {id} is not what its records say"));
         }
-        let reported = records.iter().position(|(_, record)| matches!(record, Record::Reported { .. }));
+        // What is opened again is reported anew.
+        let reported = records.iter().rposition(|(_, record)| matches!(record, Record::Reported { .. }));
         if let Some(place) = reported {
             let (at_ms, Record::Reported { path }) = &records[place] else { return };
             let text = std::fs::read_to_string(path).unwrap_or_default();

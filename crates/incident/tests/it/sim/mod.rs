@@ -59,7 +59,7 @@ const STEPS: [&str; 4] = [
 4. **Delete what is marked**
 
    ```bash
-   rm -f "/var/tmp/$SERVER_NAME/marked"
+   rm -f "/var/tmp/$SERVER_NAME/marked" # lint: allow RB030
    ```
 "#,
     r#"

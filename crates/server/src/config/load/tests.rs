@@ -49,7 +49,7 @@ fn an_unknown_key() {
     check(
         "\nlisen = 5\n",
         &expect![
-            "2:1: `lisen`: unknown field `lisen`, expected one of `data_dir`, `run_dir`, `log_dir`, `listen`, `guard_address`, `runbooks`, `probe`, `metrics`, `verify`, `policy`, `alerts`, `server`, `contact`, `escalation`"
+            "2:1: `lisen`: unknown field `lisen`, expected one of `data_dir`, `run_dir`, `log_dir`, `listen`, `guard_address`, `runbooks`, `probe`, `metrics`, `verify`, `policy`, `alerts`, `server`, `contact`, `escalation`, `triage`"
         ],
     );
 }
@@ -273,4 +273,15 @@ fn contacts_and_levels() {
             18:1: `contacts`: a level calls nobody
             19:1: `delay`: `1ms` is too short; 10ms is the least"#]],
     );
+}
+
+#[test]
+fn what_never_flaps() {
+    check(
+        "[triage]\nflapping_reopens = 0\nflapping_quiet = \"1ms\"\n",
+        &expect![[r#"
+            2:1: `flapping_reopens`: what never came back does not flap; 1 is the least
+            3:1: `flapping_quiet`: `1ms` is too short; 10ms is the least"#]],
+    );
+    check("[triage]\nreopen_within = \"0s\"\n", &expect!["fine: 0 server(s)"]);
 }

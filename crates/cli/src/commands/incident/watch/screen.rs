@@ -137,6 +137,8 @@ mod tests {
             alarm,
             runbook,
             response_time_ms: None,
+            dependency: None,
+            earlier: None,
         };
         let asked = Record::ApprovalAsked {
             unit,

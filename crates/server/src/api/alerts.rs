@@ -1,0 +1,92 @@
+//! Owns the handlers of alerts and silences: which alerts there are, what keeps them quiet, and what people say to that.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use incident::{Suppressed, error_chain};
+use metrics::{Alert, AlertState, Labels, SilenceError};
+
+use super::handlers::{Failure, Shared};
+use super::wire::{AddSilence, AlertStatus, By, SilenceStatus};
+use crate::clock;
+use crate::silences::{SilenceFileError, add_silence, expire_silence, read_silences};
+
+impl From<SilenceFileError> for Failure {
+    fn from(error: SilenceFileError) -> Self {
+        let status = match &error {
+            SilenceFileError::Change(SilenceError::None(_)) => StatusCode::NOT_FOUND,
+            SilenceFileError::Change(_) | SilenceFileError::Locked(_) => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self(status, error_chain(&error))
+    }
+}
+
+pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
+    let alerts: Vec<Alert> = flow.watch.alerts().active().cloned().collect();
+    let (firing, others): (Vec<&Alert>, Vec<&Alert>) =
+        alerts.iter().partition(|alert| alert.state == AlertState::Firing);
+    let suppressed = |alerts: &[&Alert]| -> Vec<Suppressed> {
+        let labels: Vec<Labels> = alerts.iter().map(|alert| alert.labels.clone()).collect();
+        flow.engine.suppressed(&labels)
+    };
+    let mut all: Vec<AlertStatus> = firing
+        .iter()
+        .zip(suppressed(&firing))
+        .map(|(alert, suppressed)| {
+            let by = suppressed.inhibited_by.map(|idx| firing[idx].rule.clone());
+            status(alert, suppressed, by)
+        })
+        .collect();
+    // What does not fire inhibits nothing and is not inhibited; a silence holds for it all the same.
+    let others = others.iter().zip(suppressed(&others));
+    all.extend(others.map(|(alert, suppressed)| status(alert, suppressed, None)));
+    Json(all)
+}
+
+fn status(alert: &Alert, suppressed: Suppressed, inhibited_by: Option<String>) -> AlertStatus {
+    let since_ms = match alert.state {
+        AlertState::Firing => alert.fired_ms,
+        AlertState::Resolved => alert.resolved_ms,
+        AlertState::Pending | AlertState::Inactive => None,
+    };
+    AlertStatus {
+        name: alert.rule.clone(),
+        state: alert.state,
+        server: alert.labels.get("server_name").unwrap_or_default().to_owned(),
+        since_ms: since_ms.unwrap_or(alert.started_ms),
+        value: Some(alert.value).filter(|value| value.is_finite()),
+        labels: alert.labels.clone(),
+        fingerprint: alert.fingerprint.to_string(),
+        silenced_by: suppressed.silenced_by,
+        inhibited_by,
+    }
+}
+
+pub(super) async fn silences(State(flow): Shared) -> Result<Json<Vec<SilenceStatus>>, Failure> {
+    let now_ms = clock::now_ms();
+    let all = read_silences(&flow.world.config)?;
+    let status = |one: &metrics::Silence| SilenceStatus { state: one.state(now_ms), silence: one.clone() };
+    Ok(Json(all.all(now_ms).map(status).collect()))
+}
+
+pub(super) async fn silence(
+    State(flow): Shared,
+    Json(add): Json<AddSilence>,
+) -> Result<Json<SilenceStatus>, Failure> {
+    let now_ms = clock::now_ms();
+    let (silence, breadth) = add.into_parts();
+    let number = add_silence(&flow.world.config, &flow.engine, silence.clone(), breadth, now_ms).await?;
+    let silence = metrics::Silence { number, ..silence };
+    Ok(Json(SilenceStatus { state: silence.state(now_ms), silence }))
+}
+
+pub(super) async fn expire(
+    State(flow): Shared,
+    Path(number): Path<u32>,
+    Json(By { by }): Json<By>,
+) -> Result<Json<SilenceStatus>, Failure> {
+    let now_ms = clock::now_ms();
+    let silence = expire_silence(&flow.world.config, &flow.engine, number, &by, now_ms).await?;
+    Ok(Json(SilenceStatus { state: silence.state(now_ms), silence }))
+}
