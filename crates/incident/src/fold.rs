@@ -210,14 +210,7 @@ impl Incident {
         if !allowed {
             return;
         }
-        if let Some(Ok(state)) = incident_event(record).map(|event| self.state.after(event)) {
-            self.state = state;
-        }
-        if let Some(Ok(control)) = control_event(record).map(|event| self.control.after(event)) {
-            self.control = control;
-        }
-        self.escalation.apply(at_ms, record, self.alarm.source, self.state, self.control);
-        self.telling.apply(self.timeline.len() as u64 - 1, record);
+        self.move_machines(at_ms, record);
         match record {
             Record::Held { by, reason } | Record::Aborted { by, reason } => {
                 self.taken = Some((by.clone(), reason.clone()));
@@ -276,6 +269,18 @@ impl Incident {
                 self.apply_unit(at_ms, record);
             }
         }
+    }
+
+    /// Takes the state machines where a record takes them.
+    fn move_machines(&mut self, at_ms: i64, record: &Record) {
+        if let Some(Ok(state)) = incident_event(record).map(|event| self.state.after(event)) {
+            self.state = state;
+        }
+        if let Some(Ok(control)) = control_event(record).map(|event| self.control.after(event)) {
+            self.control = control;
+        }
+        self.escalation.apply(at_ms, record, self.alarm.source, self.state, self.control);
+        self.telling.apply(self.timeline.len() as u64 - 1, record);
     }
 
     fn begin_step(&mut self, at_ms: i64, step: &Step) {

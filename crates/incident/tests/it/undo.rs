@@ -45,6 +45,7 @@ fn names(incident: &Incident) -> Vec<String> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story with its expected text")]
 async fn a_unit_and_a_change_each_once() {
     let stage = stage();
     let life = stage.open().await;
