@@ -54,6 +54,11 @@ pub trait World: Send + Sync + 'static {
     /// The policy for a server.
     fn policy(&self, server: &str) -> Policy;
 
+    /// The bytes of a runbook as its file is now, by the name under which it was read; `None` where it is no file.
+    fn runbook(&self, _name: &str) -> Option<Vec<u8>> {
+        None
+    }
+
     /// The kill switch, read anew.
     fn kill(&self) -> Kill;
 

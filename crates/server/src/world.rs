@@ -81,6 +81,12 @@ impl World for ServeWorld {
         policy(&self.config, self.fleet.get(server).map(|member| &member.config))
     }
 
+    fn runbook(&self, name: &str) -> Option<Vec<u8>> {
+        // Only what the configuration names is a file of ours to read.
+        let path = self.config.runbooks.iter().find(|path| path.to_string_lossy() == name)?;
+        std::fs::read(path).ok()
+    }
+
     fn kill(&self) -> Kill {
         kill_switch(&self.config)
     }

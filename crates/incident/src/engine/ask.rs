@@ -117,14 +117,18 @@ impl<W: World> Engine<W> {
             return Ok(expires_ms);
         }
         let people = self.people(walk, question);
+        let mut reason = question.reason.to_owned();
+        if people > 1 {
+            reason += "; two people have to approve it";
+        }
+        if let Some(edited) = self.edited(walk) {
+            reason = format!("{reason}; {}", edited.told);
+        }
         let record = Record::ApprovalAsked {
             unit: question.unit.clone(),
             statement: question.statement.to_owned(),
             effect: question.effect.to_owned(),
-            reason: match people {
-                1 => question.reason.to_owned(),
-                _ => format!("{}; two people have to approve it", question.reason),
-            },
+            reason,
             binding: self.binding(walk, question, expires_ms),
             missing: question.missing.clone(),
             expires_ms,
@@ -175,8 +179,9 @@ impl<W: World> Engine<W> {
             }
             // What was approved is what stands in the question: ask anew where it is another one by now.
             if approved.binding != self.binding(walk, question, approved.expires_ms) {
-                let reason = "what the approval was about has changed meanwhile";
-                self.end_question(walk, question, ApprovalEnd::Void, reason).await?;
+                let edited = self.edited(walk).map(|edited| edited.told);
+                let reason = edited.unwrap_or("what the approval was about has changed meanwhile".to_owned());
+                self.end_question(walk, question, ApprovalEnd::Void, &reason).await?;
                 return Ok(None);
             }
             return Ok(Some(Answer::Yes { by: approved.by, values: approved.values }));
@@ -204,10 +209,15 @@ impl<W: World> Engine<W> {
     }
 
     fn binding(&self, walk: &Walk<'_>, question: &Question<'_>, expires_ms: i64) -> String {
+        let pinned = &walk.book.runbook.sha256;
+        let runbook = match self.edited(walk) {
+            Some(edited) => format!("{pinned}, now {}", edited.sha256),
+            None => pinned.clone(),
+        };
         Binding {
             incident: walk.id,
             unit: question.unit,
-            runbook: &walk.book.runbook.sha256,
+            runbook: &runbook,
             statement: question.statement,
             target: &walk.server,
             values: question.values,

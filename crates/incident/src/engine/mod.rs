@@ -4,6 +4,7 @@ mod ask;
 mod changes;
 mod conclude;
 mod counts;
+mod edited;
 mod fence;
 mod intake;
 mod lead;

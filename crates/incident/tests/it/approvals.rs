@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use expect_test::expect;
-use incident::{EngineError, Incident, Mode};
+use incident::{ApprovalEnd, EngineError, Incident, Mode, Record};
 
 use crate::stage::{Stage, check_story};
 
@@ -200,4 +200,58 @@ fn a_yes_that_is_not_carried_out_in_time_expires() {
 
 fn count(incident: &Incident, kind: &str) -> usize {
     incident.timeline.iter().filter(|(_, record)| record.kind() == kind).count()
+}
+
+/// The yes was given before the edit, or in ignorance of it: what is run is what the incident was opened with, and only
+/// after another yes that saw the difference.
+#[tokio::test]
+async fn a_yes_from_before_the_runbook_was_edited_is_void_and_the_difference_is_shown() {
+    let stage = stage();
+    let life = stage.open().await;
+    let id = life.fire().await;
+    life.asked(&id).await;
+    let text = String::from_utf8(stage.book.bytes.to_vec()).unwrap();
+    let edited = text.replace(RESTART, "paramedic server stop \"$SERVER_NAME\"");
+    stage.world.state().runbook = Some(edited);
+    life.yes(&id, "1.1").await;
+    life.until(&id, |incident| count(incident, "approval_asked") == 2).await;
+    life.yes(&id, "1.1").await;
+    let incident = life.resolved(&id).await;
+    let void = incident.timeline.iter().find_map(|(_, record)| match record {
+        Record::ApprovalEnded { end: ApprovalEnd::Void, reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    let again = incident.timeline.iter().rev().find_map(|(_, record)| match record {
+        Record::ApprovalAsked { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    for told in [void.unwrap(), again.unwrap()] {
+        for part in [
+            "the runbook was edited since",
+            "-   paramedic server restart \"$SERVER_NAME\"\n",
+            "+   paramedic server stop \"$SERVER_NAME\"\n",
+        ] {
+            assert!(told.contains(part), "{part}\n{told}");
+        }
+    }
+    assert_eq!(life.world.executed(RESTART), 1);
+    assert_eq!(life.world.executed("paramedic server stop \"$SERVER_NAME\""), 0);
+    life.check_invariants().await;
+}
+
+/// Edited once more between the two questions, it is asked a third time; put back, the first text is what counts.
+#[tokio::test]
+async fn every_edit_counts() {
+    let stage = stage();
+    let life = stage.open().await;
+    let id = life.fire().await;
+    for (n, edit) in [Some("one"), Some("two"), None].into_iter().enumerate() {
+        life.until(&id, |incident| count(incident, "approval_asked") == n + 1).await;
+        stage.world.state().runbook = edit.map(str::to_owned);
+        life.yes(&id, "1.1").await;
+    }
+    life.until(&id, |incident| count(incident, "approval_asked") == 4).await;
+    life.yes(&id, "1.1").await;
+    life.resolved(&id).await;
+    assert_eq!(life.world.executed(RESTART), 1);
 }

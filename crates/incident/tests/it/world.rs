@@ -38,6 +38,8 @@ pub(crate) struct FakeWorld {
 /// What a test sets, and what it looks at afterwards.
 pub(crate) struct State {
     pub(crate) policy: Policy,
+    /// What the runbook's file holds, where it was edited.
+    pub(crate) runbook: Option<String>,
     pub(crate) escalating: Escalating,
     pub(crate) kill: Kill,
     pub(crate) maintenance: Maintenance,
@@ -172,6 +174,7 @@ impl FakeWorld {
         };
         let state = State {
             policy,
+            runbook: None,
             escalating: Escalating::default(),
             kill: Kill::Off,
             maintenance: Maintenance::default(),
@@ -360,6 +363,10 @@ impl World for FakeWorld {
 
     fn policy(&self, _: &str) -> Policy {
         self.state().policy.clone()
+    }
+
+    fn runbook(&self, _: &str) -> Option<Vec<u8>> {
+        self.state().runbook.clone().map(String::into_bytes)
     }
 
     fn kill(&self) -> Kill {

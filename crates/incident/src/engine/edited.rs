@@ -1,0 +1,46 @@
+//! Owns what an edit of the runbook means for questions about an incident that follows it as it was.
+//!
+//! The statement that is run is always the pinned one. But whoever says yes may have the new text before their eyes:
+//! so a yes from before an edit is void, and the question is asked anew with the difference.
+
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::Engine;
+use super::walk::Walk;
+use crate::approval::hex;
+use crate::change::unified;
+use crate::world::World;
+
+/// How much of a difference is shown, in bytes: the rest is in the file.
+const DIFFERENCE_BYTES_MAX: usize = 4_000;
+
+/// How a runbook was edited since the incident was opened.
+pub(super) struct Edited {
+    /// What stands there now, in a word for the binding of an approval.
+    pub(super) sha256: String,
+    /// In words for people, with the difference.
+    pub(super) told: String,
+}
+
+impl<W: World> Engine<W> {
+    /// How the runbook of an incident was edited; `None` where it was not, or is no file that can be read.
+    pub(super) fn edited(&self, walk: &Walk<'_>) -> Option<Edited> {
+        let runbook = &walk.book.runbook;
+        let now = self.inner.world.runbook(&runbook.name)?;
+        let sha256 = hex(&Sha256::digest(&now));
+        if sha256 == runbook.sha256 {
+            return None;
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let difference = unified(Path::new(&runbook.name), Some(&text(&walk.book.bytes)), Some(&text(&now)));
+        let shown = difference.floor_char_boundary(DIFFERENCE_BYTES_MAX);
+        let rest = if shown < difference.len() { "…\n" } else { "" };
+        let told = format!(
+            "the runbook was edited since the incident was opened, which follows it as it was then:\n{}{rest}",
+            &difference[..shown]
+        );
+        Some(Edited { sha256, told })
+    }
+}
