@@ -185,7 +185,7 @@ impl<W: World> Engine<W> {
 }
 
 /// Makes the folder of an incident, which holds what units print: for the owner's eyes only.
-fn private_folder(path: Option<&std::path::Path>) -> std::io::Result<()> {
+pub(super) fn private_folder(path: Option<&std::path::Path>) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     path.map_or(Ok(()), |path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path))
 }
