@@ -6,7 +6,7 @@ use std::sync::Arc;
 use incident::{Alarm, AlertFacts, Engine, ExitFacts, Fired, Source};
 
 use super::plan::SERVERS;
-use super::sim::{Sim, SimWorld};
+use super::scene::{Sim, SimWorld};
 
 /// How often rules are evaluated.
 const EVALUATION_MS: i64 = 15_000;

@@ -8,7 +8,7 @@ use journal::{Digest, Draft, Entry};
 
 use super::dice::Dice;
 use super::plan::{Loss, Moment, What};
-use super::sim::Sim;
+use super::scene::Sim;
 
 /// What survives, and what is on its way.
 #[derive(Default)]

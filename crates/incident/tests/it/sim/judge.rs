@@ -10,7 +10,7 @@ use journal::{Digest, Draft};
 use runbook::Effect;
 use sha2::{Digest as _, Sha256};
 
-use super::sim::{Sim, SimWorld, State};
+use super::scene::{Sim, SimWorld, State};
 
 /// The most entries of one world: more is an engine that runs wild.
 const ENTRIES_MAX: usize = 4_000;

@@ -16,7 +16,7 @@ mod people;
 mod plan;
 mod play;
 mod runners;
-mod sim;
+mod scene;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use runbook::Effect;
 
 use dice::Dice;
 use plan::{Disturbance, MINUTE_MS};
-use sim::Sim;
+use scene::Sim;
 
 /// How many worlds are played when nobody says, as many as a debug build manages within some seconds; `./test --all`
 /// says 100,000 to a release build.

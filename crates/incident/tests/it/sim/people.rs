@@ -6,7 +6,7 @@ use std::sync::Arc;
 use incident::{Engine, IncidentId, Record, Source, Word};
 
 use super::plan::Say;
-use super::sim::{Sim, SimWorld};
+use super::scene::{Sim, SimWorld};
 
 /// How often people look for questions that they left open, beside those that they hear of.
 const LOOK_MS: i64 = 60_000;

@@ -8,7 +8,7 @@ use journal::Blobs;
 
 use super::disk::SimJournal;
 use super::plan::{DISTURBED_MS, Disturbance, Loss, MINUTE_MS, SERVERS, What};
-use super::sim::{Sim, SimWorld};
+use super::scene::{Sim, SimWorld};
 use super::{alerts, people};
 
 /// How long after the last disturbance every incident has to have come to its end, or to wait for a person.

@@ -7,7 +7,7 @@ use runner::{End, Outcome, Recovery, StateFile};
 
 use super::judge::Place;
 use super::plan::{Stage, What};
-use super::sim::{Sim, State};
+use super::scene::{Sim, State};
 
 /// A runner, or what is left of it in its folder.
 pub(crate) struct Runner {
