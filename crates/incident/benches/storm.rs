@@ -133,10 +133,14 @@ async fn storm(folder: &Path) {
     let opened = began.elapsed();
     alerts += blow(&engine, 2, began).await;
     let taken_in = began.elapsed();
-    // The first few come before it is a storm, and are restarted.
-    let restarted = |one: &Record| matches!(one, Record::Intent { effect, .. } if effect == "disrupt");
+    // The first few come before it is a storm, and are restarted; those whose alert was just resolved are left alone.
+    let decided = |one: &Record| match one {
+        Record::Intent { effect, .. } => effect == "disrupt",
+        Record::UnitSkipped { .. } => true,
+        _ => false,
+    };
     let waiting = |incident: &incident::Incident| {
-        incident.open_questions().next().is_some() || incident.timeline.iter().any(|(_, one)| restarted(one))
+        incident.open_questions().next().is_some() || incident.timeline.iter().any(|(_, one)| decided(one))
     };
     while engine.look(|all| all.filter(|one| waiting(one)).count()).await.expect("a look") < SERVERS {
         tokio::time::sleep(Duration::from_millis(20)).await;

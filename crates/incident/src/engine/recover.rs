@@ -6,6 +6,7 @@ use std::path::Path;
 use runbook::{Effect, Fence, Unit};
 
 use super::ask::Answer;
+use super::unit::private_folder;
 use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::fold::{Ended, Incident, Intended};
@@ -41,6 +42,11 @@ impl<W: World> Engine<W> {
     ) -> Result<Recovered, EngineError> {
         let folder = std::path::PathBuf::from(&intent.folder);
         tracing::info!(incident = %walk.id, unit = unit.id, "finding out what became of a unit");
+        // The engine may have died before it made that of the incident, and nobody settles anything in a folder that is nowhere.
+        private_folder(folder.parent()).map_err(|source| {
+            let path = folder.parent().unwrap_or(&folder).to_owned();
+            runner::Error::File { action: "create", path, source }
+        })?;
         let recovery = self.inner.world.recover(&folder).await?;
         // What was approved once more and never began: what the attempt before it did is as little known as ever.
         let is_unknown = recovery == runner::Recovery::NeverStarted

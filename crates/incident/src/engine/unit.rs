@@ -50,7 +50,10 @@ impl<W: World> Engine<W> {
             };
             let mut ready = match self.make_ready(walk, fence, unit, named.clone()).await? {
                 Ok(ready) => ready,
-                Err(reason) => return Ok(UnitEnding::Unexpected(reason)),
+                Err(reason) => {
+                    self.give_up(walk, &named).await?;
+                    return Ok(UnitEnding::Unexpected(reason));
+                }
             };
             let permit = match given {
                 Some(values) => {

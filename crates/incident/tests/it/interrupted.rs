@@ -264,3 +264,16 @@ async fn what_the_runner_refuses_was_not_started() {
     );
     assert_eq!(life.world.state().runs.len(), 0);
 }
+
+/// The engine died between the intent and the folder of its incident.
+#[test]
+fn what_has_no_folder_yet_is_started() {
+    let stage = stage("id=restart", Reply::exit(0).cut(Cut::BeforeStart));
+    let id = die(&stage);
+    stage.forget_runs();
+    stage.live(async |life| {
+        life.engine.resume().await;
+        life.resolved(&id).await;
+    });
+    assert_eq!(stage.world.executed(RESTART), 1);
+}

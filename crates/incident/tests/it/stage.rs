@@ -139,6 +139,11 @@ impl Stage {
         journal::DataDir { journal: life.journal.clone(), blobs, runs, reports }
     }
 
+    /// Removes the folders of units, as if the engine had died before it made any.
+    pub(crate) fn forget_runs(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("runs")).unwrap();
+    }
+
     /// The report of an incident, if it was written.
     pub(crate) fn report(&self, id: &IncidentId) -> Option<String> {
         std::fs::read_to_string(self.folder.path().join(format!("reports/{id}.md"))).ok()

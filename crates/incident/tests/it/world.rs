@@ -421,6 +421,10 @@ impl World for FakeWorld {
         if self.state().unsettled.remove(folder) {
             return Err(runner::Error::Unsettled { folder: folder.to_owned() });
         }
+        if !folder.parent().is_some_and(Path::exists) {
+            let (path, source) = (folder.to_owned(), std::io::ErrorKind::NotFound.into());
+            return Err(runner::Error::File { action: "create", path, source });
+        }
         Ok(self.state().left.get(folder).cloned().unwrap_or(Recovery::NeverStarted))
     }
 }

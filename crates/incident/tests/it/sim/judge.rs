@@ -453,11 +453,9 @@ impl Sim {
             }
         }
         for (unit, view) in &incident.units {
-            let done = state.judge.executed.contains_key(&(id.to_owned(), unit.run, unit.unit.clone()));
-            // What never began needs no other end than the word that it is not to be.
-            let given_up = (view.skipped.is_some() || view.refused.is_some()) && !done;
-            let is_told = view.outcome.is_some() || view.asked.is_some() || given_up;
-            if view.intent.is_some() && !is_told {
+            // What never began needs no end.
+            let began = view.intent.as_ref().is_some_and(|intent| state.has_begun(Path::new(&intent.folder)));
+            if began && view.outcome.is_none() && view.asked.is_none() {
                 broken.push(format!("lost: {id} {}/{} has an intent and no outcome", unit.run, unit.unit));
             }
             let claims =

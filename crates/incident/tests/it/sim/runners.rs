@@ -231,6 +231,12 @@ impl State {
         self.runners.len() - 1
     }
 
+    /// Whether the statement of an attempt may have begun.
+    pub(crate) fn has_begun(&self, folder: &Path) -> bool {
+        let runner = self.by_folder.get(folder).map(|idx| &self.runners[*idx]);
+        runner.is_some_and(|runner| runner.claim == Some(Claimant::Runner))
+    }
+
     /// The answer of `runner::recover`; nothing where a runner is at it.
     fn recover(&mut self, folder: &Path) -> Option<Recovery> {
         let Some(idx) = self.by_folder.get(folder).copied() else {

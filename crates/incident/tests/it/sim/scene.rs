@@ -215,6 +215,10 @@ impl World for SimWorld {
     async fn recover(&self, folder: &Path) -> Result<Recovery, runner::Error> {
         self.0.only_alive().await;
         self.0.clock.sleep(1).await;
+        if !folder.parent().is_some_and(Path::exists) {
+            let (path, source) = (folder.to_owned(), std::io::ErrorKind::NotFound.into());
+            return Err(runner::Error::File { action: "create", path, source });
+        }
         self.0.settle(folder).await
     }
 }
