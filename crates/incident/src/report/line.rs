@@ -42,7 +42,6 @@ pub fn describe(record: &Record) -> Option<String> {
         Record::UnitVerified { unit, problem: Some(problem), .. } => {
             format!("{} not verified: {problem}", unit.unit)
         }
-        Record::StepEnded { .. } => return None,
         Record::Restarted { server, by, start_ms, problem: None, .. } => {
             let ready = start_ms.map(|ms| format!(", ready after {}", duration(ms))).unwrap_or_default();
             format!("{server} restarted by {by}{ready}")
@@ -74,11 +73,8 @@ pub fn describe(record: &Record) -> Option<String> {
         }
         Record::CauseNamed { cause: Some(cause), .. } => format!("cause: {cause}"),
         Record::CauseNamed { cause: None, .. } => "no cause stands out".to_owned(),
-        Record::DeadlinePassed { .. }
-        | Record::CriterionMet { .. }
-        | Record::NotificationAsked { .. }
-        | Record::NotificationEnded { .. } => return calls::describe(record),
         Record::FollowUpDone { number, by, note } => format!("follow-up {number} done by {by}: {note}"),
+        _ => return calls::describe(record),
     })
 }
 

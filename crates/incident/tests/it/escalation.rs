@@ -310,11 +310,15 @@ fn whoever_is_meant_is_told_once_and_the_next_where_they_cannot_be() {
         assert_eq!(again[0].key, format!("{id}-0-ann"));
         assert_eq!(again[0].undecided, ["The boss has a bad feeling"]);
         life.engine.note_told(&again[0], 6, Some("no route".to_owned())).await.unwrap();
-        expect![""].assert_eq(&to_be_told(life).await);
+        expect![[r#"
+            boss opened: incident opened for Server Down: time was killed by SIGKILL (ann could not be told: no route)
+        "#]].assert_eq(&to_be_told(life).await);
         let next = notices(life).await;
         life.engine.note_told(&next[0], 1, Some("asleep".to_owned())).await.unwrap();
         // In the end there is always the log.
-        expect![""].assert_eq(&to_be_told(life).await);
+        expect![[r#"
+            log opened: incident opened for Server Down: time was killed by SIGKILL (boss could not be told: asleep)
+        "#]].assert_eq(&to_be_told(life).await);
         assert_eq!(tell_all(life).await, 1);
         // Told twice by two tasks, it is written down once.
         let before = life.incident(&id).await.timeline.len();
