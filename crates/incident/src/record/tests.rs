@@ -212,6 +212,10 @@ fn who_is_called_and_told() {
             r#"{"kind":"deadline_passed","deadline":{"which":"ack_reminder","by":"ann","number":1},"due_ms":5,"to":["ann"],"reason":"late"}"#
         ]],
     );
+}
+
+#[test]
+fn what_holds_and_who_is_told() {
     let (criterion, to) = ("Data may be damaged".to_owned(), vec!["ann".to_owned()]);
     check(
         &Record::CriterionMet { criterion, to, reason: "found".to_owned() },
