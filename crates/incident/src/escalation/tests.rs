@@ -22,7 +22,7 @@ enum Happens {
     /// Somebody looks what is due.
     Look,
     /// Something is written down.
-    Written(Record),
+    Written(Box<Record>),
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
@@ -44,7 +44,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         4 => (1..2_000_000_i64).prop_map(Happens::Time),
         1 => (1..100_000_i64).prop_map(Happens::Back),
         4 => Just(Happens::Look),
-        4 => record.prop_map(Happens::Written),
+        4 => record.prop_map(|record| Happens::Written(Box::new(record))),
     ]
 }
 
