@@ -13,7 +13,6 @@ use crate::record::{Alarm, Deadline, Record, RunbookPin, Source};
 
 /// What may happen to an incident.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a test holds a handful of them")]
 enum Happens {
     /// So much time passes, and nobody looks meanwhile.
     Time(i64),
