@@ -27,6 +27,8 @@ pub struct Reading {
 pub struct Recovery {
     goal: Goal,
     started_ms: i64,
+    /// When the last reading was.
+    last_ms: i64,
     good: u32,
     first_good_ms: i64,
     incarnation: Option<u64>,
@@ -54,11 +56,17 @@ pub enum Progress {
 impl Recovery {
     /// Starts a verification at `started_ms` (milliseconds since the Unix epoch).
     pub fn new(goal: Goal, started_ms: i64) -> Self {
-        Self { goal, started_ms, good: 0, first_good_ms: started_ms, incarnation: None, last_problem: None }
+        let (last_ms, first_good_ms) = (started_ms, started_ms);
+        Self { goal, started_ms, last_ms, good: 0, first_good_ms, incarnation: None, last_problem: None }
     }
 
     /// Takes in one reading. A bad answer or a restart in between begins the count anew.
     pub fn observe(&mut self, reading: &Reading) -> Progress {
+        // A clock that was set back by a day must not make it last a day.
+        let back_ms = (self.last_ms - reading.at_ms).max(0);
+        self.started_ms -= back_ms;
+        self.first_good_ms -= back_ms;
+        self.last_ms = reading.at_ms;
         if self.good > 0 && reading.incarnation != self.incarnation {
             self.good = 0;
             self.last_problem = Some("its process was started again meanwhile".to_owned());
@@ -133,6 +141,32 @@ mod tests {
         check("++-+++", &Progress::Verified { probes: 3, period_ms: 200 });
         check("++r++", &Progress::Verified { probes: 3, period_ms: 200 });
         check("++r+", &Progress::More);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_takes_no_time() {
+        let mut recovery = Recovery::new(GOAL, 1_000_000);
+        let mut observe = |at_ms, well: bool| {
+            let problem = (!well).then(|| "refused".to_owned());
+            recovery.observe(&Reading { at_ms, problem, incarnation: None })
+        };
+        assert_eq!(observe(1_000_100, true), Progress::More);
+        assert_eq!(observe(100, true), Progress::More);
+        assert_eq!(observe(300, false), Progress::More);
+        assert_eq!(observe(400, true), Progress::More);
+        assert_eq!(observe(500, true), Progress::More);
+        assert_eq!(observe(600, true), Progress::Verified { probes: 3, period_ms: 200 });
+
+        let mut recovery = Recovery::new(GOAL, 1_000_000);
+        let mut observe = |at_ms| {
+            let problem = Some("refused".to_owned());
+            recovery.observe(&Reading { at_ms, problem, incarnation: None })
+        };
+        assert_eq!(
+            [observe(1_000_500), observe(0), observe(499)],
+            [Progress::More, Progress::More, Progress::More]
+        );
+        assert!(matches!(observe(500), Progress::Failed(_)));
     }
 
     #[test]

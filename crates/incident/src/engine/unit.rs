@@ -83,6 +83,7 @@ impl<W: World> Engine<W> {
         let view = self.inner.ledger.with(walk.id, |incident| incident.unit(named).cloned()).await?;
         let Some(view) = view else { return Ok(Standing::Attempt(1, None)) };
         if let Some(reason) = view.skipped {
+            self.give_up(walk, named).await?;
             return Ok(Standing::Over(UnitEnding::Skipped(reason)));
         }
         let Some(intent) = view.intent else { return Ok(Standing::Attempt(1, None)) };

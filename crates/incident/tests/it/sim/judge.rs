@@ -84,6 +84,14 @@ impl Place {
     }
 }
 
+// === impl Author ===
+
+impl Author {
+    fn may_repeat(&self) -> bool {
+        self.retry || self.idempotent
+    }
+}
+
 // === impl Judge ===
 
 impl Judge {
@@ -258,9 +266,9 @@ impl Sim {
                     at_ms - word.expires_ms
                 ));
             }
-            // Whoever says yes to a statement with `retry` says yes to that as well.
+            // Whoever says yes to a statement with `retry` or `idempotent` says yes to that as well.
             Some(word)
-                if !self.author(&unit.unit).retry
+                if !self.author(&unit.unit).may_repeat()
                     && word.used.iter().any(|used| done.is_some_and(|done| done.contains(used))) =>
             {
                 broken.push(format!("used up: {what} stands on an approval that was carried out already"));

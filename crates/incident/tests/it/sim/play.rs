@@ -68,6 +68,14 @@ async fn life(sim: &Arc<Sim>, next: &mut usize) -> End {
     let turn = Arc::default();
     tokio::spawn(alerts::evaluate(Arc::clone(sim), engine.clone(), Arc::clone(&turn)));
     tokio::spawn(people::answer_questions(Arc::clone(sim), engine.clone()));
+    // Guards outlive the engine, and tell the next one.
+    let untold = std::mem::take(&mut sim.state().untold);
+    for (server, at_ms) in untold {
+        let exited = (1_000 + sim.clock.now_ms() as i32, at_ms, 1);
+        let told =
+            alerts::exited(Arc::clone(sim), engine.clone(), Arc::clone(&turn), SERVERS[server], exited);
+        tokio::spawn(told);
+    }
     let mut look_ms = sim.clock.now_ms() + LOOK_MS;
     loop {
         let until_ms = look_ms.min(sim.next_ms(*next));
@@ -220,6 +228,9 @@ impl Sim {
                 let mut state = self.state();
                 state.servers[server].is_broken = true;
                 state.servers[server].incarnation += 1;
+                if alive.is_none() {
+                    state.untold.push((server, self.clock.wall_ms()));
+                }
             }
             What::RestartByHand { server } => self.state().servers[server].incarnation += 1,
             _ => {}

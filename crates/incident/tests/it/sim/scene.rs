@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(crate) moved: u32,
     pub(crate) names: u32,
     pub(crate) looks: u32,
+    /// Breaks that nobody could tell the engine of: which server, and when.
+    pub(crate) untold: Vec<(usize, i64)>,
     /// The engine is dead: nothing comes of what it still tries.
     pub(crate) is_dead: bool,
     pub(crate) is_quiet: bool,
