@@ -7,6 +7,7 @@ pub mod config;
 mod fleet;
 mod flow;
 mod kill_switch;
+mod lock;
 mod maintenance;
 mod rules;
 mod serve;
