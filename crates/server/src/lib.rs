@@ -9,6 +9,7 @@ mod fleet;
 mod flow;
 mod incident_clocks;
 mod kill_switch;
+mod lock;
 mod maintenance;
 mod notify;
 mod retention;

@@ -105,7 +105,7 @@ impl Serve {
         for folder in [&config.data_dir, &config.run_dir, &config.run_dir.join("guards")] {
             private_folder(folder)?;
         }
-        let lock = Lock::acquire(&config.data_dir.join("serve.lock"))?;
+        let lock = crate::lock::take(&config.data_dir.join("serve.lock")).await?;
         let local = listen_local(&api::socket_path(&config))?;
         let public = TcpListener::bind(config.listen)
             .await
