@@ -104,7 +104,7 @@ impl Place {
         );
         let tables = "[policy]\nrestarts_per_hour = 1000000\nchanges_per_hour = 1000000\ncooldown = \"0s\"\n";
         let servers = [Server::notes("notes").with(&parameters)];
-        let mut site = Site::of(&Setup { keys: &keys, tables, servers: &servers, ..Setup::default() });
+        let mut site = Site::of(&Setup { keys: &keys, tables, servers: &servers, verify_seconds: 5 });
         site.serve_until_ready(&["notes"]);
         Self { site, traces, seed: 0, count: Count::default() }
     }

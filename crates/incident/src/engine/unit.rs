@@ -48,6 +48,13 @@ impl<W: World> Engine<W> {
                 Standing::Over(ending) => return Ok(ending),
                 Standing::Attempt(attempt, given) => (attempt, given),
             };
+            // Another attempt is a new beginning: whoever leads by now may not want it.
+            if attempt > 1
+                && let Some(reason) = self.lead_for(walk, unit.effect == Effect::Observe).await?
+            {
+                self.give_up(walk, &named).await?;
+                return Ok(UnitEnding::Rejected(reason));
+            }
             let mut ready = match self.make_ready(walk, fence, unit, named.clone()).await? {
                 Ok(ready) => ready,
                 Err(reason) => {

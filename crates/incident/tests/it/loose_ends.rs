@@ -130,3 +130,25 @@ fn what_was_cut_short_and_is_not_done_again_is_told() {
     });
     assert_eq!(stage.world.executed(RESTART), 1);
 }
+
+/// What may be tried again is not tried again once a person has ended the incident.
+#[test]
+fn a_retry_is_a_new_beginning() {
+    for word in [close, abort] {
+        let stage = stage("retry=1", Reply::exit(1));
+        let id = stage.live(async |life| {
+            stage.refuse(r#"NEW.kind = 'intent' AND NEW.body LIKE '%"attempt":2%'"#).await;
+            let id = life.fire().await;
+            life.world.stuck(1).await;
+            life.engine.say(&id, "ada", word()).await.unwrap();
+            id
+        });
+        stage.live(async |life| {
+            stage.take_again().await;
+            life.engine.resume().await;
+            let incident = settled(life, &id).await;
+            assert!(incident.steps.iter().all(|view| view.state.has_ended()));
+        });
+        assert_eq!((stage.world.executed(RESTART), stage.world.executed(CLEAR)), (1, 0), "{:?}", word());
+    }
+}

@@ -249,6 +249,9 @@ impl Sim {
     ) -> Vec<String> {
         let mut broken = Vec::new();
         let what = format!("{} {}/{} attempt {attempt}", incident.id, unit.run, unit.unit);
+        if !incident.state.is_open() {
+            broken.push(format!("over: {what} is intended though the incident is {}", incident.state));
+        }
         if incident.control != Control::Machine {
             broken.push(format!("hold: {what} is intended while a person leads"));
         }
