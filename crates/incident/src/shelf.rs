@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runbook::lint::{Config, Objection, Objections, lint};
+use runbook::lint::{Config, Objection, Objections, lint_parsed};
 use runbook::{Procedure, Runbook};
 
 /// A runbook with its bytes.
@@ -28,7 +28,8 @@ impl Book {
     /// Parses a document. Never fails; what is wrong in it is in the diagnostics.
     pub fn parse(name: &str, bytes: &[u8]) -> (Self, Vec<runbook::Diagnostic>) {
         let (runbook, diagnostics) = runbook::parse(name, bytes);
-        let objections = Objections::new(&lint(name, bytes, &Config::default(), None));
+        let objections =
+            Objections::new(&lint_parsed(bytes, &runbook, &diagnostics, &Config::default(), None));
         let book = Self { runbook: Arc::new(runbook), bytes: bytes.into(), objections: Arc::new(objections) };
         (book, diagnostics)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::edited::Edited;
 use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::approval::Binding;
@@ -121,15 +122,16 @@ impl<W: World> Engine<W> {
         if people > 1 {
             reason += "; two people have to approve it";
         }
-        if let Some(edited) = self.edited(walk) {
-            reason = format!("{reason}; {}", edited.told);
+        let edited = self.edited(walk);
+        if let Some(edited) = &edited {
+            reason = format!("{reason}; {}", edited.told(walk));
         }
         let record = Record::ApprovalAsked {
             unit: question.unit.clone(),
             statement: question.statement.to_owned(),
             effect: question.effect.to_owned(),
             reason,
-            binding: self.binding(walk, question, expires_ms),
+            binding: self.binding(walk, question, edited.as_ref(), expires_ms),
             missing: question.missing.clone(),
             expires_ms,
             people: (people > 1).then_some(people),
@@ -178,9 +180,12 @@ impl<W: World> Engine<W> {
                 return Ok(None);
             }
             // What was approved is what stands in the question: ask anew where it is another one by now.
-            if approved.binding != self.binding(walk, question, approved.expires_ms) {
-                let edited = self.edited(walk).map(|edited| edited.told);
-                let reason = edited.unwrap_or("what the approval was about has changed meanwhile".to_owned());
+            let edited = self.edited(walk);
+            if approved.binding != self.binding(walk, question, edited.as_ref(), approved.expires_ms) {
+                let reason = match &edited {
+                    Some(edited) => edited.told(walk),
+                    None => "what the approval was about has changed meanwhile".to_owned(),
+                };
                 self.end_question(walk, question, ApprovalEnd::Void, &reason).await?;
                 return Ok(None);
             }
@@ -208,9 +213,15 @@ impl<W: World> Engine<W> {
         self.inner.world.policy(&walk.server).people_needed(question.effect)
     }
 
-    fn binding(&self, walk: &Walk<'_>, question: &Question<'_>, expires_ms: i64) -> String {
+    fn binding(
+        &self,
+        walk: &Walk<'_>,
+        question: &Question<'_>,
+        edited: Option<&Edited>,
+        expires_ms: i64,
+    ) -> String {
         let pinned = &walk.book.runbook.sha256;
-        let runbook = match self.edited(walk) {
+        let runbook = match edited {
             Some(edited) => format!("{pinned}, now {}", edited.sha256),
             None => pinned.clone(),
         };

@@ -18,10 +18,9 @@ const DIFFERENCE_BYTES_MAX: usize = 4_000;
 
 /// How a runbook was edited since the incident was opened.
 pub(super) struct Edited {
-    /// What stands there now, in a word for the binding of an approval.
+    /// The hash of what stands there now, which is in the binding of an approval.
     pub(super) sha256: String,
-    /// In words for people, with the difference.
-    pub(super) told: String,
+    now: Vec<u8>,
 }
 
 impl<W: World> Engine<W> {
@@ -30,17 +29,23 @@ impl<W: World> Engine<W> {
         let runbook = &walk.book.runbook;
         let now = self.inner.world.runbook(&runbook.name)?;
         let sha256 = hex(&Sha256::digest(&now));
-        if sha256 == runbook.sha256 {
-            return None;
-        }
+        (sha256 != runbook.sha256).then_some(Edited { sha256, now })
+    }
+}
+
+// === impl Edited ===
+
+impl Edited {
+    /// In words for people, with the difference.
+    pub(super) fn told(&self, walk: &Walk<'_>) -> String {
+        let name = &walk.book.runbook.name;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let difference = unified(Path::new(&runbook.name), Some(&text(&walk.book.bytes)), Some(&text(&now)));
+        let difference = unified(Path::new(name), Some(&text(&walk.book.bytes)), Some(&text(&self.now)));
         let shown = difference.floor_char_boundary(DIFFERENCE_BYTES_MAX);
         let rest = if shown < difference.len() { "…\n" } else { "" };
-        let told = format!(
+        format!(
             "the runbook was edited since the incident was opened, which follows it as it was then:\n{}{rest}",
             &difference[..shown]
-        );
-        Some(Edited { sha256, told })
+        )
     }
 }

@@ -110,16 +110,27 @@ impl<W: World> Engine<W> {
         ready: &Ready<'_>,
     ) -> Result<(Decision, Option<i64>), EngineError> {
         let untrusted = ready.untrusted(walk.procedure, &self.inner.world.environment());
-        let mut request = self.request(walk, ready).await?;
-        if let Some(reason) = &untrusted {
-            request.effect = Effect::Unknown;
-            request.effect_reason = reason;
-        }
+        let request = self.request_trusting(walk, ready, untrusted.as_deref()).await?;
         let policy = self.inner.world.policy(&walk.server);
         if policy.storm.brakes(request.servers_in_trouble) {
             self.tell_of_storm(walk, request.servers_in_trouble).await?;
         }
         Ok((policy.decide(&request), policy.passes_ms(&request)))
+    }
+
+    /// The request about a unit; `untrusted` is why it may do more than its text says, where it may.
+    pub(super) async fn request_trusting<'a>(
+        &self,
+        walk: &Walk<'a>,
+        ready: &'a Ready<'a>,
+        untrusted: Option<&'a str>,
+    ) -> Result<Request<'a>, EngineError> {
+        let mut request = self.request(walk, ready).await?;
+        if let Some(reason) = untrusted {
+            request.effect = Effect::Unknown;
+            request.effect_reason = reason;
+        }
+        Ok(request)
     }
 
     /// Calls for more people, once in a storm: not again while the incident that did so is open.

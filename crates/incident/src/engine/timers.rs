@@ -13,7 +13,6 @@ use crate::escalation::{Escalating, Fleet, Plan, Step, step};
 use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::record::{Record, RunbookPin};
-use crate::shelf::Book;
 use crate::world::World;
 
 /// How many procedures are kept at hand.
@@ -94,10 +93,7 @@ impl<W: World> Engine<W> {
         if known.len() >= PLANS_MAX {
             known.clear();
         }
-        let on_shelf = self.inner.shelf.books().iter().find(|book| book.runbook.sha256 == pin.sha256);
-        let book = on_shelf
-            .cloned()
-            .or_else(|| self.read_blob(&pin.sha256).map(|bytes| Book::parse(&pin.name, &bytes).0));
+        let book = self.book(pin);
         if book.is_none() {
             tracing::warn!(
                 runbook = pin.name,

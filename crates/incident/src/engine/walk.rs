@@ -15,7 +15,7 @@ use crate::evidence;
 use crate::findings;
 use crate::fold::Incident;
 use crate::id::IncidentId;
-use crate::record::{Record, Step, StepEnd};
+use crate::record::{Record, RunbookPin, Step, StepEnd};
 use crate::recovery::{Goal, Progress, Reading, Recovery};
 use crate::shelf::Book;
 use crate::state::{State, StepState};
@@ -82,11 +82,15 @@ impl<W: World> Engine<W> {
     /// The runbook as it was when the incident was opened.
     pub(super) async fn pinned(&self, id: &IncidentId) -> Result<Book, EngineError> {
         let pin = self.inner.ledger.with(id, |incident| incident.runbook.clone()).await?;
-        if let Some(book) = self.inner.shelf.books().iter().find(|book| book.runbook.sha256 == pin.sha256) {
-            return Ok(book.clone());
-        }
-        let bytes = self.read_blob(&pin.sha256).ok_or_else(|| EngineError::Runbook(id.clone()))?;
-        Ok(Book::parse(&pin.name, &bytes).0)
+        self.book(&pin).ok_or_else(|| EngineError::Runbook(id.clone()))
+    }
+
+    /// A runbook of one version, from the shelf or the blob store.
+    pub(super) fn book(&self, pin: &RunbookPin) -> Option<Book> {
+        let on_shelf = self.inner.shelf.books().iter().find(|book| book.runbook.sha256 == pin.sha256);
+        on_shelf
+            .cloned()
+            .or_else(|| self.read_blob(&pin.sha256).map(|bytes| Book::parse(&pin.name, &bytes).0))
     }
 
     /// Keeps volatile evidence before anything is changed.

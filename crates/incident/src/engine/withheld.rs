@@ -1,7 +1,5 @@
 //! Owns what is written down of a unit that policy keeps from being run: what would have been done with it.
 
-use runbook::Effect;
-
 use super::ready::Ready;
 use super::walk::Walk;
 use super::{Engine, EngineError};
@@ -18,11 +16,7 @@ impl<W: World> Engine<W> {
         doubt: Option<&str>,
     ) -> Result<Option<Withheld>, EngineError> {
         let untrusted = ready.untrusted(walk.procedure, &self.inner.world.environment());
-        let mut request = self.request(walk, ready).await?;
-        if let Some(reason) = &untrusted {
-            request.effect = Effect::Unknown;
-            request.effect_reason = reason;
-        }
+        let request = self.request_trusting(walk, ready, untrusted.as_deref()).await?;
         let policy = self.inner.world.policy(&walk.server);
         let missing = (!ready.missing.is_empty()).then(|| format!("it needs {}", ready.missing.join(", ")));
         Ok(policy.withheld(&request, &ready.values, missing, doubt))

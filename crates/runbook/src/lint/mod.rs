@@ -18,7 +18,8 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::Level;
-use crate::diagnostic::Lines;
+use crate::Runbook;
+use crate::diagnostic::{Diagnostic, Lines};
 pub use config::{Config, ConfigError};
 use document::Document;
 pub use fix::apply;
@@ -112,9 +113,20 @@ pub fn rule(code: &str) -> Option<&'static Rule> {
 /// `today` is `YYYY-MM-DD`, for what is overdue; without it nothing is.
 pub fn lint(name: &str, bytes: &[u8], config: &Config, today: Option<&str>) -> Vec<Finding> {
     let (runbook, diagnostics) = crate::parse(name, bytes);
+    lint_parsed(bytes, &runbook, &diagnostics, config, today)
+}
+
+/// The same for a document that was parsed already: `runbook` and `diagnostics` are what [`crate::parse`] made of it.
+pub fn lint_parsed(
+    bytes: &[u8],
+    runbook: &Runbook,
+    diagnostics: &[Diagnostic],
+    config: &Config,
+    today: Option<&str>,
+) -> Vec<Finding> {
     let text = crate::markdown::lossy(bytes);
     let lines = Lines::new(&text);
-    let document = Document::new(&text, &lines, &runbook, &diagnostics, config, today);
+    let document = Document::new(&text, &lines, runbook, diagnostics, config, today);
     let mut findings = Vec::new();
     for rule in RULES {
         let level = config.level(rule);

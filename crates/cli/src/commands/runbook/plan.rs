@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use incident::{Approve, Decision, Kill, Policy, Request};
-use runbook::lint::{Config as Rules, Finding, Objections, lint};
+use runbook::lint::{Config as Rules, Finding, Objections, lint_parsed};
 use runbook::{Fence, Phase, Procedure, Unit};
 use serde::Serialize;
 
@@ -84,7 +84,7 @@ pub(super) fn run(
 ) -> Result<Code, Failure> {
     let bytes = text::read(file, "the runbook")?;
     let name = file.display().to_string();
-    let (runbook, _) = runbook::parse(&name, &bytes);
+    let (runbook, diagnostics) = runbook::parse(&name, &bytes);
     let (config, _) = load_or_default(config)?;
     let member = match server {
         Some(name) => Some(config.server.iter().find(|server| server.name == name).ok_or_else(|| {
@@ -110,7 +110,7 @@ pub(super) fn run(
         })?],
         None => runbook.procedures.iter().collect(),
     };
-    let findings = lint(&name, &bytes, &Rules::default(), None);
+    let findings = lint_parsed(&bytes, &runbook, &diagnostics, &Rules::default(), None);
     let planner = Planner {
         policy: server::policy(&config, member),
         kill: server::kill_switch(&config),
