@@ -21,6 +21,7 @@ mod watch;
 mod world;
 
 pub use clock::now_ms;
+pub use document::DocumentError;
 pub use fleet::{Fleet, Member, OrderError, Supervised, Surroundings, Verb, target};
 pub use kill_switch::{
     KillSwitchError, Thrown, kill_switch, kill_switch_note, kill_switch_path, release_kill_switch,

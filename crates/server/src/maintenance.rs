@@ -1,48 +1,33 @@
-//! Owns the file of maintenance windows: written whole or not at all, and read anew before every change.
-//!
-//! It is `maintenance.json` in the data directory, so that commands work on it with and without a running `serve`.
+//! Owns the file of maintenance windows, `maintenance.json`, which is read anew before every change.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use incident::{Hold, Maintenance, MaintenanceError, error_chain};
-use process::lock::{Lock, LockError};
 
 use crate::config::Config;
-use crate::document::{read, replace};
+use crate::document::{self, Document, DocumentError};
 
 /// Why the maintenance windows cannot be read or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum MaintenanceFileError {
-    /// The file cannot be read or written.
-    #[error("{what} `{}` failed", path.display())]
-    Io {
-        /// What was done.
-        what: &'static str,
-        /// To what.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// What stands in it cannot be used.
-    #[error("the maintenance windows in `{}` cannot be used", path.display())]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: MaintenanceError,
-    },
-    /// The change was not made: there is something wrong with it.
-    #[error(transparent)]
-    Change(MaintenanceError),
-    /// Another command is at it.
-    #[error("another command changes the maintenance windows at this moment; try it again")]
-    Locked(#[from] LockError),
+pub type MaintenanceFileError = DocumentError<MaintenanceError>;
+
+impl Document for Maintenance {
+    const STEM: &'static str = "maintenance";
+    const WHAT: &'static str = "maintenance windows";
+    const ADVICE: &'static str = "";
+    type Problem = MaintenanceError;
+
+    fn parse(text: &str) -> Result<Self, MaintenanceError> {
+        Self::parse(text)
+    }
+
+    fn to_json(&self) -> Result<String, MaintenanceError> {
+        self.to_json()
+    }
 }
 
 /// The file of a configuration.
 pub fn maintenance_path(config: &Config) -> PathBuf {
-    config.data_dir.join("maintenance.json")
+    document::path::<Maintenance>(config)
 }
 
 /// Reads the windows; where there is no file there are none.
@@ -50,12 +35,7 @@ pub fn maintenance_path(config: &Config) -> PathBuf {
 /// # Errors
 /// Where the file cannot be read, or is not understood as a whole.
 pub fn read_maintenance(config: &Config) -> Result<Maintenance, MaintenanceFileError> {
-    let path = maintenance_path(config);
-    let text = match read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Maintenance::default()),
-        other => other.map_err(|source| io_error("reading", &path, source))?,
-    };
-    Maintenance::parse(&text).map_err(|source| MaintenanceFileError::Content { path, source })
+    document::load(config)
 }
 
 /// Changes the windows.
@@ -66,16 +46,7 @@ pub fn change_maintenance<T>(
     config: &Config,
     change: impl FnOnce(&mut Maintenance) -> Result<T, MaintenanceError>,
 ) -> Result<T, MaintenanceFileError> {
-    let folder = &config.data_dir;
-    crate::private_folder(folder)
-        .map_err(|error| io_error("making the folder", folder, io::Error::other(error)))?;
-    let _lock = Lock::acquire(&folder.join("maintenance.lock"))?;
-    let mut windows = read_maintenance(config)?;
-    let done = change(&mut windows).map_err(MaintenanceFileError::Change)?;
-    let text = windows.to_json().map_err(MaintenanceFileError::Change)?;
-    let path = maintenance_path(config);
-    replace(&path, &text).map_err(|source| io_error("writing", &path, source))?;
-    Ok(done)
+    document::change(config, change)
 }
 
 /// What holds the changes of a server back now. Windows that cannot be read hold everything back: whoever wrote them
@@ -91,10 +62,6 @@ pub(crate) fn hold(config: &Config, server: &str, now_ms: i64) -> Option<Hold> {
             until_ms: None,
         }),
     }
-}
-
-fn io_error(what: &'static str, path: &Path, source: io::Error) -> MaintenanceFileError {
-    MaintenanceFileError::Io { what, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -141,9 +108,9 @@ mod tests {
         let error = change_maintenance(&config, |all| all.end(7, 0)).unwrap_err();
         assert_eq!(error.to_string(), "there is no window 7; `paramedic maintenance list` shows them");
         assert_eq!(fs::read_to_string(maintenance_path(&config)).unwrap(), before);
-        let _lock = Lock::acquire(&config.data_dir.join("maintenance.lock")).unwrap();
+        let _lock = process::lock::Lock::acquire(&config.data_dir.join("maintenance.lock")).unwrap();
         let error = change_maintenance(&config, |all| all.end(1, 0)).unwrap_err();
-        assert!(matches!(error, MaintenanceFileError::Locked(_)), "{error}");
+        assert!(matches!(error, MaintenanceFileError::Locked { .. }), "{error}");
     }
 
     #[test]

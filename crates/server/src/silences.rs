@@ -1,52 +1,42 @@
-//! Owns the file of silences: written whole or not at all, read anew at each evaluation, and each change journaled.
-//!
-//! It is `silences.json` in the data directory, so that commands work on it with and without a running `serve`.
+//! Owns the file of silences, `silences.json`, which is read anew at each evaluation; each change is journaled.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use incident::{Engine, EngineError, Record, World, error_chain};
 use metrics::{Breadth, Silence, SilenceError, Silences};
-use process::lock::{Lock, LockError};
 
 use crate::config::Config;
-use crate::document::{read, replace};
+use crate::document::{self, Document, DocumentError, change};
 
 /// Why the silences cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SilenceFileError {
-    /// The file cannot be read or written.
-    #[error("{what} `{}` failed", path.display())]
-    Io {
-        /// What was done.
-        what: &'static str,
-        /// To what.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// What stands in it cannot be used.
-    #[error("the silences in `{}` cannot be used; mend or remove it: until then nothing is silenced", path.display())]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: SilenceError,
-    },
-    /// The change was not made: there is something wrong with it.
+    /// Their file.
     #[error(transparent)]
-    Change(SilenceError),
-    /// Another command is at it.
-    #[error("another command changes the silences at this moment; try it again")]
-    Locked(#[from] LockError),
+    File(#[from] DocumentError<SilenceError>),
     /// It could not be written down, and so was not made.
     #[error("the silence could not be written down, and was taken back")]
     Journal(#[source] Box<EngineError>),
 }
 
+impl Document for Silences {
+    const STEM: &'static str = "silences";
+    const WHAT: &'static str = "silences";
+    const ADVICE: &'static str = "; mend or remove it: until then nothing is silenced";
+    type Problem = SilenceError;
+
+    fn parse(text: &str) -> Result<Self, SilenceError> {
+        Self::parse(text)
+    }
+
+    fn to_json(&self) -> Result<String, SilenceError> {
+        self.to_json()
+    }
+}
+
 /// The file of a configuration.
 pub fn silences_path(config: &Config) -> PathBuf {
-    config.data_dir.join("silences.json")
+    document::path::<Silences>(config)
 }
 
 /// Reads the silences; where there is no file there are none.
@@ -54,12 +44,7 @@ pub fn silences_path(config: &Config) -> PathBuf {
 /// # Errors
 /// Where the file cannot be read, or is not understood as a whole.
 pub fn read_silences(config: &Config) -> Result<Silences, SilenceFileError> {
-    let path = silences_path(config);
-    let text = match read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Silences::default()),
-        other => other.map_err(|source| io_error("reading", &path, source))?,
-    };
-    Silences::parse(&text).map_err(|source| SilenceFileError::Content { path, source })
+    Ok(document::load(config)?)
 }
 
 /// Adds a silence and journals it; returns its number.
@@ -73,7 +58,7 @@ pub async fn add_silence<W: World>(
     breadth: Breadth,
     now_ms: i64,
 ) -> Result<u32, SilenceFileError> {
-    let number = change(config, |all| all.add(silence.clone(), breadth, now_ms))?;
+    let number = change(config, |all: &mut Silences| all.add(silence.clone(), breadth, now_ms))?;
     let record = Record::Silenced {
         number,
         matchers: silence.matchers.iter().map(ToString::to_string).collect(),
@@ -84,7 +69,7 @@ pub async fn add_silence<W: World>(
     };
     if let Err(error) = engine.note_silence(&record).await {
         // A silence that nobody can find later is worse than none.
-        change(config, |all| all.expire(number, now_ms))?;
+        change(config, |all: &mut Silences| all.expire(number, now_ms))?;
         return Err(SilenceFileError::Journal(Box::new(error)));
     }
     Ok(number)
@@ -101,7 +86,7 @@ pub async fn expire_silence<W: World>(
     by: &str,
     now_ms: i64,
 ) -> Result<Silence, SilenceFileError> {
-    let ended = change(config, |all| all.expire(number, now_ms))?;
+    let ended = change(config, |all: &mut Silences| all.expire(number, now_ms))?;
     let record = Record::SilenceExpired { number, by: by.to_owned() };
     engine.note_silence(&record).await.map_err(|error| SilenceFileError::Journal(Box::new(error)))?;
     Ok(ended)
@@ -113,26 +98,6 @@ pub(crate) fn in_force(config: &Config) -> Silences {
         tracing::error!(error = %error_chain(&error), "nothing is silenced");
         Silences::default()
     })
-}
-
-fn change<T>(
-    config: &Config,
-    change: impl FnOnce(&mut Silences) -> Result<T, SilenceError>,
-) -> Result<T, SilenceFileError> {
-    let folder = &config.data_dir;
-    crate::private_folder(folder)
-        .map_err(|error| io_error("making the folder", folder, io::Error::other(error)))?;
-    let _lock = Lock::acquire(&folder.join("silences.lock"))?;
-    let mut silences = read_silences(config)?;
-    let done = change(&mut silences).map_err(SilenceFileError::Change)?;
-    let text = silences.to_json().map_err(SilenceFileError::Change)?;
-    let path = silences_path(config);
-    replace(&path, &text).map_err(|source| io_error("writing", &path, source))?;
-    Ok(done)
-}
-
-fn io_error(what: &'static str, path: &Path, source: io::Error) -> SilenceFileError {
-    SilenceFileError::Io { what, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -162,16 +127,16 @@ mod tests {
         let labels = Labels::from_iter([("server_name", "a")]);
         let silencing = |now_ms| in_force(&config).silencing(&labels, now_ms);
         assert!(silencing(5).is_empty());
-        let number = change(&config, |all| all.add(silence(10), Breadth::Narrow, 0)).unwrap();
+        let number = change(&config, |all: &mut Silences| all.add(silence(10), Breadth::Narrow, 0)).unwrap();
         assert_eq!((silencing(5), silencing(10)), (vec![number], vec![]));
-        change(&config, |all| all.expire(number, 5)).unwrap();
+        change(&config, |all: &mut Silences| all.expire(number, 5)).unwrap();
         assert!(silencing(5).is_empty());
         let left: Vec<_> =
             fs::read_dir(&config.data_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 2, "the file and its lock: {left:?}");
-        let _lock = Lock::acquire(&config.data_dir.join("silences.lock")).unwrap();
-        let error = change(&config, |all| all.expire(number, 6)).unwrap_err();
-        assert!(matches!(error, SilenceFileError::Locked(_)), "{error}");
+        let _lock = process::lock::Lock::acquire(&config.data_dir.join("silences.lock")).unwrap();
+        let error = change(&config, |all: &mut Silences| all.expire(number, 6)).unwrap_err();
+        assert!(matches!(error, DocumentError::Locked { .. }), "{error}");
     }
 
     #[test]
@@ -181,7 +146,10 @@ mod tests {
         for text in ["", "{", r#"{"version":2,"last":0,"silences":[]}"#, "\u{0}"] {
             fs::write(silences_path(&config), text).unwrap();
             assert_eq!(in_force(&config), Silences::default());
-            assert!(change(&config, |all| all.add(silence(10), Breadth::Narrow, 0)).is_err(), "{text}");
+            assert!(
+                change(&config, |all: &mut Silences| all.add(silence(10), Breadth::Narrow, 0)).is_err(),
+                "{text}"
+            );
             assert_eq!(fs::read_to_string(silences_path(&config)).unwrap(), text);
         }
     }

@@ -8,7 +8,7 @@ use incident::Shelf;
 use metrics::{Silence, SilenceState};
 use server::api::wire::{AddSilence, AlertStatus, By, SilenceStatus};
 use server::client::{Client, ClientError};
-use server::{SilenceFileError, add_silence, expire_silence, now_ms, read_silences};
+use server::{DocumentError, SilenceFileError, add_silence, expire_silence, now_ms, read_silences};
 
 use crate::arguments::{AddArguments, AlertCommand, Output, SilenceCommand};
 use crate::context::{self, actor};
@@ -138,9 +138,9 @@ fn matchers(silence: &Silence) -> String {
 /// A change that is refused is an answer; a file that cannot be used silences nothing until somebody mends it.
 fn failure(error: SilenceFileError) -> Failure {
     match error {
-        SilenceFileError::Content { .. } | SilenceFileError::Io { .. } => Failure::usage(error),
-        SilenceFileError::Change(_) | SilenceFileError::Locked(_) | SilenceFileError::Journal(_) => {
-            Failure::no(error)
+        SilenceFileError::File(DocumentError::Content { .. } | DocumentError::Io { .. }) => {
+            Failure::usage(error)
         }
+        SilenceFileError::File(_) | SilenceFileError::Journal(_) => Failure::no(error),
     }
 }

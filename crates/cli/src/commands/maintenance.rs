@@ -84,7 +84,7 @@ fn subject(window: &Window) -> String {
 /// A change that is refused is an answer; a file that cannot be used is one over everything until somebody mends it.
 fn failure(config: &Config, error: MaintenanceFileError) -> Failure {
     match error {
-        MaintenanceFileError::Change(_) | MaintenanceFileError::Locked(_) => Failure::no(error),
+        MaintenanceFileError::Change(_) | MaintenanceFileError::Locked { .. } => Failure::no(error),
         MaintenanceFileError::Content { .. } | MaintenanceFileError::Io { .. } => {
             let path = maintenance_path(config);
             let advice =

@@ -9,13 +9,16 @@ use metrics::{Alert, AlertState, Labels, SilenceError};
 use super::handlers::{Failure, Shared};
 use super::wire::{AddSilence, AlertStatus, By, SilenceStatus};
 use crate::clock;
+use crate::document::DocumentError;
 use crate::silences::{SilenceFileError, add_silence, expire_silence, read_silences};
 
 impl From<SilenceFileError> for Failure {
     fn from(error: SilenceFileError) -> Self {
         let status = match &error {
-            SilenceFileError::Change(SilenceError::None(_)) => StatusCode::NOT_FOUND,
-            SilenceFileError::Change(_) | SilenceFileError::Locked(_) => StatusCode::CONFLICT,
+            SilenceFileError::File(DocumentError::Change(SilenceError::None(_))) => StatusCode::NOT_FOUND,
+            SilenceFileError::File(DocumentError::Change(_) | DocumentError::Locked { .. }) => {
+                StatusCode::CONFLICT
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self(status, error_chain(&error))
