@@ -2,7 +2,7 @@
 
 mod index;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
 use journal::{Draft, Entry, Removed};
@@ -15,6 +15,7 @@ use crate::fold::{Incident, Place};
 use crate::id::IncidentId;
 use crate::record::{Record, VERSION};
 use crate::store::Store;
+use crate::turns::{Key, Turns};
 use index::Index;
 
 /// How many incidents are held in memory: the oldest that are over are dropped first, and stay in the journal.
@@ -41,6 +42,8 @@ pub struct Happening {
 pub(crate) struct Ledger {
     journal: Box<dyn Store>,
     folded: Mutex<Folded>,
+    /// Held from the check of a record to its place in the fold, by incident: records of several are written together.
+    turns: Turns,
     /// Rung at each change of an incident, as long as somebody waits for one: in a storm thousands do.
     bells: std::sync::Mutex<HashMap<IncidentId, Arc<Notify>>>,
     changed: watch::Sender<u64>,
@@ -52,6 +55,8 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Folded {
     last_seq: i64,
+    /// Names that were given out, of incidents that are not written down yet.
+    promised: BTreeSet<IncidentId>,
     incidents: BTreeMap<IncidentId, Incident>,
     index: Index,
 }
@@ -64,6 +69,7 @@ impl Ledger {
         let ledger = Self {
             journal: Box::new(journal),
             folded: Mutex::default(),
+            turns: Turns::default(),
             bells: std::sync::Mutex::default(),
             changed: watch::Sender::new(0),
             feed: broadcast::Sender::new(FEED_CAPACITY),
@@ -96,24 +102,23 @@ impl Ledger {
 
     /// Writes one record of an incident, durably, if the incident allows it now.
     pub(crate) async fn write(&self, id: &IncidentId, at_ms: i64, record: Record) -> Result<(), EngineError> {
-        let mut folded = self.folded.lock().await;
-        if let Some(incident) = folded.incidents.get(id) {
+        let draft = draft(Some(id), at_ms, &record)?;
+        let _turn = self.turns.take(&[Key::of(id)]).await;
+        if let Some(incident) = self.folded.lock().await.incidents.get(id) {
             incident.check(&record)?;
             incident.check_change(&record)?;
         }
-        let entry = match self.append(draft(Some(id), at_ms, &record)?).await {
-            Ok(entry) => entry,
+        let appended = self.append(draft).await;
+        let mut folded = self.folded.lock().await;
+        folded.promised.remove(id);
+        match appended {
+            Ok(entry) => self.take_in(&mut folded, &entry).await?,
             Err(error) => {
                 // A disk that failed in the very end may have it all the same: what is there is known here as well.
                 // Where that cannot be read, the next write says so.
                 let _ = self.catch_up_locked(&mut folded).await;
                 return Err(error);
             }
-        };
-        if entry.seq == folded.last_seq + 1 {
-            folded.take(&entry);
-        } else {
-            self.catch_up_locked(&mut folded).await?;
         }
         drop(folded);
         self.ring(id);
@@ -123,11 +128,20 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes in an entry that was written here, after those that others have written before it.
+    async fn take_in(&self, folded: &mut Folded, entry: &Entry) -> Result<(), EngineError> {
+        if entry.seq == folded.last_seq + 1 {
+            folded.take(entry);
+        } else if entry.seq > folded.last_seq {
+            self.catch_up_locked(folded).await?;
+        }
+        Ok(())
+    }
+
     /// Writes a record that belongs to no incident.
     pub(crate) async fn write_loose(&self, at_ms: i64, record: &Record) -> Result<(), EngineError> {
-        let mut folded = self.folded.lock().await;
-        self.append(draft(None, at_ms, record)?).await?;
-        self.catch_up_locked(&mut folded).await
+        let entry = self.append(draft(None, at_ms, record)?).await?;
+        self.take_in(&mut *self.folded.lock().await, &entry).await
     }
 
     async fn append(&self, draft: Draft) -> Result<Entry, EngineError> {
@@ -208,12 +222,14 @@ impl Ledger {
         look(&mut folded.index.open().filter_map(|id| folded.incidents.get(id)))
     }
 
-    /// A name that no incident has: many servers may be down in the same second.
+    /// A name that no incident has or gets: many servers may be down in the same second.
     pub(crate) async fn new_id(&self, now_ms: i64, random: u16) -> IncidentId {
-        let folded = self.folded.lock().await;
+        let mut folded = self.folded.lock().await;
         let mut names = (0..=u16::MAX).map(|step| IncidentId::new(now_ms, random.wrapping_add(step)));
-        let free = names.find(|id| !folded.incidents.contains_key(id));
-        free.unwrap_or_else(|| IncidentId::new(now_ms, random))
+        let free = names.find(|id| !folded.incidents.contains_key(id) && !folded.promised.contains(id));
+        let id = free.unwrap_or_else(|| IncidentId::new(now_ms, random));
+        folded.promised.insert(id.clone());
+        id
     }
 
     /// Looks at all incidents, oldest first.

@@ -29,6 +29,7 @@ mod shelf;
 mod state;
 mod store;
 mod triage;
+mod turns;
 mod verify;
 mod word;
 mod world;

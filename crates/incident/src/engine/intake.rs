@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{Engine, EngineError};
+use futures_util::future::try_join_all;
+
+use super::{AT_ONCE, Engine, EngineError};
 use crate::fold::{Incident, Tracked};
 use crate::id::IncidentId;
 use crate::record::{Alarm, Record, RunbookPin, Source};
 use crate::shelf::Book;
 use crate::triage::{Firing, Triage};
+use crate::turns::Key;
 use crate::world::World;
 
 /// An alert with the server it is about.
@@ -147,12 +150,12 @@ impl<W: World> Engine<W> {
         let name = alarm.alert.as_ref().and_then(|alert| alert.labels.get(DEPENDENCY_LABEL));
         let dependency = name.and_then(|name| world.dependency(server, name));
         let firing = Firing { server, procedure, dependency: dependency.as_deref(), alarm: &alarm };
-        let fingerprint = alarm.alert.as_ref().map(|alert| alert.fingerprint.as_str());
-        let (limits, now_ms) = (world.flapping(), world.now_ms());
+        let (place, fingerprint) = (firing.place(), alarm.alert.as_ref().map(|alert| &*alert.fingerprint));
         // From here to the record: two alerts of the same moment would both find nothing.
-        let _turn = self.inner.admission.lock().await;
+        let _turn = self.inner.admission.take(&[Key::of(&place), Key::of(&fingerprint)]).await;
+        let (limits, now_ms) = (world.flapping(), world.now_ms());
         let decide = |meant: &mut dyn Iterator<Item = &Incident>| Triage::of(&firing, meant, &limits, now_ms);
-        match self.inner.ledger.with_meant(&firing.place(), fingerprint, decide).await {
+        match self.inner.ledger.with_meant(&place, fingerprint, decide).await {
             Triage::Open { earlier } => {
                 let kin = Kin { dependency, earlier: earlier.map(|id| id.to_string()) };
                 self.open(server, book, procedure, alarm, kin).await
@@ -185,7 +188,6 @@ impl<W: World> Engine<W> {
     ) -> Result<IncidentId, EngineError> {
         let found = book.procedure(procedure);
         let response_time = found.and_then(|found| found.alert.as_ref()?.response_time);
-        let id = self.inner.ledger.new_id(self.inner.world.now_ms(), self.inner.world.random()).await;
         let opened = Record::Opened {
             server: server.to_owned(),
             procedure: procedure.to_owned(),
@@ -199,6 +201,7 @@ impl<W: World> Engine<W> {
         // The copy comes first, so that no incident is ever bound to a runbook that nobody has.
         let kept = self.inner.blobs.put(&book.bytes);
         kept.inspect_err(|error| self.inner.ledger.note_refusal(self.inner.world.now_ms(), error))?;
+        let id = self.inner.ledger.new_id(self.inner.world.now_ms(), self.inner.world.random()).await;
         if let Err(error) = self.record(&id, opened).await {
             // A disk that failed in the very end may have it all the same: then it is carried out.
             self.inner.ledger.with(&id, |_| ()).await.map_err(|_| error)?;
@@ -238,10 +241,16 @@ impl<W: World> Engine<W> {
             .ledger
             .with_open(|open| open.map(|incident| (incident.id.clone(), ended(incident))).collect())
             .await;
-        for (id, records) in over {
-            for record in records {
-                self.record(&id, record).await?;
-            }
+        for together in over.chunks(AT_ONCE) {
+            let writes: Vec<_> = together.iter().map(|(id, records)| self.record_all(id, records)).collect();
+            try_join_all(writes).await?;
+        }
+        Ok(())
+    }
+
+    async fn record_all(&self, id: &IncidentId, records: &[Record]) -> Result<(), EngineError> {
+        for record in records {
+            self.record(id, record.clone()).await?;
         }
         Ok(())
     }

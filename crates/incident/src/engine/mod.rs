@@ -41,6 +41,7 @@ use crate::recovery::Goal;
 use crate::shelf::Shelf;
 use crate::state::Refusal;
 use crate::store::Store;
+use crate::turns::Turns;
 use crate::world::World;
 use journal::Blobs;
 use metrics::InhibitRule;
@@ -49,6 +50,9 @@ use timers::Plans;
 pub use intake::Fired;
 pub use suppress::Suppressed;
 pub use undo::Undone;
+
+/// How many records of different incidents are written at the same time where one cause has many: they share a sync.
+const AT_ONCE: usize = 64;
 
 /// How long a walker waits after a failure of the journal before it looks again: looking goes on, changing stops.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -95,8 +99,9 @@ struct Inner<W> {
     settings: Settings,
     /// Held from a decision by the policy to the intent: two changes at the same moment would both fit a budget for one.
     turn: tokio::sync::Mutex<()>,
-    /// Held from the look at what is open to the record of an alert: two of them must not open two incidents.
-    admission: tokio::sync::Mutex<()>,
+    /// Held from the look at what is open to the record of an alert, by what it is about: two of one place must not open
+    /// two incidents.
+    admission: Turns,
     /// Which alerts say nothing new beside others, by the runbooks at hand.
     inhibitions: Vec<InhibitRule>,
     /// The incidents that have a walker.
@@ -171,7 +176,7 @@ impl<W: World> Engine<W> {
     ) -> Result<Self, EngineError> {
         let ledger = Ledger::open(journal).await?;
         let inhibitions = inhibition::rules(&shelf);
-        let (turn, admission) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let (turn, admission) = (tokio::sync::Mutex::default(), Turns::default());
         let (walking, plans) = (Mutex::default(), Plans::default());
         let inner =
             Inner { world, ledger, blobs, shelf, settings, turn, admission, inhibitions, walking, plans };

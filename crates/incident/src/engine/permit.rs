@@ -61,6 +61,7 @@ impl<W: World> Engine<W> {
             let (decision, until_ms) = self.decide(walk, ready).await?;
             let question = match (decision, doubt) {
                 (Decision::Skip(reason), _) => {
+                    drop(turn);
                     return self.skip(walk, ready, reason, doubt).await.map(Permit::No);
                 }
                 (_, _) if !ready.missing.is_empty() => Some(format!("it needs {}", ready.missing.join(", "))),

@@ -1,9 +1,10 @@
 //! Owns the alerts of one evaluation together: which of them are silenced, which say nothing new, and what the rest opens.
 
+use futures_util::future::join_all;
 use metrics::Labels;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, EngineError, Fired};
+use super::{AT_ONCE, Engine, EngineError, Fired};
 use crate::error_chain::error_chain;
 use crate::fold::Incident;
 use crate::id::IncidentId;
@@ -52,12 +53,17 @@ impl<W: World> Engine<W> {
         let suppressed = self.suppressed(&labels);
         let mut incidents: Vec<Option<IncidentId>> = vec![None; firing.len()];
         let mut result = Ok(());
-        for (idx, fired) in firing.iter().enumerate().filter(|(idx, _)| suppressed[*idx].is_free()) {
-            match self.fire(fired).await {
-                Ok(id) => incidents[idx] = id,
-                Err(error) => {
-                    tracing::error!(error = %error_chain(&error), alert = fired.alert, server = fired.server, "an alert could not be taken in");
-                    result = result.and(Err(error));
+        let free: Vec<usize> = (0..firing.len()).filter(|idx| suppressed[*idx].is_free()).collect();
+        for together in free.chunks(AT_ONCE) {
+            let fires: Vec<_> = together.iter().map(|idx| self.fire(&firing[*idx])).collect();
+            for (idx, taken) in together.iter().zip(join_all(fires).await) {
+                match taken {
+                    Ok(id) => incidents[*idx] = id,
+                    Err(error) => {
+                        let fired = &firing[*idx];
+                        tracing::error!(error = %error_chain(&error), alert = fired.alert, server = fired.server, "an alert could not be taken in");
+                        result = result.and(Err(error));
+                    }
                 }
             }
         }
