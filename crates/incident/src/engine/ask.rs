@@ -147,6 +147,8 @@ impl<W: World> Engine<W> {
         expires_ms: i64,
     ) -> Result<Option<Answer>, EngineError> {
         let left_ms = u64::try_from(expires_ms - self.inner.world.now_ms()).unwrap_or(0);
+        // A clock that was set back gives nobody more time: it may be set right again while this waits.
+        let left = Duration::from_millis(left_ms).min(self.inner.world.policy(&walk.server).approval_expiry);
         let answered = |incident: &Incident| {
             let open = incident.unit(question.unit).is_some_and(|view| view.asked.is_some());
             !open || is_over(incident, question)
@@ -155,7 +157,7 @@ impl<W: World> Engine<W> {
             // An answer that came in the same moment counts.
             biased;
             waited = self.wait_until(walk.id, answered) => { waited?; None }
-            () = self.inner.world.pause(Duration::from_millis(left_ms)) => Some("nobody answered in time"),
+            () = self.inner.world.pause(left) => Some("nobody answered in time"),
             () = self.maintenance_over(walk, question) => Some("the maintenance is over"),
         };
         let (view, over) = self
@@ -173,6 +175,10 @@ impl<W: World> Engine<W> {
             return Ok(Some(Answer::No(reason)));
         }
         if let Some(approved) = view.approved {
+            if let Some(reason) = approved.void {
+                self.end_question(walk, question, ApprovalEnd::Void, &reason).await?;
+                return Ok(None);
+            }
             // Said in time, and not carried out in time: nobody was there to do it.
             if self.inner.world.now_ms() >= approved.expires_ms {
                 let reason = "the approval expired before it was carried out";

@@ -152,7 +152,7 @@ impl<W: World> Engine<W> {
         let firing = Firing { server, procedure, dependency: dependency.as_deref(), alarm: &alarm };
         let (place, fingerprint) = (firing.place(), alarm.alert.as_ref().map(|alert| &*alert.fingerprint));
         // From here to the record: two alerts of the same moment would both find nothing.
-        let _turn = self.inner.admission.take(&[Key::of(&place), Key::of(&fingerprint)]).await;
+        let _turn = self.inner.turns.take(&[Key::of(&place), Key::of(&fingerprint)]).await;
         let (limits, now_ms) = (world.flapping(), world.now_ms());
         let decide = |meant: &mut dyn Iterator<Item = &Incident>| Triage::of(&firing, meant, &limits, now_ms);
         match self.inner.ledger.with_meant(&place, fingerprint, decide).await {

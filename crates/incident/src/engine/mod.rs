@@ -15,6 +15,7 @@ mod people;
 mod permit;
 mod ready;
 mod recover;
+mod relapse;
 mod reopen;
 mod report;
 mod suppress;
@@ -99,9 +100,9 @@ struct Inner<W> {
     settings: Settings,
     /// Held from a decision by the policy to the intent: two changes at the same moment would both fit a budget for one.
     turn: tokio::sync::Mutex<()>,
-    /// Held from the look at what is open to the record of an alert, by what it is about: two of one place must not open
+    /// Held from a look to the record that follows from it, by what both are about: two alerts of one place must not open
     /// two incidents.
-    admission: Turns,
+    turns: Turns,
     /// Which alerts say nothing new beside others, by the runbooks at hand.
     inhibitions: Vec<InhibitRule>,
     /// The incidents that have a walker.
@@ -134,6 +135,8 @@ pub enum EngineError {
     NotWell(String),
     #[error("no procedure is called `{name}`; there are: {known}")]
     NoProcedure { name: String, known: String },
+    #[error("the question does not ask for a value of `{0}`; what is known stands as it is shown")]
+    Unasked(String),
     #[error("the question has expired; it is asked anew")]
     Expired,
     #[error("the runbook of incident `{0}` cannot be read back from the blob store")]
@@ -176,10 +179,9 @@ impl<W: World> Engine<W> {
     ) -> Result<Self, EngineError> {
         let ledger = Ledger::open(journal).await?;
         let inhibitions = inhibition::rules(&shelf);
-        let (turn, admission) = (tokio::sync::Mutex::default(), Turns::default());
+        let (turn, turns) = (tokio::sync::Mutex::default(), Turns::default());
         let (walking, plans) = (Mutex::default(), Plans::default());
-        let inner =
-            Inner { world, ledger, blobs, shelf, settings, turn, admission, inhibitions, walking, plans };
+        let inner = Inner { world, ledger, blobs, shelf, settings, turn, turns, inhibitions, walking, plans };
         Ok(Self { inner: Arc::new(inner) })
     }
 

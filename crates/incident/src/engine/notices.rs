@@ -5,6 +5,7 @@ use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::notice::{self, Notice};
 use crate::record::Record;
+use crate::turns::Key;
 use crate::world::World;
 
 /// How many notices are handed out at once; the rest stays in the journal until some of these have ended.
@@ -62,6 +63,8 @@ impl<W: World> Engine<W> {
         problem: Option<String>,
     ) -> Result<(), EngineError> {
         let policy = self.inner.world.escalating();
+        // Two who could not be told of one thing must not both hand it on to the same third.
+        let _turn = self.inner.turns.take(&[Key::of(&notice.incident)]).await;
         let next = |incident: &Incident| notice::instead(incident, notice, &policy);
         let instead = match problem {
             None => None,

@@ -55,7 +55,7 @@ impl<W: World> Engine<W> {
     /// A person says yes to the open question at `unit`, supplying `values` that were missing.
     ///
     /// # Errors
-    /// Where nothing is asked there, the question has expired, or a value is still missing.
+    /// Where nothing is asked there, the question has expired, or the values are not those that it asks for.
     pub async fn approve(
         &self,
         id: &IncidentId,
@@ -67,10 +67,14 @@ impl<W: World> Engine<W> {
             return Err(EngineError::Reserved(name.clone()));
         }
         let (unit, binding, missing, expires_ms) = self.question(id, unit).await?;
-        let lacks = |name: &String| values.get(name).is_none_or(String::is_empty);
-        let missing: Vec<_> = missing.into_iter().filter(lacks).collect();
-        if !missing.is_empty() {
-            return Err(EngineError::Missing(missing.join(", ")));
+        let lacks = |name: &&String| values.get(*name).is_none_or(String::is_empty);
+        let lacking: Vec<&str> = missing.iter().filter(lacks).map(String::as_str).collect();
+        if !lacking.is_empty() {
+            return Err(EngineError::Missing(lacking.join(", ")));
+        }
+        // A yes to what is shown, with another value than is shown, would be a yes to something else.
+        if let Some(name) = values.keys().find(|name| !missing.contains(name)) {
+            return Err(EngineError::Unasked(name.clone()));
         }
         if self.inner.world.now_ms() >= expires_ms {
             return Err(EngineError::Expired);

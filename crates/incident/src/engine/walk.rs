@@ -243,18 +243,6 @@ impl<W: World> Engine<W> {
         }
     }
 
-    /// Mitigated: waits until the alert is over (then the incident is resolved) or the trouble is back.
-    async fn await_resolution(&self, id: &IncidentId) -> Result<(), EngineError> {
-        let over = Incident::is_alert_over;
-        self.wait_until(id, |incident| over(incident) || incident.state != State::Mitigated).await?;
-        let resolve = self
-            .inner
-            .ledger
-            .with(id, |incident| over(incident) && incident.state == State::Mitigated)
-            .await?;
-        if resolve { self.record(id, Record::Resolved {}).await } else { Ok(()) }
-    }
-
     /// A person is needed: waits until the alert is over, and then verifies what they did.
     async fn await_people(&self, walk: &Walk<'_>) -> Result<(), EngineError> {
         self.wait_until(walk.id, |incident| {

@@ -57,8 +57,11 @@ impl Incident {
     pub(super) fn void_questions(&mut self, reason: &str) {
         for view in self.units.values_mut() {
             let waits = view.asked.take().is_some();
-            let answered = view.outcome.is_none() && view.intent.is_none() && view.approved.take().is_some();
-            if waits || answered {
+            if let (Some(approved), Some(_)) = (&mut view.approved, &view.intent) {
+                approved.void = Some(reason.to_owned());
+                continue;
+            }
+            if waits || view.approved.take().is_some() {
                 view.refused = Some((ApprovalEnd::Void, reason.to_owned()));
             }
         }

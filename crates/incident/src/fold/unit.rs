@@ -63,6 +63,8 @@ pub struct Approved {
     pub binding: String,
     pub values: BTreeMap<String, String>,
     pub expires_ms: i64,
+    /// Why it allows no further attempt, where it does not. The values are still those of the attempt before.
+    pub void: Option<String>,
 }
 
 /// An intent.
@@ -119,7 +121,7 @@ impl UnitView {
                 let first = asked.and_then(|asked| asked.first);
                 let by = first.map_or(by.clone(), |(first, _)| format!("{first} and {by}"));
                 let (binding, values) = (binding.clone(), values.clone());
-                self.approved = Some(Approved { by, binding, values, expires_ms });
+                self.approved = Some(Approved { by, binding, values, expires_ms, void: None });
             }
             Record::ApprovalEnded { end, reason, .. } => {
                 self.asked = None;

@@ -25,6 +25,8 @@ pub enum Source {
     Exit,
     /// A rule fired on samples.
     Rule,
+    /// The server was asked, and did not answer.
+    Probe,
     /// A person follows the runbook by hand.
     Person,
     /// A person opened it, and the machine carries it out.

@@ -202,3 +202,82 @@ async fn a_yes_that_comes_after_the_alert_is_void() {
     over(&life, &id).await;
     assert_eq!(life.world.executed(RESTART), 1);
 }
+
+/// Time passes while something is waited for.
+async fn while_time_passes<T>(life: &Life, waited: impl Future<Output = T>) -> T {
+    let passing = async {
+        loop {
+            life.world.advance(Duration::from_secs(15));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = waited => done,
+        () = passing => unreachable!("time never ends"),
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_fails_again_under_the_same_alert_is_seen() {
+    let stage = stage();
+    let life = stage.open().await;
+    let id = dies(&life).await;
+    life.until(&id, |incident| incident.state == State::Mitigated).await;
+    life.world.state().problem = Some("connection refused".to_owned());
+    let again = life.until(&id, |incident| incident.run == 2);
+    while_time_passes(&life, again).await;
+    check_story(
+        &over(&life, &id).await,
+        expect![[r#"
+            opened: time, server-down, time was killed by SIGKILL
+            captured: host snapshot
+            run 1
+            step 1 Look
+               1.1 intent 1 (observe): uptime
+               1.1 outcome 1: code 0
+            step 1 succeeded: 1 of 1 run
+            step 2 Restart
+               2.1 intent 1 (disrupt): paramedic server restart "$SERVER_NAME"
+               2.1 outcome 1: code 0
+            step 2 succeeded: 1 of 1 run
+            verified: 3 probes, 200 ms
+            mitigated
+            seen again: time was well and is not any more: connection refused
+            run 2
+            step 1 Look
+               1.1 intent 1 (observe): uptime
+               1.1 outcome 1: code 0
+            step 1 succeeded: 1 of 1 run
+            step 2 Restart
+               2.1 intent 1 (disrupt): paramedic server restart "$SERVER_NAME"
+               2.1 outcome 1: code 0
+            step 2 succeeded: 1 of 1 run
+            verified: 3 probes, 200 ms
+            mitigated
+            alert resolved
+            resolved
+            reported
+        "#]],
+    );
+    life.check_invariants().await;
+}
+
+#[tokio::test]
+async fn a_server_that_a_person_stopped_is_no_news() {
+    let stage = stage();
+    let life = stage.open().await;
+    let id = dies(&life).await;
+    life.until(&id, |incident| incident.state == State::Mitigated).await;
+    life.engine.note_stop("time", "ada", "by hand").await.unwrap();
+    life.world.state().problem = Some("connection refused".to_owned());
+    let many_looks = async {
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    while_time_passes(&life, many_looks).await;
+    life.alert_over().await;
+    let incident = life.until(&id, Incident::is_reported).await;
+    assert_eq!((incident.state, incident.run), (State::Resolved, 1));
+}

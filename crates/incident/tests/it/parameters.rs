@@ -43,6 +43,8 @@ async fn a_missing_value_is_asked_for_by_name_and_given_once() {
             "{values:?}: {refused:?}"
         );
     }
+    let unasked = life.supply(&id, "1.1", &[("SHARD", "seven"), ("SERVER_NAME", "another")]).await;
+    assert!(matches!(&unasked, Err(EngineError::Unasked(name)) if name == "SERVER_NAME"), "{unasked:?}");
     assert_eq!(life.world.state().runs.len(), 0);
 
     life.supply(&id, "1.1", &[("SHARD", "seven")]).await.unwrap();

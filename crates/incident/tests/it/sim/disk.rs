@@ -1,5 +1,6 @@
 //! Owns the simulated journal: a chain of entries that survive a crash once they were acknowledged, and faults as planned.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,10 +19,12 @@ pub(crate) struct Disk {
     pub(crate) writes: u32,
     pub(crate) full_until_ms: i64,
     pub(crate) slow_until_ms: i64,
-    /// What is written and not yet synced, since when.
-    in_flight: Option<(i64, Draft)>,
-    /// For how long something was on its way, altogether.
+    /// What is written and not yet synced, by the number of the write: those of several incidents at a time.
+    in_flight: BTreeMap<u32, Draft>,
+    /// For how long something was on its way, altogether, before the last time that nothing was.
     busy_ms: i64,
+    /// Since when something is.
+    busy_since_ms: i64,
 }
 
 /// The journal as the engine sees it.
@@ -63,10 +66,10 @@ impl Sim {
         if matches!(fate, Fate::Dies(Moment::Before)) {
             self.die_writing(write, &draft).await;
         }
-        self.state().disk.in_flight = Some((now_ms, draft.clone()));
+        self.state().disk.set_out(write, &draft, now_ms);
         self.clock.sleep(takes_ms).await;
         self.only_alive().await;
-        self.state().disk.land(self.clock.now_ms());
+        self.state().disk.land(write, self.clock.now_ms());
         if matches!(fate, Fate::Dies(Moment::Torn)) {
             self.die_writing(write, &draft).await;
         }
@@ -115,18 +118,19 @@ impl Sim {
     pub(crate) fn crash(&self, loss: Loss, dice: &mut Dice) {
         let in_flight = {
             let mut state = self.state();
-            let in_flight = state.disk.in_flight.take();
+            let in_flight = std::mem::take(&mut state.disk.in_flight);
             if loss != Loss::Process {
                 state.lose_power(dice);
             }
             in_flight
         };
-        // A write that was on its way is there as a whole, or not at all.
-        if let Some((_, draft)) = in_flight
-            && dice.chance(50)
-        {
+        // Writes that were on their way are there as a whole, or not at all, and none without those before it.
+        for draft in in_flight.values() {
+            if !dice.chance(50) {
+                break;
+            }
             self.log(format_args!("what was on its way is there ({})", draft.kind));
-            self.keep(&draft);
+            self.keep(draft);
         }
         if let Loss::LyingDisk { entries } = loss {
             let left = {
@@ -153,12 +157,22 @@ enum Fate {
 impl Disk {
     /// For how long until now something was on its way.
     pub(crate) fn busy_ms(&self, now_ms: i64) -> i64 {
-        self.busy_ms + self.in_flight.as_ref().map_or(0, |(since_ms, _)| now_ms - since_ms)
+        self.busy_ms + if self.in_flight.is_empty() { 0 } else { now_ms - self.busy_since_ms }
     }
 
-    fn land(&mut self, now_ms: i64) {
-        self.busy_ms = self.busy_ms(now_ms);
-        self.in_flight = None;
+    fn set_out(&mut self, write: u32, draft: &Draft, now_ms: i64) {
+        if self.in_flight.is_empty() {
+            self.busy_since_ms = now_ms;
+        }
+        self.in_flight.insert(write, draft.clone());
+    }
+
+    fn land(&mut self, write: u32, now_ms: i64) {
+        let busy_ms = self.busy_ms(now_ms);
+        self.in_flight.remove(&write);
+        if self.in_flight.is_empty() {
+            self.busy_ms = busy_ms;
+        }
     }
 
     fn chain(&mut self, draft: &Draft) -> Entry {

@@ -10,6 +10,8 @@ use journal::{Digest, Draft};
 use runbook::Effect;
 use sha2::{Digest as _, Sha256};
 
+use super::calls::Calls;
+use super::plan::MINUTE_MS;
 use super::scene::{Sim, SimWorld, State};
 
 /// The most entries of one world: more is an engine that runs wild.
@@ -42,6 +44,7 @@ pub(crate) struct Judge {
     /// What was really done, by unit.
     executed: BTreeMap<(String, u32, String), Vec<u32>>,
     checked: usize,
+    calls: Calls,
 }
 
 /// A word that an intent stands on.
@@ -150,9 +153,9 @@ impl Judge {
 // === impl Sim ===
 
 impl Sim {
-    fn author(&self, unit: &str) -> Author {
-        let fences = self.book.runbook.procedures[0].phases.iter();
-        let mut fences = fences.flat_map(|phase| &phase.steps).flat_map(|step| &step.fences);
+    fn author(&self, procedure: &str, unit: &str) -> Author {
+        let procedure = self.book.procedure(procedure).unwrap();
+        let mut fences = procedure.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| &step.fences);
         let (fence, found) = fences
             .find_map(|fence| fence.units.iter().find(|one| one.id == unit).map(|found| (fence, found)))
             .unwrap();
@@ -211,11 +214,12 @@ impl Sim {
                         state.judge.words.insert(key.clone(), word);
                     }
                 }
-            } else if let Record::Opened { server, procedure, alarm, .. } = record {
-                let other =
-                    state.judge.folds.values().find(|one| {
-                        one.state.is_open() && one.server == *server && one.procedure == *procedure
-                    });
+            } else if let Record::Opened { server, procedure, alarm, dependency, .. } = record {
+                let other = state.judge.folds.values().find(|one| {
+                    let same =
+                        one.server == *server || (dependency.is_some() && one.dependency == *dependency);
+                    one.state.is_open() && same && one.procedure == *procedure
+                });
                 if let Some(other) = other
                     && alarm.source != Source::Person
                 {
@@ -223,6 +227,10 @@ impl Sim {
                 }
             }
             state.judge.take(name, at_ms, record);
+            broken.extend(state.judge.calls.take(name, at_ms, record));
+            if matches!(record, Record::Reopened { .. }) {
+                state.judge.resolved.remove(name);
+            }
             if matches!(record, Record::AlertResolved {}) {
                 let now_ms = self.clock.now_ms();
                 state.judge.resolved.insert(name.to_owned(), now_ms);
@@ -271,18 +279,46 @@ impl Sim {
             }
             // Whoever says yes to a statement with `retry` or `idempotent` says yes to that as well.
             Some(word)
-                if !self.author(&unit.unit).may_repeat()
+                if !self.author(&incident.procedure, &unit.unit).may_repeat()
                     && word.used.iter().any(|used| done.is_some_and(|done| done.contains(used))) =>
             {
                 broken.push(format!("used up: {what} stands on an approval that was carried out already"));
             }
             Some(_) => {}
-            None if self.needs_word(&self.author(&unit.unit)) => {
+            None if self.needs_word(&self.author(&incident.procedure, &unit.unit)) => {
                 broken.push(format!("approval: {what} is intended without one"));
             }
-            None => {}
+            None => broken.extend(self.unasked(state, incident, at_ms).map(|why| format!("{why}: {what}"))),
         }
         broken
+    }
+
+    /// Why nothing may be changed now without a word, as far as that has been known for a moment.
+    fn unasked(&self, state: &State, incident: &Incident, at_ms: i64) -> Option<&'static str> {
+        let known = |one_ms: i64| one_ms <= at_ms - MOMENT_MS;
+        let all = || state.judge.folds.values();
+        let changes = all().flat_map(|one| &one.timeline).filter(|(one_ms, record)| {
+            let changes = matches!(record, Record::Intent { effect, .. } if effect != "observe");
+            changes && known(*one_ms) && *one_ms > at_ms - 60 * MINUTE_MS + MOMENT_MS
+        });
+        if changes.count() >= self.policy.changes_per_hour as usize {
+            return Some("budget");
+        }
+        if incident.flapping.is_some() {
+            return Some("flapping");
+        }
+        let now_ms = self.clock.now_ms();
+        if now_ms < state.maintenance_until_ms && state.maintenance_since_ms < now_ms - MOMENT_MS {
+            return Some("maintenance");
+        }
+        let open = all().filter(|one| one.state.is_open() && one.alarm.source != Source::Person);
+        let troubled: BTreeMap<&str, i64> =
+            open.filter_map(|one| Some((one.server.as_str(), trouble_ms(one)?))).collect();
+        let times: Vec<i64> = troubled.into_values().collect();
+        let window_ms = self.policy.storm.window.as_millis() as i64;
+        let at_once = times.len() > 1 && times.iter().max()? - times.iter().min()? <= window_ms - MOMENT_MS;
+        let braked = at_once && self.policy.storm.brakes(2) && times.into_iter().all(known);
+        braked.then_some("storm")
     }
 
     /// A runner is about to be started.
@@ -335,7 +371,8 @@ impl Sim {
             people: word.people,
             expires_ms: word.expires_ms,
         };
-        (binding.digest() != word.binding).then(|| "is run as something else than was approved".to_owned())
+        (binding.digest() != word.binding)
+            .then(|| format!("is run as something else than was approved: {binding:?}, for {word:?}"))
     }
 
     /// A statement takes effect.
@@ -343,7 +380,8 @@ impl Sim {
         let problem = {
             let mut state = self.state();
             let place = state.runners[idx].place.clone();
-            let author = self.author(&place.unit);
+            let procedure = state.judge.folds[&place.incident].procedure.clone();
+            let author = self.author(&procedure, &place.unit);
             let key = state.runners[idx].intent.key.clone();
             let once_more = state.judge.words.get(&key).is_some_and(|word| word.once_more);
             let earlier = state.judge.executed.get(&place.all_attempts()).cloned().unwrap_or_default();
@@ -378,10 +416,13 @@ impl Sim {
         let mut state = self.state();
         state.judge.folds = BTreeMap::new();
         state.judge.checked = 0;
+        state.judge.calls = Calls::default();
         let State { disk, judge, .. } = &mut *state;
         for entry in &disk.entries {
             if let Some(name) = &entry.incident {
-                judge.take(name, entry.at_ms, &serde_json::from_value(entry.body.clone()).unwrap());
+                let record = serde_json::from_value(entry.body.clone()).unwrap();
+                judge.take(name, entry.at_ms, &record);
+                judge.calls.take(name, entry.at_ms, &record);
             }
         }
     }
@@ -425,6 +466,10 @@ impl Sim {
             for incident in &known {
                 self.judge_incident(&state, engine.shelf(), incident, &mut broken);
             }
+            let untold = state.judge.calls.untold();
+            broken.extend(
+                untold.map(|(name, about, who)| format!("calls: {who} never hears of {about} of {name}")),
+            );
         }
         broken.into_iter().for_each(|rule| self.broken(rule));
     }
@@ -449,10 +494,10 @@ impl Sim {
         if let Some(place) = reported {
             let (at_ms, Record::Reported { path }) = &records[place] else { return };
             let text = std::fs::read_to_string(path).unwrap_or_default();
-            // Somebody may have said something while it was written down that the report is written.
+            // Something may have been said and told while it was written down that the report is written.
             let procedure = shelf.procedures().map(|(_, one)| one).find(|one| one.id == incident.procedure);
             let same = |count: usize| told(&fold(count).unwrap(), procedure, *at_ms) == text;
-            if !(1..=place).rev().take(4).any(same) {
+            if !(1..=place).rev().take(12).any(same) {
                 broken.push(format!("report: that of {id} is not the fold of its records"));
             }
         }
@@ -491,6 +536,15 @@ impl Judge {
             }
         }
     }
+}
+
+/// When trouble was last seen.
+fn trouble_ms(incident: &Incident) -> Option<i64> {
+    incident.timeline.iter().rev().find_map(|(at_ms, record)| {
+        let seen =
+            matches!(record, Record::Opened { .. } | Record::SeenAgain { .. } | Record::Reopened { .. });
+        seen.then_some(*at_ms)
+    })
 }
 
 /// The report of an incident, as it is told to people.

@@ -8,6 +8,8 @@
 //! happened in it.
 
 mod alerts;
+mod calling;
+mod calls;
 mod clock;
 mod dice;
 mod disk;
@@ -23,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use incident::{Book, Mode, Policy};
+use incident::{Book, Flapping, Mode, Policy, Storm};
 use runbook::Effect;
 
 use dice::Dice;
@@ -117,13 +119,35 @@ const STEPS: [&str; 4] = [
 "#,
 ];
 
+/// What is done where servers do not get what they need: a watch, and a change.
+const NEEDS: &str = r#"
+1. **Watch**
+
+   ```bash {until=ready every=20s timeout=2m}
+   paramedic check "$SERVER_NAME"
+   cat /proc/loadavg
+   ```
+
+2. **Clear**
+
+   ```bash
+   paramedic server clear-cache "$SERVER_NAME"
+   ```
+"#;
+
 fn book(steps: &str) -> Book {
-    let text = format!(
-        "## Server Down\n\n### Alert: Down\n\n**Severity**: Critical\\\n\
-         **Alert Query**: `mcp_server_up == 0`\n\n### Response (0-5 minutes)\n\n{steps}\n"
-    );
+    let procedure = |title: &str, alert: &str, query: &str, steps: &str| {
+        format!(
+            "## {title}\n\n### Alert: {alert}\n\n**Severity**: Critical\\\n\
+             **Alert Query**: `{query}`\n\n### Response (0-5 minutes)\n\n{steps}\n\n\
+             ### Escalation Criteria\n\n- Multiple servers affected\n- Resolution time exceeds 10 minutes\n\n"
+        )
+    };
+    let text = procedure("Server Down", "Down", "mcp_server_up == 0", steps)
+        + &procedure("Dependency", "Needs", "mcp_server_dependency_status == 0", NEEDS);
     let (book, diagnostics) = Book::parse("down.md", text.as_bytes());
-    assert_eq!(book.runbook.procedures.len(), 1, "{diagnostics:?}");
+    assert_eq!(book.runbook.procedures.len(), 2, "{diagnostics:?}");
+    assert!(book.runbook.procedures[1].units().count() == 3, "{diagnostics:?}");
     book
 }
 
@@ -133,10 +157,23 @@ fn policy(seed: u64) -> Policy {
         mode: dice.pick(&[Mode::Auto, Mode::Auto, Mode::Suggest]),
         allow: [Effect::Observe, Effect::Change, Effect::Disrupt].into(),
         restarts_per_hour: dice.pick(&[1, 3, u32::MAX]),
+        changes_per_hour: dice.pick(&[2, 5, u32::MAX, u32::MAX]),
+        storm: match dice.chance(25) {
+            true => Storm { servers: 2, window: Duration::from_secs(10 * 60) },
+            false => Storm::NEVER,
+        },
         second_person: dice.chance(30),
         approval_expiry: Duration::from_millis(dice.pick(&[2, 5, 20]) * MINUTE_MS as u64),
         runs_max: dice.pick(&[1, 2, 3]),
         ..Policy::default()
+    }
+}
+
+fn flapping(seed: u64) -> Flapping {
+    let minutes = |count: u64| Duration::from_secs(count * 60);
+    match Dice::of(seed, "flapping").chance(50) {
+        true => Flapping { reopen_within: minutes(10), reopens: 2, period: minutes(60), quiet: minutes(20) },
+        false => Flapping::NEVER,
     }
 }
 
@@ -166,7 +203,7 @@ impl Ground {
     fn play(&self, seed: u64, plan: Vec<Disturbance>, is_told: bool) -> Played {
         let _ = std::fs::remove_dir_all(&self.folder);
         let book = self.books[Dice::of(seed, "book").within(0, STEPS.len() as i64) as usize].clone();
-        let sim = Sim::new(seed, plan, book, policy(seed), self.folder.clone(), is_told);
+        let sim = Sim::new(seed, plan, book, (policy(seed), flapping(seed)), self.folder.clone(), is_told);
         // What the engine says of it is in the log of the world.
         let silent = tracing::subscriber::NoSubscriber::default();
         tracing::subscriber::with_default(silent, || play::play(&sim));

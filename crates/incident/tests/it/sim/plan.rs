@@ -81,6 +81,14 @@ pub(crate) enum What {
     Silence {
         for_ms: i64,
     },
+    /// A person silences the alert of all servers for a while.
+    Mute {
+        for_ms: i64,
+    },
+    /// What all servers need does not answer, or does again.
+    Need {
+        fails: bool,
+    },
     Kill {
         on: bool,
     },
@@ -168,6 +176,11 @@ pub(crate) fn plan(seed: u64) -> Vec<Disturbance> {
         let at_ms = if counted { 0 } else { dice.within(1_000, latest_ms) };
         plan.push(Disturbance { at_ms, what });
     }
+    // What comes back again and again is flapping.
+    if Dice::of(seed, "relapse").chance(15) {
+        let back = |time| What::Break { server: first, late_ms: 10 * time, times: 1 };
+        plan.extend((1..6).map(|time| Disturbance { at_ms: time * 4 * MINUTE_MS, what: back(time) }));
+    }
     plan.sort_by_key(|one| one.at_ms);
     plan
 }
@@ -193,7 +206,9 @@ fn draw(dice: &mut Dice) -> What {
         62..66 => What::Heal { server },
         66..69 => What::Flap { server },
         69..70 => What::Silence { for_ms },
-        70..75 => What::Kill { on: true },
+        70..71 => What::Mute { for_ms },
+        71..73 => What::Need { fails: dice.chance(70) },
+        73..75 => What::Kill { on: true },
         75..77 => What::Kill { on: false },
         77..79 => What::Maintenance { for_ms },
         79..81 => What::Moved,

@@ -9,7 +9,7 @@ use journal::Blobs;
 use super::disk::SimJournal;
 use super::plan::{DISTURBED_MS, Disturbance, Loss, MINUTE_MS, SERVERS, What};
 use super::scene::{Sim, SimWorld};
-use super::{alerts, people};
+use super::{alerts, calling, people};
 
 /// How long after the last disturbance every incident has to have come to its end, or to wait for a person.
 const SETTLED_WITHIN_MS: i64 = 12 * 60 * MINUTE_MS;
@@ -68,6 +68,7 @@ async fn life(sim: &Arc<Sim>, next: &mut usize) -> End {
     let turn = Arc::default();
     tokio::spawn(alerts::evaluate(Arc::clone(sim), engine.clone(), Arc::clone(&turn)));
     tokio::spawn(people::answer_questions(Arc::clone(sim), engine.clone()));
+    tokio::spawn(calling::call(Arc::clone(sim), engine.clone()));
     // Guards outlive the engine, and tell the next one.
     let untold = std::mem::take(&mut sim.state().untold);
     for (server, at_ms) in untold {
@@ -138,6 +139,7 @@ fn between_lives(sim: &Arc<Sim>, next: &mut usize) {
 async fn is_settled(sim: &Sim, engine: &Engine<SimWorld>) -> bool {
     let settled = |incident: &Incident| is_at_its_end(sim, incident);
     engine.look(|mut all| Iterator::all(&mut all, settled)).await.unwrap()
+        && engine.notices(sim.clock.wall_ms(), |_| false).await.unwrap().is_empty()
 }
 
 async fn unsettled(sim: &Sim, engine: &Engine<SimWorld>) -> String {
@@ -145,7 +147,10 @@ async fn unsettled(sim: &Sim, engine: &Engine<SimWorld>) -> String {
         let left = all.filter(|incident| !is_at_its_end(sim, incident));
         left.map(|one| format!("{} is {} ({:?})", one.id, one.state, one.person_needed)).collect::<Vec<_>>()
     };
-    engine.look(look).await.unwrap().join("; ")
+    let untold = engine.notices(sim.clock.wall_ms(), |_| false).await.unwrap();
+    let mut left = engine.look(look).await.unwrap();
+    left.extend(untold.iter().map(|notice| format!("{} is not told", notice.key)));
+    left.join("; ")
 }
 
 fn is_at_its_end(sim: &Sim, incident: &Incident) -> bool {
@@ -197,7 +202,8 @@ impl Sim {
         let mut state = self.state();
         state.is_quiet = true;
         state.killed = false;
-        (state.maintenance_until_ms, state.silent_until_ms) = (0, 0);
+        (state.maintenance_until_ms, state.silent_until_ms, state.mute_until_ms) = (0, 0, 0);
+        state.need_fails = false;
         (state.disk.full_until_ms, state.disk.slow_until_ms) = (0, 0);
         state.servers.iter_mut().for_each(|server| server.is_broken = stays_broken);
     }
@@ -221,8 +227,13 @@ impl Sim {
             What::Heal { server } => self.state().servers[server].is_broken = false,
             What::Flap { server } => self.state().servers[server].flaps = true,
             What::Silence { for_ms } => self.state().silent_until_ms = now_ms + for_ms,
+            What::Mute { for_ms } => self.state().mute_until_ms = now_ms + for_ms,
+            What::Need { fails } => self.state().need_fails = fails,
             What::Kill { on } => self.state().killed = on,
-            What::Maintenance { for_ms } => self.state().maintenance_until_ms = now_ms + for_ms,
+            What::Maintenance { for_ms } => {
+                let mut state = self.state();
+                (state.maintenance_since_ms, state.maintenance_until_ms) = (now_ms, now_ms + for_ms);
+            }
             What::Moved => self.state().moved += 1,
             What::Break { server, .. } => {
                 let mut state = self.state();

@@ -12,6 +12,8 @@ use super::scene::{Sim, State};
 /// A runner, or what is left of it in its folder.
 pub(crate) struct Runner {
     pub(crate) place: Place,
+    /// What its dice are called: each round of a watch has its own.
+    name: String,
     pub(crate) folder: PathBuf,
     pub(crate) intent: runner::Intent,
     pub(crate) claim: Option<Claimant>,
@@ -45,11 +47,20 @@ impl Sim {
         self.only_alive().await;
         let idx = {
             let mut state = self.state();
-            if state.by_folder.contains_key(folder) {
+            // The folder of a round is removed after it, or moved to where the last round is kept.
+            let is_round = folder.extension().is_some_and(|end| end == "now") && !folder.exists();
+            if state.by_folder.contains_key(folder) && !is_round {
                 return Err(runner::Error::Taken { folder: folder.to_owned() });
             }
+            let name = if is_round {
+                std::fs::create_dir_all(folder).unwrap();
+                format!("{} {}", intent.key, state.runners.len())
+            } else {
+                intent.key.clone()
+            };
             state.put(Runner {
                 place: Place::of(&intent.key),
+                name,
                 folder: folder.to_owned(),
                 intent: intent.clone(),
                 claim: None,
@@ -58,7 +69,7 @@ impl Sim {
                 started_ms: 0,
             })
         };
-        let mut dice = self.dice(&intent.key);
+        let mut dice = self.dice(&self.state().runners[idx].name);
         // To make the folder durable takes its time; whoever dies now leaves one without a runner.
         self.clock.sleep(dice.within(1, 8)).await;
         self.only_alive().await;
@@ -92,7 +103,7 @@ impl Sim {
         let runner = &mut state.runners[idx];
         runner.is_alive = true;
         runner.started_ms = now_ms;
-        let mut dice = self.dice(&format!("{} runs", runner.intent.key));
+        let mut dice = self.dice(&format!("{} runs", runner.name));
         let slow =
             self.planned(|what| matches!(what, What::SlowRunner { run } if run == number).then_some(()));
         let longest_ms = if slow.is_some() { 240_000 } else { 300 };
@@ -193,7 +204,7 @@ impl Sim {
         let mut state = self.state();
         let (is_over, now_ms) = (state.is_quiet, self.clock.now_ms());
         let runner = &mut state.runners[idx];
-        let mut dice = self.dice(&format!("{} end", runner.intent.key));
+        let mut dice = self.dice(&format!("{} end", runner.name));
         let end = match dice.within(0, 100) {
             0..85 => End::Exited(0),
             _ if is_over => End::Exited(0),
@@ -254,7 +265,9 @@ impl State {
             };
             let (folder, claim) = (folder.to_owned(), Some(Claimant::Engine));
             let place = Place::default();
-            self.put(Runner { place, folder, intent, claim, is_alive: false, outcome: None, started_ms: 0 });
+            let name = String::new();
+            let (is_alive, outcome, started_ms) = (false, None, 0);
+            self.put(Runner { place, name, folder, intent, claim, is_alive, outcome, started_ms });
             return Some(Recovery::NeverStarted);
         };
         let runner = &mut self.runners[idx];

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use host::Roots;
-use incident::{Book, Hold, Kill, Policy, World};
+use incident::{Book, Escalating, Flapping, Hold, Kill, Policy, World};
+use metrics::Silences;
 use probe::CheckType;
 use runner::Recovery;
 use tokio::sync::Notify;
@@ -25,6 +26,7 @@ pub(crate) struct Sim {
     pub(crate) clock: Clock,
     pub(crate) book: Book,
     pub(crate) policy: Policy,
+    pub(crate) flapping: Flapping,
     pub(crate) folder: PathBuf,
     pub(crate) plan: Vec<Disturbance>,
     /// Rung when the engine dies, or a rule is broken.
@@ -48,8 +50,14 @@ pub(crate) struct State {
     pub(crate) due_made: u64,
     pub(crate) servers: [Server; SERVERS.len()],
     pub(crate) killed: bool,
+    pub(crate) maintenance_since_ms: i64,
     pub(crate) maintenance_until_ms: i64,
     pub(crate) silent_until_ms: i64,
+    pub(crate) mute_until_ms: i64,
+    /// What all servers need does not answer.
+    pub(crate) need_fails: bool,
+    /// Since when the alerts about that fire, by the wall clock.
+    pub(crate) needs_firing_ms: Option<i64>,
     /// How often the parameter of the servers has got another value.
     pub(crate) moved: u32,
     pub(crate) names: u32,
@@ -78,13 +86,13 @@ impl Sim {
         seed: u64,
         plan: Vec<Disturbance>,
         book: Book,
-        policy: Policy,
+        (policy, flapping): (Policy, Flapping),
         folder: PathBuf,
         is_told: bool,
     ) -> Arc<Self> {
         let (clock, bell) = (Clock::default(), Notify::new());
         let (moved, state) = (Notify::new(), Mutex::default());
-        Arc::new(Self { seed, clock, book, policy, folder, plan, bell, moved, is_told, state })
+        Arc::new(Self { seed, clock, book, policy, flapping, folder, plan, bell, moved, is_told, state })
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -208,6 +216,22 @@ impl World for SimWorld {
         let left_ms = self.0.state().maintenance_until_ms - self.0.clock.now_ms();
         let until_ms = Some(self.0.clock.wall_ms() + left_ms);
         (left_ms > 0).then(|| Hold { reason: "people are at work".to_owned(), until_ms })
+    }
+
+    fn escalating(&self) -> Escalating {
+        self.0.escalating()
+    }
+
+    fn silences(&self) -> Silences {
+        self.0.silences()
+    }
+
+    fn dependency(&self, _: &str, name: &str) -> Option<String> {
+        Some(format!("{name} (tcp 10.0.0.9:5432)"))
+    }
+
+    fn flapping(&self) -> Flapping {
+        self.0.flapping
     }
 
     async fn run(&self, folder: &Path, intent: &runner::Intent) -> Result<Recovery, runner::Error> {
