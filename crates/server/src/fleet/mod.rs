@@ -216,6 +216,15 @@ impl Member {
         Some(self.status.borrow().status.as_ref()?.phase)
     }
 
+    /// Whether it is neither being started nor, by its supervisor, still being looked for.
+    pub(crate) fn is_settled(&self) -> bool {
+        let supervised = self.status.borrow();
+        match &supervised.status {
+            Some(status) => status.phase != Phase::Starting,
+            None => !self.is_supervised() || supervised.problem.is_some(),
+        }
+    }
+
     /// Whether it runs under a guard of ours.
     pub fn is_supervised(&self) -> bool {
         self.orders.is_some()

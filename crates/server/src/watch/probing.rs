@@ -43,7 +43,8 @@ async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member, gaps: u6
         return;
     }
     // A server that is being started or was stopped by a person is neither up nor down: it says so itself.
-    if !matches!(member.phase(), Some(Phase::Starting | Phase::Stopped)) {
+    let settled = member.is_settled();
+    if settled && member.phase() != Some(Phase::Stopped) {
         keep_up(watch, &liveness);
     }
     keep_dependencies(watch, &member.config.name, &dependencies);
@@ -59,7 +60,11 @@ async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member, gaps: u6
     if !member.config.dependency.is_empty() {
         member.tell_dependencies(statuses(&dependencies));
     }
-    watch.keep(Looked { liveness, readiness });
+    // After a start of ours the first look that says something is the first look: until then an alert from before is
+    // not over because there is no sample.
+    if settled || watch.looked(&member.config.name).is_some() {
+        watch.keep(Looked { liveness, readiness });
+    }
 }
 
 /// The responder's own word on whether a server is up.

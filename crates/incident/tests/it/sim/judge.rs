@@ -448,7 +448,7 @@ impl Sim {
             }
             for incident in &known {
                 let fold = state.judge.folds.get(incident.id.as_str());
-                if fold.map(|fold| told(fold, None, 0)) != Some(told(incident, None, 0)) {
+                if fold.map(|fold| format!("{fold:?}")) != Some(format!("{incident:?}")) {
                     broken.push(format!("fold: the engine knows something else of {}", incident.id));
                 }
             }
