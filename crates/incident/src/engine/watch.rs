@@ -173,13 +173,17 @@ impl<W: World> Engine<W> {
     ) -> Result<(WatchEnd, String), EngineError> {
         let (started_ms, limit_ms) = self.times(walk, going).await?;
         let deadline_ms = started_ms.saturating_add(limit_ms);
+        let limit = Duration::from_millis(limit_ms.unsigned_abs());
+        // A clock that is set back gives a watch no more time than it would have had.
+        let mut waited = Duration::ZERO;
         loop {
             if let Some(reason) = self.lead_for(walk, true).await? {
                 return Ok((WatchEnd::CutShort, reason));
             }
             let unexpected = self.round(walk, going).await?;
             let now_ms = self.inner.world.now_ms();
-            let (took, rounds) = (duration((now_ms - started_ms).unsigned_abs()), rounds(going.round));
+            let took_ms = (now_ms - started_ms).max(waited.as_millis() as i64);
+            let (took, rounds) = (duration(took_ms.unsigned_abs()), rounds(going.round));
             let problem = match &going.watch.until {
                 Some(condition) => match self.answer(walk, condition, going).await? {
                     None => {
@@ -189,7 +193,7 @@ impl<W: World> Engine<W> {
                 },
                 None => None,
             };
-            if now_ms >= deadline_ms {
+            if now_ms >= deadline_ms || waited >= limit {
                 return Ok(match (problem, unexpected) {
                     (Some((condition, problem)), _) => {
                         let reason = format!("`{condition}` did not hold within {took}, {rounds}: {problem}");
@@ -201,8 +205,9 @@ impl<W: World> Engine<W> {
                     (None, None) => (WatchEnd::Over, format!("watched for {took}, {rounds}")),
                 });
             }
-            let left = Duration::from_millis((deadline_ms - now_ms).unsigned_abs());
+            let left = Duration::from_millis((deadline_ms - now_ms).unsigned_abs()).min(limit - waited);
             let pause = going.watch.every.max(EVERY_MIN).min(left);
+            waited += pause;
             tokio::select! {
                 () = self.inner.world.pause(pause) => {}
                 waited = self.wait_until(walk.id, |incident| stands_back(incident).is_some()) => waited?,
@@ -275,7 +280,7 @@ impl<W: World> Engine<W> {
             unit: going.first.clone(),
             end,
             rounds: going.round,
-            took_ms: (self.inner.world.now_ms() - started_ms).unsigned_abs(),
+            took_ms: u64::try_from(self.inner.world.now_ms() - started_ms).unwrap_or(0),
             reason: reason.clone(),
         };
         self.record(walk.id, record).await?;
