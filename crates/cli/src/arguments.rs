@@ -96,6 +96,22 @@ pub(crate) enum Command {
     /// Change this machine, and keep the value before
     #[command(subcommand)]
     Host(HostCommand),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of a command, or write all of them
+    Man {
+        /// The command, for example `incident approve`; none is `paramedic` itself
+        command: Vec<String>,
+        /// Write all pages into this folder, which has to be there
+        #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+        all: Option<PathBuf>,
+    },
+    /// Print the reference of all commands as Markdown
+    #[command(hide = true)]
+    Reference,
     /// Be one of the demonstration's MCP servers
     #[command(hide = true)]
     DemoServer {
@@ -171,6 +187,8 @@ pub(crate) enum ConfigCommand {
     Check,
     /// Show the configuration with all defaults
     Show,
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]

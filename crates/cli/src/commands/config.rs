@@ -10,6 +10,10 @@ use crate::fail::{Code, Failure};
 use crate::show;
 
 pub(super) fn run(command: &ConfigCommand, named: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    if matches!(command, ConfigCommand::Schema) {
+        show::json(&::server::config::schema());
+        return Ok(Code::Done);
+    }
     let (config, path) = context::load(named)?;
     match command {
         ConfigCommand::Check => {
@@ -22,6 +26,7 @@ pub(super) fn run(command: &ConfigCommand, named: Option<PathBuf>, output: Outpu
             show::line(&format!("# {}, with all defaults\n{}", path.display(), text.trim_end()));
         }
         ConfigCommand::Show => show::json(&config),
+        ConfigCommand::Schema => {}
     }
     Ok(Code::Done)
 }

@@ -10,6 +10,7 @@ mod incident;
 mod journal;
 mod kill_switch;
 mod maintenance;
+mod manual;
 mod metrics;
 pub(crate) mod roles;
 mod rule;
@@ -42,6 +43,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::KillSwitch(command) => kill_switch::run(command, config, output),
         Command::Journal(command) => journal::run(&command, config, output),
         Command::Host(command) => tune::host(command, config, output),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { command, all } => manual::man(&command, all.as_deref()),
+        Command::Reference => manual::reference(),
         Command::DemoServer { kind } => roles::demo_server(kind),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Config, Span};
@@ -20,7 +21,7 @@ const LOOPS_MAX: u32 = 9;
 const DELAY_MS_MIN: i64 = 10;
 
 /// `[[contact]]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contact {
     /// Its name: what runbooks and levels call it.
@@ -42,7 +43,7 @@ pub struct Contact {
 }
 
 /// How a contact is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ContactKind {
     /// A line in the log of `serve`.
@@ -54,7 +55,7 @@ pub enum ContactKind {
 }
 
 /// `[escalation]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Escalation {
     /// How long somebody may take to take notice, where the runbook says nothing.
@@ -70,7 +71,7 @@ pub struct Escalation {
 }
 
 /// `[[escalation.level]]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EscalationLevel {
     /// Names of contacts.

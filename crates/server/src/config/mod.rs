@@ -5,6 +5,7 @@ mod contact;
 mod error;
 mod load;
 mod place;
+mod schema;
 mod span;
 mod triage;
 
@@ -13,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use incident::Mode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bytes::Bytes;
@@ -22,11 +24,12 @@ pub use error::{ConfigError, Problem};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
+pub use schema::schema;
 pub use span::Span;
 pub use triage::Triage;
 
 /// The whole of `paramedic.toml`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where the journal, the evidence and the outputs are kept. As root `/var/lib/paramedic`.
@@ -80,7 +83,7 @@ pub struct Config {
 }
 
 /// `[probe]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probe {
     /// The time between two probes of a server.
@@ -90,7 +93,7 @@ pub struct Probe {
 }
 
 /// `[metrics]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {
     /// The time between two scrapes of a guard's `/metrics`.
@@ -104,7 +107,7 @@ pub struct Metrics {
 }
 
 /// `[verify]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Verify {
     /// Good answers in a row, by one process.
@@ -118,7 +121,7 @@ pub struct Verify {
 }
 
 /// `[retention]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
     /// What the journal, the evidence, the outputs and the reports may take together. Above it the incidents that have
@@ -129,12 +132,14 @@ pub struct Retention {
 }
 
 /// `[policy]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// `observe`, `suggest` or `auto`, for the servers that `serve` has started itself.
+    #[schemars(schema_with = "schema::mode")]
     pub mode: Mode,
     /// The same for servers that somebody else has started (`upstream`).
+    #[schemars(schema_with = "schema::mode")]
     pub mode_upstream: Mode,
     /// Whether all changes are only decided on and written down, and none is made.
     pub dry_run: bool,
@@ -171,7 +176,7 @@ pub struct Policy {
 }
 
 /// `[alerts.NAME]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Alert {
     /// How long the condition must hold before the alert fires, instead of what the runbook says.
@@ -182,11 +187,12 @@ pub struct Alert {
     pub keep_firing_for: Option<Span>,
     /// `observe`, `suggest` or `auto`, for the procedure that answers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::mode")]
     pub mode: Option<Mode>,
 }
 
 /// `[[server]]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// Its name: letters, digits, `-`, `_` and `.`, at most 63.
@@ -210,9 +216,11 @@ pub struct Server {
     pub start_timeout: Span,
     /// `observe`, `suggest` or `auto`, instead of what `[policy]` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::mode")]
     pub mode: Option<Mode>,
     /// The same for single procedures, by the name of the alert that they answer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::modes")]
     pub modes: BTreeMap<String, Mode>,
     /// Parameters for runbooks, beside those that every server has.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -223,7 +231,7 @@ pub struct Server {
 }
 
 /// `[[server.dependency]]`: exactly one of `http`, `tcp`, `process`, `file`, `env`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dependency {
     /// Its name.

@@ -1,11 +1,12 @@
 //! Owns `[triage]`: when what comes back is the same incident, and when that is too often.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
 
 /// `[triage]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Triage {
     /// What comes back within this time after its incident was resolved opens it again; `0s` never does.
