@@ -71,6 +71,9 @@ pub enum TableError {
     },
 }
 
+/// About as many rows as ship, so that the map need not grow.
+const N_ROWS: usize = 4096;
+
 // === impl Table ===
 
 impl Table {
@@ -78,6 +81,7 @@ impl Table {
     pub fn builtin() -> &'static Self {
         static TABLE: LazyLock<Table> = LazyLock::new(|| {
             let mut table = Table::default();
+            table.rows.reserve(N_ROWS);
             shipped::TABLES.into_iter().for_each(|text| table.ship(text));
             table.finish();
             table
