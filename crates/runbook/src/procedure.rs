@@ -139,7 +139,7 @@ impl Procedure {
         let mut parameters = Vec::new();
         for unit in self.units() {
             for name in &unit.needs {
-                if !is_own_variable(name) && known.insert(name) {
+                if known.insert(name) && !is_own_variable(name) {
                     parameters.push(Parameter { name: name.clone(), first_line: unit.line });
                 }
             }

@@ -268,6 +268,9 @@ impl Word {
 
     /// Returns the text before the first expansion, and the rest of the parts.
     pub(crate) fn literal_prefix(&self) -> (Cow<'_, str>, &[Part]) {
+        if let [Part::Literal { text, .. }] = self.parts.as_slice() {
+            return (Cow::Borrowed(text), &[]);
+        }
         let end = self.parts.iter().position(|part| !matches!(part, Part::Literal { .. }));
         let (texts, rest) = self.parts.split_at(end.unwrap_or(self.parts.len()));
         (joined(texts), rest)
@@ -302,12 +305,11 @@ fn joined(parts: &[Part]) -> Cow<'_, str> {
         [] => Cow::Borrowed(""),
         [Part::Literal { text, .. }] => Cow::Borrowed(text),
         _ => {
-            let texts = parts.iter().map(|part| match part {
+            let mut all = String::with_capacity(64);
+            all.extend(parts.iter().map(|part| match part {
                 Part::Literal { text, .. } => text.as_str(),
                 _ => "\0",
-            });
-            let mut all = String::with_capacity(texts.clone().map(str::len).sum());
-            texts.for_each(|text| all.push_str(text));
+            }));
             Cow::Owned(all)
         }
     }

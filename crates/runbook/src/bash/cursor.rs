@@ -1,6 +1,6 @@
 //! Owns the state of the reader: where it is in the text, how deep, how long already; blanks and comments.
 
-use super::ast::Script;
+use super::ast::{Quoting, Script, Word};
 use super::redirect::Pending;
 
 /// Why a text is not read.
@@ -66,6 +66,11 @@ impl<'s> Parser<'s> {
         self.rest().chars().next()
     }
 
+    /// Whatever ends or begins something is ASCII, so that one byte tells.
+    pub(super) fn byte(&self) -> Option<u8> {
+        self.source.as_bytes().get(self.at).copied()
+    }
+
     pub(super) fn starts_with(&self, text: &str) -> bool {
         self.rest().starts_with(text)
     }
@@ -77,6 +82,12 @@ impl<'s> Parser<'s> {
             return self.fail("it takes too long to read");
         }
         Ok(())
+    }
+
+    /// Adds what stands here to a word, and skips it.
+    pub(super) fn take(&mut self, bytes: usize, quoting: Quoting, word: &mut Word) -> Result<(), Error> {
+        word.push_str(&self.rest()[..bytes], quoting);
+        self.skip(bytes)
     }
 
     /// Skips `text` if it stands here.
@@ -122,22 +133,31 @@ impl<'s> Parser<'s> {
     }
 
     /// Skips blanks, joined lines and a comment, up to the end of the line.
+    #[inline]
     pub(super) fn blanks(&mut self) -> Result<(), Error> {
+        match self.byte() {
+            Some(b' ' | b'\t' | b'\\' | b'#') => self.skip_blanks(),
+            _ => Ok(()),
+        }
+    }
+
+    fn skip_blanks(&mut self) -> Result<(), Error> {
         loop {
             let rest = self.rest();
-            if rest.starts_with([' ', '\t']) {
-                self.skip(rest.len() - rest.trim_start_matches([' ', '\t']).len())?;
-            } else if rest.starts_with("\\\n") {
-                self.skip(2)?;
-            } else if rest.starts_with('#') && self.begins_word() {
-                let length = rest.find('\n').unwrap_or(rest.len());
-                // A backtick ends the command, and with it the comment.
-                let length =
-                    if self.in_backticks { rest.find(['\n', '`']).unwrap_or(length) } else { length };
-                self.script.comments.push(self.at..self.at + length);
-                self.skip(length)?;
-            } else {
-                return Ok(());
+            match self.byte() {
+                Some(b' ' | b'\t') => {
+                    self.skip(rest.bytes().take_while(|b| matches!(b, b' ' | b'\t')).count())?;
+                }
+                Some(b'\\') if rest.starts_with("\\\n") => self.skip(2)?,
+                Some(b'#') if self.begins_word() => {
+                    let length = rest.find('\n').unwrap_or(rest.len());
+                    // A backtick ends the command, and with it the comment.
+                    let length =
+                        if self.in_backticks { rest.find(['\n', '`']).unwrap_or(length) } else { length };
+                    self.script.comments.push(self.at..self.at + length);
+                    self.skip(length)?;
+                }
+                _ => return Ok(()),
             }
         }
     }
@@ -160,15 +180,16 @@ impl<'s> Parser<'s> {
     /// Returns the word that stands here bare, if a separator follows it: what reserved words have to be.
     pub(super) fn bare_word(&self) -> &'s str {
         let rest = self.rest();
-        let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '{' | '}' | '!' | '[' | ']');
-        let end = rest.find(|c| !is_bare(c)).unwrap_or(rest.len());
-        let ended = rest[end..].chars().next().is_none_or(|c| self.ends_word(c));
+        let is_bare =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'{' | b'}' | b'!' | b'[' | b']');
+        let end = rest.bytes().position(|b| !is_bare(b)).unwrap_or(rest.len());
+        let ended = rest.as_bytes().get(end).is_none_or(|b| self.ends_word(char::from(*b)));
         if ended { &rest[..end] } else { "" }
     }
 
     /// Skips a reserved word if it stands here.
     pub(super) fn keyword(&mut self, word: &str) -> Result<bool, Error> {
-        if self.bare_word() != word {
+        if !self.starts_with(word) || self.bare_word() != word {
             return Ok(false);
         }
         self.eat(word)

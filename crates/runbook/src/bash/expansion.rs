@@ -42,10 +42,8 @@ impl Parser<'_> {
     }
 
     fn literal_dollar(&mut self, quoting: Quoting, word: &mut Word) -> Result<(), Error> {
-        self.skip(1)?;
-        self.not_joined()?;
-        word.push('$', quoting);
-        Ok(())
+        self.take(1, quoting, word)?;
+        self.not_joined()
     }
 
     /// A name goes on behind a joined line.
@@ -105,10 +103,10 @@ impl Parser<'_> {
             }
             rest => name_length(rest),
         };
-        let name = self.rest()[..length].to_owned();
-        if name.is_empty() {
+        if length == 0 {
             return self.fail("its expansion names no variable");
         }
+        let name = self.rest()[..length].to_owned();
         self.skip(length)?;
         let subscript = if self.eat("[")? { Some(self.word_until(']', quoting)?) } else { None };
         let operation = match operation {

@@ -34,6 +34,10 @@ const OPERATORS: [(&str, Operator); 12] = [
 impl Parser<'_> {
     /// Reads a redirection if one stands here.
     pub(super) fn redirect(&mut self) -> Result<Option<Redirect>, Error> {
+        // Most words are none, and their first byte says so.
+        if !self.byte().is_some_and(|b| b.is_ascii_digit() || matches!(b, b'{' | b'<' | b'>' | b'&')) {
+            return Ok(None);
+        }
         let start = self.at;
         let descriptor = descriptor(self.rest());
         let rest = &self.rest()[descriptor.len()..];
@@ -107,8 +111,7 @@ impl Parser<'_> {
         };
         let mut body = if is_quoted {
             let mut word = Word::default();
-            word.push_str(&self.source[start..end], Quoting::Quoted);
-            self.skip(end - start)?;
+            self.take(end - start, Quoting::Quoted, &mut word)?;
             word
         } else {
             self.body_word(end)?

@@ -64,7 +64,7 @@ impl Parser<'_> {
         }
         word.span.end = self.at;
         if let Place::Until(close, _) = place {
-            self.expect(&close.to_string())?;
+            self.expect(close.encode_utf8(&mut [0; 4]))?;
         }
         Ok(word)
     }
@@ -95,24 +95,24 @@ impl Parser<'_> {
         if self.plain(place, quoting, word)? {
             return Ok(());
         }
-        word.push(c, quoting);
-        self.skip(c.len_utf8())
+        self.take(c.len_utf8(), quoting, word)
     }
 
-    /// Takes a run of characters that are special nowhere, all at once.
+    /// Takes a run of characters that mean themselves here, all at once.
     fn plain(&mut self, place: Place, quoting: Quoting, word: &mut Word) -> Result<bool, Error> {
-        let rest = self.rest();
-        let within = match place {
-            Place::Body(end) => &rest.as_bytes()[..end.saturating_sub(self.at).min(rest.len())],
-            _ => rest.as_bytes(),
+        let rest = self.rest().as_bytes();
+        let length = match place {
+            Place::Body(end) => {
+                let within = &rest[..end.saturating_sub(self.at).min(rest.len())];
+                let special = within.iter().position(|byte| matches!(byte, b'$' | b'`' | b'\\'));
+                special.unwrap_or(within.len())
+            }
+            _ => rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len()),
         };
-        let length = within.iter().position(|byte| !is_plain(*byte)).unwrap_or(within.len());
-        if length == 0 {
-            return Ok(false);
+        if length > 0 {
+            self.take(length, quoting, word)?;
         }
-        word.push_str(&rest[..length], quoting);
-        self.skip(length)?;
-        Ok(true)
+        Ok(length > 0)
     }
 
     fn escape(&mut self, place: Place, word: &mut Word) -> Result<(), Error> {
@@ -122,20 +122,23 @@ impl Parser<'_> {
             Place::Until(_, Quoting::Quoted) => "$`\"\\}",
             _ => "",
         };
-        if c != '\n' {
-            if !special.is_empty() && !special.contains(c) {
-                word.push('\\', Quoting::Quoted);
-            }
-            word.push(c, Quoting::Quoted);
+        if c == '\n' {
+            return self.skip(2);
         }
-        self.skip(1 + c.len_utf8())
+        if special.is_empty() || special.contains(c) {
+            self.at += 1;
+            return self.take(c.len_utf8(), Quoting::Quoted, word);
+        }
+        self.take(1 + c.len_utf8(), Quoting::Quoted, word)
     }
 
     fn single_quotes(&mut self, word: &mut Word) -> Result<(), Error> {
         let inner = &self.rest()[1..];
         let Some(end) = inner.find('\'') else { return self.fail("its quotes do not close") };
-        word.push_str(&inner[..end], Quoting::Quoted);
-        self.skip(end + 2)
+        self.at += 1;
+        self.take(end, Quoting::Quoted, word)?;
+        self.at += 1;
+        Ok(())
     }
 
     pub(super) fn double_quotes(&mut self, word: &mut Word) -> Result<(), Error> {
@@ -162,20 +165,18 @@ impl Parser<'_> {
                         return self.fail("its quotes do not close");
                     };
                     match escaped {
-                        '\n' => {}
-                        '$' | '`' | '"' | '\\' => word.push(escaped, Quoting::Quoted),
-                        other => {
-                            word.push('\\', Quoting::Quoted);
-                            word.push(other, Quoting::Quoted);
+                        '\n' => self.skip(2)?,
+                        '$' | '`' | '"' | '\\' => {
+                            self.at += 1;
+                            self.take(1, Quoting::Quoted, word)?;
                         }
+                        other => self.take(1 + other.len_utf8(), Quoting::Quoted, word)?,
                     }
-                    self.skip(1 + escaped.len_utf8())?;
                 }
-                other => {
-                    if !self.plain(Place::Argument, Quoting::Quoted, word)? {
-                        word.push(other, Quoting::Quoted);
-                        self.skip(other.len_utf8())?;
-                    }
+                _ => {
+                    let special = |byte| matches!(byte, b'"' | b'$' | b'`' | b'\\');
+                    let length = self.rest().bytes().position(special).unwrap_or(self.rest().len());
+                    self.take(length, Quoting::Quoted, word)?;
                 }
             }
         }
@@ -245,10 +246,13 @@ impl Parser<'_> {
     }
 }
 
-/// Whether a byte is an ASCII character that means itself wherever it stands in a word.
+/// Whether a byte belongs to a character that means itself wherever it stands in a word.
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b',' | b'%' | b'@' | b'+')
+    let separates = matches!(byte, 0..=b' ' | b'&' | b';' | b'<' | b'>' | b'(' | b')' | b'|');
+    let begins = matches!(byte, b'"' | b'\'' | b'$' | b'`' | b'\\');
+    // These may be the end of what the word is in.
+    let closes = matches!(byte, b']' | b'}');
+    !separates && !begins && !closes
 }
 
 // === impl Word ===

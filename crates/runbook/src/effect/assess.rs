@@ -69,22 +69,31 @@ impl<'t> Judge<'t> {
     }
 
     fn finish(mut self) -> (Assessment, Known) {
-        if self.found.effect == Effect::Observe {
-            self.found.reason = match self.looks.as_slice() {
-                [] => "does nothing".to_owned(),
-                looks => format!("only looks ({})", looks.join(", ")),
-            };
-        }
-        if self.found.effect == Effect::Unknown {
-            self.found.trusts.clear();
-        }
-        let demands = self.found.trusts.iter().map(|(name, trust)| format!("${name} {}", trust.demand()));
-        let demands = demands.collect::<Vec<_>>().join(" and ");
-        // Of a statement that does more, the reader wants to know what.
-        if !demands.is_empty() && self.found.effect == Effect::Observe {
-            self.found.reason += &format!(", as long as {demands}");
+        match self.found.effect {
+            Effect::Observe => self.found.reason = self.only_looks(),
+            Effect::Unknown => self.found.trusts.clear(),
+            // Of a statement that does more, the reader wants to know what.
+            Effect::Change | Effect::Disrupt | Effect::Destroy => {}
         }
         (self.found, self.known)
+    }
+
+    /// Why it only looks, and as long as what.
+    fn only_looks(&self) -> String {
+        let mut reason = String::with_capacity(64);
+        match self.looks.split_first() {
+            None => reason += "does nothing",
+            Some((first, others)) => {
+                reason.extend(["only looks (", first]);
+                others.iter().for_each(|name| reason.extend([", ", name]));
+                reason.push(')');
+            }
+        }
+        for (idx, (name, trust)) in self.found.trusts.iter().enumerate() {
+            let joint = if idx == 0 { ", as long as $" } else { " and $" };
+            reason.extend([joint, name, " ", trust.demand()]);
+        }
+        reason
     }
 
     pub(super) fn raise(&mut self, effect: Effect, reason: impl Into<String>) {

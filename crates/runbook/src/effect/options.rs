@@ -21,7 +21,7 @@ impl<'t> Judge<'t> {
             if !self.argument(&mut reading, word, &mut rest) {
                 return;
             }
-            let entry = reading.entry();
+            let entry = reading.entry;
             if entry.wraps.is_some_and(|n_operands| reading.n_operands > n_operands) {
                 if reading.is_dry() {
                     return self.looks(&reading.path);
@@ -30,14 +30,14 @@ impl<'t> Judge<'t> {
                 return self.wrapped(&reading.path, word, rest, reading.effect, &reading.reason);
             }
         }
-        if reading.entry().prints && prints(arguments) {
+        if reading.entry.prints && prints(arguments) {
             reading.dry.get_or_insert_with(|| "-".to_owned());
         }
         reading.settle();
-        if reading.entry().wraps.is_some() && reading.effect == Effect::Observe && !reading.is_dry() {
+        if reading.entry.wraps.is_some() && reading.effect == Effect::Observe && !reading.is_dry() {
             return self.wraps_nothing(&reading.path);
         }
-        if reading.entry().sends && !reading.is_dry() && !self.is_fed_harmlessly(arguments) {
+        if reading.entry.sends && !reading.is_dry() && !self.is_fed_harmlessly(arguments) {
             return self.unknown(format!("`{}` sends what it is fed", reading.path));
         }
         if reading.effect == Effect::Observe {
@@ -55,7 +55,7 @@ impl<'t> Judge<'t> {
     fn argument(&mut self, reading: &mut Reading<'t>, word: &Word, rest: &mut &[Word]) -> bool {
         let (text, expansions) = word.literal_prefix();
         let is_computed = !expansions.is_empty();
-        let entry = reading.entry();
+        let entry = reading.entry;
         let position = if reading.only_operands { Position::Closed } else { Position::Open };
         if reading.ceiling() > reading.floor() && !self.prints_numbers(&reading.path, word) {
             self.guard(&reading.path, word, position);
@@ -84,7 +84,7 @@ impl<'t> Judge<'t> {
     }
 
     fn operand(&mut self, reading: &mut Reading<'t>, word: &Word, text: &str, is_computed: bool) -> bool {
-        let entry = reading.entry();
+        let entry = reading.entry;
         if entry.wraps.is_some()
             && text.contains('=')
             && reading.n_operands == 0
@@ -111,9 +111,7 @@ impl<'t> Judge<'t> {
                 .dry
                 .take()
                 .filter(|name| is_for_all(name) || entry.option(name).is_some_and(|option| option.dry));
-            reading.path = path;
-            reading.chain.push(entry);
-            reading.base = entry.effect;
+            reading.descend(path, entry);
             return true;
         }
         if !is_computed && entry.is_harmless(text) {
@@ -131,7 +129,7 @@ impl<'t> Judge<'t> {
         if entry.assigns > reading.operands.0 && shape.contains('=') {
             reading.operands = (entry.assigns, said());
         }
-        let refused: String = reading.chain.iter().map(|entry| entry.refuse.as_str()).collect();
+        let refused: String = reading.entries().map(|entry| entry.refuse.as_str()).collect();
         if !refused.is_empty() && shape.contains(|c: char| refused.contains(c) || c == '\n') {
             self.unknown(format!("an operand says more than a name to `{}`", reading.path));
         }
@@ -186,13 +184,13 @@ impl<'t> Judge<'t> {
             // Of a sub-command, `--version` may take a value.
             None if value.is_none()
                 && (matches!(name, "--help" | "-help")
-                    || (matches!(name, "--version" | "-version") && reading.chain.len() == 1)) =>
+                    || (matches!(name, "--version" | "-version") && reading.is_on_top())) =>
             {
                 if reading.base < Effect::Unknown || reading.n_operands == 0 {
                     reading.dry = Some(name.to_owned());
                 }
             }
-            None if reading.entry().style == Style::Both && !name.starts_with("--") => {
+            None if reading.entry.style == Style::Both && !name.starts_with("--") => {
                 self.cluster(reading, text, is_computed, rest);
             }
             None => self.unlisted(reading, name),
@@ -207,7 +205,8 @@ impl<'t> Judge<'t> {
             return self.apply(reading, option, text, &given);
         }
         let letters = &text[1..];
-        let mut name = String::from("-");
+        let mut name = String::with_capacity(8);
+        name.push('-');
         for (at, letter) in letters.char_indices() {
             name.truncate(1);
             name.push(letter);
@@ -215,13 +214,13 @@ impl<'t> Judge<'t> {
                 self.unlisted(reading, &name);
                 continue;
             };
-            let attached = letters[at + letter.len_utf8()..].to_owned();
+            let attached = &letters[at + letter.len_utf8()..];
             let given = match option.takes {
                 Takes::Nothing => Given::Nothing,
-                _ if is_computed => Given::Computed(attached),
+                _ if is_computed => Given::Computed(attached.to_owned()),
                 Takes::Next if attached.is_empty() => self.next_value(reading, rest),
                 _ if attached.is_empty() => Given::Nothing,
-                _ => Given::Text(attached.strip_prefix('=').map(str::to_owned).unwrap_or(attached)),
+                _ => Given::Text(attached.strip_prefix('=').unwrap_or(attached).to_owned()),
             };
             self.apply(reading, option, &name, &given);
             if option.takes != Takes::Nothing {
@@ -256,7 +255,7 @@ impl<'t> Judge<'t> {
         };
         if !is_meant {
             reading.doubted = true;
-            let effect = option.effect.max(reading.entry().other);
+            let effect = option.effect.max(reading.entry.other);
             let effect = if effect == Effect::Observe { Effect::Unknown } else { effect };
             return reading
                 .raise(effect, || format!("is not known to look only with that value of `{name}`"));
@@ -270,8 +269,8 @@ impl<'t> Judge<'t> {
             }
         }
         // Behind the name of a script, options are those of the script.
-        let is_own = reading.chain.len() == 1 || is_for_all(name);
-        if (option.dry && is_own || reading.entry().option(name).is_some_and(|own| own.dry))
+        let is_own = reading.is_on_top() || is_for_all(name);
+        if (option.dry && is_own || reading.entry.option(name).is_some_and(|own| own.dry))
             && (reading.base < Effect::Unknown || reading.n_operands == 0)
         {
             reading.dry = Some(option.name.clone());
@@ -286,10 +285,10 @@ impl<'t> Judge<'t> {
     }
 
     fn unlisted(&mut self, reading: &mut Reading<'t>, name: &str) {
-        let other = reading.entry().other;
+        let other = reading.entry.other;
         reading.doubted |= other > Effect::Observe;
         // What a command does by itself is no matter once a sub-command follows.
-        if other <= reading.base && !reading.entry().has_subcommands {
+        if other <= reading.base && !reading.entry.has_subcommands {
             return;
         }
         reading.raise(other, || format!("is not known to look only with `{name}`"));

@@ -2,7 +2,7 @@
 
 use super::Effect;
 use super::device::names_disk;
-use super::table::{Entry, Opt};
+use super::table::{Opt, Row};
 use super::trust::names_device;
 use crate::bash::Word;
 
@@ -10,8 +10,10 @@ use crate::bash::Word;
 pub(super) struct Reading<'e> {
     /// The command with its sub-commands.
     pub(super) path: String,
-    /// The entries of the command and of its sub-commands.
-    pub(super) chain: Vec<&'e Entry>,
+    /// The entry of the command, or of the sub-command at hand.
+    pub(super) entry: &'e Row,
+    /// Those above that one, the command first.
+    above: Vec<&'e Row>,
     pub(super) n_operands: usize,
     pub(super) only_operands: bool,
     /// An option says that nothing is to be done: which one.
@@ -36,10 +38,11 @@ pub(super) enum Given {
 }
 
 impl<'e> Reading<'e> {
-    pub(super) fn new(name: &str, entry: &'e Entry) -> Self {
+    pub(super) fn new(name: &str, entry: &'e Row) -> Self {
         Self {
             path: name.to_owned(),
-            chain: vec![entry],
+            entry,
+            above: Vec::new(),
             n_operands: 0,
             only_operands: false,
             dry: None,
@@ -51,23 +54,36 @@ impl<'e> Reading<'e> {
         }
     }
 
-    pub(super) fn entry(&self) -> &'e Entry {
-        self.chain[self.chain.len() - 1]
+    /// Goes on to a sub-command.
+    pub(super) fn descend(&mut self, path: String, entry: &'e Row) {
+        self.path = path;
+        self.base = entry.effect;
+        self.above.push(std::mem::replace(&mut self.entry, entry));
+    }
+
+    /// Whether no sub-command was named so far.
+    pub(super) fn is_on_top(&self) -> bool {
+        self.above.is_empty()
+    }
+
+    /// The entries that know options and operands, the nearest first.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &'e Row> {
+        std::iter::once(self.entry).chain(self.above.iter().rev().copied())
     }
 
     /// What the arguments can make of it at worst.
     pub(super) fn ceiling(&self) -> Effect {
-        let entry = self.entry();
+        let entry = self.entry;
         if entry.has_subcommands || entry.wraps.is_some() {
             return Effect::Unknown;
         }
-        let above = self.chain.iter().map(|entry| entry.options_ceiling());
+        let above = self.above.iter().map(|entry| entry.options_ceiling);
         above.max().unwrap_or_default().max(entry.ceiling())
     }
 
     /// Adds what the command does by itself and with its operands, if it is to do anything.
     pub(super) fn settle(&mut self) {
-        let entry = self.entry();
+        let entry = self.entry;
         if self.is_dry() {
             return;
         }
@@ -95,18 +111,18 @@ impl<'e> Reading<'e> {
     }
 
     pub(super) fn option(&self, name: &str) -> Option<&'e Opt> {
-        self.chain.iter().rev().find_map(|entry| entry.option(name))
+        self.entries().find_map(|entry| entry.option(name))
     }
 
     pub(super) fn long(&self, name: &str) -> Option<&'e Opt> {
-        let abbreviated = |entry: &&'e Entry| entry.abbreviated(name).filter(|_| name.len() > 2);
-        self.option(name).or_else(|| self.chain.iter().rev().find_map(abbreviated))
+        let abbreviated = |entry: &'e Row| entry.abbreviated(name).filter(|_| name.len() > 2);
+        self.option(name).or_else(|| self.entries().find_map(abbreviated))
     }
 
     /// Opening some devices does something, as does reading from others.
     pub(super) fn opens(&mut self, word: &Word) {
         let shape = word.shape();
-        if names_device(&shape) && !(self.entry().devices && names_disk(&shape)) {
+        if names_device(&shape) && !(self.entry.devices && names_disk(&shape)) {
             let path = self.path.clone();
             self.raise(Effect::Unknown, || format!("opens a device (`{path}`)"));
         }

@@ -34,21 +34,25 @@
 
 mod entry;
 mod option;
+mod row;
+mod shipped;
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, LazyLock};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 use super::Effect;
 pub(super) use entry::{Entry, Style};
 pub(super) use option::{Opt, Takes};
+pub(super) use row::Row;
 
 /// What commands do.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     /// By name, sub-commands behind a blank.
-    entries: BTreeMap<String, Arc<Entry>>,
+    rows: HashMap<Cow<'static, str>, Row>,
     /// Those names of sub-commands that hold a `*`.
-    patterns: Vec<String>,
+    patterns: Vec<Cow<'static, str>>,
 }
 
 /// Why a table is not taken.
@@ -67,25 +71,8 @@ pub enum TableError {
     },
 }
 
-/// The tables that ship, each an area.
-const BUILTIN: [&str; 16] = [
-    include_str!("commands/cloud.toml"),
-    include_str!("commands/containers.toml"),
-    include_str!("commands/databases.toml"),
-    include_str!("commands/files.toml"),
-    include_str!("commands/kubernetes.toml"),
-    include_str!("commands/network.toml"),
-    include_str!("commands/packages.toml"),
-    include_str!("commands/processes.toml"),
-    include_str!("commands/product.toml"),
-    include_str!("commands/queues.toml"),
-    include_str!("commands/security.toml"),
-    include_str!("commands/servers.toml"),
-    include_str!("commands/shell.toml"),
-    include_str!("commands/storage.toml"),
-    include_str!("commands/system.toml"),
-    include_str!("commands/versions.toml"),
-];
+/// About as many rows as ship, so that the map need not grow.
+const N_ROWS: usize = 4096;
 
 // === impl Table ===
 
@@ -94,9 +81,8 @@ impl Table {
     pub fn builtin() -> &'static Self {
         static TABLE: LazyLock<Table> = LazyLock::new(|| {
             let mut table = Table::default();
-            for text in BUILTIN {
-                table.read(text).expect("the tables that ship are read by a test");
-            }
+            table.rows.reserve(N_ROWS);
+            shipped::TABLES.into_iter().for_each(|text| table.ship(text));
             table.finish();
             table
         });
@@ -115,19 +101,37 @@ impl Table {
         Ok(table)
     }
 
+    /// Takes the rows of a table that ships; each is read when it is asked for.
+    fn ship(&mut self, text: &'static str) {
+        let (looks, group) = (Row::new(Entry::looks(), None), Row::new(Entry::group(), None));
+        self.rows.extend(shipped::looks(text).map(|name| (Cow::Borrowed(name), looks.clone())));
+        let shown = shipped::sections(text).flat_map(|section| {
+            let shown = section.value("shows").unwrap_or_default().split_whitespace();
+            shown.map(move |shown| Cow::Owned(format!("{} {shown}", section.name)))
+        });
+        self.rows.extend(shown.map(|name| (name, group.clone())));
+        let sections = shipped::sections(text);
+        self.rows.extend(
+            sections.map(|section| {
+                (Cow::Borrowed(section.name), Row::shipped(section.text, section.value("like")))
+            }),
+        );
+    }
+
     fn read(&mut self, text: &str) -> Result<(), TableError> {
         let table: toml::Table = text.parse().map_err(|error| syntax(&error))?;
         let mut waiting: Vec<(String, entry::Raw)> = Vec::new();
         for (name, value) in table {
             if name == "looks" {
                 let names: Vec<String> = value.try_into().map_err(|error| syntax(&error))?;
-                self.entries.extend(names.into_iter().map(|name| (name, Arc::new(Entry::looks()))));
+                let row = |name| (Cow::Owned(name), Row::new(Entry::looks(), None));
+                self.rows.extend(names.into_iter().map(row));
                 continue;
             }
             let raw: entry::Raw =
                 value.try_into().map_err(|error: toml::de::Error| wrong(&name, error.message()))?;
             for shown in raw.shows.iter().flat_map(|names| names.split_whitespace()) {
-                self.entries.insert(format!("{name} {shown}"), Arc::new(Entry::group()));
+                self.rows.insert(Cow::Owned(format!("{name} {shown}")), Row::new(Entry::group(), None));
             }
             waiting.push((name, raw));
         }
@@ -136,7 +140,9 @@ impl Table {
         // What is like another command comes after that one.
         while !waiting.is_empty() {
             let is_ready = |raw: &entry::Raw| match &raw.like {
-                Some(like) => done.contains(like) || (!own.contains(like) && self.entries.contains_key(like)),
+                Some(like) => {
+                    done.contains(like) || (!own.contains(like) && self.rows.contains_key(like.as_str()))
+                }
                 None => true,
             };
             let (ready, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, raw)| is_ready(raw));
@@ -145,10 +151,10 @@ impl Table {
                 return Err(wrong(name, &format!("it is to be like `{like}`, which is not known")));
             }
             for (name, raw) in ready {
-                let base = raw.like.as_ref().and_then(|like| self.entries.get(like));
-                let base = base.map(|entry| Entry::clone(entry));
+                let like = raw.like.clone();
+                let base = like.as_deref().and_then(|like| self.get(like)).map(|row| Entry::clone(row));
                 let entry = Entry::new(raw, base).map_err(|problem| wrong(&name, &problem))?;
-                self.entries.insert(name.clone(), Arc::new(entry));
+                self.rows.insert(Cow::Owned(name.clone()), Row::new(entry, like));
                 done.insert(name);
             }
             waiting = later;
@@ -158,50 +164,41 @@ impl Table {
 
     /// Draws the conclusions from all that was read.
     fn finish(&mut self) {
-        self.follow_likeness();
-        self.mark_groups();
-        self.patterns = self.entries.keys().filter(|name| name.contains('*')).cloned().collect();
+        let mut groups: HashMap<String, Vec<String>> = HashMap::new();
+        self.rows.keys().for_each(|name| note_below(&mut groups, name));
+        self.follow_likeness(&mut groups);
+        for name in groups.into_keys() {
+            // Some commands are known by their sub-commands only.
+            let row = self.rows.entry(Cow::Owned(name)).or_insert_with(|| Row::new(Entry::group(), None));
+            row.has_subcommands = true;
+        }
+        self.patterns = self.rows.keys().filter(|name| name.contains('*')).cloned().collect();
         self.patterns.sort();
     }
 
-    /// What has sub-commands knows it; some commands are known by those only.
-    fn mark_groups(&mut self) {
-        let names: Vec<String> = self.entries.keys().filter(|name| name.contains(' ')).cloned().collect();
-        for name in names {
-            let mut rest = name.as_str();
-            while let Some((parent, _)) = rest.rsplit_once(' ') {
-                let entry = self.entries.entry(parent.to_owned()).or_insert_with(|| Arc::new(Entry::group()));
-                Arc::make_mut(entry).has_subcommands = true;
-                rest = parent;
-            }
-        }
-    }
-
     /// What is like a command with sub-commands has the same ones.
-    fn follow_likeness(&mut self) {
-        let likes: Vec<(String, String)> = self
-            .entries
-            .iter()
-            .filter_map(|(name, entry)| entry.like.clone().map(|like| (name.clone(), like)))
-            .collect();
+    fn follow_likeness(&mut self, groups: &mut HashMap<String, Vec<String>>) {
+        let likes = self.rows.iter().filter_map(|(name, row)| Some((name.clone(), row.like()?.to_owned())));
+        let mut likes: Vec<_> = likes.collect();
+        likes.sort();
         for (name, like) in likes {
-            let prefix = format!("{like} ");
-            let below = self.entries.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
-            let children: Vec<(String, Arc<Entry>)> = below
-                .map(|(key, entry)| (format!("{name} {}", &key[prefix.len()..]), entry.clone()))
-                .collect();
-            for (key, entry) in children {
-                self.entries.entry(key).or_insert(entry);
+            for below in groups.get(&like).cloned().unwrap_or_default() {
+                let own = format!("{name}{}", &below[like.len()..]);
+                if !self.rows.contains_key(own.as_str()) {
+                    let row = self.rows[below.as_str()].clone();
+                    note_below(groups, &own);
+                    self.rows.insert(Cow::Owned(own), row);
+                }
             }
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(name).map(Arc::as_ref)
+    pub(super) fn get(&self, name: &str) -> Option<&Row> {
+        self.rows.get(name)
     }
 
     /// Finds a sub-command; where none of that name is listed, the name of one may hold a `*`.
-    pub(super) fn subcommand(&self, path: &str) -> Option<&Entry> {
+    pub(super) fn subcommand(&self, path: &str) -> Option<&Row> {
         let matches = |pattern: &str| {
             let mut words = path.split(' ');
             let is_match = pattern.split(' ').all(|known| {
@@ -216,12 +213,22 @@ impl Table {
 
     /// Whether a command of this name has sub-commands.
     pub(crate) fn is_group(&self, name: &str) -> bool {
-        self.entries.get(name).is_some_and(|entry| entry.has_subcommands)
+        self.rows.get(name).is_some_and(|row| row.has_subcommands)
     }
 
     /// Whether a command of this name is known.
     pub fn knows(&self, name: &str) -> bool {
-        self.entries.contains_key(name)
+        self.rows.contains_key(name)
+    }
+}
+
+/// Writes a name down at each command that it is a sub-command of, however deep below.
+fn note_below(groups: &mut HashMap<String, Vec<String>>, name: &str) {
+    for (end, _) in name.match_indices(' ') {
+        match groups.get_mut(&name[..end]) {
+            Some(below) => below.push(name.to_owned()),
+            None => _ = groups.insert(name[..end].to_owned(), vec![name.to_owned()]),
+        }
     }
 }
 
@@ -240,21 +247,47 @@ fn effect(name: &str) -> Result<Effect, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::shipped::TABLES;
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn what_ships_is_understood() {
-        for text in BUILTIN {
+        for text in TABLES {
             Table::default().read(text).unwrap_or_else(|error| panic!("{error}"));
         }
-        assert!(Table::builtin().entries.len() > 300, "{}", Table::builtin().entries.len());
+        assert!(Table::builtin().rows.len() > 300, "{}", Table::builtin().rows.len());
+    }
+
+    /// What is found in them at a glance is what TOML finds, and each entry is the same, read late or at once.
+    #[test]
+    fn what_ships_is_written_plainly() {
+        let mut whole = Table::default();
+        for text in TABLES {
+            whole.read(text).unwrap_or_else(|error| panic!("{error}"));
+        }
+        whole.finish();
+        let sorted = |table: &Table| {
+            let rows = table.rows.iter().map(|(name, row)| (name.to_string(), row.clone()));
+            rows.collect::<BTreeMap<String, Row>>()
+        };
+        let (whole, late) = (sorted(&whole), sorted(Table::builtin()));
+        assert!(whole.keys().eq(late.keys()));
+        for (name, row) in whole {
+            let other = &late[&name];
+            assert_eq!(
+                (&*row, row.like(), row.has_subcommands),
+                (&**other, other.like(), other.has_subcommands),
+                "`{name}`"
+            );
+        }
     }
 
     /// A command that stands in two files would silently be what the later one says.
     #[test]
     fn each_command_stands_in_one_file() {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
-        for (idx, text) in BUILTIN.iter().enumerate() {
+        for (idx, text) in TABLES.iter().enumerate() {
             let table: toml::Table = text.parse().expect("a test reads it");
             let looks = table.get("looks").and_then(|looks| looks.as_array()).into_iter().flatten();
             let looks = looks.filter_map(|name| name.as_str());

@@ -76,7 +76,7 @@ impl Judge<'_> {
                             self.known.literals.remove(&variable.name);
                         }
                         Operation::Length => {}
-                        _ if "?#$!".contains(&variable.name) => {}
+                        _ if matches!(variable.name.as_str(), "?" | "#" | "$" | "!") => {}
                         _ => self.unknown("it calculates with a value that nobody knows"),
                     }
                 }
@@ -149,7 +149,8 @@ impl Judge<'_> {
         leads: bool,
         word: &Word,
     ) {
-        if variable.operation == Operation::Length || "?#$!".contains(&variable.name) {
+        if variable.operation == Operation::Length || matches!(variable.name.as_str(), "?" | "#" | "$" | "!")
+        {
             return;
         }
         let splits = quoting == Quoting::Unquoted;
@@ -213,7 +214,7 @@ impl Judge<'_> {
                     .any(|word| matches!(word.plain(), Some("-c" | "-ic" | "-ci" | "-cE" | "-Ec")))
                     && item.first.stages.len() > 1
             }
-            name => self.table.get(name).is_some_and(|entry| entry.word),
+            name => self.table.get(name).is_some_and(|row| row.word),
         }
     }
 }

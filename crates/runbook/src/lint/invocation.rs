@@ -1,9 +1,8 @@
 //! Owns the commands of a script as rules see them: names, arguments, and what is around them.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
-use crate::bash::{AndOr, Command, Ending, Item, Kind, Part, Redirect, Script, Span, Word};
+use crate::bash::{AndOr, Command, Ending, Item, Kind, Part, Pipeline, Redirect, Script, Span, Word};
 
 /// A command that is called somewhere in a script.
 #[derive(Debug, Clone)]
@@ -19,13 +18,13 @@ pub(crate) struct Invocation<'t> {
     /// Names of the commands in front of it: `sudo`, `timeout`, `xargs`.
     pub(crate) wrappers: Vec<Cow<'t, str>>,
     pub(crate) around: Around,
-    /// The pipeline that it is in: names of its stages, and which it is.
-    pub(crate) stages: Rc<[Cow<'t, str>]>,
+    /// The stages of the pipeline that it is in, and which it is.
+    pub(crate) stages: &'t [Command],
     pub(crate) stage: usize,
     /// The whole top-level or inner statement that it is in.
     pub(crate) item: Span,
-    /// What follows it in an and-or list: the joint and the name of the next command.
-    pub(crate) next: Option<(AndOr, Cow<'t, str>)>,
+    /// What follows it in an and-or list.
+    pub(crate) next: Option<&'t (AndOr, Pipeline)>,
 }
 
 /// What is around a command.
@@ -68,20 +67,15 @@ fn items<'t>(list: &'t [Item], around: Around, found: &mut Vec<Invocation<'t>>) 
     for item in list {
         let around = Around { background: around.background || item.ending == Ending::Background, ..around };
         for (idx, pipeline) in item.pipelines().enumerate() {
-            let next = item
-                .rest
-                .get(idx)
-                .map(|(joint, pipeline)| (*joint, pipeline.stages.first().map(name_of).unwrap_or_default()));
-            let stages: Rc<[Cow<'_, str>]> = pipeline.stages.iter().map(name_of).collect();
             for (stage, one) in pipeline.stages.iter().enumerate() {
                 let start = found.len();
                 command(one, around, found);
                 for invocation in &mut found[start..] {
                     if invocation.stages.is_empty() {
-                        invocation.stages = Rc::clone(&stages);
+                        invocation.stages = &pipeline.stages;
                         invocation.stage = stage;
                         invocation.item = item.span.clone();
-                        invocation.next.clone_from(&next);
+                        invocation.next = item.rest.get(idx);
                     }
                 }
             }
@@ -176,7 +170,7 @@ fn simple<'t>(command: &'t Command, words: &'t [Word], around: Around, found: &m
             span: words[0].span.start..command.span.end,
             wrappers,
             around,
-            stages: Rc::default(),
+            stages: &[],
             stage: 0,
             item: 0..0,
             next: None,
@@ -233,6 +227,17 @@ impl Invocation<'_> {
     /// Its first argument that is no option.
     pub(crate) fn operand(&self) -> Option<&str> {
         self.shapes().find(|text| !text.starts_with('-'))
+    }
+
+    /// The names of the stages of its pipeline.
+    pub(crate) fn stage_names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.stages.iter().map(name_of)
+    }
+
+    /// The name of the next command in its and-or list, behind this joint.
+    pub(crate) fn next_behind(&self, joint: AndOr) -> Option<Cow<'_, str>> {
+        let (_, next) = self.next.filter(|(found, _)| *found == joint)?;
+        next.stages.first().map(name_of)
     }
 
     pub(crate) fn is_wrapped_by(&self, wrapper: &str) -> bool {

@@ -153,7 +153,8 @@ impl Builder<'_, '_> {
                 if matches!(kind, CodeBlockKind::Fenced(_)) {
                     let info = info_range(self.text, range.start);
                     let closing = closing(&self.text[range.clone()]);
-                    self.fence = Some(RawFence { info, source: String::new(), offset: range.start, closing });
+                    let source = String::with_capacity(range.len());
+                    self.fence = Some(RawFence { info, source, offset: range.start, closing });
                 }
             }
             _ => self.flush(),
@@ -173,7 +174,9 @@ impl Builder<'_, '_> {
             }
             TagEnd::CodeBlock => match self.fence.take() {
                 Some(mut fence) => {
-                    fence.source = fence.source.replace("\r\n", "\n");
+                    if fence.source.contains('\r') {
+                        fence.source = fence.source.replace("\r\n", "\n");
+                    }
                     self.block(Block::Fence(fence));
                 }
                 None => self.flush(),

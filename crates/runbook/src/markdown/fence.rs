@@ -135,7 +135,7 @@ fn assess(
     }
     // A statement whose every word was understood does nothing of the kind.
     if is_unread && history.hijack.is_none() {
-        history.hijack = statement.hijack.clone().map(|reason| Hijack { line, reason });
+        history.hijack = statement.hijack(script).map(|reason| Hijack { line, reason });
     }
     assessment
 }
@@ -166,7 +166,7 @@ struct Place {
 
 impl Place {
     fn line_of(&mut self, source: &str, offset: usize) -> usize {
-        self.line += source[self.offset..offset].matches('\n').count();
+        self.line += memchr::memchr_iter(b'\n', &source.as_bytes()[self.offset..offset]).count();
         self.offset = offset;
         self.line
     }

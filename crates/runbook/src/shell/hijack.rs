@@ -62,15 +62,20 @@ fn of_command(words: &[Word]) -> Option<String> {
     }
     // A reserved name that stands bare may be the argument of something that sets it.
     let bare = arguments.iter().filter_map(Word::literal);
-    let names = |text: &str| {
-        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        words.find(|word| is_reserved_variable(word)).map(str::to_owned)
-    };
-    if let Some(name) = bare.filter(|_| name != "echo").find_map(|text| names(&text)) {
+    if let Some(name) = bare.filter(|_| name != "echo").find_map(|text| reserved_name_in(&text)) {
         return Some(format!("it names `{name}`"));
     }
     let computed = SETTERS.contains(&name) && sets_computed_name(name, arguments);
     computed.then(|| format!("it gives `{name}` a computed name or an option that matters"))
+}
+
+/// Each of those names holds a capital or a `_`, and most texts neither.
+fn reserved_name_in(text: &str) -> Option<String> {
+    if !text.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+        return None;
+    }
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.find(|word| is_reserved_variable(word)).map(str::to_owned)
 }
 
 /// Whether an argument that may be the name of a variable is not written out, or gives the variable a nature

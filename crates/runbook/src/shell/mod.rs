@@ -40,8 +40,6 @@ pub(crate) struct Statement {
     pub(crate) comment: Option<String>,
     /// Why it is taken whole and unread, where it is.
     pub(crate) problem: Option<String>,
-    /// What it may do to the meaning of the words after it.
-    pub(crate) hijack: Option<String>,
     /// Whose exit code it has.
     pub(crate) program: Option<String>,
     pub(crate) reads: BTreeSet<String>,
@@ -70,6 +68,19 @@ pub(crate) fn read(language: &Language, source: &str) -> Reading {
     Reading { script, statements }
 }
 
+// === impl Statement ===
+
+impl Statement {
+    /// Returns in words what it may do to the meaning of the words after it; `script` is the tree of its fence. Asked
+    /// only of the few that nobody understands.
+    pub(crate) fn hijack(&self, script: &Script) -> Option<String> {
+        match self.problem {
+            Some(_) => Some("it could not be read".to_owned()),
+            None => hijack_of(script, &script.items[self.items.clone()]),
+        }
+    }
+}
+
 /// Returns in words what some items of a script may do to the meaning of those after them.
 pub(crate) fn hijack_of(script: &Script, items: &[Item]) -> Option<String> {
     hijack::hijack(script, items, &variables::of_items(script, items))
@@ -83,7 +94,6 @@ fn unread(source: &str, problem: String) -> Statement {
         items: 0..0,
         comment: None,
         problem: Some(problem),
-        hijack: Some("it could not be read".to_owned()),
         program: None,
         reads,
         sets,
@@ -103,7 +113,6 @@ fn glued(slices: Vec<Slice>) -> Slice {
 fn statement(script: &Script, slice: Slice) -> Statement {
     let items = &script.items[slice.items.clone()];
     let variables = variables::of_items(script, items);
-    let hijack = hijack::hijack(script, items, &variables);
     let program = match items {
         [item] => program::of_item(item),
         _ => None,
@@ -114,7 +123,6 @@ fn statement(script: &Script, slice: Slice) -> Statement {
         items: slice.items,
         comment: slice.comment,
         problem: None,
-        hijack,
         program,
         reads,
         sets,

@@ -102,7 +102,7 @@ impl Collector {
         match variable.operation {
             Operation::Default(_) | Operation::Alternative(_) | Operation::Assign(_) => {
                 if is_name(&variable.name) {
-                    self.found.reads.insert(variable.name.clone());
+                    add(&mut self.found.reads, &variable.name);
                 }
             }
             _ => self.read(&variable.name),
@@ -117,10 +117,10 @@ impl Collector {
             self.subscript(subscript);
         }
         if assignment.appends || assignment.subscript.is_some() {
-            self.found.reads.insert(assignment.name.clone());
+            add(&mut self.found.reads, &assignment.name);
         }
         if self.prefixes > 0 {
-            self.found.assigned.insert(assignment.name.clone());
+            add(&mut self.found.assigned, &assignment.name);
         } else {
             self.set(&assignment.name);
         }
@@ -136,12 +136,12 @@ impl Collector {
     /// Builtins that take the names of variables as words.
     fn builtin(&mut self, words: &[Word]) {
         let Some((name, arguments)) = words.split_first() else { return };
-        let texts: Vec<&str> = arguments.iter().filter_map(leading_text).collect();
-        let names = || texts.iter().copied().filter(|text| is_name(text));
+        let mut texts = arguments.iter().filter_map(leading_text);
+        let names = || arguments.iter().filter_map(leading_text).filter(|text| is_name(text));
         match name.plain().unwrap_or_default() {
             "unset" | "read" | "mapfile" | "readarray" => names().for_each(|name| self.set(name)),
             "declare" | "local" | "readonly" | "typeset" => {
-                texts.iter().for_each(|text| self.set(declared(text)));
+                texts.for_each(|text| self.set(declared(text)));
             }
             "export" => {
                 for text in texts {
@@ -149,10 +149,10 @@ impl Collector {
                 }
             }
             "getopts" => names().skip(1).for_each(|name| self.set(name)),
-            "printf" | "wait" if texts.first().is_some_and(|flag| matches!(*flag, "-v" | "-p")) => {
-                texts.iter().skip(1).take(1).for_each(|name| self.set(name));
+            "printf" | "wait" if texts.next().is_some_and(|flag| matches!(flag, "-v" | "-p")) => {
+                texts.take(1).for_each(|name| self.set(name));
             }
-            "let" => texts.iter().for_each(|text| self.expression(text)),
+            "let" => texts.for_each(|text| self.expression(text)),
             _ => {}
         }
     }
@@ -204,9 +204,9 @@ impl Collector {
         if !is_name(name) {
             return;
         }
-        self.found.reads.insert(name.to_owned());
+        add(&mut self.found.reads, name);
         if !self.known.contains(name) {
-            self.found.needs.insert(name.to_owned());
+            add(&mut self.found.needs, name);
         }
     }
 
@@ -214,11 +214,18 @@ impl Collector {
         if !is_name(name) {
             return;
         }
-        self.known.insert(name.to_owned());
-        self.found.assigned.insert(name.to_owned());
+        add(&mut self.known, name);
+        add(&mut self.found.assigned, name);
         if self.outer.is_empty() {
-            self.found.sets.insert(name.to_owned());
+            add(&mut self.found.sets, name);
         }
+    }
+}
+
+/// Most names are met several times, and need a string of their own only once.
+fn add(names: &mut BTreeSet<String>, name: &str) {
+    if !names.contains(name) {
+        names.insert(name.to_owned());
     }
 }
 

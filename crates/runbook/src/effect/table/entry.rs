@@ -44,12 +44,14 @@ pub(super) struct Raw {
 }
 
 /// What a command does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::effect) struct Entry {
     pub(in crate::effect) effect: Effect,
     /// What it does, where that is more than looking.
     pub(in crate::effect) reason: String,
     options: Vec<Opt>,
+    /// What its listed options can make of it at worst.
+    pub(in crate::effect) options_ceiling: Effect,
     /// What options do that are not listed.
     pub(in crate::effect) other: Effect,
     /// What operands do, behind the first `free` ones.
@@ -70,10 +72,8 @@ pub(in crate::effect) struct Entry {
     /// What it is fed goes to somebody who may do what it says.
     pub(in crate::effect) sends: bool,
     pub(in crate::effect) style: Style,
-    pub(in crate::effect) like: Option<String>,
     pub(in crate::effect) reader: Option<Language>,
     pub(in crate::effect) wraps: Option<usize>,
-    pub(in crate::effect) has_subcommands: bool,
 }
 
 /// What one dash means.
@@ -101,6 +101,7 @@ impl Entry {
             effect: Effect::Observe,
             reason: String::new(),
             options: Vec::new(),
+            options_ceiling: Effect::Observe,
             other: Effect::Unknown,
             operands: Effect::Observe,
             free: 0,
@@ -114,10 +115,8 @@ impl Entry {
             prints: false,
             sends: false,
             style: Style::Letters,
-            like: None,
             reader: None,
             wraps: None,
-            has_subcommands: false,
         }
     }
 
@@ -131,7 +130,7 @@ impl Entry {
             Some(other) => return Err(format!("`{other}` is no style")),
         }
         entry.add_options(&raw)?;
-        entry.like = raw.like;
+        entry.options_ceiling = entry.options.iter().map(Opt::ceiling).max().unwrap_or_default();
         for (field, name) in [
             (&mut entry.effect, raw.effect),
             (&mut entry.other, raw.other),
@@ -234,12 +233,7 @@ impl Entry {
         if self.reader.is_some() || self.sends {
             return Effect::Unknown;
         }
-        self.options_ceiling().max(self.effect).max(self.other).max(self.operands).max(self.assigns)
-    }
-
-    /// What its listed options can make of it at worst.
-    pub(in crate::effect) fn options_ceiling(&self) -> Effect {
-        self.options.iter().map(Opt::ceiling).max().unwrap_or_default()
+        self.options_ceiling.max(self.effect).max(self.other).max(self.operands).max(self.assigns)
     }
 
     /// Finds an option with its dashes, written out.

@@ -21,10 +21,9 @@ pub(super) static RULE: Rule = Rule {
 fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         for one in &scope.invocations {
-            let before = one.stage.checked_sub(1).and_then(|stage| one.stages.get(stage));
-            let lists = before.is_some_and(|name| LISTS.contains(&name.as_ref()));
-            if one.name == "grep" && lists && !one.option('v', "invert-match") {
-                let of = before.cloned().unwrap_or_default();
+            let before = || one.stage.checked_sub(1).and_then(|stage| one.stage_names().nth(stage));
+            let listed = before().filter(|name| one.name == "grep" && LISTS.contains(&name.as_ref()));
+            if let Some(of) = listed.filter(|_| !one.option('v', "invert-match")) {
                 report.statement(
                     scope,
                     &one.span,
@@ -43,7 +42,9 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 );
             }
         }
-        tests(scope, report);
+        if scope.fence.source.contains("[[") {
+            tests(scope, report);
+        }
     }
 }
 

@@ -20,7 +20,6 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for scope in &document.scopes {
         let watched = scope.fence.attributes.until.is_some();
         for one in &scope.invocations {
-            let n_operands = one.shapes().filter(|text| !text.starts_with('-')).count();
             let endless = match one.name.as_ref() {
                 "watch" | "yes" | "htop" | "iotop" | "atop" => true,
                 "tail" => one.option('f', "follow") || one.option('F', ""),
@@ -33,7 +32,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 }
                 "tcpdump" => !one.option('c', "") && !one.option('r', ""),
                 "jstat" => {
-                    n_operands == 2
+                    one.shapes().filter(|text| !text.starts_with('-')).count() == 2
                         && one.shapes().last().is_some_and(|text| text.ends_with('s') && text.len() < 6)
                 }
                 "docker" | "kubectl" => one.has(&["logs"]) && one.option('f', "follow"),
@@ -43,9 +42,11 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 "python3" => one.option('\0', "continuous") && !one.around.background,
                 _ => one.around.endless && one.name == "sleep",
             };
-            let bounded =
-                one.is_wrapped_by("timeout") || one.stages[one.stage + 1..].iter().any(|name| name == "head");
-            if endless && !watched && !bounded && !report.allows(&one.name) {
+            let bounded = || {
+                one.is_wrapped_by("timeout")
+                    || one.stage_names().skip(one.stage + 1).any(|name| name == "head")
+            };
+            if endless && !watched && !bounded() && !report.allows(&one.name) {
                 report.statement(
                     scope,
                     &one.span,

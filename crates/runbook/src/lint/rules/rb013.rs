@@ -19,12 +19,12 @@ pub(super) static RULE: Rule = Rule {
 fn check(document: &Document<'_>, report: &mut Report<'_>) {
     for procedure in &document.runbook.procedures {
         for phase in &procedure.phases {
-            let scopes = document.scopes_of(procedure).filter(|scope| std::ptr::eq(scope.phase, phase));
-            let seconds: u64 = scopes.map(|scope| scope.fence.least_duration().as_secs()).sum();
             let Some(window) = &phase.window else { continue };
             let Some(length) = window.end_s.map(|end| end.saturating_sub(window.start_s)) else {
                 continue;
             };
+            let scopes = document.scopes_of(procedure).filter(|scope| std::ptr::eq(scope.phase, phase));
+            let seconds: u64 = scopes.map(|scope| scope.fence.least_duration().as_secs()).sum();
             if seconds > length {
                 let line = phase.steps.first().map_or(procedure.line, |step| step.line);
                 let heading = document.text[..document.lines.start(line)].rfind(&phase.title).unwrap_or(0);

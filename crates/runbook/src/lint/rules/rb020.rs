@@ -22,15 +22,15 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
         for one in &scope.invocations {
             let is_check =
                 CHECKS.contains(&one.name.as_ref()) || (one.name == "systemctl" && one.has(&["is-active"]));
-            let swallowed = one.next.as_ref().is_some_and(|(joint, name)| {
-                *joint == AndOr::Or && matches!(name.as_ref(), "echo" | "true" | ":" | "printf")
-            });
-            let chained =
-                one.next.as_ref().is_some_and(|(joint, name)| *joint == AndOr::And && name == "echo");
+            let swallowed = || {
+                let name = one.next_behind(AndOr::Or);
+                name.is_some_and(|name| matches!(name.as_ref(), "echo" | "true" | ":" | "printf"))
+            };
+            let chained = || one.next_behind(AndOr::And).is_some_and(|name| name == "echo");
             if is_check
                 && !one.around.condition
                 && !one.around.substitution
-                && (swallowed || (chained && scope.source(&one.item).contains("||")))
+                && (swallowed() || (chained() && scope.source(&one.item).contains("||")))
             {
                 report.statement(
                     scope,
@@ -39,11 +39,10 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                     "let the check itself be the statement",
                 );
             }
-            let asks_code = one.shapes().any(|text| text.contains("%{http_code}"));
             if one.name == "curl"
                 && !one.option('f', "fail")
                 && !one.option('\0', "fail-with-body")
-                && !asks_code
+                && !one.shapes().any(|text| text.contains("%{http_code}"))
             {
                 report.statement(scope, &one.span, "`curl` takes an error page for success", "add `-f`");
             }

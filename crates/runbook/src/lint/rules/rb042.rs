@@ -51,7 +51,7 @@ fn misleads(one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
         "iostat" | "vmstat" => Some(("the first sample is an average since boot", DIAGNOSE)),
         "ss" | "netstat"
             if one.option('l', "listening")
-                && (!one.redirects.is_empty() || one.stages.iter().any(|name| name == "grep")) =>
+                && (!one.redirects.is_empty() || one.stage_names().any(|name| name == "grep")) =>
         {
             Some(("this lists who listens, not who is connected", "`ss -tnp state established`"))
         }
@@ -60,8 +60,8 @@ fn misleads(one: &Invocation<'_>) -> Option<(&'static str, &'static str)> {
         }
         "tail" | "head"
             if one.stage > 0
-                && one.stages.iter().any(|name| name == "grep")
-                && matches!(one.stages[0].as_ref(), "tail" | "grep") =>
+                && one.stage_names().any(|name| name == "grep")
+                && one.stage_names().next().is_some_and(|name| matches!(&*name, "tail" | "grep")) =>
         {
             Some(("the last lines of the last lines are no pattern", "`paramedic logs --analyze`"))
         }
@@ -115,7 +115,7 @@ fn of_storage(
         }
         "ls" if one.option('l', "") => Some(("what root may see, the user of the service may not", DIAGNOSE)),
         "df" => Some(("without inodes, of which there may be none left", "`df -i` as well")),
-        "du" if !one.redirects.is_empty() || one.stages.last().is_some_and(|name| name == "sort") => {
+        "du" if !one.redirects.is_empty() || one.stage_names().last().is_some_and(|name| name == "sort") => {
             Some(("sizes say nothing about what has left the machine", DIAGNOSE))
         }
         "pg_isready" => Some((

@@ -20,7 +20,7 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(document: &Document<'_>, report: &mut Report<'_>) {
-    for scope in &document.scopes {
+    for scope in document.scopes.iter().filter(|scope| may_substitute(&scope.fence.source)) {
         let mut found: Vec<Range<usize>> = Vec::new();
         walk(scope.script, &scope.script.items, |node, visit| {
             if visit == Visit::Leave {
@@ -63,4 +63,9 @@ fn is_path_of_time(word: &Word) -> bool {
     };
     let is_path = |part: &Part| matches!(part, Part::Literal { text, .. } if text.contains(['/', '.']) && !text.contains(' '));
     word.parts.iter().any(is_date) && word.parts.iter().any(is_path)
+}
+
+/// Whether there may be the output of a command in a text.
+fn may_substitute(source: &str) -> bool {
+    source.contains("$(") || source.contains('`')
 }
