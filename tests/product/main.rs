@@ -16,6 +16,7 @@ mod guards;
 mod hold;
 mod journal;
 mod kills;
+mod manual;
 mod original;
 mod poll;
 mod processes;

@@ -1,18 +1,20 @@
-//! Owns what a developer runs: `cargo xtask tidy`.
+//! Owns what a developer runs: `cargo xtask tidy`, `cargo xtask docs`.
 
 mod tidy;
 
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 
-const USAGE: &str = "usage: cargo xtask tidy    checks the rules of this workspace that no compiler checks";
+const USAGE: &str = "usage: cargo xtask tidy    checks the rules of this workspace that no compiler checks
+       cargo xtask docs    writes docs/commands.md anew, from the command line itself";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tidy"] => run_tidy(),
+        ["docs"] => write_docs(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -37,4 +39,11 @@ fn run_tidy() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// The test that holds the page to the program writes it as well.
+fn write_docs() -> anyhow::Result<ExitCode> {
+    let test = ["test", "--quiet", "-p", "cli", "--test", "product", "the_reference_in_the_documentation"];
+    let status = Command::new(env!("CARGO")).args(test).env("UPDATE_EXPECT", "1").status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
