@@ -31,7 +31,10 @@ fn bash_takes_the_completions_and_completes() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let words: Vec<&str> = said.lines().collect();
-    assert!(words.contains(&"reject") && words.contains(&"resume") && words.contains(&"report"), "{output:?}");
+    assert!(
+        words.contains(&"reject") && words.contains(&"resume") && words.contains(&"report"),
+        "{output:?}"
+    );
     for shell in ["zsh", "fish", "elvish", "powershell"] {
         assert!(site.run(&["completions", shell]).done().contains("kill-switch"), "{shell}");
     }

@@ -1,7 +1,7 @@
 //! Owns the fold: the records of an incident, in order, to everything that is known of it.
 
+mod answer;
 mod lead;
-mod second;
 mod trouble;
 mod undo;
 mod unit;
@@ -190,7 +190,7 @@ impl Incident {
             }
         }
         self.check_lead(record)?;
-        self.check_second(record)?;
+        self.check_answer(record)?;
         self.check_follow_ups(record)?;
         self.escalation.check(record)?;
         self.telling.check(record)?;

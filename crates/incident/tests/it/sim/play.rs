@@ -154,7 +154,9 @@ async fn unsettled(sim: &Sim, engine: &Engine<SimWorld>) -> String {
 }
 
 fn is_at_its_end(sim: &Sim, incident: &Incident) -> bool {
-    let waits = incident.person_needed.is_some() || incident.open_questions().next().is_some();
+    let is_at_rest = || incident.steps.iter().all(|view| view.state.has_ended());
+    let needs_person = incident.person_needed.is_some() && is_at_rest();
+    let waits = needs_person || incident.open_questions().next().is_some();
     incident.is_reported() || (sim.stays_broken() && incident.state.is_open() && waits)
 }
 
