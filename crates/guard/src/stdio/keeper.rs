@@ -33,6 +33,8 @@ use start::Start;
 
 /// How long the last answers to a client that has closed its output may take.
 const ANSWERS_MAX: Duration = Duration::from_secs(10);
+/// How long a server may take to leave by itself when the guard is told to end: whoever tells it so kills it soon.
+const TOLD_GRACE: Duration = Duration::from_secs(1);
 /// How long a server may live on after closing its output; it is about to exit, as a rule.
 const CLOSED_GRACE: Duration = Duration::from_secs(1);
 /// The last errors are still said, if the client reads them.
@@ -174,7 +176,7 @@ impl Keeper {
                     self.bury(running, ending, fault).await;
                     return Then::Again;
                 }
-                Happening::ToldToEnd => return self.leave(running, Gone::Unreachable, "a signal").await,
+                Happening::ToldToEnd => return self.leave(running, Gone::Told, "a signal").await,
                 Happening::Told(Signal::ClientGone(gone)) => {
                     return self.leave(running, gone, "its client").await;
                 }
@@ -412,7 +414,7 @@ impl Keeper {
     /// Waits for a server whose input is closed. False if it stays.
     async fn leaves_kindly(&mut self, running: &Running, mut gone: Gone) -> bool {
         let closed = Instant::now();
-        let mut until = closed + CLOSE_GRACE;
+        let mut until = closed + if gone == Gone::Told { TOLD_GRACE } else { CLOSE_GRACE };
         loop {
             if gone == Gone::Closed && !self.shared.relay.methods().is_empty() {
                 until = (Instant::now() + CLOSE_GRACE).min(closed + ANSWERS_MAX);

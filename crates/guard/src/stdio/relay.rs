@@ -69,6 +69,8 @@ pub(crate) enum Gone {
     Closed,
     /// It does not read any more.
     Unreachable,
+    /// It, or somebody else, has told the guard to end.
+    Told,
 }
 
 // === impl Relay ===
