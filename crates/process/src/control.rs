@@ -122,7 +122,7 @@ pub struct Status {
     pub stopped_by: Option<String>,
     /// The package that was really run, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub package: Option<Package>,
+    pub package: Option<Box<Package>>,
 }
 
 /// A package with the version that was resolved for it.

@@ -3,7 +3,7 @@
 //! Clients start servers as they like, and several of one kind. The first has the name itself, the next `NAME-2`, and so
 //! on; whoever comes back takes the first that is free. A lock beside the socket says which are taken.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use process::control::lock_path;
 use process::{Lock, LockError};
@@ -54,7 +54,7 @@ impl Claim {
     }
 }
 
-fn bind(path: &PathBuf) -> Option<Socket> {
+fn bind(path: &Path) -> Option<Socket> {
     // While it is made, it has `.new` behind its name.
     if path.as_os_str().len() + ".new".len() > SOCKET_BYTES_MAX {
         tracing::warn!(path = %path.display(), "the path is too long for a socket: nobody can ask this guard how its server is");

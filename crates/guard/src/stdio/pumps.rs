@@ -90,7 +90,7 @@ fn from_client(relay: &Relay, stdin: File) {
     let mut inside = false;
     loop {
         match frames.next() {
-            Ok(Frame::Whole(frame)) => relay.from_client(frame),
+            Ok(Frame::Whole(frame)) => relay.client_said(frame),
             Ok(Frame::Part(part, last)) => {
                 if !inside {
                     relay.record.unread("the client");
@@ -112,7 +112,7 @@ fn from_server(relay: &Relay, generation: u64, stdout: File) {
     let mut held = None;
     loop {
         match frames.next() {
-            Ok(Frame::Whole(frame)) => relay.from_server(generation, frame),
+            Ok(Frame::Whole(frame)) => relay.server_said(generation, frame),
             Ok(Frame::Part(part, last)) => {
                 let mut client = held.take().unwrap_or_else(|| {
                     relay.record.unread("the server");

@@ -80,7 +80,7 @@ impl Record {
         format!("server `{}` {words}", self.name)
     }
 
-    pub(crate) fn from_client(&self, bytes: usize, notes: &[Note]) {
+    pub(crate) fn client_said(&self, bytes: usize, notes: &[Note]) {
         self.frames.get_or_create(&TO_SERVER).inc();
         self.bytes_from_client(bytes);
         for note in notes {
@@ -100,7 +100,7 @@ impl Record {
         }
     }
 
-    pub(crate) fn from_server(&self, frame: &[u8], notes: &[Note]) {
+    pub(crate) fn server_said(&self, frame: &[u8], notes: &[Note]) {
         self.frames.get_or_create(&TO_CLIENT).inc();
         self.bytes_from_server(frame.len());
         for note in notes {

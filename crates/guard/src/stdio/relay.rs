@@ -92,7 +92,7 @@ impl Relay {
     // --- from the client ---
 
     /// Passes a frame of the client on.
-    pub(crate) fn from_client(&self, frame: &[u8]) {
+    pub(crate) fn client_said(&self, frame: &[u8]) {
         loop {
             let mut inner = self.at_the_door();
             let inlet = match &inner.door {
@@ -108,7 +108,7 @@ impl Relay {
             let mut notes = Vec::new();
             let noted = inner.ledger.client_said(frame, Instant::now(), &mut notes);
             drop(inner);
-            self.record.from_client(frame.len(), &notes);
+            self.record.client_said(frame.len(), &notes);
             let frame = match &noted.verdict {
                 Verdict::Pass => frame,
                 Verdict::Instead(other) => other,
@@ -164,7 +164,7 @@ impl Relay {
 
     /// Passes a frame of the server on. One without a line feed at its end is the server's last word: it counts only if
     /// it is whole.
-    pub(crate) fn from_server(&self, generation: u64, frame: &[u8]) {
+    pub(crate) fn server_said(&self, generation: u64, frame: &[u8]) {
         let ended = frame.ends_with(b"\n");
         if !ended && serde_json::from_slice::<serde::de::IgnoredAny>(frame).is_err() {
             return self.record.garbage(frame, "its last line broke off", "not passed on");
@@ -194,7 +194,7 @@ impl Relay {
             Verdict::Instead(other) => self.pass(&other, other.ends_with(b"\n")),
             Verdict::Drop => {}
         }
-        self.record.from_server(frame, &notes);
+        self.record.server_said(frame, &notes);
         for note in notes {
             match note {
                 Note::Met => self.signal(Signal::Met),

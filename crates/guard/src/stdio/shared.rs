@@ -73,7 +73,7 @@ impl Shared {
             last_exit: state.last_exit.clone(),
             last_key: None,
             stopped_by: None,
-            package: state.package.clone(),
+            package: state.package.clone().map(Box::new),
         }
     }
 }

@@ -249,7 +249,7 @@ fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
         endpoint,
         source: source.to_owned(),
         restart_owner: restart_owner.to_owned(),
-        package: status.and_then(|status| status.package.clone()),
+        package: status.and_then(|status| status.package.as_deref().cloned()),
         pid: status.and_then(|status| Some(status.child?.pid)),
         guard_pid: status.map(|status| status.guard.pid),
         starts: status.map(|status| status.starts),
