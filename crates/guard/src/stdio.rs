@@ -6,6 +6,7 @@
 //! ends, all of it does. How the server is can be asked at a local socket (`surface`, `claim`), where `serve` finds it.
 
 mod backoff;
+mod batch;
 mod claim;
 mod frames;
 mod handshake;

@@ -35,7 +35,9 @@ pub(crate) enum Part {
 pub(crate) struct Frames<R> {
     reader: R,
     buffer: Vec<u8>,
-    /// How much of the buffer was given out.
+    /// How much of the buffer was read.
+    filled: usize,
+    /// How much of that was given out.
     given: usize,
     /// How much of it has no line feed, given out or not.
     searched: usize,
@@ -53,27 +55,35 @@ impl<R: Read> Frames<R> {
     }
 
     fn with_max(reader: R, bytes_max: usize) -> Self {
-        let buffer = Vec::with_capacity(READ_BYTES);
-        Self { reader, buffer, given: 0, searched: 0, bytes_max, inside: false, ended: false }
+        Self {
+            reader,
+            buffer: Vec::new(),
+            filled: 0,
+            given: 0,
+            searched: 0,
+            bytes_max,
+            inside: false,
+            ended: false,
+        }
     }
 
     /// Waits for the next frame.
     pub(crate) fn next(&mut self) -> io::Result<Frame<'_>> {
         loop {
-            let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
+            let found = memchr::memchr(b'\n', &self.buffer[self.searched..self.filled]);
             if let Some(offset) = found {
                 return Ok(self.give(self.searched + offset + 1, true));
             }
-            self.searched = self.buffer.len();
-            let waiting = self.buffer.len() - self.given;
+            self.searched = self.filled;
+            let waiting = self.filled - self.given;
             if self.ended && waiting == 0 {
                 return Ok(Frame::End);
             }
             if self.ended {
-                return Ok(self.give(self.buffer.len(), true));
+                return Ok(self.give(self.filled, true));
             }
             if waiting > 0 && (self.inside || waiting >= self.bytes_max) {
-                return Ok(self.give(self.buffer.len(), false));
+                return Ok(self.give(self.filled, false));
             }
             self.read()?;
         }
@@ -93,23 +103,30 @@ impl<R: Read> Frames<R> {
     }
 
     fn read(&mut self) -> io::Result<()> {
-        // Behind the last frame there is seldom much: moving it costs less than a second buffer.
-        self.buffer.drain(..self.given);
-        self.searched -= self.given;
-        self.given = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > KEEP_BYTES {
-            self.buffer.shrink_to(READ_BYTES);
+        if self.given > 0 {
+            // Behind the last frame there is seldom much: moving it costs less than a second buffer.
+            self.buffer.copy_within(self.given..self.filled, 0);
+            self.filled -= self.given;
+            self.searched -= self.given;
+            self.given = 0;
         }
-        let filled = self.buffer.len();
-        self.buffer.resize(filled + READ_BYTES, 0);
+        if self.filled == 0 && self.buffer.len() > KEEP_BYTES {
+            self.buffer.truncate(READ_BYTES);
+            self.buffer.shrink_to_fit();
+        }
+        let filled = self.filled;
+        if self.buffer.len() < filled + READ_BYTES {
+            self.buffer.resize(filled + READ_BYTES, 0);
+        }
         let read = loop {
             match self.reader.read(&mut self.buffer[filled..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other,
             }
         };
-        self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
-        self.ended = read? == 0;
+        let read = read?;
+        self.filled += read;
+        self.ended = read == 0;
         Ok(())
     }
 }

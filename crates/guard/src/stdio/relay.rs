@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::batch::Verdict;
 use super::handshake::{Replay, announcements};
-use super::ledger::{Ledger, Note, Noted, Verdict, Waiting};
+use super::ledger::{Ledger, Note, Noted, Waiting};
 use super::record::Record;
 use super::streams::{Inlet, Outlet};
 use crate::envelope::{self, SERVER_ERROR};

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Ledger, Note, Verdict};
+use super::{Ledger, Note};
 use crate::inflight::Meaning;
 use crate::metrics::{Failure, Method};
+use crate::stdio::batch::Verdict;
 use crate::stdio::handshake::Replay;
 
 struct Talk {
