@@ -9,13 +9,22 @@ use serde_json::{Value, json};
 use super::poll::eventually;
 
 /// `fake [MODE]`: `mute` never answers `initialize`, `crash` ends before it, `refuse` answers it with an error,
-/// `stubborn` stays when its input ends, `deaf` reads nothing after that, `changing` has another version each time.
+/// `stubborn` stays when its input ends, `deaf` reads nothing after that, `changing` has another version each time,
+/// `once` FILE is mute if the file is there, and makes it.
 pub(crate) fn role(args: &[String]) -> ExitCode {
     let mode = args.first().map_or("", String::as_str);
     if mode == "crash" {
         eprintln!("ModuleNotFoundError: no module named 'nothing'");
         return ExitCode::from(3);
     }
+    let mode = match (mode, args.get(1)) {
+        ("once", Some(path)) if Path::new(path).exists() => "mute",
+        ("once", Some(path)) => {
+            std::fs::write(path, "").expect("a folder");
+            ""
+        }
+        _ => mode,
+    };
     let mut server = Server { mode, waiting: None, cancelled: Vec::new() };
     while let Some(line) = read_line() {
         server.hear(&serde_json::from_str(&line).expect("the guard sends JSON"));

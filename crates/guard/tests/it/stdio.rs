@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use process::control::Phase;
 use process::{ProcessId, Signal, descendants, send};
@@ -19,6 +20,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("stdio_half_a_line_is_no_message", half_a_line_is_no_message),
     ("stdio_a_late_answer_is_for_nobody", a_late_answer_is_for_nobody),
     ("stdio_another_server_is_told_of", another_server_is_told_of),
+    (
+        "stdio_a_request_waits_for_a_while_and_is_refused_then",
+        a_request_waits_for_a_while_and_is_refused_then,
+    ),
     ("stdio_a_crash_loop_says_so", a_crash_loop_says_so),
     ("stdio_a_command_that_cannot_be_run_says_so", a_command_that_cannot_be_run_says_so),
     ("stdio_a_server_that_never_reads_holds_up_nobody_else", a_server_that_never_reads_holds_up_nobody_else),
@@ -154,6 +159,32 @@ fn another_server_is_told_of() {
     let difference = health["difference"].as_str().unwrap();
     assert!(difference.starts_with("`serverInfo` was {"), "{difference}");
     assert!(client.log().contains("another one than the client has met"));
+}
+
+fn a_request_waits_for_a_while_and_is_refused_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let (exe, mark) = (std::env::current_exe().unwrap(), folder.path().join("mark"));
+    let mut client =
+        StdioClient::start(1_500, &[exe.to_str().unwrap(), "fake", "once", mark.to_str().unwrap()]);
+    client.initialize();
+    send(client.status().child.unwrap(), Signal::KILL).unwrap();
+    // The next server never answers what the client had said to the first.
+    client.until_health("the second start", |_, health| health["starts"] == 2);
+    let asked = Instant::now();
+    let answer = client.ask("tools/list", &json!({}));
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("is being started again"), "{message}");
+    assert!(
+        (Duration::from_millis(500)..Duration::from_secs(9)).contains(&asked.elapsed()),
+        "{:?}",
+        asked.elapsed()
+    );
+    let health = client.until_health("given up", |_, health| health["last_exit"]["sequence"] == 2);
+    assert_eq!(health["last_exit"]["reason"], "did not answer `initialize` within 1.5 s");
+    // Once one answers again, all is well.
+    fs::remove_file(&mark).unwrap();
+    client.until_health("healthy again", |code, _| code == 200);
+    assert_eq!(client.text("echo", &json!({})), "{}");
 }
 
 fn a_crash_loop_says_so() {
