@@ -170,7 +170,9 @@ impl Keeper {
                 Happening::Told(Signal::ClientGone(gone)) => {
                     return self.leave(running, gone, "its client").await;
                 }
-                Happening::Told(Signal::Met) => self.ready(&running, &mut start, None),
+                Happening::Told(Signal::Met(generation)) if generation == running.generation => {
+                    self.ready(&running, &mut start, None);
+                }
                 Happening::Told(Signal::Greeted(generation, difference))
                     if generation == running.generation =>
                 {
@@ -209,8 +211,8 @@ impl Keeper {
     /// Tells a new server what the client had told the one before, or lets the client speak for itself.
     fn meet(&self, running: &Running, start: &mut Start) {
         let relay = &self.shared.relay;
-        match relay.replay() {
-            Replay::Nothing => relay.open(&running.inlet),
+        match relay.begins(running.generation) {
+            Replay::Nothing => relay.open(running.generation, &running.inlet),
             Replay::Line(line) => {
                 start.replays();
                 let inlet = Arc::clone(&running.inlet);
@@ -232,7 +234,7 @@ impl Keeper {
         let (relay, inlet) = (Arc::clone(&self.shared.relay), Arc::clone(&running.inlet));
         let generation = running.generation;
         tokio::task::spawn_blocking(move || {
-            let difference = relay.greeted(&inlet, &result);
+            let difference = relay.greeted(generation, &inlet, &result);
             relay.signal(Signal::Greeted(generation, difference));
         });
         Ok(())

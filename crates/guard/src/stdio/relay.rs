@@ -33,6 +33,8 @@ pub(crate) struct Relay {
 struct Inner {
     ledger: Ledger,
     door: Door,
+    /// The server that there is; 0 for none.
+    generation: u64,
     /// Whom the guard's own questions are for, by number.
     questions: Vec<(u64, oneshot::Sender<()>)>,
     n_questions: u64,
@@ -53,8 +55,8 @@ enum Door {
 pub(crate) enum Signal {
     /// The client is gone.
     ClientGone(Gone),
-    /// A server has met its client.
-    Met,
+    /// The server of this generation has met its client.
+    Met(u64),
     /// The server of this generation has said this to the handshake that was replayed.
     Replayed(u64, Result<String, String>),
     /// It was told the rest, takes frames now, and is in this way another one than the client has met.
@@ -86,7 +88,8 @@ impl Relay {
         signals: mpsc::UnboundedSender<Signal>,
     ) -> Self {
         let door = Door::Closed { hold_until: Instant::now() + hold, reason: reason.to_owned() };
-        let inner = Inner { ledger: Ledger::new(word), door, questions: Vec::new(), n_questions: 0 };
+        let ledger = Ledger::new(word);
+        let inner = Inner { ledger, door, generation: 0, questions: Vec::new(), n_questions: 0 };
         Self { client, record, hold, inner: Mutex::new(inner), changed: Condvar::new(), signals }
     }
 
@@ -198,7 +201,7 @@ impl Relay {
         self.record.server_said(frame, &notes);
         for note in notes {
             match note {
-                Note::Met => self.signal(Signal::Met),
+                Note::Met => self.signal(Signal::Met(generation)),
                 Note::Replayed(result) => self.signal(Signal::Replayed(generation, result)),
                 Note::Called(_) | Note::Answered(..) | Note::Own(_) | Note::Malformed(_) => {}
             }
@@ -226,15 +229,20 @@ impl Relay {
 
     // --- for the keeper ---
 
-    /// Lets frames through to this server.
-    pub(crate) fn open(&self, inlet: &Arc<Inlet>) {
-        self.lock().door = Door::Open(Arc::clone(inlet));
+    /// Lets frames through to the server of this generation, unless it has ended meanwhile.
+    pub(crate) fn open(&self, generation: u64, inlet: &Arc<Inlet>) {
+        let mut inner = self.lock();
+        if inner.generation == generation {
+            inner.door = Door::Open(Arc::clone(inlet));
+        }
+        drop(inner);
         self.changed.notify_all();
     }
 
-    /// Holds frames until then; later ones are refused for this reason.
+    /// There is no server. Frames are held until then; later ones are refused for this reason.
     pub(crate) fn close(&self, hold_until: Instant, reason: &str) {
         let mut inner = self.lock();
+        inner.generation = 0;
         if !matches!(inner.door, Door::Gone) {
             inner.door = Door::Closed { hold_until, reason: reason.to_owned() };
         }
@@ -248,15 +256,17 @@ impl Relay {
         self.changed.notify_all();
     }
 
-    /// What a new server is told before its door is opened.
-    pub(crate) fn replay(&self) -> Replay {
-        self.lock().ledger.handshake.replay()
+    /// There is a new server. Returns what it is told before its door is opened.
+    pub(crate) fn begins(&self, generation: u64) -> Replay {
+        let mut inner = self.lock();
+        inner.generation = generation;
+        inner.ledger.handshake.replay()
     }
 
     /// Ends the replay, which this was the answer to: says to the server what the client had said last, opens the door,
     /// and tells the client that what is offered may be another. Returns in which way the server is another one than the
     /// client knows. Waits for both of them to read.
-    pub(crate) fn greeted(&self, inlet: &Arc<Inlet>, result: &str) -> Option<String> {
+    pub(crate) fn greeted(&self, generation: u64, inlet: &Arc<Inlet>, result: &str) -> Option<String> {
         let (difference, line) = {
             let handshake = &self.lock().ledger.handshake;
             (handshake.difference(result), handshake.closing_line())
@@ -266,7 +276,7 @@ impl Relay {
             // A server that takes no more input has ended, and that is seen elsewhere.
             let _ = inlet.write(&line);
         }
-        self.open(inlet);
+        self.open(generation, inlet);
         announcements(result).iter().for_each(|line| self.say(line));
         difference
     }
@@ -276,8 +286,8 @@ impl Relay {
         self.close(Instant::now() + self.hold, reason);
     }
 
-    /// The server has ended: whoever waits is answered with an error, and what it has asked is taken back. Nobody waits
-    /// here for the client to read: the thread that is returned does.
+    /// The server has ended, and its door is closed: whoever waits is answered with an error, and what it has asked is
+    /// taken back. Nobody waits here for the client to read: the thread that is returned does.
     pub(crate) fn bury(self: &Arc<Self>, reason: String) -> Option<std::thread::JoinHandle<()>> {
         let (waiting, open) = self.lock().ledger.server_ended();
         let relay = Arc::clone(self);

@@ -63,6 +63,7 @@ impl Keeper {
             stderr: relay.record.tail(),
         };
         let words = format!("has ended ({}) and is being started again", exit.reason);
+        // First of all: what was noted after the burial nobody would answer.
         relay.wait(&relay.record.reason(&words));
         let told = relay.record.reason(&format!(
             "has ended ({}) before it answered; the request is not repeated, and may or may not have been carried out",
