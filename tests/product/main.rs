@@ -24,6 +24,7 @@ mod real;
 mod receiver;
 mod reports;
 mod site;
+mod stdio;
 mod story;
 mod triage;
 mod tune;

@@ -1,11 +1,11 @@
 //! Owns the grammar of the command line: noun, then verb.
 
 mod alert;
+mod guard;
 mod hold;
 mod incident;
 mod tune;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
+pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
 pub(crate) use tune::{HostCommand, TuneArguments};
@@ -55,7 +56,8 @@ pub(crate) enum Command {
     },
     /// Watch the configured servers and answer their incidents
     Serve,
-    /// Stand in front of one MCP server on standard input and output, and give it HTTP, health and metrics
+    /// Stand in front of one MCP server on standard input and output, and give it HTTP, health and metrics; or, with
+    /// `--stdio`, between a client and the server that it starts
     Guard(GuardArguments),
     /// Ask servers how they are
     Check(CheckArguments),
@@ -129,34 +131,6 @@ pub(crate) enum JournalCommand {
         /// The file; its folder has to be there
         file: PathBuf,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GuardArguments {
-    /// The server's name
-    #[arg(long)]
-    pub(crate) name: String,
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) listen: SocketAddr,
-    /// The control socket, for `serve` [default: in the run directory, by name]
-    #[arg(long, value_name = "SOCKET")]
-    pub(crate) control: Option<PathBuf>,
-    /// The server's log, as JSON lines [default: in the log directory, by name]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) log: Option<PathBuf>,
-    /// How long the server may take until it answers
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
-    pub(crate) start_timeout: Duration,
-    /// End with the process of this number
-    #[arg(long, value_name = "PID")]
-    pub(crate) tie: Option<i32>,
-    /// What is another in how the server is started, as `server tune` writes it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tuning: Option<PathBuf>,
-    /// The server's command
-    #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -356,7 +330,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     runbook::parse_duration(text)
         .ok_or_else(|| format!("`{text}` is no duration; write it as 500ms, 5s or 1h30m"))
 }

@@ -26,10 +26,10 @@ use crate::tuned;
 /// The revision that the guard speaks with children.
 pub(crate) const PROTOCOL_VERSION: &str = "2025-11-25";
 /// All servers seen so far leave within 0.7 s once their input ends.
-const CLOSE_GRACE: Duration = Duration::from_secs(2);
-const TERMINATE_GRACE: Duration = Duration::from_secs(3);
+pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const TERMINATE_GRACE: Duration = Duration::from_secs(3);
 /// What the child wrote before it ended is in the pipes already; longer than this only waits for somebody else.
-const DRAIN: Duration = Duration::from_millis(200);
+pub(crate) const DRAIN: Duration = Duration::from_millis(200);
 
 /// Something that the child is to go through.
 #[derive(Debug)]

@@ -54,6 +54,10 @@ impl Socket {
         Ok(Self { listener, path: path.to_owned() })
     }
 
+    pub(crate) fn listener(&self) -> &UnixListener {
+        &self.listener
+    }
+
     /// Serves clients until `leaving` says so, then says what there is to say.
     pub(crate) async fn serve(self, guard: Arc<Guard>, mut leaving: watch::Receiver<bool>) {
         let mut clients = JoinSet::new();

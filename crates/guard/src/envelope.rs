@@ -11,7 +11,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write;
 
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -213,8 +212,14 @@ pub(crate) fn exchange(text: &str, part: &str, by: &str) -> String {
 
 /// A request, as a line for the child.
 pub(crate) fn request(id: u64, method: &str, params: Option<&str>) -> Vec<u8> {
-    let mut line = begin(method.len() + params.map_or(0, str::len));
-    push_number(&mut line, b",\"id\":", id);
+    request_as(&id.to_string(), method, params)
+}
+
+/// A request under an id that is JSON, as a line for the child.
+pub(crate) fn request_as(id: &str, method: &str, params: Option<&str>) -> Vec<u8> {
+    let mut line = begin(id.len() + method.len() + params.map_or(0, str::len));
+    line.extend_from_slice(b",\"id\":");
+    line.extend_from_slice(id.as_bytes());
     push_call(&mut line, method, params);
     line.push(b'\n');
     line
@@ -252,12 +257,6 @@ fn begin(bytes: usize) -> Vec<u8> {
     let mut message = Vec::with_capacity(bytes + FRAME_BYTES);
     message.extend_from_slice(b"{\"jsonrpc\":\"2.0\"");
     message
-}
-
-fn push_number(message: &mut Vec<u8>, name: &[u8], number: u64) {
-    message.extend_from_slice(name);
-    // Writing to a vector cannot fail.
-    let _ = write!(message, "{number}");
 }
 
 fn push_call(message: &mut Vec<u8>, method: &str, params: Option<&str>) {

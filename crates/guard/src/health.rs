@@ -21,9 +21,9 @@ use crate::state::Guard;
 use crate::usage;
 
 /// A ping is answered within 10 ms by every server seen so far; one that computes may take longer.
-const PING_DEADLINE: Duration = Duration::from_secs(2);
+pub(crate) const PING_DEADLINE: Duration = Duration::from_secs(2);
 /// A call that runs longer than this is no excuse for silence any more.
-const BUSY_MAX: Duration = Duration::from_secs(300);
+pub(crate) const BUSY_MAX: Duration = Duration::from_secs(300);
 
 /// Asks one question at a time, on behalf of everybody who wants to know.
 #[derive(Debug, Default)]
@@ -46,6 +46,7 @@ pub(crate) enum Health {
     Healthy,
     Busy,
     Starting,
+    Installing,
     Stopped,
     Unhealthy,
 }
@@ -90,13 +91,15 @@ impl Health {
     pub(crate) fn code(self) -> StatusCode {
         match self {
             Self::Healthy | Self::Busy => StatusCode::OK,
-            Self::Starting | Self::Stopped | Self::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Starting | Self::Installing | Self::Stopped | Self::Unhealthy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 }
 
 impl Verdict {
-    fn new(health: Health, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(health: Health, reason: impl Into<String>) -> Self {
         Self { health, reason: reason.into() }
     }
 }
@@ -129,7 +132,7 @@ pub(crate) async fn check(guard: &Guard) -> Verdict {
     };
     let (Some(link), Some(child)) = (guard.link(), child) else {
         let health = match phase {
-            Phase::Starting => Health::Starting,
+            Phase::Starting | Phase::Installing => Health::Starting,
             Phase::Stopped if !ending => Health::Stopped,
             Phase::Stopped | Phase::Ready | Phase::Exited | Phase::Failed => Health::Unhealthy,
         };
@@ -165,7 +168,7 @@ fn silent(child: ProcessId, link: &Link) -> Verdict {
     }
 }
 
-fn frozen(process: ProcessId) -> String {
+pub(crate) fn frozen(process: ProcessId) -> String {
     format!("process {process} is stopped (SIGSTOP): alive, and answering nothing")
 }
 

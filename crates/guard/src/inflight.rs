@@ -21,7 +21,7 @@ use crate::state::Guard;
 /// More running requests than this mean that the server does not keep up; their clients should hear so.
 const REQUESTS_MAX: usize = 1024;
 /// An answer that took longer is marked in the log.
-const SLOW: Duration = Duration::from_secs(5);
+pub(crate) const SLOW: Duration = Duration::from_secs(5);
 /// What a server says about an error goes into the log as far as a line should be long.
 const MESSAGE_CHARS: usize = 500;
 
@@ -182,8 +182,8 @@ impl InFlight {
 impl Entry {
     /// Ends the wait with what the child said.
     pub(crate) fn answer(self, guard: &Guard, outcome: Outcome<'_>) {
-        let failure = failure(self.method, outcome);
-        self.finish(guard, outcome, failure);
+        let meaning = meaning(self.method, outcome);
+        self.finish(guard, outcome, meaning);
     }
 
     /// Ends the wait with an error of the guard's own. An exit counts once, where it is seen, not once per request.
@@ -193,11 +193,11 @@ impl Entry {
             return;
         }
         let error = serde_json::json!({ "code": SERVER_ERROR, "message": reason }).to_string();
-        let status = if let Some(failure) = failure { Verdict::Failed(failure) } else { Verdict::Lost };
-        self.finish(guard, Outcome::Error(&error), status);
+        let meaning = if let Some(failure) = failure { Meaning::Failed(failure) } else { Meaning::Lost };
+        self.finish(guard, Outcome::Error(&error), meaning);
     }
 
-    fn finish(self, guard: &Guard, outcome: Outcome<'_>, verdict: Verdict) {
+    fn finish(self, guard: &Guard, outcome: Outcome<'_>, meaning: Meaning) {
         let client = match self.waiter {
             Waiter::Client(client) => client,
             Waiter::Own(reply) => {
@@ -212,9 +212,9 @@ impl Entry {
         let took = self.started.elapsed();
         // A client that has gone away gets nothing, but its request counts.
         let _ = client.reply.send(envelope::response(&client.id, outcome).into());
-        let status = if matches!(verdict, Verdict::Fine) { Status::Success } else { Status::Error };
+        let status = meaning.status();
         guard.metrics.finished(self.method, status, took);
-        if let Verdict::Failed(failure) = verdict {
+        if let Meaning::Failed(failure) = meaning {
             guard.metrics.failed(failure);
         }
         if self.method != Method::PING {
@@ -225,27 +225,36 @@ impl Entry {
 }
 
 /// What a finished request means for the metrics.
-#[derive(Clone, Copy)]
-enum Verdict {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
     Fine,
     Failed(Failure),
     /// It failed because of something that is counted elsewhere.
     Lost,
 }
 
-fn failure(method: Method, outcome: Outcome<'_>) -> Verdict {
+// === impl Meaning ===
+
+impl Meaning {
+    pub(crate) fn status(self) -> Status {
+        if self == Self::Fine { Status::Success } else { Status::Error }
+    }
+}
+
+/// What the answer to a request means.
+pub(crate) fn meaning(method: Method, outcome: Outcome<'_>) -> Meaning {
     match outcome {
         Outcome::Result(result) if method == Method::TOOLS_CALL => {
             match envelope::member(result, "isError") {
-                Ok(Some("true")) => Verdict::Failed(Failure::Tool),
-                Ok(_) | Err(_) => Verdict::Fine,
+                Ok(Some("true")) => Meaning::Failed(Failure::Tool),
+                Ok(_) | Err(_) => Meaning::Fine,
             }
         }
-        Outcome::Result(_) => Verdict::Fine,
-        Outcome::Error(_) if method == Method::TOOLS_CALL => Verdict::Failed(Failure::Tool),
+        Outcome::Result(_) => Meaning::Fine,
+        Outcome::Error(_) if method == Method::TOOLS_CALL => Meaning::Failed(Failure::Tool),
         Outcome::Error(error) => match envelope::member(error, "code") {
-            Ok(Some("-32700" | "-32600" | "-32601" | "-32602")) => Verdict::Failed(Failure::Protocol),
-            Ok(_) | Err(_) => Verdict::Failed(Failure::Internal),
+            Ok(Some("-32700" | "-32600" | "-32601" | "-32602")) => Meaning::Failed(Failure::Protocol),
+            Ok(_) | Err(_) => Meaning::Failed(Failure::Internal),
         },
     }
 }

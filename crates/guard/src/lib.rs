@@ -21,6 +21,7 @@ mod session;
 mod settings;
 mod sse;
 mod state;
+mod stdio;
 mod tuned;
 mod usage;
 
@@ -36,6 +37,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use settings::{REQUEST_TIMEOUT, START_TIMEOUT, Settings};
+pub use stdio::{INSTALL_TIMEOUT, StdioSettings, name_of, run_stdio};
 
 use child::{Keeper, Order};
 use control::Socket;

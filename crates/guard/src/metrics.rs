@@ -282,6 +282,11 @@ impl Metrics {
         self
     }
 
+    /// For series that only some guards have.
+    pub(crate) fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
     pub(crate) fn finished(&self, method: Method, status: Status, took: Duration) {
         self.durations.get_or_create(&RequestLabels { method, status }).observe(took.as_secs_f64());
     }

@@ -124,6 +124,7 @@ impl Guard {
             last_exit: state.last_exit.clone(),
             last_key: state.last_key.clone(),
             stopped_by: state.stopped_by.clone(),
+            package: None,
         }
     }
 
@@ -133,7 +134,7 @@ impl Guard {
         let exit = || state.last_exit.as_ref().map_or("for an unknown reason", |exit| exit.reason.as_str());
         match (state.phase, &state.ending) {
             (_, Some(ending)) => format!("server `{name}` is {ending}"),
-            (Phase::Starting, None) => format!(
+            (Phase::Starting | Phase::Installing, None) => format!(
                 "server `{name}` is starting: it has not yet answered `initialize`{}",
                 state.child.map_or(String::new(), |child| format!(
                     ", {} s after its start (limit {} s)",

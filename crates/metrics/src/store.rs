@@ -99,6 +99,18 @@ impl Store {
         self.write(Owner::Responder, labels, at_ms, value).map(|_| ())
     }
 
+    /// Forgets every series, and every target, that has this label with this value: what they tell of is gone, and was not
+    /// missed. Looks at all series.
+    pub fn forget(&mut self, label: &str, value: &str) {
+        let is_it = |labels: &Labels| labels.get(label) == Some(value);
+        for of_name in self.metrics.values_mut() {
+            of_name.retain(|labels, _| !is_it(labels));
+        }
+        self.metrics.retain(|_, of_name| !of_name.is_empty());
+        self.series = self.metrics.values().map(BTreeMap::len).sum();
+        self.targets.retain(|target, _| !is_it(target));
+    }
+
     /// Drops what is older than the retention, and series and targets of which nothing is left.
     pub fn prune(&mut self, now_ms: i64) {
         let oldest_ms = now_ms.saturating_sub(self.limits.retention_ms);

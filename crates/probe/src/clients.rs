@@ -1,6 +1,7 @@
 //! Owns the HTTP clients: one for this machine, which is ready at once, and one for the world, which first reads
 //! the certificates of the host.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use reqwest::{Client, ClientBuilder, redirect};
@@ -10,6 +11,9 @@ const REDIRECTS_MAX: usize = 3;
 
 /// How addresses of this machine begin: what is asked there needs no certificate.
 const LOCAL: [&str; 3] = ["http://127.", "http://[::1]", "http://localhost"];
+
+/// What an address at a local socket begins with.
+pub(crate) const LOCAL_URL: &str = "http://localhost";
 
 /// Both clients. A clone shares them.
 #[derive(Clone, Debug)]
@@ -39,6 +43,11 @@ impl Clients {
             })
         })
     }
+}
+
+/// A client whose every request goes to this socket, whatever its address says.
+pub(crate) fn local(socket: &Path) -> reqwest::Result<Client> {
+    settings().unix_socket(socket).tls_certs_only([]).build()
 }
 
 /// No proxy, no pool of connections, few redirects.

@@ -79,6 +79,7 @@ impl Prober {
     async fn live(&self, target: &Target, deadline: Deadline) -> Verdict {
         match &target.endpoint {
             Endpoint::Guard { base_url } => deadline.bound(self.guard_health(base_url)).await,
+            Endpoint::Local { socket } => deadline.bound(self.local_health(socket)).await,
             Endpoint::Upstream { url } => self.upstream_ping(url, deadline).await,
         }
     }

@@ -1,10 +1,13 @@
 //! Owns fetching a metrics page.
 
+use std::path::Path;
 use std::time::Duration;
 
+use reqwest::Client;
 use tokio::time::timeout_at;
 
 use crate::body::{self, BodyError};
+use crate::clients::{self, LOCAL_URL};
 use crate::prober::{Deadline, Prober};
 
 /// Why there is no page.
@@ -69,22 +72,40 @@ impl Prober {
     ) -> Result<String, ScrapeError> {
         let deadline = Deadline::after(deadline);
         let late = |_| ScrapeError::Deadline { url: url.to_owned(), deadline_ms: deadline.after.as_millis() };
-        timeout_at(deadline.at, self.page(url, bytes_max)).await.map_err(late)?
+        timeout_at(deadline.at, page(self.clients.at(url), url, bytes_max)).await.map_err(late)?
     }
 
-    async fn page(&self, url: &str, bytes_max: usize) -> Result<String, ScrapeError> {
-        let url = || url.to_owned();
-        let broken =
-            |source: reqwest::Error| ScrapeError::Request { url: url(), source: source.without_url() };
-        let response = self.clients.at(&url()).get(url()).send().await.map_err(broken)?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(ScrapeError::Status { url: url(), status });
-        }
-        let body = body::read(response, bytes_max).await.map_err(|error| match error {
-            BodyError::TooLong(bytes_max) => ScrapeError::TooLong { url: url(), bytes_max },
-            BodyError::Broken(source) => broken(source),
-        })?;
-        String::from_utf8(body).map_err(|source| ScrapeError::NotText { url: url(), source })
+    /// Fetches the page at `path` of a local socket in the same way.
+    ///
+    /// # Errors
+    /// As [`Prober::scrape`].
+    pub async fn scrape_local(
+        &self,
+        socket: &Path,
+        path: &str,
+        deadline: Duration,
+        bytes_max: usize,
+    ) -> Result<String, ScrapeError> {
+        let url = format!("{LOCAL_URL}{path}");
+        let deadline = Deadline::after(deadline);
+        let late = |_| ScrapeError::Deadline { url: url.clone(), deadline_ms: deadline.after.as_millis() };
+        let client =
+            clients::local(socket).map_err(|source| ScrapeError::Request { url: url.clone(), source })?;
+        timeout_at(deadline.at, page(&client, &url, bytes_max)).await.map_err(late)?
     }
+}
+
+async fn page(client: &Client, url: &str, bytes_max: usize) -> Result<String, ScrapeError> {
+    let url = || url.to_owned();
+    let broken = |source: reqwest::Error| ScrapeError::Request { url: url(), source: source.without_url() };
+    let response = client.get(url()).send().await.map_err(broken)?;
+    let status = response.status().as_u16();
+    if status != 200 {
+        return Err(ScrapeError::Status { url: url(), status });
+    }
+    let body = body::read(response, bytes_max).await.map_err(|error| match error {
+        BodyError::TooLong(bytes_max) => ScrapeError::TooLong { url: url(), bytes_max },
+        BodyError::Broken(source) => broken(source),
+    })?;
+    String::from_utf8(body).map_err(|source| ScrapeError::NotText { url: url(), source })
 }

@@ -23,6 +23,11 @@ pub enum Endpoint {
         /// Such as `http://127.0.0.1:8001`, with or without a slash at the end.
         base_url: String,
     },
+    /// The same at a local socket: a guard that a client has started.
+    Local {
+        /// The socket.
+        socket: PathBuf,
+    },
     /// The server itself, over Streamable HTTP.
     Upstream {
         /// Such as `http://127.0.0.1:3001/mcp`.

@@ -120,6 +120,32 @@ pub struct Status {
     pub last_key: Option<String>,
     /// Who stopped the child, in the phase [`Phase::Stopped`].
     pub stopped_by: Option<String>,
+    /// The package that was really run, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<Box<Package>>,
+}
+
+/// A package with the version that was resolved for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// Its name, with the scope if it has one.
+    pub name: String,
+    /// Its version, as its own description says.
+    pub version: String,
+    /// Where it comes from.
+    pub kind: PackageKind,
+    /// The file that says so.
+    pub described_in: PathBuf,
+}
+
+/// Where a package comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PackageKind {
+    /// A `package.json` beside a script that node runs.
+    Npm,
+    /// A `*.dist-info` of the Python that runs it.
+    Pypi,
 }
 
 /// Where a child is in its life.
@@ -128,6 +154,8 @@ pub struct Status {
 pub enum Phase {
     /// It runs and has not yet answered `initialize`.
     Starting,
+    /// The same, and a package manager is at work for it.
+    Installing,
     /// It has.
     Ready,
     /// It ended by itself.
@@ -235,6 +263,24 @@ pub enum Criticality {
     Critical,
     /// It can.
     Optional,
+}
+
+// === impl PackageKind ===
+
+impl PackageKind {
+    /// The value of a label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Npm => "npm",
+            Self::Pypi => "pypi",
+        }
+    }
+}
+
+/// The folder, in the runtime directory, in which guards that clients have started keep their sockets: `NAME.sock`,
+/// each with HTTP and, beside it, its lock.
+pub fn clients_folder(run_dir: &Path) -> PathBuf {
+    run_dir.join("clients")
 }
 
 /// The lock file of the guard whose control socket is `control`: held for as long as that guard runs.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use incident::Engine;
+use incident::{Engine, EngineError, Incident, Word};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use crate::fleet::{Event, Fleet, What};
+use crate::fleet::{Event, Fleet, Found, What};
 use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
 use crate::watch::{self, Kept, Watch};
@@ -39,13 +39,14 @@ impl Flow {
         let mut loops = JoinSet::new();
         for member in self.fleet.members() {
             let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
-            loops.spawn(watch::probe_server(world, watch, Arc::clone(member)));
+            loops.spawn(watch::probe_server(world, watch, Arc::clone(&member)));
             if member.is_supervised() {
                 let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
-                loops.spawn(watch::scrape_guard(world, watch, Arc::clone(member)));
+                loops.spawn(watch::scrape_guard(world, watch, member));
             }
         }
         loops.spawn(Arc::clone(self).take_events(events));
+        loops.spawn(Arc::clone(self).take_clients());
         loops.spawn(Arc::clone(self).evaluate());
         loops.spawn(Arc::clone(&self.notifier).run(self.engine.clone()));
         let pulse = Arc::clone(&self.watch);
@@ -71,6 +72,47 @@ impl Flow {
                     self.say_up(&server, 1.0).await;
                 }
             }
+        }
+    }
+
+    /// The servers that clients start are looked at as all others, from when they are found.
+    async fn take_clients(self: Arc<Self>) {
+        let (sender, mut found) = mpsc::channel(1);
+        let mut loops = JoinSet::new();
+        let take = async {
+            while let Some(found) = found.recv().await {
+                let member = match found {
+                    Found::New(member) => member,
+                    Found::Gone(server) => {
+                        self.let_go(&server).await;
+                        continue;
+                    }
+                };
+                self.watch.looks_at(&member.config.name, &self.world.config);
+                let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
+                loops.spawn(watch::probe_server(world, watch, Arc::clone(&member)));
+                let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
+                loops.spawn(watch::scrape_guard(world, watch, member));
+            }
+        };
+        tokio::join!(take, self.fleet.find_clients(&self.world.config, sender));
+    }
+
+    /// A server that is gone with its client is not down: nothing is left of its trouble that anybody could end.
+    async fn let_go(&self, server: &str) {
+        let _turn = self.turn.lock().await;
+        self.watch.store().forget("server_name", server);
+        let open = |one: &&Incident| one.server == server && one.state.is_open();
+        let open = self.engine.look(|all| all.filter(open).map(|one| one.id.clone()).collect::<Vec<_>>());
+        let close = async {
+            for id in open.await? {
+                let reason = "its client has closed the server".to_owned();
+                self.engine.say(&id, "serve", Word::Close { reason }).await?;
+            }
+            Ok::<_, EngineError>(())
+        };
+        if let Err(error) = close.await {
+            tracing::error!(server, error = %incident::error_chain(&error), "an incident could not be closed");
         }
     }
 

@@ -12,7 +12,7 @@ use runbook::Severity;
 
 use crate::clock;
 use crate::config::{Config, Server, effect_of, escalating};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Source};
 use crate::kill_switch::kill_switch;
 use crate::maintenance;
 use crate::silences;
@@ -45,7 +45,7 @@ impl World for ServeWorld {
     }
 
     async fn check(&self, server: &str, check: CheckType) -> Option<String> {
-        let Some(member) = self.fleet.get(server) else {
+        let Some(member) = self.fleet.get(server).filter(|member| !member.is_absent()) else {
             return Some(format!("there is no server `{server}` to ask"));
         };
         let deadline = self.config.probe.timeout.get();
@@ -64,6 +64,10 @@ impl World for ServeWorld {
     fn parameters(&self, server: &str) -> BTreeMap<String, String> {
         self.fleet.get(server).map_or_else(BTreeMap::new, |member| {
             let mut known = server_parameters(&self.config, &member.config);
+            if matches!(member.source(), Source::Client(_)) {
+                // Only its client can speak to it.
+                known.retain(|name, _| !matches!(name.as_str(), "PORT" | "ENDPOINT"));
+            }
             known.entry("LOG_FILE".to_owned()).or_insert_with(|| member.log.to_string_lossy().into_owned());
             known
         })
@@ -78,7 +82,7 @@ impl World for ServeWorld {
     }
 
     fn policy(&self, server: &str) -> Policy {
-        policy(&self.config, self.fleet.get(server).map(|member| &member.config))
+        policy(&self.config, self.fleet.get(server).as_ref().map(|member| &member.config))
     }
 
     fn runbook(&self, name: &str) -> Option<Vec<u8>> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use probe::{Prober, Report};
-use server::target;
+use server::{client_target, target};
 
 use crate::arguments::{CheckArguments, Output};
 use crate::context;
@@ -16,21 +16,31 @@ pub(super) fn run(
     config: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
-    let (config, path) = context::load(config)?;
-    let named = |name: &String| config.server.iter().find(|server| server.name == *name);
-    let servers = match &arguments.server {
-        None => config.server.iter().collect(),
-        Some(name) => vec![named(name).ok_or_else(|| {
-            Failure::usage(anyhow::anyhow!("there is no server `{name}` in {}", path.display()))
-        })?],
+    let (config, path) = match &arguments.server {
+        // A server of a client needs no configuration.
+        Some(_) => context::load_or_default(config)?,
+        None => context::load(config)?,
+    };
+    let configured = |name: &str| config.server.iter().find(|server| server.name == name);
+    let targets = match &arguments.server {
+        None => config.server.iter().map(|server| target(&config, server)).collect(),
+        Some(name) => {
+            let found = configured(name).map(|server| target(&config, server));
+            vec![found.or_else(|| client_target(&config, name)).ok_or_else(|| {
+                Failure::usage(anyhow::anyhow!(
+                    "there is no server `{name}` in {}, and no client has started one",
+                    path.display()
+                ))
+            })?]
+        }
     };
     let prober = Prober::new().map_err(Failure::usage)?;
     let deadline = config.probe.timeout.get();
     let reports: Vec<Report> = context::runtime()?.block_on(async {
         let mut asked = tokio::task::JoinSet::new();
-        for (idx, server) in servers.iter().enumerate() {
+        for (idx, target) in targets.iter().enumerate() {
             for &check in arguments.check.types() {
-                let (prober, target) = (prober.clone(), target(&config, server));
+                let (prober, target) = (prober.clone(), target.clone());
                 asked.spawn(async move {
                     let report = prober.check(&target, check, deadline).await;
                     findings::note(&target, &report);

@@ -1,5 +1,7 @@
 //! Owns `paramedic guard`.
 
+mod stdio;
+
 use std::path::PathBuf;
 
 use guard::Settings;
@@ -10,9 +12,14 @@ use crate::context;
 use crate::fail::{Code, Failure};
 
 pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<Code, Failure> {
+    if arguments.stdio {
+        return stdio::run(arguments, config);
+    }
     serve::log("info");
     let paramedic_exe = context::program()?;
-    let name = arguments.name;
+    let missing = || Failure::usage(anyhow::anyhow!("a guard needs --name and --listen, or --stdio"));
+    let name = arguments.name.ok_or_else(missing)?;
+    let listen = arguments.listen.ok_or_else(missing)?;
     let (control, log) = match (arguments.control, arguments.log) {
         (Some(control), Some(log)) => (control, log),
         (control, log) => {
@@ -28,7 +35,7 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
     }
     let settings = Settings {
         name,
-        listen: arguments.listen,
+        listen,
         control,
         log,
         command: arguments.command,

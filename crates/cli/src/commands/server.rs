@@ -97,6 +97,8 @@ fn show_status(status: &ServerStatus, output: Output) {
         ("phase", Some(status.phase.clone())),
         ("health", Some(format!("{}: {}", status.health, status.reason))),
         ("endpoint", Some(status.endpoint.clone())),
+        ("restarts by", Some(status.restart_owner.clone())),
+        ("package", status.package.as_ref().map(|one| format!("{} {}", one.name, one.version))),
         ("process", number(status.pid)),
         ("guard", number(status.guard_pid)),
         ("starts", status.starts.map(|n| n.to_string())),

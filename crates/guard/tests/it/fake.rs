@@ -9,18 +9,30 @@ use serde_json::{Value, json};
 use super::poll::eventually;
 
 /// `fake [MODE]`: `mute` never answers `initialize`, `crash` ends before it, `refuse` answers it with an error,
-/// `stubborn` stays when its input ends.
+/// `stubborn` stays when its input ends, `deaf` reads nothing after that, `changing` has another version each time,
+/// `once` FILE is mute if the file is there, and makes it.
 pub(crate) fn role(args: &[String]) -> ExitCode {
     let mode = args.first().map_or("", String::as_str);
     if mode == "crash" {
         eprintln!("ModuleNotFoundError: no module named 'nothing'");
         return ExitCode::from(3);
     }
+    let mode = match (mode, args.get(1)) {
+        ("once", Some(path)) if Path::new(path).exists() => "mute",
+        ("once", Some(path)) => {
+            std::fs::write(path, "").expect("a folder");
+            ""
+        }
+        _ => mode,
+    };
     let mut server = Server { mode, waiting: None, cancelled: Vec::new() };
     while let Some(line) = read_line() {
         server.hear(&serde_json::from_str(&line).expect("the guard sends JSON"));
+        if mode == "deaf" {
+            break;
+        }
     }
-    if mode == "stubborn" {
+    if matches!(mode, "stubborn" | "deaf") {
         loop {
             std::thread::park();
         }
@@ -48,7 +60,7 @@ impl Server<'_> {
                 &json!({
                     "protocolVersion": params["protocolVersion"],
                     "capabilities": {"tools": {"listChanged": true}},
-                    "serverInfo": {"name": "fake", "version": "1", "client": params["clientInfo"]["name"]},
+                    "serverInfo": {"name": "fake", "version": self.version(), "client": params["clientInfo"]["name"]},
                 }),
             ),
             Some("ping") => answer(id, &json!({})),
@@ -60,6 +72,10 @@ impl Server<'_> {
                 say(&json!({"jsonrpc":"2.0","id":id,"error":error}));
             }
         }
+    }
+
+    fn version(&self) -> String {
+        if self.mode == "changing" { std::process::id().to_string() } else { "1".to_owned() }
     }
 
     fn call(&mut self, id: &Value, params: &Value) {
@@ -83,6 +99,24 @@ impl Server<'_> {
             "cancelled" => text(id, &Value::from(self.cancelled.clone()).to_string()),
             "fail" => answer(id, &json!({"content": [], "isError": true})),
             "exit" => exit(),
+            "big" => {
+                let bytes = arguments["bytes"].as_u64().expect("a number");
+                text(id, &"x".repeat(usize::try_from(bytes).expect("a size")));
+            }
+            "ask-roots" => {
+                say(&json!({"jsonrpc":"2.0","id":"r","method":"roots/list"}));
+                text(id, &read_line().expect("an answer"));
+            }
+            "ask-and-exit" => {
+                say(&json!({"jsonrpc":"2.0","id":"r","method":"roots/list"}));
+                exit();
+            }
+            "half-a-line" => {
+                print!("{{\"jsonrpc\":\"2.0\",\"id\":");
+                std::io::stdout().flush().expect("a reader");
+                exit();
+            }
+            "pid" => text(id, &std::process::id().to_string()),
             "garbage" => {
                 println!("Server started!\n{{\"level\":\"info\"}}\n{{\"jsonrpc\":\"2.0\",\"id\":\n");
                 text(id, "after garbage");

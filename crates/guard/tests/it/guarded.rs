@@ -124,7 +124,14 @@ impl Guarded {
     }
 
     pub(crate) async fn child(&self) -> ProcessId {
-        self.status().await.child.expect("a child")
+        let child = async {
+            loop {
+                if let Some(child) = self.status().await.child {
+                    return child;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), child).await.expect("a child")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {

@@ -9,6 +9,8 @@ mod guarded;
 #[path = "../../../process/tests/it/poll.rs"]
 mod poll;
 mod protocol;
+mod stdio;
+mod stdio_client;
 #[path = "../../../process/tests/it/tests_main.rs"]
 mod tests_main;
 
@@ -22,7 +24,8 @@ fn main() -> ExitCode {
             process::lifeline::run(number, &args[4..])
         }
         Some("guard") => guarded::role(&args[1..]),
+        Some("guard-stdio") => stdio_client::role(&args[1..]),
         Some("fake") => fake::role(&args[1..]),
-        _ => tests_main::run(&args, &[protocol::TESTS, faults::TESTS, control::TESTS].concat()),
+        _ => tests_main::run(&args, &[protocol::TESTS, faults::TESTS, control::TESTS, stdio::TESTS].concat()),
     }
 }

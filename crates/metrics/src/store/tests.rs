@@ -207,3 +207,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_forgotten_was_never_there() {
+    let mut store = Store::new(Limits { retention_ms: 1_000, series_max: 9, samples_per_series_max: 9 });
+    let series = |name, server| Labels::metric(name, &[("server_name", server)]);
+    let target = Labels::from_iter([("job", "guard"), ("server_name", "fs")]);
+    store.scrape(&target, "starts 3\n", 1);
+    for server in ["fs", "fs-2"] {
+        store.append(&series("up", server), 1, 0.0).unwrap();
+    }
+    store.forget("server_name", "fs");
+    assert_eq!(
+        store.select(None).map(|(labels, _)| labels.clone()).collect::<Vec<_>>(),
+        [series("up", "fs-2")]
+    );
+    assert_eq!(store.size().series, 1);
+    store.append(&series("up", "fs"), 1, 1.0).unwrap();
+    assert_eq!(store.size(), Size { series: 2, samples: 2 });
+}

@@ -107,7 +107,7 @@ fn servers(flow: &Flow, registry: &mut Registry) {
     let up = Family::<OfServer, Gauge>::default();
     let health = Family::<OfCheck, Gauge>::default();
     let dependencies = Family::<OfDependency, Gauge>::default();
-    for member in flow.fleet.members() {
+    for member in flow.fleet.members().filter(|member| !member.is_absent()) {
         let server_name = member.config.name.clone();
         let Some(Looked { liveness, readiness }) = flow.watch.looked(&server_name) else { continue };
         let answers = i64::from(liveness.health == probe::Health::Healthy);

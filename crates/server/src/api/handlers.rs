@@ -14,7 +14,7 @@ use super::wire::{
     Approve, By, Detail, Done, Health, Open, Order, Problem, Reject, Say, ServerStatus, Summary,
 };
 use crate::clock;
-use crate::fleet::{Member, OrderError, Verb};
+use crate::fleet::{Member, OrderError, Source, Verb};
 use crate::flow::Flow;
 
 pub(super) type Shared = State<Arc<Flow>>;
@@ -59,7 +59,7 @@ impl From<OrderError> for Failure {
     fn from(error: OrderError) -> Self {
         let status = match &error {
             OrderError::NoServer(_) => StatusCode::NOT_FOUND,
-            OrderError::NotOurs(_) => StatusCode::FORBIDDEN,
+            OrderError::NotOurs(_) | OrderError::OfClient(_) => StatusCode::FORBIDDEN,
             OrderError::Failed(_) | OrderError::TimedOut(..) => StatusCode::CONFLICT,
         };
         Self(status, incident::error_chain(&error))
@@ -168,7 +168,7 @@ pub(super) async fn reject(
 }
 
 pub(super) async fn servers(State(flow): Shared) -> Json<Vec<ServerStatus>> {
-    Json(flow.fleet.members().map(|member| server_status(&flow, member)).collect())
+    Json(flow.fleet.members().map(|member| server_status(&flow, &member)).collect())
 }
 
 pub(super) async fn server(
@@ -176,7 +176,7 @@ pub(super) async fn server(
     Path(name): Path<String>,
 ) -> Result<Json<ServerStatus>, Failure> {
     let member = flow.fleet.get(&name).ok_or(OrderError::NoServer(name))?;
-    Ok(Json(server_status(&flow, member)))
+    Ok(Json(server_status(&flow, &member)))
 }
 
 pub(super) async fn restart(
@@ -220,18 +220,24 @@ async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<
     if verb == Verb::Stop {
         flow.engine.note_stop(name, &order.by, &order.key).await?;
     }
-    Ok(Json(Done { server: server_status(flow, member), took_ms }))
+    Ok(Json(Done { server: server_status(flow, &member), took_ms }))
 }
 
 fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
     let supervised = member.supervised();
-    let report = flow.watch.looked(&member.config.name).map(|looked| looked.readiness);
+    let looked = flow.watch.looked(&member.config.name).filter(|_| !member.is_absent());
+    let report = looked.map(|looked| looked.readiness);
     let status: Option<&Status> = supervised.status.as_ref();
     let last_exit = status.and_then(|status| status.last_exit.as_ref());
-    let phase = match (status, member.is_supervised()) {
-        (Some(status), _) => format!("{:?}", status.phase).to_lowercase(),
-        (None, true) => "no guard".to_owned(),
-        (None, false) => "upstream".to_owned(),
+    let (source, restart_owner, without) = match member.source() {
+        Source::Configuration => ("configuration", "serve", "no guard"),
+        Source::Upstream => ("upstream", "upstream", "upstream"),
+        Source::Client(_) => ("client", "client", "absent"),
+    };
+    let phase = status.map_or_else(|| without.to_owned(), |one| format!("{:?}", one.phase).to_lowercase());
+    let endpoint = match member.source() {
+        Source::Client(_) => "stdio, of its client".to_owned(),
+        _ => member.config.endpoint(flow.world.config.guard_address),
     };
     let health = report.as_ref().map_or(probe::Health::Unknown, |report| report.health).to_string();
     let reason = supervised.problem.clone().or_else(|| report.map(|report| report.reason));
@@ -240,7 +246,10 @@ fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
         phase,
         health,
         reason: reason.unwrap_or_else(|| "not asked yet".to_owned()),
-        endpoint: member.config.endpoint(flow.world.config.guard_address),
+        endpoint,
+        source: source.to_owned(),
+        restart_owner: restart_owner.to_owned(),
+        package: status.and_then(|status| status.package.as_deref().cloned()),
         pid: status.and_then(|status| Some(status.child?.pid)),
         guard_pid: status.map(|status| status.guard.pid),
         starts: status.map(|status| status.starts),

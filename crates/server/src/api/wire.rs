@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use incident::change::Change;
 use incident::{Control, Incident, IncidentId, Record, State, UnitEnd, Word};
+use process::control::Package;
 use serde::{Deserialize, Serialize};
 
 /// An incident in a list.
@@ -211,7 +212,7 @@ pub struct Order {
 pub struct ServerStatus {
     /// Its name.
     pub name: String,
-    /// `ready`, `starting`, `exited`, `failed`, `stopped`, `no guard` or `upstream`.
+    /// `ready`, `starting`, `installing`, `exited`, `failed`, `stopped`, `no guard`, `upstream` or `absent`.
     pub phase: String,
     /// What the last probe said: `healthy`, `degraded`, `unhealthy` or `unknown`.
     pub health: String,
@@ -219,6 +220,13 @@ pub struct ServerStatus {
     pub reason: String,
     /// Where clients connect.
     pub endpoint: String,
+    /// `configuration`, `upstream` or `client`.
+    pub source: String,
+    /// Who restarts it: `serve`, `upstream` or `client`.
+    pub restart_owner: String,
+    /// The package that is really run, where that is known.
+    #[serde(default)]
+    pub package: Option<Package>,
     /// Its process.
     pub pid: Option<i32>,
     /// The process of its guard.

@@ -355,6 +355,23 @@ impl Dependency {
 // === impl Server ===
 
 impl Server {
+    /// What stands for the configuration of a server that a client has started: nothing but its name and its mode.
+    pub(crate) fn of_client(name: &str, mode: Mode) -> Self {
+        Self {
+            name: name.to_owned(),
+            port: 0,
+            stdio: Vec::new(),
+            upstream: None,
+            environment: BTreeMap::new(),
+            directory: None,
+            start_timeout: default_start_timeout(),
+            mode: Some(mode),
+            modes: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            dependency: Vec::new(),
+        }
+    }
+
     /// The `/mcp` endpoint that clients use.
     pub fn endpoint(&self, guard_address: IpAddr) -> String {
         match &self.upstream {

@@ -1,18 +1,22 @@
 //! Owns the servers that one `serve` watches: what is known of each, and who may restart it.
 
+mod clients;
 mod launch;
 mod link;
 mod supervisor;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use probe::{Check, Criticality, Endpoint, Target};
 use process::ProcessId;
 use process::control::{DependencyStatus, Exit, Phase, Status};
 use tokio::sync::{mpsc, oneshot, watch};
+
+pub(crate) use clients::Found;
+pub use clients::client_target;
 
 use crate::config::{Config, Dependency, Server};
 
@@ -51,7 +55,8 @@ pub struct Surroundings {
 
 /// The servers.
 pub struct Fleet {
-    members: BTreeMap<String, Arc<Member>>,
+    /// Those of the configuration, from the start, and those of clients, as they come.
+    members: RwLock<BTreeMap<String, Arc<Member>>>,
 }
 
 /// One server.
@@ -64,6 +69,18 @@ pub struct Member {
     pub log: PathBuf,
     status: watch::Receiver<Supervised>,
     orders: Option<mpsc::Sender<Order>>,
+    source: Source,
+}
+
+/// Where a server comes from, which says who restarts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The configuration has it with a command: `serve` has started its guard.
+    Configuration,
+    /// The configuration has it with the address of somebody else's server.
+    Upstream,
+    /// A client has started it with `paramedic guard --stdio`, whose socket this is.
+    Client(PathBuf),
 }
 
 /// What is known of a supervised server.
@@ -110,6 +127,9 @@ pub enum OrderError {
     /// There is no such server.
     #[error("there is no server `{0}`; `paramedic server list` shows them")]
     NoServer(String),
+    /// The server belongs to a client.
+    #[error("`{0}` was started by its client: nobody else restarts it")]
+    OfClient(String),
     /// The server belongs to somebody else.
     #[error("`{0}` is an upstream: whoever started it restarts it")]
     NotOurs(String),
@@ -141,28 +161,39 @@ impl Fleet {
                 target: target(config, server),
                 log: config.log_dir.join(format!("{}.log", server.name)),
                 status,
+                source: if orders.is_some() { Source::Configuration } else { Source::Upstream },
                 orders,
             };
             (server.name.clone(), Arc::new(member))
         });
-        Self { members: members.collect() }
+        Self { members: RwLock::new(members.collect()) }
+    }
+
+    /// Finds the servers that clients start, and tells of each that comes and goes, until nobody listens any more.
+    pub(crate) async fn find_clients(&self, config: &Config, found: mpsc::Sender<Found>) {
+        clients::watch(self, config, found).await;
+    }
+
+    fn add(&self, member: &Arc<Member>) {
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        members.insert(member.config.name.clone(), Arc::clone(member));
     }
 
     /// One server.
-    pub fn get(&self, name: &str) -> Option<&Arc<Member>> {
-        self.members.get(name)
+    pub fn get(&self, name: &str) -> Option<Arc<Member>> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All servers, by name.
-    pub fn members(&self) -> impl Iterator<Item = &Arc<Member>> {
-        self.members.values()
+    pub fn members(&self) -> impl Iterator<Item = Arc<Member>> {
+        let members: Vec<_> =
+            self.members.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        members.into_iter()
     }
 
     /// Ends all guards with their servers. One that does not go is told of.
     pub async fn shut_down(&self) {
-        for member in
-            self.members.values().filter(|member| member.child().is_some() || member.phase().is_some())
-        {
+        for member in self.members().filter(|member| member.is_supervised() && member.phase().is_some()) {
             if let Err(error) = self.order(&member.config.name, Verb::ShutDown, "", "serve").await {
                 tracing::warn!(server = member.config.name, %error, "a guard did not shut down");
             }
@@ -174,8 +205,11 @@ impl Fleet {
     /// # Errors
     /// Where there is no such server, it is not ours, or the order fails.
     pub async fn order(&self, name: &str, verb: Verb, key: &str, by: &str) -> Result<Status, OrderError> {
-        let member = self.members.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
-        let orders = member.orders.as_ref().ok_or_else(|| OrderError::NotOurs(name.to_owned()))?;
+        let member = self.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
+        let orders = member.orders.as_ref().ok_or_else(|| match member.source {
+            Source::Client(_) => OrderError::OfClient(name.to_owned()),
+            Source::Configuration | Source::Upstream => OrderError::NotOurs(name.to_owned()),
+        })?;
         let (reply, answer) = oneshot::channel();
         let order = Order::Do(Deed { verb, key: key.to_owned(), by: by.to_owned(), reply });
         let gone = || OrderError::Failed(format!("the supervisor of `{name}` is gone"));
@@ -220,9 +254,19 @@ impl Member {
     pub(crate) fn is_settled(&self) -> bool {
         let supervised = self.status.borrow();
         match &supervised.status {
-            Some(status) => status.phase != Phase::Starting,
+            Some(status) => !matches!(status.phase, Phase::Starting | Phase::Installing),
             None => !self.is_supervised() || supervised.problem.is_some(),
         }
+    }
+
+    /// Where it comes from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether it belongs to a client that is gone: then it is not down, it is not there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self.source, Source::Client(_)) && self.status.borrow().status.is_none()
     }
 
     /// Whether it runs under a guard of ours.

@@ -53,7 +53,10 @@ pub(crate) async fn evaluate(
         .filter_map(|alert| {
             let server = alert.labels.get("server_name").unwrap_or_default();
             // What an operator has stopped stays stopped.
-            let stopped = fleet.get(server).is_some_and(|member| member.phase() == Some(Phase::Stopped));
+            // And what is gone with its client is not down.
+            let stopped = fleet
+                .get(server)
+                .is_some_and(|member| member.phase() == Some(Phase::Stopped) || member.is_absent());
             let exit = exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
             (!stopped).then(|| fired(watch, &alert, server, exit))
         })

@@ -156,6 +156,15 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// From now on a server that a client has started is looked at.
+    pub(crate) fn looks_at(&self, server: &str, config: &Config) {
+        let mut pulse = self.pulse();
+        pulse.add(prober(server), config.probe.interval.ms());
+        pulse.add(scraper(server), config.metrics.scrape_interval.ms());
+    }
+}
+
 /// The name of the loop that probes a server.
 fn prober(server: &str) -> String {
     format!("probe {server}")

@@ -9,12 +9,25 @@ use super::{Looked, Watch, prober};
 use crate::fleet::Member;
 use crate::world::ServeWorld;
 
+/// How often a server that is gone with its client is forgotten: a page that was being read needs its deadline.
+const FORGET_TIMES: u32 = 3;
+
 /// Probes one server until the task is dropped.
 pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, member: Arc<Member>) {
     let mut ticks = tokio::time::interval(world.config.probe.interval.get());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut absent = 0;
     loop {
         ticks.tick().await;
+        absent = if member.is_absent() { absent + 1 } else { 0 };
+        if absent > 0 {
+            // It is neither up nor down. What was under way when its client went may still be written down.
+            if absent <= FORGET_TIMES {
+                watch.store().forget("server_name", &member.config.name);
+            }
+            watch.saw(&prober(&member.config.name), watch.gaps());
+            continue;
+        }
         loop {
             let gaps = watch.gaps();
             probe_once(&world, &watch, &member, gaps).await;

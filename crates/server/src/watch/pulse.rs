@@ -28,6 +28,11 @@ impl Pulse {
         Self { lookers, blind: BTreeSet::new(), last_beat_ms: now_ms, gaps: 0 }
     }
 
+    /// One more looks, every so many milliseconds.
+    pub(super) fn add(&mut self, looker: String, interval_ms: i64) {
+        self.lookers.insert(looker, interval_ms);
+    }
+
     /// Takes note that the process lives at `now_ms`; returns how many milliseconds it has missed, where it has.
     /// Asked by everything that believes a sample, and not only at each beat: after a stop nobody knows who wakes
     /// first.

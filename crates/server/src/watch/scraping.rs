@@ -7,7 +7,7 @@ use probe::ScrapeError;
 
 use super::{Watch, scraper};
 use crate::clock;
-use crate::fleet::Member;
+use crate::fleet::{Member, Source};
 use crate::world::ServeWorld;
 
 /// The largest page that is read from a guard, in bytes.
@@ -15,7 +15,6 @@ const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Scrapes the guard of one server until the task is dropped.
 pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, member: Arc<Member>) {
-    let url = format!("{}/metrics", member.config.base_url(world.config.guard_address));
     let target = Labels::from_iter([("job", "guard"), ("server_name", member.config.name.as_str())]);
     let deadline = world.config.probe.timeout.get();
     let mut ticks = tokio::time::interval(world.config.metrics.scrape_interval.get());
@@ -24,15 +23,29 @@ pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
         ticks.tick().await;
         loop {
             let gaps = watch.gaps();
-            let page = world.prober.scrape(&url, deadline, PAGE_BYTES_MAX).await;
+            let page = page(&world, &member, deadline).await;
             // A page that took a gap is none: whoever was stopped cannot tell how old it is, or who was late.
             if watch.gaps() == gaps {
-                keep(&watch, &target, page);
+                if !member.is_absent() {
+                    keep(&watch, &target, page);
+                }
                 watch.saw(&scraper(&member.config.name), gaps);
                 break;
             }
         }
     }
+}
+
+async fn page(
+    world: &ServeWorld,
+    member: &Member,
+    deadline: std::time::Duration,
+) -> Result<String, ScrapeError> {
+    if let Source::Client(socket) = member.source() {
+        return world.prober.scrape_local(socket, "/metrics", deadline, PAGE_BYTES_MAX).await;
+    }
+    let url = format!("{}/metrics", member.config.base_url(world.config.guard_address));
+    world.prober.scrape(&url, deadline, PAGE_BYTES_MAX).await
 }
 
 fn keep(watch: &Watch, target: &Labels, page: Result<String, ScrapeError>) {

@@ -1,0 +1,44 @@
+//! Owns the arguments of `paramedic guard`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::duration;
+
+#[derive(Debug, Args)]
+pub(crate) struct GuardArguments {
+    /// Stand between a client and its server: put `paramedic guard --stdio --` before the command in the client's
+    /// configuration, and nothing else changes for either
+    #[arg(long, conflicts_with_all = ["listen", "control", "tie", "tuning"])]
+    pub(crate) stdio: bool,
+    /// The server's name [default with --stdio: from its command]
+    #[arg(long, required_unless_present = "stdio")]
+    pub(crate) name: Option<String>,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", required_unless_present = "stdio")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The control socket, for `serve` [default: in the run directory, by name]
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) control: Option<PathBuf>,
+    /// The server's log, as JSON lines [default: in the log directory, by name]
+    #[arg(long, value_name = "FILE", conflicts_with = "stdio")]
+    pub(crate) log: Option<PathBuf>,
+    /// How long the server may take until it answers; with --stdio the work of a package manager does not count
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub(crate) start_timeout: Duration,
+    /// How long a package manager may work for the server, with --stdio
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration, requires = "stdio")]
+    pub(crate) install_timeout: Duration,
+    /// End with the process of this number
+    #[arg(long, value_name = "PID")]
+    pub(crate) tie: Option<i32>,
+    /// What is another in how the server is started, as `server tune` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tuning: Option<PathBuf>,
+    /// The server's command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}

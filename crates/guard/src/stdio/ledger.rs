@@ -1,0 +1,392 @@
+//! Owns what the guard knows from reading along: who waits for what, and how the client and the server met.
+//!
+//! It is pure: frames and moments in, verdicts and notes out. A frame is one message, or a batch of them (revision
+//! 2025-03-26); whatever is neither is passed on like everything else. There are three exceptions to that:
+//!
+//! - Answers to the guard's own requests, whose ids begin with a random word of this guard, are for the guard.
+//! - An answer of the client to a server that has ended is for nobody.
+//! - A request of the server under an id that a server before it has left unanswered gets another id towards the
+//!   client: otherwise the late answer to the old question would answer the new one.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::batch::{Verdict, messages, rebuilt};
+use super::handshake::Handshake;
+use crate::envelope::{self, Incoming, Malformed, Outcome};
+use crate::inflight::{Meaning, meaning};
+use crate::metrics::Method;
+
+/// Requests beyond these are passed on all the same, and not waited for.
+const REQUESTS_MAX: usize = 4096;
+/// Ids that were left unanswered, and are remembered; a server seldom has two open.
+const LEFT_MAX: usize = 1024;
+/// Looking for the name of a tool in more than this would cost more than it says.
+const NAMED_BYTES_MAX: usize = 64 << 10;
+
+/// What is known.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) handshake: Handshake,
+    /// The requests of the client that wait, by their id; there is one of each, unless the client errs.
+    waiting: HashMap<String, Vec<Waiting>>,
+    n_waiting: usize,
+    n_noted: u64,
+    /// How ids of the guard's own begin, as JSON.
+    own: String,
+    /// What the present server has asked the client, by id, and what it is called there.
+    asked: HashMap<String, String>,
+    /// What earlier servers have left unanswered.
+    left: HashSet<String>,
+    n_renamed: u64,
+}
+
+/// A request of the client that waits.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Its id, as JSON, exactly as it was written.
+    pub(crate) id: Box<str>,
+    pub(crate) method: Method,
+    /// The tool that it calls.
+    pub(crate) tool: Option<String>,
+    pub(crate) since: Instant,
+    number: u64,
+    /// The revision that it names, where it is of the era without a handshake.
+    revision: Option<Box<str>>,
+}
+
+/// What was learned from a frame.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// The client calls a tool.
+    Called(String),
+    /// One of its requests was answered.
+    Answered(Waiting, Meaning, Duration),
+    /// The server has met its client: it is ready.
+    Met,
+    /// The server said this to the handshake that was replayed to it.
+    Replayed(Result<String, String>),
+    /// An own request was answered.
+    Own(u64),
+    /// This is no message, and why not.
+    Malformed(&'static str),
+}
+
+/// A frame of the client that was noted.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    pub(crate) verdict: Verdict,
+    numbers: Range<u64>,
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// `word` is random: it tells the guard's own ids from those of anybody else.
+    pub(crate) fn new(word: u128) -> Self {
+        Self {
+            handshake: Handshake::default(),
+            waiting: HashMap::new(),
+            n_waiting: 0,
+            n_noted: 0,
+            own: format!("\"paramedic-{word:032x}-"),
+            asked: HashMap::new(),
+            left: HashSet::new(),
+            n_renamed: 0,
+        }
+    }
+
+    /// The id of an own request, as JSON.
+    pub(crate) fn own_id(&self, number: u64) -> String {
+        format!("{}{number}\"", self.own)
+    }
+
+    /// The client has said this, and it is about to be passed on.
+    pub(crate) fn client_said(&mut self, frame: &[u8], now: Instant, notes: &mut Vec<Note>) -> Noted {
+        let from = self.n_noted;
+        let verdict = match messages(frame) {
+            Ok(texts) => {
+                let alone = texts.len() == 1;
+                let frames = texts.into_iter().map(|text| {
+                    let whole = alone.then_some(frame);
+                    (text, self.client_message(text, whole, now, notes))
+                });
+                rebuilt(frame, frames.collect())
+            }
+            Err(why) => {
+                notes.push(Note::Malformed(why));
+                Verdict::Pass
+            }
+        };
+        Noted { verdict, numbers: from..self.n_noted }
+    }
+
+    fn client_message(
+        &mut self,
+        text: &str,
+        frame: Option<&[u8]>,
+        now: Instant,
+        notes: &mut Vec<Note>,
+    ) -> Verdict {
+        match envelope::parse(text.as_bytes()) {
+            Ok(Incoming::Request { id, method, params }) => {
+                let tool = params.filter(|_| method == "tools/call").and_then(tool_name);
+                notes.extend(tool.clone().map(Note::Called));
+                if let (true, Some(frame)) = (method == "initialize", frame) {
+                    self.handshake.begins(frame, id);
+                }
+                let revision = self.handshake.revision_of(params);
+                self.wait(id, Method::of(&method), tool, revision, now);
+            }
+            Ok(Incoming::Notification { method, params }) => match (&*method, frame) {
+                ("notifications/initialized", Some(frame)) => self.handshake.initialized(frame),
+                // Whoever cancels does not wait, and servers are not to answer.
+                ("notifications/cancelled", _) => self.cancelled(params),
+                _ => {}
+            },
+            Ok(Incoming::Response { id, .. }) => {
+                let key = key(id);
+                let asked = self.asked.iter().find(|(_, name)| **name == *key).map(|(own, _)| own.clone());
+                match asked {
+                    Some(own) => {
+                        self.asked.remove(&own);
+                        if own != *key {
+                            return Verdict::Instead(envelope::exchange(text, id, &own).into_bytes());
+                        }
+                    }
+                    None if self.left.remove(&*key) => return Verdict::Drop,
+                    None => {}
+                }
+            }
+            Err(malformed) => notes.push(Note::Malformed(words(malformed))),
+        }
+        Verdict::Pass
+    }
+
+    fn wait(
+        &mut self,
+        id: &str,
+        method: Method,
+        tool: Option<String>,
+        revision: Option<Box<str>>,
+        since: Instant,
+    ) {
+        if self.n_waiting < REQUESTS_MAX {
+            let number = self.n_noted;
+            self.n_noted += 1;
+            self.n_waiting += 1;
+            let entry = Waiting { id: id.into(), method, tool, since, number, revision };
+            self.waiting.entry(key(id).into_owned()).or_default().push(entry);
+        }
+    }
+
+    fn cancelled(&mut self, params: Option<&str>) {
+        let id = params.and_then(|params| envelope::member(params, "requestId").ok().flatten());
+        if let Some(id) = id {
+            self.answered(&key(id));
+        }
+    }
+
+    /// Takes the oldest request of this id out.
+    fn answered(&mut self, key: &str) -> Option<Waiting> {
+        let entries = self.waiting.get_mut(key)?;
+        let entry = entries.remove(0);
+        if entries.is_empty() {
+            self.waiting.remove(key);
+        }
+        self.n_waiting -= 1;
+        Some(entry)
+    }
+
+    /// The frame did not reach the server: takes back what was noted. False where somebody has answered it already.
+    pub(crate) fn take_back(&mut self, noted: &Noted) -> bool {
+        let numbers = &noted.numbers;
+        let n_before = self.n_waiting;
+        self.waiting.retain(|_, entries| {
+            entries.retain(|entry| !numbers.contains(&entry.number));
+            !entries.is_empty()
+        });
+        self.n_waiting = self.waiting.values().map(Vec::len).sum();
+        (n_before - self.n_waiting) as u64 == numbers.end - numbers.start
+    }
+
+    /// The client has said this while there is nobody to say it to: the ids of what must be refused.
+    pub(crate) fn refused(&mut self, frame: &[u8]) -> Vec<String> {
+        let mut ids = Vec::new();
+        for text in messages(frame).unwrap_or_default() {
+            match envelope::parse(text.as_bytes()) {
+                Ok(Incoming::Request { id, .. }) => ids.push(id.to_owned()),
+                Ok(Incoming::Notification { method, .. }) if method == "notifications/initialized" => {
+                    self.handshake.initialized(frame);
+                }
+                Ok(Incoming::Response { id, .. }) => {
+                    self.left.remove(&*key(id));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        ids
+    }
+
+    /// Whether what the server says next may have to be kept from the client, or changed, however long it is.
+    pub(crate) fn must_look(&self) -> bool {
+        self.handshake.is_replaying() || !self.left.is_empty()
+    }
+
+    /// The server has said this.
+    pub(crate) fn server_said(&mut self, frame: &[u8], now: Instant, notes: &mut Vec<Note>) -> Verdict {
+        match messages(frame) {
+            Ok(texts) => {
+                let verdicts = texts.into_iter().map(|text| (text, self.server_message(text, now, notes)));
+                rebuilt(frame, verdicts.collect())
+            }
+            Err(why) => {
+                notes.push(Note::Malformed(why));
+                Verdict::Pass
+            }
+        }
+    }
+
+    fn server_message(&mut self, text: &str, now: Instant, notes: &mut Vec<Note>) -> Verdict {
+        match envelope::parse(text.as_bytes()) {
+            Ok(Incoming::Response { id, outcome }) => self.server_answers(id, outcome, now, notes),
+            Ok(Incoming::Request { id, .. }) => {
+                let own = id.to_owned();
+                if self.left.contains(&*key(id)) {
+                    self.n_renamed += 1;
+                    let name = format!("{}asked-{}\"", self.own, self.n_renamed);
+                    let renamed = envelope::exchange(text, id, &name);
+                    self.asks(own, name);
+                    return Verdict::Instead(renamed.into_bytes());
+                }
+                self.asks(own, key(id).into_owned());
+                Verdict::Pass
+            }
+            Ok(Incoming::Notification { method, params }) if method == "notifications/cancelled" => {
+                self.server_cancels(text, params)
+            }
+            Ok(Incoming::Notification { .. }) => Verdict::Pass,
+            Err(malformed) => {
+                notes.push(Note::Malformed(words(malformed)));
+                Verdict::Pass
+            }
+        }
+    }
+
+    fn asks(&mut self, own: String, name: String) {
+        if self.asked.len() < LEFT_MAX {
+            self.asked.insert(own, name);
+        }
+    }
+
+    /// The server wants no answer any more, to a question that the client may know under another id.
+    fn server_cancels(&mut self, text: &str, params: Option<&str>) -> Verdict {
+        let id = params.and_then(|params| envelope::member(params, "requestId").ok().flatten());
+        let Some((id, name)) = id.and_then(|id| Some((id, self.asked.remove(id)?))) else {
+            return Verdict::Pass;
+        };
+        if name == *key(id) {
+            Verdict::Pass
+        } else {
+            Verdict::Instead(envelope::exchange(text, id, &name).into())
+        }
+    }
+
+    fn server_answers(
+        &mut self,
+        id: &str,
+        outcome: Outcome<'_>,
+        now: Instant,
+        notes: &mut Vec<Note>,
+    ) -> Verdict {
+        if let Some(rest) = id.strip_prefix(&self.own) {
+            // One that came too late has a number that nobody waits for.
+            notes.extend(rest.strip_suffix('"').and_then(|number| number.parse().ok()).map(Note::Own));
+            return Verdict::Drop;
+        }
+        let key = key(id);
+        if self.handshake.is_replayed(&key) {
+            notes.push(Note::Replayed(match outcome {
+                Outcome::Result(result) => Ok(result.to_owned()),
+                Outcome::Error(error) => Err(error.to_owned()),
+            }));
+            return Verdict::Drop;
+        }
+        if let Some(entry) = self.answered(&key) {
+            if self.handshake.answered(entry.method, entry.revision.as_deref(), outcome) {
+                notes.push(Note::Met);
+            }
+            let took = now.saturating_duration_since(entry.since);
+            let meaning = meaning(entry.method, outcome);
+            notes.push(Note::Answered(entry, meaning, took));
+        }
+        Verdict::Pass
+    }
+
+    /// The server has ended: everybody who waits, in the order in which they asked, and the ids of what it has asked
+    /// the client, as JSON.
+    pub(crate) fn server_ended(&mut self) -> (Vec<Waiting>, Vec<String>) {
+        self.handshake.server_ended();
+        let mut entries: Vec<Waiting> = self.waiting.drain().flat_map(|(_, entries)| entries).collect();
+        entries.sort_unstable_by_key(|entry| entry.number);
+        self.n_waiting = 0;
+        let open: Vec<String> = self.asked.drain().map(|(_, name)| name).collect();
+        if self.left.len() + open.len() > LEFT_MAX {
+            self.left.clear();
+        }
+        self.left.extend(open.iter().cloned());
+        (entries, open)
+    }
+
+    /// The methods that the client waits for.
+    pub(crate) fn methods(&self) -> Vec<Method> {
+        self.entries().map(|entry| entry.method).collect()
+    }
+
+    /// How long the youngest tool call has been running.
+    pub(crate) fn youngest_call(&self, now: Instant) -> Option<Duration> {
+        let calls = self.entries().filter(|entry| entry.method == Method::TOOLS_CALL);
+        calls.map(|entry| now.saturating_duration_since(entry.since)).min()
+    }
+
+    /// Since when the client waits for an answer to `initialize`.
+    pub(crate) fn initializing_since(&self) -> Option<Instant> {
+        let first = self.entries().filter(|entry| entry.method == Method::INITIALIZE);
+        first.map(|entry| entry.since).min()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.values().flatten()
+    }
+}
+
+fn words(malformed: Malformed) -> &'static str {
+    match malformed {
+        Malformed::NotJson => "not JSON",
+        Malformed::Batch => "a batch in a batch",
+        Malformed::Invalid(reason) => reason,
+    }
+}
+
+/// An id as it is meant: two programs may write one string in two ways.
+fn key(id: &str) -> Cow<'_, str> {
+    if !id.contains('\\') {
+        return Cow::Borrowed(id);
+    }
+    match serde_json::from_str::<String>(id).and_then(|text| serde_json::to_string(&text)) {
+        Ok(text) => Cow::Owned(text),
+        Err(_) => Cow::Borrowed(id),
+    }
+}
+
+fn tool_name(params: &str) -> Option<String> {
+    if params.len() > NAMED_BYTES_MAX {
+        return None;
+    }
+    serde_json::from_str(envelope::member(params, "name").ok()??).ok()
+}
+
+#[cfg(test)]
+mod tests;

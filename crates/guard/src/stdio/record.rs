@@ -1,0 +1,234 @@
+//! Owns what is written down of what goes through: metrics, the server's log, and its last words on standard error.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use process::control::Package;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use serde_json::{Map, Value};
+
+use super::frames::FRAME_BYTES_MAX;
+use super::ledger::Note;
+use crate::inflight::{Meaning, SLOW};
+use crate::log::{About, Level, Log, clip};
+use crate::metrics::{Failure, Method, Metrics, Status};
+
+/// What an exit shows: a stack trace's end, which is where the reason stands.
+const TAIL_LINES: usize = 20;
+const TAIL_LINE_CHARS: usize = 1000;
+/// What is no message is shown in the log as far as it helps to recognise it.
+const GARBAGE_CHARS: usize = 300;
+
+/// What is written down of one server.
+pub(crate) struct Record {
+    pub(crate) name: String,
+    pub(crate) metrics: Metrics,
+    /// None where it cannot be written: that is no reason to serve nobody.
+    log: Option<Log>,
+    tail: Mutex<VecDeque<String>>,
+    bytes: Family<Direction, Counter>,
+    frames: Family<Direction, Counter>,
+    refused: Counter,
+    package: Family<PackageLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Direction {
+    direction: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PackageLabels {
+    package: String,
+    version: String,
+    kind: &'static str,
+}
+
+const TO_SERVER: Direction = Direction { direction: "to_server" };
+const TO_CLIENT: Direction = Direction { direction: "to_client" };
+
+// === impl Record ===
+
+impl Record {
+    pub(crate) fn new(name: &str, log: Option<Log>) -> Self {
+        let mut metrics = Metrics::new(name);
+        let (bytes, frames) =
+            (Family::<Direction, Counter>::default(), Family::<Direction, Counter>::default());
+        let (refused, package) = (Counter::default(), Family::default());
+        for direction in [TO_SERVER, TO_CLIENT] {
+            drop((bytes.get_or_create_owned(&direction), frames.get_or_create_owned(&direction)));
+        }
+        let registry = metrics.registry();
+        registry.register("mcp_stdio_bytes", "Bytes passed on", bytes.clone());
+        registry.register("mcp_stdio_frames", "Frames passed on that were read along", frames.clone());
+        registry.register(
+            "mcp_stdio_requests_refused",
+            "Requests that found no server and were answered with an error",
+            refused.clone(),
+        );
+        registry.register("mcp_server_package", "The package that was really run", package.clone());
+        let (name, tail) = (name.to_owned(), Mutex::default());
+        Self { name, metrics, log, tail, bytes, frames, refused, package }
+    }
+
+    /// A sentence about this server.
+    pub(crate) fn reason(&self, words: &str) -> String {
+        format!("server `{}` {words}", self.name)
+    }
+
+    pub(crate) fn client_said(&self, bytes: usize, notes: &[Note]) {
+        self.frames.get_or_create(&TO_SERVER).inc();
+        self.bytes_from_client(bytes);
+        for note in notes {
+            match note {
+                // Written before it is carried out: it may be the last thing that the server is asked.
+                Note::Called(tool) => {
+                    let fields = [("method", "tools/call".into()), ("tool", tool.as_str().into())];
+                    self.note(Level::Info, About::Request, "tools/call", fields);
+                }
+                Note::Malformed(why) => {
+                    self.metrics.failed(Failure::Protocol);
+                    let message = format!("passed on from the client, though it is no message: {why}");
+                    self.note(Level::Warning, About::Error, &message, [("bytes", bytes.into())]);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn server_said(&self, frame: &[u8], notes: &[Note]) {
+        self.frames.get_or_create(&TO_CLIENT).inc();
+        self.bytes_from_server(frame.len());
+        for note in notes {
+            match note {
+                Note::Answered(request, meaning, took) => {
+                    self.answered(request.method, request.tool.as_deref(), *meaning, *took);
+                }
+                Note::Malformed(why) => self.garbage(frame, why, "passed on"),
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn bytes_from_client(&self, bytes: usize) {
+        self.bytes.get_or_create(&TO_SERVER).inc_by(bytes as u64);
+    }
+
+    pub(crate) fn bytes_from_server(&self, bytes: usize) {
+        self.bytes.get_or_create(&TO_CLIENT).inc_by(bytes as u64);
+    }
+
+    /// A frame was too long to be read along.
+    pub(crate) fn unread(&self, whose: &str) {
+        let mebibytes = FRAME_BYTES_MAX >> 20;
+        let message =
+            format!("a frame of {whose} is longer than {mebibytes} MiB: passed on, and not read along");
+        self.note(Level::Warning, About::System, &message, []);
+    }
+
+    /// Something on the server's standard output is no message.
+    pub(crate) fn garbage(&self, frame: &[u8], why: &str, what: &str) {
+        self.metrics.failed(Failure::Protocol);
+        let text = String::from_utf8_lossy(&frame[..frame.len().min(4 * GARBAGE_CHARS)]);
+        let text = clip(text.trim_end(), GARBAGE_CHARS);
+        let message =
+            format!("{what} from the server's standard output, though it is no message ({why}): {text}");
+        self.note(Level::Warning, About::Error, &message, [("bytes", frame.len().into())]);
+    }
+
+    /// A request found no server.
+    pub(crate) fn refused(&self) {
+        self.refused.inc();
+        self.metrics.failed(Failure::Internal);
+    }
+
+    /// A request will never be answered by the server.
+    pub(crate) fn lost(&self, method: Method, tool: Option<&str>, took: Duration, reason: &str) {
+        self.metrics.finished(method, Status::Error, took);
+        self.write(Level::Error, About::Error, &format!("{method} failed: {reason}"), method, tool, took);
+    }
+
+    fn answered(&self, method: Method, tool: Option<&str>, meaning: Meaning, took: Duration) {
+        let status = meaning.status();
+        self.metrics.finished(method, status, took);
+        if let Meaning::Failed(failure) = meaning {
+            self.metrics.failed(failure);
+        }
+        let (level, about, words) = match status {
+            _ if method == Method::PING => return,
+            Status::Error => (Level::Error, About::Error, "answered with an error"),
+            Status::Success if took >= SLOW => (Level::Warning, About::Performance, "answered"),
+            Status::Success => (Level::Info, About::Response, "answered"),
+        };
+        self.write(level, about, &format!("{method} {words}"), method, tool, took);
+    }
+
+    fn write(
+        &self,
+        level: Level,
+        about: About,
+        words: &str,
+        method: Method,
+        tool: Option<&str>,
+        took: Duration,
+    ) {
+        let millis = took.as_micros() as f64 / 1000.0;
+        let tool = tool.map_or(Value::Null, Value::from);
+        let fields = [("method", method.to_string().into()), ("duration_ms", millis.into()), ("tool", tool)];
+        self.note(level, about, words, fields);
+    }
+
+    /// A line of the server's standard error, which the client has got as it was.
+    pub(crate) fn error_line(&self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end();
+        if text.is_empty() {
+            return;
+        }
+        self.note(Level::guess(text), About::System, text, [("source", "stderr".into())]);
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        if tail.len() == TAIL_LINES {
+            tail.pop_front();
+        }
+        tail.push_back(clip(text, TAIL_LINE_CHARS));
+    }
+
+    /// The last lines of standard error since they were taken.
+    pub(crate) fn tail(&self) -> Vec<String> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Forgets the last lines, for a new server.
+    pub(crate) fn take_tail(&self) -> Vec<String> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    /// Only the package of the present server is shown.
+    pub(crate) fn package(&self, package: &Package) {
+        self.package.clear();
+        let labels = PackageLabels {
+            package: package.name.clone(),
+            version: package.version.clone(),
+            kind: package.kind.label(),
+        };
+        self.package.get_or_create(&labels).set(1);
+    }
+
+    /// Writes a line to the server's log.
+    pub(crate) fn note<const N: usize>(
+        &self,
+        level: Level,
+        about: About,
+        message: &str,
+        fields: [(&str, Value); N],
+    ) {
+        let Some(log) = &self.log else { return };
+        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+        let fields: Map<String, Value> = fields.map(|(name, value)| (name.to_owned(), value)).collect();
+        log.write(level, about, message, fields);
+    }
+}

@@ -1,0 +1,114 @@
+//! Owns what a client's guard says of itself: HTTP on a local socket (mode 0600), for `serve` and the command line.
+//!
+//! `GET /health` and `/ready` are as in front of HTTP, `/metrics` too, and `/admin/status` is the status as in
+//! `process::control`. There is nothing here by which anybody could end or restart the server: that is its client's.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use process::control::Phase;
+use serde_json::json;
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+
+use super::{Shared, health};
+use crate::control::Socket;
+use crate::metrics::{CONTENT_TYPE, Present};
+use crate::usage;
+
+const PATHS: [&str; 4] = ["/health", "/ready", "/metrics", "/admin/status"];
+/// `serve`, some command lines, and nobody else.
+const CONNECTIONS_MAX: usize = 32;
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Out of descriptors, accepting again at once would only burn time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until it is dropped.
+pub(crate) async fn serve(shared: Arc<Shared>, socket: &Socket) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(_) = connections.join_next() => {}
+            accepted = socket.listener().accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(Arc::clone(&shared), stream));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+async fn connection(shared: Arc<Shared>, stream: UnixStream) {
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if !PATHS.contains(&path) {
+        let problem = json!({ "error": "no such path", "paths": PATHS });
+        return respond(StatusCode::NOT_FOUND, "application/json", problem.to_string());
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let problem = json!({ "error": "allowed here: GET, HEAD" });
+        return respond(StatusCode::METHOD_NOT_ALLOWED, "application/json", problem.to_string());
+    }
+    match path {
+        "/metrics" => respond(StatusCode::OK, CONTENT_TYPE, metrics(shared).await),
+        "/admin/status" => {
+            let status = serde_json::to_string(&shared.status()).expect("all keys are strings");
+            respond(StatusCode::OK, "application/json", status)
+        }
+        _ => {
+            let asked = Instant::now();
+            let verdict = health::check(shared).await;
+            let report = health::report(shared, &verdict, asked.elapsed());
+            respond(verdict.health.code(), "application/json", report)
+        }
+    }
+}
+
+async fn metrics(shared: &Arc<Shared>) -> String {
+    let (phase, child) = {
+        let state = shared.state();
+        (state.phase, state.child)
+    };
+    let look = move || child.map(|child| (usage::of_tree(child.id), child.id.is_stopped()));
+    let (usage, stopped) = tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or_default();
+    shared.relay.record.metrics.page(&Present {
+        up: (phase == Phase::Ready && !stopped).into(),
+        rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),
+        descriptors: i64::try_from(usage.descriptors).unwrap_or(i64::MAX),
+        sessions: shared.relay.is_met().into(),
+        running: shared.relay.methods(),
+        child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
+    })
+}
+
+fn respond(code: StatusCode, media_type: &'static str, document: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(document.into()));
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
