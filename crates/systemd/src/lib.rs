@@ -1,14 +1,17 @@
 //! Owns what the product knows of systemd and asks of it: units by exact name, over D-Bus.
 //!
-//! [`Systemd`] asks and orders, [`Watch`] tells what happens, `DropIn` changes settings so that they can be taken
-//! back, `Journal` reads what one unit has said. A person outranks us: no order replaces a job that is queued, and
+//! [`Systemd`] asks and orders, [`Watch`] tells what happens, [`DropIn`] changes settings so that they can be taken
+//! back, [`Journal`] reads what one unit has said. A person outranks us: no order replaces a job that is queued, and
 //! jobs that were not ours are told apart.
 
 mod bus;
 mod discover;
+pub mod drop_in;
 mod error;
 mod job;
+pub mod journal;
 mod name;
+pub mod notify;
 mod own;
 mod properties;
 mod unit;
@@ -19,8 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use discover::Found;
+pub use drop_in::DropIn;
 pub use error::Error;
 pub use job::{Finished, JobId, JobKind, JobResult, Verb};
+pub use journal::Journal;
 pub use name::{BadName, Pattern, UnitName};
 pub use unit::{
     ActiveState, InvocationId, Limit, LoadState, MainExit, RestartPolicy, ServiceResult, StartLimit,

@@ -6,6 +6,8 @@
 mod machine;
 
 mod discovery;
+mod drop_ins;
 mod jobs;
+mod journals;
 mod permissions;
 mod watching;
