@@ -10,4 +10,5 @@ mod drop_ins;
 mod jobs;
 mod journals;
 mod permissions;
+mod shipped;
 mod watching;
