@@ -12,6 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 pub(crate) use poll::within;
@@ -25,6 +26,12 @@ const PREFIX: &str = "paramedic-machine-";
 /// Where control groups are.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
+/// So many run at once in one test binary: each takes some of the kernel's watches, of which a user has 128.
+const MACHINES_MAX: usize = 4;
+
+/// How many run.
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
 /// A machine that runs.
 pub(crate) struct Machine {
     name: String,
@@ -32,6 +39,31 @@ pub(crate) struct Machine {
     keeper: Child,
     /// Its process 1, as this machine sees it.
     leader: i32,
+    _place: Place,
+}
+
+/// One of the places for machines.
+struct Place;
+
+// === impl Place ===
+
+impl Place {
+    /// Waits for one.
+    fn take() -> Self {
+        let (count, left) = &RUNNING;
+        let count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut count =
+            left.wait_while(count, |count| *count >= MACHINES_MAX).unwrap_or_else(PoisonError::into_inner);
+        *count += 1;
+        Self
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        RUNNING.1.notify_one();
+    }
 }
 
 // === impl Machine ===
@@ -53,6 +85,7 @@ impl Machine {
     fn try_boot() -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let nspawn = nspawn()?;
+        let place = Place::take();
         sweep();
         let name = format!("{PREFIX}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut console = tempfile::tempfile().map_err(|error| error.to_string())?;
@@ -69,7 +102,7 @@ impl Machine {
             .stderr(output()?)
             .spawn()
             .map_err(|error| format!("cannot run setpriv: {error}"))?;
-        let mut machine = Self { name, keeper, leader: 0 };
+        let mut machine = Self { name, keeper, leader: 0, _place: place };
         let booted = within(BOOT_MAX, || {
             if !matches!(machine.keeper.try_wait(), Ok(None)) {
                 return Some(Err(said(&mut console)));
@@ -116,11 +149,6 @@ impl Machine {
             self.write(&format!("/etc/systemd/system/{name}"), text);
         }
         self.run(&["systemctl", "daemon-reload"]);
-    }
-
-    /// Where its system bus is, for D-Bus.
-    pub(crate) fn bus(&self) -> String {
-        format!("unix:path={}", self.path("/run/dbus/system_bus_socket").display())
     }
 
     /// What stands before a command so that it runs in the machine, as its root.

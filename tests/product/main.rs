@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../machine/mod.rs"]
+mod machine;
+
 mod approval;
 mod authoring;
 mod bad_input;
@@ -25,5 +28,6 @@ mod site;
 mod story;
 mod triage;
 mod tune;
+mod units;
 mod watch;
 mod watching;

@@ -20,7 +20,10 @@ pub(crate) const JOB_REMOVED: &str = "type='signal',sender='org.freedesktop.syst
      path='/org/freedesktop/systemd1',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
 
 /// A job that would replace another one is refused: whoever queued that one outranks us.
-const MODE: &str = "fail";
+const BESIDE_OTHERS: &str = "fail";
+
+/// A job replaces another one. For those that were ours.
+const IN_PLACE_OF_OURS: &str = "replace";
 
 /// What is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,19 +103,24 @@ pub struct Finished {
 impl Systemd {
     /// Orders something of a unit, and waits until the job has ended. Nothing is ordered twice.
     ///
-    /// The deadline is for the whole. A job that is late is left alone: systemd has time-outs of its own for it.
+    /// The deadline is for the whole. A job that is late is left alone: systemd has time-outs of its own for it. Another
+    /// order may take its place, as it was ours; what somebody else has queued is not replaced.
     ///
     /// # Errors
-    /// When the job ended in another way than done, is late, was refused because another job is queued for the unit
+    /// When the job ended in another way than done, is late, was refused because somebody's job is queued for the unit
     /// ([`Error::Busy`]) or because this user may not ([`Error::Denied`]), and when systemd cannot be reached.
     pub async fn order(&self, unit: &UnitName, verb: Verb, timeout: Duration) -> Result<Finished, Error> {
         let began = tokio::time::Instant::now();
         let before = self.unit(unit).await?;
+        let mode = match before.job {
+            Some(queued) if self.own.is_ours(queued).await => IN_PLACE_OF_OURS,
+            _ => BESIDE_OTHERS,
+        };
         let mut link = Link::open(&self.bus, &[JOB_REMOVED.to_owned()]).await?;
         // From here on every job that is announced may be ours.
         let order = self.own.order();
         let call = Call { unit: Some(unit), ..Call::manager(verb.method()) };
-        let reply = link.call(call, &(unit.as_str(), MODE)).await?;
+        let reply = link.call(call, &(unit.as_str(), mode)).await?;
         let job = job_of_reply(&reply).ok_or_else(|| Error::answer(verb.method(), &"it names no job"))?;
         order.is(job);
         drop(order);

@@ -13,7 +13,8 @@ use crate::machine::Machine;
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 pub(crate) fn systemd(machine: &Machine) -> Systemd {
-    Systemd::new(&machine.bus(), systemd::CALL_TIMEOUT)
+    let bus = machine.path("/run/dbus/system_bus_socket");
+    Systemd::new(&format!("unix:path={}", bus.display()), systemd::CALL_TIMEOUT)
 }
 
 pub(crate) fn name(name: &str) -> UnitName {
@@ -109,24 +110,46 @@ async fn what_cannot_be_started_says_why() {
     assert_eq!(unit.load, Some(LoadState::BadSetting));
 }
 
+/// Its stop hangs for a while.
+fn slow(seconds: u32) -> String {
+    format!("[Service]\nExecStart=/bin/sleep 1000\nExecStop=/bin/sleep 1000\nTimeoutStopSec={seconds}s\n")
+}
+
 #[tokio::test]
-async fn a_stop_that_hangs_is_late_and_a_job_of_somebody_else_is_not_replaced() {
+async fn a_stop_that_hangs_is_late_and_goes_on_and_we_may_replace_it() {
     let Some(machine) = Machine::boot() else { return };
-    let text = "[Service]\nExecStart=/bin/sleep 1000\nExecStop=/bin/sleep 1000\n";
-    machine.install(&[("mcp-server-slow.service", text)]);
+    machine.install(&[("mcp-server-slow.service", &slow(1))]);
     let systemd = systemd(&machine);
     let slow = name("mcp-server-slow.service");
-    systemd.order(&slow, Verb::Start, LONG).await.unwrap();
+    let first = systemd.order(&slow, Verb::Start, LONG).await.unwrap().unit.unwrap();
     let short = Duration::from_millis(200);
     let error = systemd.order(&slow, Verb::Stop, short).await.unwrap_err();
     let Error::JobLate { job, timeout, .. } = error else { panic!("{error}") };
     assert_eq!(timeout, short);
     let unit = systemd.unit(&slow).await.unwrap();
     assert_eq!((unit.job, unit.sub), (Some(job), Some(SubState::Stop)), "the job goes on");
-    // To start it again would cancel the stop.
-    let error = systemd.order(&slow, Verb::Start, LONG).await.unwrap_err();
-    assert!(matches!(&error, Error::Busy { .. }) && error.is_passing(), "{error}");
-    assert_eq!(systemd.unit(&slow).await.unwrap().job, Some(job));
+    let again = systemd.order(&slow, Verb::Start, LONG).await.unwrap().unit.unwrap();
+    assert!(again.is_up() && again.invocation != first.invocation);
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_queued_is_not_replaced() {
+    let Some(machine) = Machine::boot() else { return };
+    machine.install(&[("mcp-server-slow.service", &slow(1000))]);
+    let systemd = systemd(&machine);
+    let slow = name("mcp-server-slow.service");
+    systemd.order(&slow, Verb::Start, LONG).await.unwrap();
+    machine.run(&["systemctl", "stop", "--no-block", slow.as_str()]);
+    let job = systemd.unit(&slow).await.unwrap().job;
+    assert!(job.is_some());
+    for verb in [Verb::Start, Verb::Restart] {
+        let error = systemd.order(&slow, verb, LONG).await.unwrap_err();
+        assert!(matches!(&error, Error::Busy { .. }) && error.is_passing(), "{error}");
+        assert_eq!(systemd.unit(&slow).await.unwrap().job, job);
+    }
+    // To want the same is no contradiction.
+    let error = systemd.order(&slow, Verb::Stop, Duration::from_millis(100)).await.unwrap_err();
+    assert!(matches!(&error, Error::JobLate { job: same, .. } if Some(*same) == job), "{error}");
 }
 
 #[tokio::test]
