@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
 /// Those that we read. A unit has four hundred; the others are not kept.
-const KNOWN: [&str; 28] = [
+const KNOWN: [&str; 29] = [
     "ActiveState",
     "DropInPaths",
     "ExecMainCode",
     "ExecMainExitTimestamp",
     "ExecMainPID",
+    "ExecMainStartTimestamp",
     "ExecMainStatus",
     "FragmentPath",
     "Id",

@@ -152,6 +152,8 @@ pub struct Unit {
     pub restarts: Option<u32>,
     /// Its main process, while it runs.
     pub main_pid: Option<i32>,
+    /// When its last main process was started, in microseconds since the Unix epoch.
+    pub main_started_us: Option<u64>,
     /// How its last main process ended, unless it runs.
     pub main_exit: Option<MainExit>,
     /// Its run: another one after each start.
@@ -237,6 +239,7 @@ impl Unit {
             result: properties.word("Result"),
             restarts: properties.u32("NRestarts"),
             main_pid: pid(properties.u32("MainPID")),
+            main_started_us: properties.u64("ExecMainStartTimestamp").filter(|us| *us != 0),
             main_exit: MainExit::of(properties),
             invocation: properties
                 .bytes("InvocationID")

@@ -1,6 +1,7 @@
 //! Owns what a new look at a unit means, given what was known of it. Pure: no bus, no clock.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Event, Exit, Whose};
 use crate::job::{JobId, JobKind, JobResult};
@@ -166,6 +167,10 @@ impl Tracked {
                 pid: exit.pid,
                 ending: exit.ending,
                 at_ms: Some(exit.at_ms()),
+                uptime: unit
+                    .main_started_us
+                    .and_then(|us| exit.at_us.checked_sub(us))
+                    .map(Duration::from_micros),
                 during: self.during(),
             });
         }
@@ -175,7 +180,13 @@ impl Tracked {
                 && unit.main_pid != self.unit.main_pid
                 && (unit.invocation != self.unit.invocation || unit.is_down())
         });
-        replaced.map(|pid| Exit { pid: Some(pid), ending: None, at_ms: None, during: self.during() })
+        replaced.map(|pid| Exit {
+            pid: Some(pid),
+            ending: None,
+            at_ms: None,
+            uptime: None,
+            during: self.during(),
+        })
     }
 }
 

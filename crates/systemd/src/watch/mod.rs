@@ -104,6 +104,8 @@ pub struct Exit {
     pub ending: Option<Ending>,
     /// When, in milliseconds since the Unix epoch, by the clock of systemd.
     pub at_ms: Option<i64>,
+    /// How long it ran; none where its start or its end is not known.
+    pub uptime: Option<Duration>,
     /// Whose job was under way: an end that somebody has ordered is no trouble.
     pub during: Option<Whose>,
 }

@@ -13,6 +13,7 @@ use crate::machine::Machine;
 
 const TEMPLATE: &str = include_str!("../../../../deploy/systemd/mcp-server@.service");
 const SERVE: &str = include_str!("../../../../deploy/systemd/paramedic.service");
+const FILES: &str = include_str!("../../../../deploy/tmpfiles/paramedic.conf");
 const USERS: &str = include_str!("../../../../deploy/sysusers/paramedic.conf");
 
 /// Set for this binary where it is not to test, but to be a service.
@@ -24,6 +25,8 @@ fn installed() -> Option<Machine> {
     machine.write("/usr/bin/paramedic", "#!/bin/sh\nexec sleep 1000\n");
     machine.write("/etc/sysusers.d/paramedic.conf", USERS);
     machine.run(&["systemd-sysusers", "paramedic.conf"]);
+    machine.write("/etc/tmpfiles.d/paramedic.conf", FILES);
+    machine.run(&["systemd-tmpfiles", "--create", "paramedic.conf"]);
     // As the template tells people who want a unit of exactly that name.
     let own = TEMPLATE.replace("%i", "mem-2");
     machine.write("/etc/paramedic/servers/mem.env", "LISTEN=127.0.0.1:7801\nCOMMAND=sleep 1\n");
@@ -48,6 +51,8 @@ fn systemd_has_nothing_to_remark_on_the_shipped_units() {
         assert_eq!(of_ours.collect::<Vec<_>>(), [""; 0], "{unit}");
         assert!(output.status.success(), "{unit}: {said}");
     }
+    let owners = ["stat", "-c", "%U %a", "/var/log/security-incidents.log", "/var/log/security-incidents"];
+    assert_eq!(machine.run(&owners), "paramedic 640\nparamedic 750\n");
     // A wrong one is found.
     machine.install(&[(
         "mcp-server-bad.service",

@@ -102,7 +102,7 @@ async fn a_killed_process_is_an_exit_and_an_automatic_restart() {
         let [exit] = exits(&told)[..] else { panic!("{told:#?}") };
         assert_eq!((exit.pid, exit.ending), (before.main_pid, Some(Ending::Signaled(9))));
         assert_eq!(exit.during, None, "nobody has ordered it");
-        assert!(exit.at_ms.is_some());
+        assert!(exit.at_ms.is_some() && exit.uptime.is_some_and(|ran| ran < LONG), "{exit:?}");
         assert_eq!(begun(&told), [Whose::Automatic]);
         assert!(
             told.iter().any(|told| is(told, |event| *event == Event::Restarting { restarts })),

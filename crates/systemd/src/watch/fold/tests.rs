@@ -32,6 +32,7 @@ fn unit(active: ActiveState, restarts: u32, run: u8) -> Unit {
 
 fn killed(mut unit: Unit, pid: i32) -> Unit {
     unit.result = Some(ServiceResult::Signal);
+    unit.main_started_us = Some(400);
     unit.main_exit = Some(MainExit { pid: Some(pid), ending: Some(Ending::Signaled(9)), at_us: 1_000 });
     unit
 }
@@ -46,7 +47,8 @@ fn first(unit: Unit) -> Tracked {
 }
 
 fn exit(pid: i32, ending: Option<Ending>, at_ms: Option<i64>, during: Option<Whose>) -> Event {
-    Event::Exited(Exit { pid: Some(pid), ending, at_ms, during })
+    let uptime = at_ms.map(|_| Duration::from_micros(600));
+    Event::Exited(Exit { pid: Some(pid), ending, at_ms, uptime, during })
 }
 
 #[test]
