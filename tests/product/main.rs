@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../machine/mod.rs"]
+mod machine;
+
 mod approval;
 mod authoring;
 mod bad_input;
@@ -28,5 +31,6 @@ mod stdio;
 mod story;
 mod triage;
 mod tune;
+mod units;
 mod watch;
 mod watching;

@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::Problem;
 use super::workspace::Workspace;
 
-/// The engine, the database and the store of samples are for `serve`; a guard outlives it and runs by the dozen.
-const FORBIDDEN: [&str; 5] = ["incident", "journal", "metrics", "sqlx", "sqlx-core"];
+/// The engine, the database, the store of samples and D-Bus are for `serve`; a guard outlives it and runs by the dozen.
+const FORBIDDEN: [&str; 6] = ["incident", "journal", "metrics", "sqlx", "sqlx-core", "zbus"];
 
 pub(super) fn check(workspace: &Workspace) -> Vec<Problem> {
     let Some(guard) = workspace.crates.iter().find(|own| own.name == "guard") else { return Vec::new() };
