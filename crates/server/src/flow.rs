@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use incident::{Engine, EngineError, Incident, Word};
+use incident::{Engine, EngineError, Incident, Record, Word};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
@@ -40,7 +40,7 @@ impl Flow {
         for member in self.fleet.members() {
             let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
             loops.spawn(watch::probe_server(world, watch, Arc::clone(&member)));
-            if member.is_supervised() {
+            if member.has_guard() {
                 let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
                 loops.spawn(watch::scrape_guard(world, watch, member));
             }
@@ -70,6 +70,16 @@ impl Flow {
                 What::Ready => {
                     tracing::info!(server, "a server answers");
                     self.say_up(&server, 1.0).await;
+                }
+                What::Restarted { by, key } => {
+                    tracing::warn!(server, by, "a server was restarted");
+                    let (pid, start_ms, problem) = (None, None, None);
+                    let record = Record::Restarted { server, by, key, pid, start_ms, problem };
+                    note(self.engine.note_restart(record).await, "a restart");
+                }
+                What::Stopped { by, key } => {
+                    tracing::warn!(server, by, "a server was stopped");
+                    note(self.engine.note_stop(&server, &by, &key).await, "a stop");
                 }
             }
         }
@@ -136,5 +146,11 @@ impl Flow {
             let _turn = self.turn.lock().await;
             watch::evaluate(&self.engine, &self.fleet, &self.watch, None).await;
         }
+    }
+}
+
+fn note(noted: Result<(), EngineError>, what: &str) {
+    if let Err(error) = noted {
+        tracing::error!(error = %incident::error_chain(&error), "{what} could not be written down");
     }
 }

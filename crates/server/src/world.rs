@@ -162,7 +162,10 @@ pub fn policy(config: &Config, server: Option<&Server>) -> Policy {
     let general = &config.policy;
     let own = match server {
         None => Some(Mode::Observe),
-        Some(server) => server.mode.or_else(|| server.upstream.as_ref().map(|_| general.mode_upstream)),
+        Some(server) => {
+            let foreign = server.upstream.is_some() || server.unit.is_some();
+            server.mode.or(foreign.then_some(general.mode_upstream))
+        },
     };
     let effects = |names: &Vec<String>| names.iter().filter_map(|name| effect_of(name)).collect();
     let by_severity = [

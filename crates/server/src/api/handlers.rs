@@ -210,7 +210,7 @@ async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<
     let result = flow.fleet.order(name, verb, &order.key, &order.by).await;
     let took_ms = u64::try_from(clock::now_ms() - started_ms).unwrap_or(0);
     if verb == Verb::Restart {
-        let pid = result.as_ref().ok().and_then(|status| Some(status.child?.pid));
+        let pid = result.as_ref().ok().and_then(|child| Some((*child)?.pid));
         let problem = result.as_ref().err().map(ToString::to_string);
         let start_ms = problem.is_none().then_some(took_ms);
         let (server, by, key) = (name.to_owned(), order.by.clone(), order.key.clone());
@@ -228,13 +228,15 @@ fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
     let looked = flow.watch.looked(&member.config.name).filter(|_| !member.is_absent());
     let report = looked.map(|looked| looked.readiness);
     let status: Option<&Status> = supervised.status.as_ref();
-    let last_exit = status.and_then(|status| status.last_exit.as_ref());
+    let last_exit = supervised.last_exit();
     let (source, restart_owner, without) = match member.source() {
         Source::Configuration => ("configuration", "serve", "no guard"),
         Source::Upstream => ("upstream", "upstream", "upstream"),
+        Source::Unit(_) => ("unit", "systemd", "unknown"),
         Source::Client(_) => ("client", "client", "absent"),
     };
-    let phase = status.map_or_else(|| without.to_owned(), |one| format!("{:?}", one.phase).to_lowercase());
+    let phase = supervised.phase();
+    let phase = phase.map_or_else(|| without.to_owned(), |phase| format!("{phase:?}").to_lowercase());
     let endpoint = match member.source() {
         Source::Client(_) => "stdio, of its client".to_owned(),
         _ => member.config.endpoint(flow.world.config.guard_address),
@@ -250,12 +252,12 @@ fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
         source: source.to_owned(),
         restart_owner: restart_owner.to_owned(),
         package: status.and_then(|status| status.package.as_deref().cloned()),
-        pid: status.and_then(|status| Some(status.child?.pid)),
+        pid: supervised.child().map(|child| child.pid),
         guard_pid: status.map(|status| status.guard.pid),
-        starts: status.map(|status| status.starts),
+        starts: supervised.starts(),
         last_exit: last_exit.map(|exit| exit.reason.clone()),
         last_exit_ms: last_exit.map(|exit| exit.at_ms),
         stderr: last_exit.map(|exit| exit.stderr.clone()).unwrap_or_default(),
-        stopped_by: status.and_then(|status| status.stopped_by.clone()),
+        stopped_by: supervised.stopped_by().map(str::to_owned),
     }
 }

@@ -229,10 +229,17 @@ fn bad_name(name: &str) -> Option<String> {
 
 fn bad_transport(server: &Server) -> Option<(&'static str, String)> {
     match (&server.upstream, server.stdio.as_slice()) {
-        (None, []) => Some((
+        (None, []) if server.unit.is_none() => Some((
             "stdio",
             format!(
-                "the server `{}` has no transport: give it `stdio = [\"COMMAND\", …]` or `upstream = \"URL\"`",
+                "the server `{}` has no transport: give it `stdio = [\"COMMAND\", …]`, `upstream = \"URL\"` or `unit = \"NAME.service\"`",
+                server.name
+            ),
+        )),
+        (_, [_, ..]) if server.unit.is_some() => Some((
+            "unit",
+            format!(
+                "the server `{}` would have two owners of its restarts: `serve` restarts what it runs by `stdio`, systemd what lives in a `unit`",
                 server.name
             ),
         )),

@@ -8,6 +8,7 @@ mod place;
 mod schema;
 mod span;
 mod triage;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use incident::Mode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use systemd::UnitName;
 
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
@@ -205,6 +207,10 @@ pub struct Server {
     /// The URL of a server that speaks Streamable HTTP itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+    /// The unit of systemd that it lives in: then systemd restarts it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "unit")]
+    #[schemars(with = "Option<String>")]
+    pub unit: Option<UnitName>,
     /// Its environment, beside that of `serve`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
@@ -362,6 +368,7 @@ impl Server {
             port: 0,
             stdio: Vec::new(),
             upstream: None,
+            unit: None,
             environment: BTreeMap::new(),
             directory: None,
             start_timeout: default_start_timeout(),

@@ -107,7 +107,7 @@ fn update(report: &watch::Sender<Supervised>, name: &str, said: Said) -> Option<
         Said::Nothing => return None,
         Said::Absent => {
             let problem = Some("its client has closed it".to_owned());
-            Supervised { status: None, problem }
+            Supervised { problem, ..Supervised::default() }
         }
     };
     let (was_there, is_there) = (report.borrow().status.is_some(), now.status.is_some());
@@ -121,7 +121,7 @@ fn update(report: &watch::Sender<Supervised>, name: &str, said: Said) -> Option<
 
 fn present(status: Status) -> Supervised {
     let problem = (status.phase == Phase::Stopped).then(|| "its client is leaving".to_owned());
-    Supervised { status: Some(status), problem }
+    Supervised { status: Some(status), unit: None, problem }
 }
 
 fn socket(folder: &Path, name: &str) -> PathBuf {

@@ -117,7 +117,7 @@ impl Link {
     /// The guard is gone: whoever waits is told.
     fn end(mut self, server: &str) -> Ended {
         let result = match self.shutting_down {
-            true => Ok(self.status.clone()),
+            true => Ok(self.status.child),
             false => Err(format!("the guard of `{server}` is gone")),
         };
         for deed in self.open.drain().map(|(_, deed)| deed).chain(self.starting.drain(..)) {
@@ -150,7 +150,7 @@ impl Link {
             Message::Reply { id, outcome } => settled = self.settle(id, outcome),
         }
         // The status comes first: whoever is told of something looks there.
-        report.send_replace(Supervised { status: Some(self.status.clone()), problem: None });
+        report.send_replace(Supervised { status: Some(self.status.clone()), ..Supervised::default() });
         if let Some((deed, result)) = settled {
             let _ = deed.reply.send(result);
         }
@@ -189,14 +189,14 @@ impl Link {
     }
 
     /// Takes in what came of an order; returns whom to tell what.
-    fn settle(&mut self, id: u64, outcome: Outcome) -> Option<(Deed, Result<Status, String>)> {
+    fn settle(&mut self, id: u64, outcome: Outcome) -> Option<(Deed, Result<Option<ProcessId>, String>)> {
         let deed = self.open.remove(&id)?;
         let result = match outcome {
             Outcome::Ok(status) => {
                 self.status = *status;
                 match deed.verb {
                     Verb::Restart | Verb::Start => self.started(),
-                    Verb::Stop | Verb::ShutDown => Ok(self.status.clone()),
+                    Verb::Stop | Verb::ShutDown => Ok(self.status.child),
                 }
             }
             Outcome::Error(reason) => Err(reason),
@@ -205,9 +205,9 @@ impl Link {
     }
 
     /// A start that was carried out is a success only if the server answers.
-    fn started(&self) -> Result<Status, String> {
+    fn started(&self) -> Result<Option<ProcessId>, String> {
         match self.status.phase {
-            Phase::Ready => Ok(self.status.clone()),
+            Phase::Ready => Ok(self.status.child),
             _ => Err(self
                 .status
                 .last_exit

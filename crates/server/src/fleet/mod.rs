@@ -3,7 +3,9 @@
 mod clients;
 mod launch;
 mod link;
+mod supervised;
 mod supervisor;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,11 +14,14 @@ use std::time::Duration;
 
 use probe::{Check, Criticality, Endpoint, Target};
 use process::ProcessId;
-use process::control::{DependencyStatus, Exit, Phase, Status};
+use process::control::{DependencyStatus, Exit, Phase};
+use systemd::{Systemd, UnitName};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use clients::Found;
 pub use clients::client_target;
+pub use supervised::Supervised;
+pub use unit::UnitStatus;
 
 use crate::config::{Config, Dependency, Server};
 
@@ -42,6 +47,20 @@ pub enum What {
     Exited(Exit),
     /// It answers.
     Ready,
+    /// It was started anew by nobody's order to us.
+    Restarted {
+        /// Who did it.
+        by: String,
+        /// What no other restart has.
+        key: String,
+    },
+    /// A person has stopped it by another way than ours.
+    Stopped {
+        /// Who did it.
+        by: String,
+        /// What no other stop has.
+        key: String,
+    },
 }
 
 /// What the fleet needs to know of the world.
@@ -79,17 +98,10 @@ pub enum Source {
     Configuration,
     /// The configuration has it with the address of somebody else's server.
     Upstream,
+    /// The configuration has it with its unit of systemd.
+    Unit(UnitName),
     /// A client has started it with `paramedic guard --stdio`, whose socket this is.
     Client(PathBuf),
-}
-
-/// What is known of a supervised server.
-#[derive(Debug, Clone, Default)]
-pub struct Supervised {
-    /// The guard's own words; none while there is no guard.
-    pub status: Option<Status>,
-    /// Why there is no guard.
-    pub problem: Option<String>,
 }
 
 /// What a supervisor is told.
@@ -105,7 +117,8 @@ pub(crate) struct Deed {
     pub(crate) verb: Verb,
     pub(crate) key: String,
     pub(crate) by: String,
-    pub(crate) reply: oneshot::Sender<Result<Status, String>>,
+    /// Gets its process afterwards, while one runs.
+    pub(crate) reply: oneshot::Sender<Result<Option<ProcessId>, String>>,
 }
 
 /// What to do with a server.
@@ -146,23 +159,41 @@ pub enum OrderError {
 impl Fleet {
     /// Takes charge of the configured servers: guards that run already are taken over, others are started.
     pub fn start(config: &Config, surroundings: &Surroundings, events: &mpsc::Sender<Event>) -> Self {
+        let systemd = Systemd::new(systemd::SYSTEM_BUS, systemd::CALL_TIMEOUT);
         let members = config.server.iter().map(|server| {
-            let (status, orders) = if server.upstream.is_some() {
-                (watch::channel(Supervised::default()).1, None)
-            } else {
-                let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-                let (report, status) = watch::channel(Supervised::default());
-                let launch = launch::Launch::new(config, server, surroundings);
-                tokio::spawn(supervisor::supervise(launch, inbox, report, events.clone()));
-                (status, Some(orders))
+            let (report, status) = watch::channel(Supervised::default());
+            let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+            let source = match (&server.unit, &server.upstream) {
+                (Some(unit), _) => Source::Unit(unit.clone()),
+                (None, Some(_)) => Source::Upstream,
+                (None, None) => Source::Configuration,
+            };
+            let takes_orders = match &source {
+                Source::Configuration => {
+                    let launch = launch::Launch::new(config, server, surroundings);
+                    tokio::spawn(supervisor::supervise(launch, inbox, report, events.clone()));
+                    true
+                }
+                Source::Unit(unit) => {
+                    let care = unit::Care {
+                        server: server.name.clone(),
+                        unit: unit.clone(),
+                        systemd: systemd.clone(),
+                        orders: unit::Orders::new(&config.run_dir.join("units"), &server.name),
+                        timeout: server.start_timeout.get(),
+                    };
+                    tokio::spawn(unit::supervise(care, inbox, report, events.clone()));
+                    true
+                }
+                Source::Upstream | Source::Client(_) => false,
             };
             let member = Member {
                 config: server.clone(),
                 target: target(config, server),
                 log: config.log_dir.join(format!("{}.log", server.name)),
                 status,
-                source: if orders.is_some() { Source::Configuration } else { Source::Upstream },
-                orders,
+                source,
+                orders: takes_orders.then_some(orders),
             };
             (server.name.clone(), Arc::new(member))
         });
@@ -193,7 +224,9 @@ impl Fleet {
 
     /// Ends all guards with their servers. One that does not go is told of.
     pub async fn shut_down(&self) {
-        for member in self.members().filter(|member| member.is_supervised() && member.phase().is_some()) {
+        // What somebody else has started goes on.
+        let ours = |member: &Arc<Member>| member.source == Source::Configuration && member.phase().is_some();
+        for member in self.members().filter(ours) {
             if let Err(error) = self.order(&member.config.name, Verb::ShutDown, "", "serve").await {
                 tracing::warn!(server = member.config.name, %error, "a guard did not shut down");
             }
@@ -204,11 +237,17 @@ impl Fleet {
     ///
     /// # Errors
     /// Where there is no such server, it is not ours, or the order fails.
-    pub async fn order(&self, name: &str, verb: Verb, key: &str, by: &str) -> Result<Status, OrderError> {
+    pub async fn order(
+        &self,
+        name: &str,
+        verb: Verb,
+        key: &str,
+        by: &str,
+    ) -> Result<Option<ProcessId>, OrderError> {
         let member = self.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
         let orders = member.orders.as_ref().ok_or_else(|| match member.source {
             Source::Client(_) => OrderError::OfClient(name.to_owned()),
-            Source::Configuration | Source::Upstream => OrderError::NotOurs(name.to_owned()),
+            _ => OrderError::NotOurs(name.to_owned()),
         })?;
         let (reply, answer) = oneshot::channel();
         let order = Order::Do(Deed { verb, key: key.to_owned(), by: by.to_owned(), reply });
@@ -235,26 +274,26 @@ impl Member {
 
     /// Its child, while one runs.
     pub fn child(&self) -> Option<ProcessId> {
-        self.status.borrow().status.as_ref()?.child
+        self.status.borrow().child()
     }
 
     /// What is another whenever a process of it has begun or ended: its child, its starts, and its last end.
     pub(crate) fn life(&self) -> Option<(Option<ProcessId>, u64, Option<i64>)> {
         let supervised = self.status.borrow();
-        let status = supervised.status.as_ref()?;
-        Some((status.child, status.starts, status.last_exit.as_ref().map(|exit| exit.at_ms)))
+        supervised.phase()?;
+        Some((supervised.child(), supervised.starts()?, supervised.last_exit().map(|exit| exit.at_ms)))
     }
 
-    /// Its phase, for those that have a guard.
+    /// Its phase, for those that have a guard or a unit.
     pub fn phase(&self) -> Option<Phase> {
-        Some(self.status.borrow().status.as_ref()?.phase)
+        self.status.borrow().phase()
     }
 
     /// Whether it is neither being started nor, by its supervisor, still being looked for.
     pub(crate) fn is_settled(&self) -> bool {
         let supervised = self.status.borrow();
-        match &supervised.status {
-            Some(status) => !matches!(status.phase, Phase::Starting | Phase::Installing),
+        match supervised.phase() {
+            Some(phase) => !matches!(phase, Phase::Starting | Phase::Installing),
             None => !self.is_supervised() || supervised.problem.is_some(),
         }
     }
@@ -269,7 +308,12 @@ impl Member {
         matches!(self.source, Source::Client(_)) && self.status.borrow().status.is_none()
     }
 
-    /// Whether it runs under a guard of ours.
+    /// Whether it stands behind a guard on a port, which has metrics.
+    pub fn has_guard(&self) -> bool {
+        matches!(self.target.endpoint, Endpoint::Guard { .. })
+    }
+
+    /// Whether somebody here takes orders about it.
     pub fn is_supervised(&self) -> bool {
         self.orders.is_some()
     }

@@ -21,7 +21,7 @@ pub(super) async fn supervise(
         match attend(&launch, waiting.is_some()).await {
             Ok(mut link) => {
                 let fresh = link.fresh;
-                report.send_replace(Supervised { status: Some(link.status.clone()), problem: None });
+                report.send_replace(Supervised { status: Some(link.status.clone()), ..Supervised::default() });
                 // A guard that was just started starts its child by itself: the order is carried out by that.
                 if let Some(deed) = waiting.take() {
                     if fresh { link.await_ready(deed) } else { link.give(Order::Do(deed)).await }
@@ -35,7 +35,7 @@ pub(super) async fn supervise(
                     }
                     Ended::ShutDown => {
                         let problem = Some("its guard was shut down".to_owned());
-                        report.send_replace(Supervised { status: None, problem });
+                        report.send_replace(Supervised { problem, ..Supervised::default() });
                     }
                 }
             }
@@ -83,7 +83,7 @@ async fn attend(launch: &Launch, ordered: bool) -> Result<Link, LaunchError> {
 }
 
 async fn tell(events: &mpsc::Sender<Event>, report: &watch::Sender<Supervised>, server: &str, exit: Exit) {
-    report.send_replace(Supervised { status: None, problem: Some(exit.reason.clone()) });
+    report.send_replace(Supervised { problem: Some(exit.reason.clone()), ..Supervised::default() });
     // A full queue makes us wait; a closed one means that serve is going down.
     let _ = events.send(Event { server: server.to_owned(), what: What::Exited(exit) }).await;
 }

@@ -1,0 +1,266 @@
+//! Owns the care for one server that lives in a unit of systemd: listened to, ordered by jobs, and never started twice.
+//!
+//! systemd owns its restarts. What it does by itself is told as what it is; what a person does with `systemctl` is
+//! respected: a unit that somebody stopped is stopped, and not down.
+
+mod order;
+
+use std::time::Duration;
+
+use process::control::{Exit, ExitCause, Phase};
+use process::{Ending, ProcessId};
+use systemd::watch::{Event as UnitEvent, Told, Whose};
+use systemd::{ActiveState, JobKind, JobResult, Systemd, Unit, UnitName};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::{Event, Order, Supervised, What};
+use crate::clock;
+pub(super) use order::Orders;
+
+/// How a person with `systemctl` is called: systemd does not say who they are.
+const SOMEBODY: &str = "somebody with systemctl";
+
+/// How systemd is called where it restarts a unit by itself.
+const SYSTEMD: &str = "systemd";
+
+/// How a unit is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitStatus {
+    /// Its exact name.
+    pub name: UnitName,
+    /// Where its main process is in its life.
+    pub phase: Phase,
+    /// Its main process, while it runs.
+    pub main: Option<ProcessId>,
+    /// How often systemd has started it again by itself since somebody started it.
+    pub restarts: u64,
+    /// How its main process ended last, where that was seen.
+    pub last_exit: Option<Exit>,
+    /// Who stopped it, in the phase [`Phase::Stopped`].
+    pub stopped_by: Option<String>,
+}
+
+/// One server in its unit.
+pub(super) struct Care {
+    pub(super) server: String,
+    pub(super) unit: UnitName,
+    pub(super) systemd: Systemd,
+    pub(super) orders: Orders,
+    /// How long an order may take.
+    pub(super) timeout: Duration,
+}
+
+/// Looks after one server until nobody gives orders any more.
+pub(super) async fn supervise(
+    care: Care,
+    mut inbox: mpsc::Receiver<Order>,
+    report: watch::Sender<Supervised>,
+    events: mpsc::Sender<Event>,
+) {
+    let mut told = match care.systemd.watch(vec![care.unit.clone()]) {
+        Ok(told) => told,
+        Err(error) => {
+            let problem = Some(incident::error_chain(&error));
+            report.send_replace(Supervised { problem, ..Supervised::default() });
+            return;
+        }
+    };
+    let mut known = Known::new(&care.unit);
+    // An order may take as long as the unit takes to stop; what happens meanwhile is heard all the same.
+    let mut under_way = JoinSet::new();
+    loop {
+        tokio::select! {
+            news = told.next() => {
+                let Some(news) = news else { return };
+                let what = known.take(news, clock::now_ms());
+                report.send_replace(known.supervised());
+                for what in what {
+                    let _ = events.send(Event { server: care.server.clone(), what }).await;
+                }
+            }
+            order = inbox.recv() => match order {
+                None => return,
+                // A unit has nobody who could be told how its dependencies are.
+                Some(Order::Tell(_)) => {}
+                Some(Order::Do(deed)) => {
+                    under_way.spawn(care.orders.clone().carry_out(care.systemd.clone(), care.unit.clone(), deed, care.timeout));
+                }
+            },
+            Some(_) = under_way.join_next() => {}
+        }
+    }
+}
+
+/// What is known of a unit, and what follows from news of it. Pure: no bus, no clock.
+struct Known {
+    status: Option<UnitStatus>,
+    name: UnitName,
+    problem: Option<String>,
+    /// The kernel has killed a process of it; told with the exit.
+    out_of_memory: bool,
+    exits: u64,
+}
+
+// === impl Known ===
+
+impl Known {
+    fn new(name: &UnitName) -> Self {
+        Self { status: None, name: name.clone(), problem: None, out_of_memory: false, exits: 0 }
+    }
+
+    fn supervised(&self) -> Supervised {
+        Supervised { status: None, unit: self.status.clone(), problem: self.problem.clone() }
+    }
+
+    /// Takes in news; returns what the flow has to know of.
+    fn take(&mut self, news: Told, now_ms: i64) -> Vec<What> {
+        match news {
+            // What was known last is the best that is known; the probes say the rest.
+            Told::Lost { reason } => {
+                self.problem = Some(reason);
+                Vec::new()
+            }
+            Told::Found => {
+                self.problem = None;
+                Vec::new()
+            }
+            Told::Of { event, .. } => self.apply(event, now_ms),
+        }
+    }
+
+    fn apply(&mut self, event: UnitEvent, now_ms: i64) -> Vec<What> {
+        match event {
+            UnitEvent::Seen(unit) => {
+                self.see(&unit);
+                self.down_already(&unit, now_ms).into_iter().collect()
+            }
+            UnitEvent::Changed { to, .. } => {
+                self.see(&to);
+                Vec::new()
+            }
+            UnitEvent::OutOfMemory => {
+                self.out_of_memory = true;
+                Vec::new()
+            }
+            UnitEvent::Exited(exit) => self.exited(exit, now_ms).into_iter().collect(),
+            UnitEvent::Restarting { restarts } => {
+                let key = format!("{SYSTEMD}-{}-{now_ms}-{restarts}", self.name);
+                vec![What::Restarted { by: SYSTEMD.to_owned(), key }]
+            }
+            UnitEvent::StartLimitHit => {
+                let reason = "systemd has given up: it was started too often, and stays down until a person runs \
+                              `systemctl reset-failed`";
+                self.phase(Phase::Failed);
+                vec![What::Exited(self.exit(None, None, now_ms, 0, reason.to_owned()))]
+            }
+            UnitEvent::JobEnded { job, whose: Whose::Others, kind: Some(kind), result, .. } => {
+                let failed = result.is_some_and(|result| result != JobResult::Done);
+                let key = format!("systemctl-{}-{now_ms}-{job}", self.name);
+                if failed { Vec::new() } else { self.by_hand(&kind, key).into_iter().collect() }
+            }
+            UnitEvent::Unseen(kind) => {
+                let key = format!("systemctl-{}-{now_ms}", self.name);
+                self.by_hand(&kind, key).into_iter().collect()
+            }
+            UnitEvent::JobBegun { .. } | UnitEvent::JobEnded { .. } => Vec::new(),
+        }
+    }
+
+    fn see(&mut self, unit: &Unit) {
+        let phase = match unit.active {
+            Some(ActiveState::Active | ActiveState::Reloading) => Phase::Ready,
+            Some(ActiveState::Activating) => Phase::Starting,
+            Some(ActiveState::Failed) => Phase::Exited,
+            _ => Phase::Stopped,
+        };
+        let before = self.status.take();
+        let last_exit = before.as_ref().and_then(|before| before.last_exit.clone());
+        let stopped_by = match (phase, before) {
+            (Phase::Stopped, Some(before)) => before.stopped_by,
+            _ => None,
+        };
+        self.status = Some(UnitStatus {
+            name: unit.id.clone(),
+            phase,
+            main: unit.main_pid.and_then(ProcessId::of),
+            restarts: u64::from(unit.restarts.unwrap_or(0)),
+            last_exit,
+            stopped_by,
+        });
+    }
+
+    fn phase(&mut self, phase: Phase) {
+        if let Some(status) = &mut self.status {
+            status.phase = phase;
+        }
+    }
+
+    /// A unit that has failed before anybody listened is down; one that is inactive is so because somebody wants it.
+    fn down_already(&mut self, unit: &Unit, now_ms: i64) -> Option<What> {
+        let is_failed = unit.active == Some(ActiveState::Failed);
+        let end = unit.main_exit.filter(|_| is_failed);
+        let at_ms = end.map_or(now_ms, |end| end.at_ms());
+        let pid = end.and_then(|end| end.pid);
+        is_failed.then(|| {
+            let reason = reason(end.and_then(|end| end.ending), false);
+            What::Exited(self.exit(pid, end.and_then(|end| end.ending), at_ms, 0, reason))
+        })
+    }
+
+    /// An end that somebody has ordered is no trouble.
+    fn exited(&mut self, exit: systemd::watch::Exit, now_ms: i64) -> Option<What> {
+        let out_of_memory = std::mem::take(&mut self.out_of_memory);
+        let uptime_ms = exit.uptime.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let reason = reason(exit.ending, out_of_memory);
+        let ordered = matches!(exit.during, Some(Whose::Ours | Whose::Others));
+        let mut end = self.exit(exit.pid, exit.ending, exit.at_ms.unwrap_or(now_ms), uptime_ms, reason);
+        if ordered {
+            end.cause = ExitCause::Requested;
+        }
+        if let Some(status) = &mut self.status {
+            status.last_exit = Some(end.clone());
+        }
+        (!ordered).then_some(What::Exited(end))
+    }
+
+    fn exit(
+        &mut self,
+        pid: Option<i32>,
+        ending: Option<Ending>,
+        at_ms: i64,
+        uptime_ms: u64,
+        reason: String,
+    ) -> Exit {
+        self.exits += 1;
+        let (sequence, cause) = (self.exits, ExitCause::Unexpected);
+        let exit = Exit { sequence, pid, ending, at_ms, uptime_ms, cause, reason, stderr: Vec::new() };
+        if let Some(status) = &mut self.status {
+            status.last_exit = Some(exit.clone());
+        }
+        exit
+    }
+
+    /// A person outranks the machine: what they stopped stays stopped, and what they restarted was restarted.
+    fn by_hand(&mut self, kind: &JobKind, key: String) -> Option<What> {
+        let by = SOMEBODY.to_owned();
+        match kind {
+            JobKind::Stop => {
+                if let Some(status) = &mut self.status {
+                    status.stopped_by = Some(by.clone());
+                }
+                Some(What::Stopped { by, key })
+            }
+            JobKind::Restart => Some(What::Restarted { by, key }),
+            _ => None,
+        }
+    }
+}
+
+fn reason(ending: Option<Ending>, out_of_memory: bool) -> String {
+    let ended = ending.map_or_else(|| "ended, nobody knows how".to_owned(), |ending| ending.to_string());
+    if out_of_memory { format!("{ended}: the kernel had no memory left for it") } else { ended }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Owns orders to a unit of systemd: one job each, and none twice for one key, whoever was killed meanwhile.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use process::ProcessId;
+use serde::{Deserialize, Serialize};
+use systemd::{Systemd, UnitName, Verb as Job};
+
+use super::super::{Deed, Verb};
+
+/// Where it is kept what was ordered last.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Orders {
+    file: PathBuf,
+}
+
+/// An order, written down before it is given.
+#[derive(Debug, Serialize, Deserialize)]
+struct Ordered {
+    key: String,
+    /// The run of the unit that it was to end.
+    before: Option<String>,
+}
+
+// === impl Orders ===
+
+impl Orders {
+    /// `folder` outlives `serve`, and not the boot.
+    pub(in super::super) fn new(folder: &Path, server: &str) -> Self {
+        Self { file: folder.join(format!("{server}.order")) }
+    }
+
+    /// Carries out an order, and says what came of it.
+    pub(super) async fn carry_out(self, systemd: Systemd, unit: UnitName, deed: Deed, timeout: Duration) {
+        let done = self.give(&systemd, &unit, deed.verb, &deed.key, timeout).await;
+        let _ = deed.reply.send(done);
+    }
+
+    /// Returns the main process afterwards.
+    async fn give(
+        &self,
+        systemd: &Systemd,
+        unit: &UnitName,
+        verb: Verb,
+        key: &str,
+        timeout: Duration,
+    ) -> Result<Option<ProcessId>, String> {
+        let told = |error: systemd::Error| incident::error_chain(&error);
+        let job = match verb {
+            Verb::Restart => Job::Restart,
+            Verb::Start => Job::Start,
+            Verb::Stop => Job::Stop,
+            Verb::ShutDown => return Err("it lives in a unit of systemd, which ends it".to_owned()),
+        };
+        if verb == Verb::Restart {
+            let now = systemd.unit(unit).await.map_err(told)?;
+            let run = now.invocation.map(|run| run.to_string());
+            if self.is_done(key, run.as_deref()) {
+                return Ok(now.main_pid.and_then(ProcessId::of));
+            }
+            self.keep(&Ordered { key: key.to_owned(), before: run })
+                .map_err(|error| format!("the order cannot be written down: {error}"))?;
+        }
+        let finished = systemd.order(unit, job, timeout).await.map_err(told)?;
+        Ok(finished.unit.and_then(|unit| unit.main_pid).and_then(ProcessId::of))
+    }
+
+    /// Whether the restart of this key was carried out: then another run of the unit goes on than when it was ordered.
+    fn is_done(&self, key: &str, run: Option<&str>) -> bool {
+        let text = fs::read(&self.file).ok();
+        let last = text.and_then(|text| serde_json::from_slice::<Ordered>(&text).ok());
+        last.is_some_and(|last| last.key == key && run.is_some() && last.before.as_deref() != run)
+    }
+
+    fn keep(&self, ordered: &Ordered) -> io::Result<()> {
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let new = self.file.with_extension("order.new");
+        fs::write(&new, serde_json::to_vec(ordered)?)?;
+        fs::rename(&new, &self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_carried_out_once_for_each_run_that_it_was_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let orders = Orders::new(&folder.path().join("units"), "time");
+        assert!(!orders.is_done("k", Some("1")));
+        orders.keep(&Ordered { key: "k".to_owned(), before: Some("1".to_owned()) }).unwrap();
+        for (key, run, done) in [
+            // `serve` was killed before the job: the same run goes on.
+            ("k", Some("1"), false),
+            // It was killed after it.
+            ("k", Some("2"), true),
+            // The job stopped it, and did not start it.
+            ("k", None, false),
+            ("another", Some("2"), false),
+        ] {
+            assert_eq!(orders.is_done(key, run), done, "{key} {run:?}");
+        }
+    }
+}
