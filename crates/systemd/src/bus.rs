@@ -78,18 +78,20 @@ impl Bus {
             let builder = connection::Builder::address(self.address.as_str())?;
             builder.max_queued(MESSAGES_MAX).build().await
         };
-        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| Error::NotReachable {
-            address: self.address.clone(),
-            source,
-        };
         match tokio::time::timeout(self.call_timeout, building).await {
-            Ok(connected) => connected.map_err(|error| unreachable(Box::new(error))),
-            Err(late) => Err(unreachable(Box::new(late))),
+            Ok(connected) => connected.map_err(|error| self.unreachable(Box::new(error))),
+            Err(late) => Err(self.unreachable(Box::new(late))),
         }
     }
 
+    fn unreachable(&self, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+        Error::NotReachable { address: self.address.clone(), source }
+    }
+
     async fn connection(&self) -> Result<Connection, Error> {
-        let mut kept = self.connection.lock().await;
+        // Whoever holds it is connecting, and has a deadline; but many may stand in line.
+        let waiting = tokio::time::timeout(self.call_timeout, self.connection.lock());
+        let mut kept = waiting.await.map_err(|late| self.unreachable(Box::new(late)))?;
         if let Some(connection) = kept.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(connection.clone());
         }

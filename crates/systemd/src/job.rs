@@ -104,7 +104,8 @@ impl Systemd {
     /// Orders something of a unit, and waits until the job has ended. Nothing is ordered twice.
     ///
     /// The deadline is for the whole. A job that is late is left alone: systemd has time-outs of its own for it. Another
-    /// order may take its place, as it was ours; what somebody else has queued is not replaced.
+    /// order may take its place, as it was ours; what somebody else has queued is not replaced. To be awaited to its end:
+    /// a job whose number nobody heard looks like somebody else's.
     ///
     /// # Errors
     /// When the job ended in another way than done, is late, was refused because somebody's job is queued for the unit

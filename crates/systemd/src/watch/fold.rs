@@ -55,11 +55,6 @@ impl Tracked {
         (tracked, events)
     }
 
-    /// The unit as it was last seen.
-    pub(super) fn unit(&self) -> &Unit {
-        &self.unit
-    }
-
     /// A look, where every signal until now was heard.
     pub(super) fn look(&mut self, unit: Unit) -> Vec<Event> {
         let mut events = Vec::new();

@@ -135,7 +135,12 @@ impl Listener {
         for (idx, watched) in self.watched.iter_mut().enumerate() {
             // An alias leads to the unit that it stands for, under whose name systemd speaks of it.
             let named = link.call(Call::properties(&watched.name.object_path()), &ALL_INTERFACES).await?;
-            watched.id = Unit::of(&watched.name, &bus::properties(&named)?).id;
+            let id = Unit::of(&watched.name, &bus::properties(&named)?).id;
+            if watched.id != id {
+                // The name stands for another unit now, of which nothing is known.
+                watched.tracked = None;
+                watched.id = id;
+            }
             let path = watched.id.object_path();
             if asked.paths.insert(path.clone(), watched.id.clone()).is_none() {
                 let rule = format!(
@@ -247,9 +252,8 @@ impl Listener {
         watched.properties = properties;
         let heard = std::mem::replace(&mut watched.heard, Heard::All);
         let events = match watched.tracked.as_mut() {
-            // Another unit has this name now.
-            Some(tracked) if tracked.unit().id == unit.id => tracked.look_again(unit, heard, ours),
-            _ => {
+            Some(tracked) => tracked.look_again(unit, heard, ours),
+            None => {
                 let (tracked, events) = Tracked::first(unit, ours);
                 watched.tracked = Some(tracked);
                 events

@@ -135,6 +135,8 @@ pub struct Watch {
 impl Systemd {
     /// Watches units, some of which may not be there yet. The state of each is told first.
     ///
+    /// To be called where tokio runs: the listener is a task of it, which ends with the [`Watch`].
+    ///
     /// # Errors
     /// When these are more than [`UNITS_MAX`].
     pub fn watch(&self, units: Vec<UnitName>) -> Result<Watch, Error> {

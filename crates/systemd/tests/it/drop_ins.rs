@@ -59,12 +59,17 @@ async fn a_limit_of_memory_holds_at_once_and_kills_and_only_its_own_unit_has_it(
     assert_eq!(systemd.unit(&mem2).await.unwrap().memory_max, Some(Limit::Unlimited));
 
     let mut watch = systemd.watch(vec![mem.clone(), mem2.clone()]).unwrap();
-    machine.write("/run/eat", "");
-    let mut ends = BTreeMap::new();
+    let (mut seen, mut ends) = (0, BTreeMap::new());
     while ends.len() < 2 {
         let told = tokio::time::timeout(LONG, watch.next()).await.unwrap().unwrap();
-        if let Told::Of { unit, event: Event::Exited(exit) } = told {
-            ends.insert(unit, exit.ending);
+        match told {
+            Told::Of { event: Event::Seen(_), .. } => seen += 1,
+            Told::Of { unit, event: Event::Exited(exit) } => drop(ends.insert(unit, exit.ending)),
+            _ => continue,
+        }
+        // What ends before it was seen is no news.
+        if seen == 2 && ends.is_empty() {
+            machine.write("/run/eat", "");
         }
     }
     assert_eq!(ends[&mem], Some(Ending::Signaled(9)), "the kernel killed it");

@@ -118,7 +118,7 @@ fn slow(seconds: u32) -> String {
 #[tokio::test]
 async fn a_stop_that_hangs_is_late_and_goes_on_and_we_may_replace_it() {
     let Some(machine) = Machine::boot() else { return };
-    machine.install(&[("mcp-server-slow.service", &slow(1))]);
+    machine.install(&[("mcp-server-slow.service", &slow(4))]);
     let systemd = systemd(&machine);
     let slow = name("mcp-server-slow.service");
     let first = systemd.order(&slow, Verb::Start, LONG).await.unwrap().unit.unwrap();

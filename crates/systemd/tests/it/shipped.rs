@@ -110,18 +110,20 @@ async fn a_real_systemd_hears_ready_and_status_and_misses_the_watchdog() {
     let Some(machine) = Machine::boot() else { return };
     fs::copy(std::env::current_exe().unwrap(), machine.path("/usr/local/bin/it")).unwrap();
     let text = format!(
-        "[Service]\nType=notify\nNotifyAccess=main\nWatchdogSec=700ms\nEnvironment={ROLE}=1\n\
+        "[Service]\nType=notify\nNotifyAccess=main\nWatchdogSec=3s\nEnvironment={ROLE}=1\n\
          ExecStart=/usr/local/bin/it --exact shipped::a_service_that_falls_silent\n"
     );
     machine.install(&[("mcp-server-silent.service", &text)]);
     let systemd = systemd(&machine);
     let unit: UnitName = name("mcp-server-silent.service");
     let mut watch = systemd.watch(vec![unit.clone()]).unwrap();
+    let first = tokio::time::timeout(LONG, watch.next()).await.unwrap();
+    assert!(matches!(first, Some(Told::Of { event: Event::Seen(_), .. })), "{first:?}");
     let ready = systemd.order(&unit, Verb::Start, LONG).await.unwrap().unit.unwrap();
     assert!(ready.is_up(), "{ready:?}");
-    assert_eq!(ready.watchdog, Some(std::time::Duration::from_millis(700)));
+    assert_eq!(ready.watchdog, Some(std::time::Duration::from_secs(3)));
     let status = machine.run(&["systemctl", "show", "-P", "StatusText", unit.as_str()]);
-    assert_eq!(status, "waited for 700ms\n");
+    assert_eq!(status, "waited for 3s\n");
     let end = async {
         loop {
             if let Some(Told::Of { event: Event::Exited(exit), .. }) = watch.next().await {

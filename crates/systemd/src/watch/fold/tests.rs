@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use process::Ending;
+use proptest::prelude::*;
 
 use super::*;
 use crate::properties::Properties;
@@ -231,4 +232,74 @@ fn what_is_followed_is_bounded() {
     }
     assert_eq!(tracked.jobs.len(), JOBS_MAX);
     assert!(tracked.jobs.contains_key(&JobId(99)));
+}
+
+/// What may come, in any order.
+#[derive(Clone, Debug)]
+enum Step {
+    Look(Unit),
+    Gap(Unit, bool),
+    Begun(u32, bool),
+    Does(u32),
+    Ended(u32),
+}
+
+fn any_unit() -> impl Strategy<Value = Unit> {
+    use ActiveState::{Activating, Active, Failed, Inactive};
+    let state = prop::sample::select(vec![Active, Inactive, Failed, Activating]);
+    (state, 0..4u32, 0..4u8, any::<bool>(), prop::option::of(0..5u32)).prop_map(
+        |(state, restarts, run, died, job)| {
+            let mut unit = unit(state, restarts, run);
+            unit.job = job.map(JobId);
+            if died { killed(unit, 100 + i32::from(run)) } else { unit }
+        },
+    )
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        any_unit().prop_map(Step::Look),
+        (any_unit(), any::<bool>()).prop_map(|(unit, ordered)| Step::Gap(unit, ordered)),
+        (0..5u32, any::<bool>()).prop_map(|(job, ours)| Step::Begun(job, ours)),
+        (0..5u32).prop_map(Step::Does),
+        (0..5u32).prop_map(Step::Ended),
+    ]
+}
+
+proptest! {
+    /// Whatever comes: what ends has begun, by the same hand, and the same look twice tells nothing new.
+    #[test]
+    fn any_order_of_things_makes_sense(start in any_unit(), steps in prop::collection::vec(any_step(), 0..30)) {
+        let (mut tracked, events) = Tracked::first(start, None);
+        let mut running = BTreeMap::new();
+        let mut all = vec![events];
+        for step in steps {
+            all.push(match step {
+                Step::Look(unit) => {
+                    let events = tracked.look(unit.clone());
+                    prop_assert_eq!(tracked.look(unit), []);
+                    events
+                }
+                Step::Gap(unit, ordered) => {
+                    let heard = if ordered { Heard::NotAllAndOrdered } else { Heard::NotAll };
+                    let events = tracked.look_again(unit.clone(), heard, None);
+                    prop_assert_eq!(tracked.look_again(unit, heard, None), []);
+                    events
+                }
+                Step::Begun(job, ours) => vec![tracked.job_begun(JobId(job), ours)],
+                Step::Does(job) => {
+                    tracked.job_does(JobId(job), JobKind::Start);
+                    Vec::new()
+                }
+                Step::Ended(job) => tracked.job_ended(JobId(job), Some(JobResult::Done)),
+            });
+        }
+        for event in all.into_iter().flatten() {
+            match event {
+                Event::JobBegun { job, whose } => drop(running.insert(job, whose)),
+                Event::JobEnded { job, whose, .. } => prop_assert_eq!(running.remove(&job), Some(whose)),
+                _ => {}
+            }
+        }
+    }
 }
