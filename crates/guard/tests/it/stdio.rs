@@ -1,5 +1,6 @@
 //! Owns the tests of the guard between a client and its server: every byte, every end, and nothing left behind.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -17,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("stdio_every_byte_goes_through", every_byte_goes_through),
     ("stdio_garbage_and_questions_go_through", garbage_and_questions_go_through),
     ("stdio_whoever_waits_is_told_and_the_client_goes_on", whoever_waits_is_told_and_the_client_goes_on),
+    ("stdio_every_request_has_one_answer_whoever_is_killed", every_request_has_one_answer_whoever_is_killed),
     ("stdio_half_a_line_is_no_message", half_a_line_is_no_message),
     ("stdio_a_late_answer_is_for_nobody", a_late_answer_is_for_nobody),
     ("stdio_another_server_is_told_of", another_server_is_told_of),
@@ -122,6 +124,43 @@ fn whoever_waits_is_told_and_the_client_goes_on() {
     let announced =
         client.others.iter().filter(|one| one["method"] == "notifications/tools/list_changed").count();
     assert_eq!((announced, client.others.len()), (1, 1), "{:?}", client.others);
+    assert_eq!(client.leave(), Some(0));
+}
+
+fn every_request_has_one_answer_whoever_is_killed() {
+    const REQUESTS: u64 = 3_000;
+    let mut client = StdioClient::met("");
+    let mut stdin = client.stdin.take().unwrap();
+    // It asks without waiting, so that something is in flight at every moment.
+    let asking = std::thread::spawn(move || {
+        use std::io::Write;
+        for id in 0..REQUESTS {
+            let params = json!({"name": "echo", "arguments": {}});
+            let call =
+                json!({"jsonrpc": "2.0", "id": format!("q{id}"), "method": "tools/call", "params": params});
+            writeln!(stdin, "{call}").unwrap();
+        }
+        stdin
+    });
+    let (mut answers, mut errors) = (BTreeMap::<String, u32>::new(), 0);
+    // When as many answers are there as these.
+    let mut kills = vec![1_400, 400];
+    while (answers.len() as u64) < REQUESTS {
+        if kills.last().is_some_and(|n| answers.len() >= *n) {
+            kills.pop();
+            client.status().child.map(|child| send(child, Signal::KILL));
+        }
+        let message: Value = serde_json::from_slice(&client.line()).unwrap();
+        if let Some(id) = message["id"].as_str() {
+            *answers.entry(id.to_owned()).or_default() += 1;
+            errors += u32::from(message["error"].is_object());
+        }
+    }
+    client.stdin = Some(asking.join().unwrap());
+    assert!(answers.values().all(|n| *n == 1), "{answers:?}");
+    assert!(errors > 0 && u64::from(errors) < REQUESTS, "{errors} errors");
+    let status = client.status();
+    assert!((2..=3).contains(&status.starts), "{status:?}");
     assert_eq!(client.leave(), Some(0));
 }
 
