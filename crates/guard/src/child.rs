@@ -92,25 +92,35 @@ impl Keeper {
     }
 
     /// Starts the first child, and keeps to the orders until a shutdown is done.
-    pub(crate) async fn run(mut self) {
+    /// Returns why the child ended, where the guard has to end with it.
+    pub(crate) async fn run(mut self) -> Option<String> {
         self.start().await;
         loop {
+            if let Some(exit) = self.ended_by_itself() {
+                return Some(exit);
+            }
             tokio::select! {
                 ending = ended(self.running.as_ref()) => self.child_ended(ending).await,
                 greeted = greeted(self.greeting.as_mut()) => self.greeted(greeted).await,
                 order = self.orders.recv() => match order {
-                    None => return,
+                    None => return None,
                     Some(Order::Shutdown { by, reply }) => {
                         self.end(&format!("being shut down by {by}"), &format!("shut down by {by}")).await;
                         self.stopped(by);
                         // Whoever asked may not wait for the answer.
                         let _ = reply.send(self.guard.status());
-                        return;
+                        return None;
                     }
                     Some(order) => self.obey(order).await,
                 },
             }
         }
+    }
+
+    fn ended_by_itself(&self) -> Option<String> {
+        let state = self.guard.state();
+        let over = self.guard.settings.once && matches!(state.phase, Phase::Exited | Phase::Failed);
+        state.last_exit.as_ref().filter(|_| over).map(|exit| exit.reason.clone())
     }
 
     async fn obey(&mut self, order: Order) {

@@ -84,6 +84,9 @@ pub enum Error {
     /// The process that the guard is tied to is gone.
     #[error("the process {0} that the guard shall end with is gone")]
     Untied(i32),
+    /// The child ended by itself, and the guard is to end with it.
+    #[error("the server has ended: {0}")]
+    ServerEnded(String),
     /// The system refused something that a guard cannot do without.
     #[error("cannot {0}")]
     System(&'static str, #[source] io::Error),
@@ -100,13 +103,13 @@ impl Error {
             | Self::Control { .. }
             | Self::Log { .. }
             | Self::NoCommand(_) => 2,
-            Self::Untied(_) | Self::System(..) => 1,
+            Self::Untied(_) | Self::System(..) | Self::ServerEnded(_) => 1,
         }
     }
 }
 
 /// Runs a guard until it is told to end: by SIGTERM or SIGINT, over the control socket, or by the end of the process it is tied to. Then
-/// the child has ended too. It changes the whole process, which should do nothing else: it becomes a subreaper.
+/// the child has ended too; or, where it is to do so once, until the child ends. It changes the whole process, which should do nothing else: it becomes a subreaper.
 ///
 /// # Errors
 /// When it cannot start; nothing is left running then.
@@ -141,7 +144,8 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     // Both return within a second, and a panic in either has no say in how the child was kept.
     let _ = serving.await;
     let _ = controlling.await;
-    kept.map_err(|error| Error::System("keep the child", io::Error::other(error)))
+    let ended = kept.map_err(|error| Error::System("keep the child", io::Error::other(error)))?;
+    ended.map_or(Ok(()), |reason| Err(Error::ServerEnded(reason)))
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {

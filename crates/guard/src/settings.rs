@@ -33,6 +33,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// A process whose end ends the guard and its child; none for a guard that outlives whoever started it.
     pub tie: Option<i32>,
+    /// Whether the guard ends when its child does by itself: whoever starts the guard starts both again.
+    pub once: bool,
     /// What is another in how the command is started; read before each start. See [`process::tuning`].
     pub tuning: Option<PathBuf>,
     /// The program that has the role `lifeline`.

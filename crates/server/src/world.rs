@@ -165,7 +165,7 @@ pub fn policy(config: &Config, server: Option<&Server>) -> Policy {
         Some(server) => {
             let foreign = server.upstream.is_some() || server.unit.is_some();
             server.mode.or(foreign.then_some(general.mode_upstream))
-        },
+        }
     };
     let effects = |names: &Vec<String>| names.iter().filter_map(|name| effect_of(name)).collect();
     let by_severity = [

@@ -35,6 +35,9 @@ pub(crate) struct GuardArguments {
     /// End with the process of this number
     #[arg(long, value_name = "PID")]
     pub(crate) tie: Option<i32>,
+    /// End when the server ends by itself, for whoever starts both again, such as a unit of systemd
+    #[arg(long, conflicts_with = "stdio")]
+    pub(crate) once: bool,
     /// What is another in how the server is started, as `server tune` writes it
     #[arg(long, value_name = "FILE")]
     pub(crate) tuning: Option<PathBuf>,

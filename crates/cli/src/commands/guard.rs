@@ -44,9 +44,11 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
         start_timeout: arguments.start_timeout,
         request_timeout: guard::REQUEST_TIMEOUT,
         tie: arguments.tie,
+        once: arguments.once,
         tuning: arguments.tuning,
         paramedic_exe,
     };
-    context::runtime()?.block_on(guard::run(settings)).map_err(Failure::usage)?;
+    let run = context::runtime()?.block_on(guard::run(settings));
+    run.map_err(|error| if error.exit_code() == 2 { Failure::usage(error) } else { Failure::no(error) })?;
     Ok(Code::Done)
 }

@@ -30,6 +30,7 @@ pub(crate) fn role(args: &[String]) -> ExitCode {
         directory: None,
         start_timeout: millis(&args[2]),
         request_timeout: millis(&args[3]),
+        once: false,
         tuning: None,
         tie: std::env::var("TIE").ok().map(|pid| pid.parse().unwrap()),
         paramedic_exe: std::env::current_exe().unwrap(),

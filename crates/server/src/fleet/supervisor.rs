@@ -21,7 +21,8 @@ pub(super) async fn supervise(
         match attend(&launch, waiting.is_some()).await {
             Ok(mut link) => {
                 let fresh = link.fresh;
-                report.send_replace(Supervised { status: Some(link.status.clone()), ..Supervised::default() });
+                report
+                    .send_replace(Supervised { status: Some(link.status.clone()), ..Supervised::default() });
                 // A guard that was just started starts its child by itself: the order is carried out by that.
                 if let Some(deed) = waiting.take() {
                     if fresh { link.await_ready(deed) } else { link.give(Order::Do(deed)).await }

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use process::control::{Exit, ExitCause, Phase};
 use process::{Ending, ProcessId};
+use systemd::journal::{From, Wanted};
 use systemd::watch::{Event as UnitEvent, Told, Whose};
-use systemd::{ActiveState, JobKind, JobResult, Systemd, Unit, UnitName};
+use systemd::{ActiveState, JobKind, JobResult, Journal, Systemd, Unit, UnitName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -23,6 +24,15 @@ const SOMEBODY: &str = "somebody with systemctl";
 
 /// How systemd is called where it restarts a unit by itself.
 const SYSTEMD: &str = "systemd";
+
+/// How many lines of the journal are kept with the end of a process.
+const WORDS_MAX: u32 = 20;
+
+/// How long they may take: an incident waits for them.
+const WORDS_WITHIN: Duration = Duration::from_secs(2);
+
+/// How old they may be at that end, in milliseconds.
+const WORDS_AGE_MS: i64 = 60_000;
 
 /// How a unit is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +85,10 @@ pub(super) async fn supervise(
                 let Some(news) = news else { return };
                 let what = known.take(news, clock::now_ms());
                 report.send_replace(known.supervised());
-                for what in what {
+                for mut what in what {
+                    if let What::Exited(exit) = &mut what {
+                        exit.stderr = last_words(&care.unit, exit.at_ms).await;
+                    }
                     let _ = events.send(Event { server: care.server.clone(), what }).await;
                 }
             }
@@ -88,6 +101,21 @@ pub(super) async fn supervise(
                 }
             },
             Some(_) = under_way.join_next() => {}
+        }
+    }
+}
+
+/// What the unit said last, as far as the journal can be read at once.
+async fn last_words(unit: &UnitName, at_ms: i64) -> Vec<String> {
+    let wanted = Wanted { lines_max: WORDS_MAX, since_ms: Some(at_ms - WORDS_AGE_MS), ..Wanted::default() };
+    match Journal { timeout: WORDS_WITHIN, ..Journal::default() }.read(unit, &wanted).await {
+        Ok(read) => {
+            let own = read.lines.into_iter().filter(|line| line.from == From::Unit);
+            own.map(|line| line.message).collect()
+        }
+        Err(error) => {
+            tracing::warn!(%unit, error = incident::error_chain(&error), "the journal of a unit cannot be read");
+            Vec::new()
         }
     }
 }
