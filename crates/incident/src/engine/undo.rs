@@ -349,6 +349,7 @@ fn made_unit(unit: &UnitRef, source: String, effect: Effect, reason: String) -> 
         effect,
         reason,
         trusts: BTreeMap::new(),
+        background: false,
         reads: std::collections::BTreeSet::new(),
         sets: std::collections::BTreeSet::new(),
         needs: std::collections::BTreeSet::new(),

@@ -1,6 +1,7 @@
 //! Owns reading shell text: a fence becomes statements, each with its variables and what it means for those after it.
 
 mod hijack;
+mod jobs;
 mod names;
 mod program;
 mod split;
@@ -44,6 +45,8 @@ pub(crate) struct Statement {
     pub(crate) hijack: Option<String>,
     /// Whose exit code it has.
     pub(crate) program: Option<String>,
+    /// Whether it starts a job in the background.
+    pub(crate) background: bool,
     pub(crate) reads: BTreeSet<String>,
     pub(crate) sets: BTreeSet<String>,
     pub(crate) needs: BTreeSet<String>,
@@ -85,6 +88,7 @@ fn unread(source: &str, problem: String) -> Statement {
         problem: Some(problem),
         hijack: Some("it could not be read".to_owned()),
         program: None,
+        background: false,
         reads,
         sets,
         needs,
@@ -116,6 +120,7 @@ fn statement(script: &Script, slice: Slice) -> Statement {
         problem: None,
         hijack,
         program,
+        background: jobs::has_job(script, items),
         reads,
         sets,
         needs,
