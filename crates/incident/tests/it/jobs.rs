@@ -196,6 +196,18 @@ async fn another_attempt_ends_that_of_the_one_before() {
     assert_eq!(stage.world.jobs(), 1);
 }
 
+#[tokio::test]
+async fn a_person_who_takes_the_statement_back_ends_its_job() {
+    let attribute = r#"```bash {undo="paramedic server writes time"}"#;
+    let stage = stage(&WAITS.replace("```bash\n   paramedic", &format!("{attribute}\n   paramedic")));
+    let life = stage.open().await;
+    let id = life.fire().await;
+    life.asked(&id).await;
+    life.engine.undo(&id, "2.1", "ada").await.unwrap();
+    assert_eq!(ends(&life.incident(&id).await), ["2.1: it is taken back"]);
+    assert_eq!((stage.world.jobs(), stage.world.executed("paramedic server writes time")), (1, 1));
+}
+
 /// The engine dies while they run; nobody is there when the person ends the machine's part of the incident.
 #[test]
 fn the_next_life_looks_after_them() {
