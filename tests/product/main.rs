@@ -17,6 +17,7 @@ mod crash;
 mod demo;
 mod guards;
 mod hold;
+mod jobs;
 mod journal;
 mod kills;
 mod manual;

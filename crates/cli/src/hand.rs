@@ -21,6 +21,9 @@ const UNIT_TIMEOUT: Duration = Duration::from_secs(600);
 /// How much output of a statement is kept, in bytes.
 const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// How long what a statement leaves in the background runs on at most, also where the person goes away.
+const BACKGROUND_MAX: Duration = Duration::from_secs(3600);
+
 /// The world of a person.
 pub(crate) struct HandWorld {
     config: Config,
@@ -48,6 +51,7 @@ pub(crate) async fn open(
         verification: Verification::Person,
         unit_timeout: UNIT_TIMEOUT,
         output_bytes_max: OUTPUT_BYTES_MAX,
+        background_max: BACKGROUND_MAX,
     };
     let prober = Prober::new().map_err(Failure::usage)?;
     let world = Arc::new(HandWorld { config, config_path, prober, exe, bin, parameters });

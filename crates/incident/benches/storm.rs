@@ -84,6 +84,7 @@ impl World for Down {
     async fn run(&self, _: &Path, _: &runner::Intent) -> Result<Recovery, runner::Error> {
         let now_ms = now_ms();
         Ok(Recovery::Finished(Outcome {
+            background_ms: None,
             started_ms: now_ms,
             finished_ms: now_ms,
             end: End::Exited(0),
@@ -122,6 +123,7 @@ async fn storm(folder: &Path) {
         },
         unit_timeout: Duration::from_secs(60),
         output_bytes_max: 1 << 20,
+        background_max: Duration::from_secs(3600),
     };
     let blobs = Blobs::open(folder.join("blobs")).expect("blobs");
     let shelf = Shelf::new(vec![Book::parse("down.md", RUNBOOK.as_bytes()).0]);

@@ -1,6 +1,7 @@
 //! Owns the fold: the records of an incident, in order, to everything that is known of it.
 
 mod answer;
+mod jobs;
 mod lead;
 mod trouble;
 mod undo;
@@ -16,6 +17,7 @@ use crate::id::IncidentId;
 use crate::notice::Telling;
 use crate::record::{Alarm, Captured, Deadline, Record, RunbookPin, Step, StepEnd, UnitEnd, UnitRef};
 use crate::state::{Event, Refusal, State, StepEvent, StepState};
+pub use jobs::Job;
 pub use lead::FollowUp;
 use lead::control_event;
 pub use trouble::{Place, Tracked};
@@ -63,6 +65,8 @@ pub struct Incident {
     /// The steps in the order in which they began, over all runs.
     pub steps: Vec<StepView>,
     pub units: BTreeMap<UnitRef, UnitView>,
+    /// What statements left running in the background, in the order in which they did.
+    pub jobs: Vec<Job>,
     /// Who is wanted, and what was fired already.
     pub escalation: Escalation,
     /// Who has to be told of what.
@@ -153,6 +157,7 @@ impl Incident {
             run: 0,
             steps: Vec::new(),
             units: BTreeMap::new(),
+            jobs: Vec::new(),
             escalation: Escalation::opened(at_ms, alarm.source),
             telling: Telling::opened(alarm.source),
             dependency: dependency.clone(),
@@ -192,6 +197,7 @@ impl Incident {
         self.check_lead(record)?;
         self.check_answer(record)?;
         self.check_follow_ups(record)?;
+        self.check_jobs(record)?;
         self.escalation.check(record)?;
         self.telling.check(record)?;
         self.check_trouble(record)?;
@@ -324,6 +330,7 @@ impl Incident {
             step.state = step.state.after(event).unwrap_or(step.state);
         }
         self.units.entry(unit.clone()).or_default().apply(at_ms, record);
+        self.apply_jobs(at_ms, record);
     }
 
     /// The unit, where anything is known of it.

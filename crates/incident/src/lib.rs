@@ -42,8 +42,8 @@ pub use error_chain::error_chain;
 pub use escalation::{Answerer, Called, Calling, CallingEvent, Escalating, Escalation, Level, Wanted};
 pub use flapping::Flapping;
 pub use fold::{
-    Approved, Asked, Ended, FollowUp, Incident, Intended, Made, Place, StepView, Takeback, Tracked, UnitView,
-    Watched,
+    Approved, Asked, Ended, FollowUp, Incident, Intended, Job, Made, Place, StepView, Takeback, Tracked,
+    UnitView, Watched,
 };
 pub use id::IncidentId;
 pub use ledger::Happening;

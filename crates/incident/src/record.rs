@@ -101,6 +101,19 @@ pub enum Record {
         finished_ms: Option<i64>,
         stdout: Option<Output>,
         stderr: Option<Output>,
+        /// How long its background jobs run on, at most; absent where nothing of it runs any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        background_ms: Option<u64>,
+    },
+    /// The background jobs of a unit have ended, and why. They ran on for `took_ms` after their statement; the outputs are
+    /// all that the unit has printed, what its outcome has included.
+    BackgroundEnded {
+        unit: UnitRef,
+        attempt: u32,
+        reason: String,
+        took_ms: u64,
+        stdout: Option<Output>,
+        stderr: Option<Output>,
     },
     /// What the unit was to bring about was looked at: `satisfied` or what is wrong.
     UnitVerified { unit: UnitRef, condition: String, problem: Option<String> },
@@ -242,6 +255,7 @@ impl Record {
             Self::ApprovalEnded { .. } => "approval_ended",
             Self::Intent { .. } => "intent",
             Self::Outcome { .. } => "outcome",
+            Self::BackgroundEnded { .. } => "background_ended",
             Self::UnitVerified { .. } => "unit_verified",
             Self::StepEnded { .. } => "step_ended",
             Self::Restarted { .. } => "restarted",

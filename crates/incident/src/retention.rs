@@ -64,10 +64,10 @@ fn case(name: &str, entries: &[Entry]) -> Case {
     Case { incident: name.to_owned(), closed_ms, blobs: blobs.into_iter().collect() }
 }
 
-/// Whether nobody has anything left to do: ended, reported, and no follow-up waits.
+/// Whether nobody has anything left to do: ended, reported, nothing runs in the background, and no follow-up waits.
 fn is_over(incident: &Incident) -> bool {
     let waits = incident.follow_ups.iter().any(|follow_up| follow_up.done.is_none());
-    !incident.state.is_open() && incident.is_reported() && !waits
+    !incident.state.is_open() && incident.is_reported() && incident.open_jobs().next().is_none() && !waits
 }
 
 /// The blobs that an entry names, in whichever of its fields.

@@ -97,4 +97,17 @@ pub trait World: Send + Sync + 'static {
     /// Finds out what became of a unit that an earlier life of the engine intended, waiting for its runner
     /// where that still lives.
     fn recover(&self, folder: &Path) -> impl Future<Output = Result<runner::Recovery, runner::Error>> + Send;
+
+    /// Waits until nobody keeps the background jobs of a unit any more: they have ended, or their keeper was killed.
+    fn background_over(&self, folder: &Path) -> impl Future<Output = Result<(), runner::Error>> + Send {
+        runner::background_over(folder)
+    }
+
+    /// Ends the background jobs of a unit, unless they have ended, and says how they did.
+    fn end_background(
+        &self,
+        folder: &Path,
+    ) -> impl Future<Output = Result<runner::Background, runner::Error>> + Send {
+        runner::end_background(folder)
+    }
 }

@@ -73,6 +73,9 @@ pub struct Unit {
     /// Whose exit code it has, for [`exits::meaning`](crate::exits::meaning); `None` where several programs could
     /// have ended it.
     pub program: Option<String>,
+    /// Whether it starts a job in the background (`&`), which runs on when the statement has ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub background: bool,
     /// Variables whose values it may look at: an approval is bound to them.
     pub reads: BTreeSet<String>,
     /// Variables that it may leave with another value.

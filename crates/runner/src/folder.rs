@@ -19,6 +19,7 @@ pub const STDOUT: &str = "stdout";
 /// The file in a unit's folder with what it wrote to standard error, up to the limit.
 pub const STDERR: &str = "stderr";
 pub(crate) const OUTCOME: &str = "outcome.json";
+pub(crate) const BACKGROUND: &str = "background.json";
 pub(crate) const LOG: &str = "runner.log";
 
 /// The longest JSON file of a folder in bytes: an intent of the largest size that is all control characters, which

@@ -18,7 +18,7 @@ const VARIABLE_BYTES_MAX: usize = 96 << 10;
 /// The largest environment in bytes: the kernel's limit for it and the arguments together is 2 MiB.
 const ENVIRONMENT_BYTES_MAX: usize = 1 << 20;
 
-/// The longest a unit may run. More is a service, not a step.
+/// The longest a unit, or what it leaves in the background, may run. More is a service, not a step.
 const TIMEOUT_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Variables that make bash read other files or behave differently before our first line.
@@ -44,6 +44,10 @@ pub struct Intent {
     pub timeout_ms: u64,
     /// How much is kept of each of the two output streams, in bytes. The rest is counted and dropped.
     pub output_bytes_max: u64,
+    /// How long what the statement leaves in the background runs on after its shell has ended, in milliseconds at
+    /// most; none where that ends with the shell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background_ms: Option<u64>,
     /// The state file of the unit before; none for the first unit. Absolute.
     pub state_before: Option<PathBuf>,
     /// Where the state after this unit goes. Absolute, and on the file system of its own folder.
@@ -89,6 +93,10 @@ impl Intent {
         Duration::from_millis(self.timeout_ms)
     }
 
+    pub(crate) fn background(&self) -> Option<Duration> {
+        self.background_ms.map(Duration::from_millis)
+    }
+
     fn check(&self) -> Result<(), Error> {
         let refuse = |field: &str, problem| Err(Error::Refused { field: format!("`{field}`"), problem });
         if self.statement.contains('\0') {
@@ -99,6 +107,9 @@ impl Intent {
         }
         if self.timeout() > TIMEOUT_MAX {
             return refuse("timeout_ms", "is longer than a week");
+        }
+        if self.background().is_some_and(|limit| limit > TIMEOUT_MAX) {
+            return refuse("background_ms", "is longer than a week");
         }
         for (field, path) in [
             ("directory", Some(&self.directory)),

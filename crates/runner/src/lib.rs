@@ -11,16 +11,19 @@
 //! | `claim` | runner or engine | who decided: the statement may have begun, or never will |
 //! | `runner.json` | runner | which process it is |
 //! | `stdout`, `stderr` | runner | the output, up to the limit |
-//! | `outcome.json` | runner | how the unit ended |
+//! | `outcome.json` | runner | how the unit ended; its background jobs may run on |
+//! | `background.json` | runner | how those ended |
 //! | `runner.log` | runner | why it could not go on |
 //! | `unit`, `prelude.bash`, `scratch`, `refused` | runner, bash | how the state of the shell is carried |
 
+mod background;
 mod claim;
 mod clock;
 mod engine;
 mod error;
 mod folder;
 mod intent;
+mod keeper;
 mod leftovers;
 mod outcome;
 mod output;
@@ -29,6 +32,7 @@ mod role;
 mod state;
 mod supervise;
 
+pub use background::{Background, BackgroundEnd, background_over, end_background};
 pub use engine::{attach, run_unit, settle, start};
 pub use error::Error;
 pub use folder::{STDERR, STDOUT};

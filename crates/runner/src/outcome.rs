@@ -10,11 +10,11 @@ use crate::folder::{Folder, OUTCOME};
 pub struct Outcome {
     /// When the runner began it, in milliseconds since the Unix epoch.
     pub started_ms: i64,
-    /// When the last of its processes had ended.
+    /// When the last of its processes had ended, or its shell where jobs run on in the background.
     pub finished_ms: i64,
     /// How its shell ended.
     pub end: End,
-    /// How many bytes it wrote to standard output; the file has fewer if they were over the limit.
+    /// How many bytes it had written to standard output by then; the file has fewer if they were over the limit.
     pub stdout_bytes: u64,
     /// How many bytes it wrote to standard error.
     pub stderr_bytes: u64,
@@ -22,6 +22,10 @@ pub struct Outcome {
     pub truncated: bool,
     /// Whether the next unit can go on from here.
     pub state: StateFile,
+    /// How long its background jobs run on, in milliseconds at most; none where nothing of it runs any more. Their
+    /// output goes on into the same files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background_ms: Option<u64>,
 }
 
 /// How the shell of a unit ended.

@@ -11,6 +11,7 @@ use process::{Lock, LockError, ProcessId, become_subreaper};
 
 use crate::claim::{self, Claim, Claimant};
 use crate::folder::{Durability, Folder, LOCK, OUTCOME, RUNNER};
+use crate::keeper::Keeper;
 use crate::{Error, Intent, supervise};
 
 /// How often, and after which pause, the lock is tried: an engine that just asks what became of the unit has it for
@@ -39,7 +40,7 @@ pub fn run(folder: &Path) -> ExitCode {
 
 fn carry_out(folder: &Path) -> Result<(), Error> {
     let folder = Folder::at(folder)?;
-    // Held until this process ends: that is how an engine knows that the outcome is still to come.
+    // Held until this process ends: without an outcome, that is how an engine knows that it is still to come.
     let _lock = lock(&folder)?;
     // All that can go wrong before the claim leaves the unit one that never started.
     let intent = Intent::read(&folder)?;
@@ -49,8 +50,14 @@ fn carry_out(folder: &Path) -> Result<(), Error> {
         return Ok(());
     }
     folder.write(RUNNER, &ProcessId::current(), Durability::Visible)?;
-    let outcome = supervise::run(&folder, &intent)?;
-    folder.write(OUTCOME, &outcome, Durability::Durable)
+    let (outcome, jobs) = supervise::run(&folder, &intent)?;
+    // Before the outcome: whoever has read that may say at once that they have to end.
+    let keeper = jobs.map(Keeper::new).transpose().map_err(watch)?;
+    folder.write(OUTCOME, &outcome, Durability::Durable)?;
+    match keeper {
+        Some(keeper) => keeper.keep(&folder),
+        None => Ok(()),
+    }
 }
 
 fn lock(folder: &Folder) -> Result<Lock, Error> {

@@ -12,12 +12,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, wait};
 
 use crate::folder::{Folder, STDERR, STDOUT, open_new};
+use crate::keeper::Jobs;
 use crate::leftovers::UNIT_VARIABLE;
 use crate::output::Output;
 use crate::{End, Error, Intent, Outcome, Shell, StateFile, clock, state};
 
 /// How long a unit that ran too long has to end by itself.
-const TERM_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const TERM_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a killed shell is waited for: only one that the kernel holds needs more than a moment.
 const KILL_GRACE: Duration = Duration::from_secs(10);
@@ -46,21 +47,26 @@ struct Watch {
     stage: Stage,
 }
 
-/// Runs the shell of a unit to its end. This process must be a subreaper.
-pub(crate) fn run(folder: &Folder, intent: &Intent) -> Result<Outcome, Error> {
+/// Runs the shell of a unit to its end. This process must be a subreaper. What is left in the background, where that
+/// may run on, is handed to the caller.
+pub(crate) fn run(folder: &Folder, intent: &Intent) -> Result<(Outcome, Option<Jobs>), Error> {
     let started_ms = clock::now_ms();
     match start(folder, intent) {
         Ok(started) => watch(folder, intent, started, started_ms)
             .map_err(|source| Error::Watch { folder: folder.path().to_owned(), source }),
-        Err(reason) => Ok(Outcome {
-            started_ms,
-            finished_ms: clock::now_ms(),
-            end: End::NotStarted(reason),
-            stdout_bytes: 0,
-            stderr_bytes: 0,
-            truncated: false,
-            state: StateFile::Missing,
-        }),
+        Err(reason) => {
+            let outcome = Outcome {
+                started_ms,
+                finished_ms: clock::now_ms(),
+                end: End::NotStarted(reason),
+                stdout_bytes: 0,
+                stderr_bytes: 0,
+                truncated: false,
+                state: StateFile::Missing,
+                background_ms: None,
+            };
+            Ok((outcome, None))
+        }
     }
 }
 
@@ -100,11 +106,20 @@ fn start(folder: &Folder, intent: &Intent) -> Result<Started, String> {
     Ok(Started { child, stdout, stderr })
 }
 
-fn watch(folder: &Folder, intent: &Intent, started: Started, started_ms: i64) -> io::Result<Outcome> {
+fn watch(
+    folder: &Folder,
+    intent: &Intent,
+    started: Started,
+    started_ms: i64,
+) -> io::Result<(Outcome, Option<Jobs>)> {
     let mut watch = started.watch(intent.output_bytes_max)?;
     let ending = watch.until_end(intent.timeout())?;
-    end_descendants();
-    // Whoever held the pipes has ended, so this is all.
+    let may_stay = watch.stage == Stage::Running && matches!(ending, Some(Ending::Exited(_)));
+    let limit = intent.background().filter(|_| may_stay && reap() == Children::Some);
+    if limit.is_none() {
+        end_descendants();
+    }
+    // Whoever held the pipes has ended, so this is all; or it is what the shell has printed, and a bit of its jobs.
     watch.stdout.drain();
     watch.stderr.drain();
 
@@ -119,7 +134,7 @@ fn watch(folder: &Folder, intent: &Intent, started: Started, started_ms: i64) ->
         (Stage::Running, Some(Ending::Signaled(signal))) => End::Signaled(signal),
         _ => End::TimedOut,
     };
-    Ok(Outcome {
+    let outcome = Outcome {
         started_ms,
         finished_ms: clock::now_ms(),
         end,
@@ -127,7 +142,9 @@ fn watch(folder: &Folder, intent: &Intent, started: Started, started_ms: i64) ->
         stderr_bytes: watch.stderr.bytes(),
         truncated: watch.stdout.is_truncated() || watch.stderr.is_truncated(),
         state,
-    })
+        background_ms: limit.and(intent.background_ms),
+    };
+    Ok((outcome, limit.map(|limit| Jobs { stdout: watch.stdout, stderr: watch.stderr, limit })))
 }
 
 // === impl Started ===
@@ -169,10 +186,8 @@ impl Watch {
 
     /// Waits for output or the end, and copies output. Returns whether the shell has ended.
     fn wait(&mut self, left: Duration) -> io::Result<bool> {
-        // At most a week, so that the numbers fit.
-        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
         let sources = [Some(self.pidfd.as_fd()), self.stdout.source(), self.stderr.source()];
-        let ready = ready(sources, &left)?;
+        let ready = ready(sources, left)?;
         if ready[1] {
             self.stdout.pump();
         }
@@ -198,7 +213,9 @@ impl Watch {
 }
 
 /// Says which sources can be read, after at most `left`.
-fn ready(sources: [Option<BorrowedFd<'_>>; 3], left: &Timespec) -> io::Result<[bool; 3]> {
+pub(crate) fn ready(sources: [Option<BorrowedFd<'_>>; 3], left: Duration) -> io::Result<[bool; 3]> {
+    // At most a week, so that the numbers fit.
+    let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
     let mut places = [None; 3];
     let mut fds = Vec::with_capacity(sources.len());
     for (place, source) in places.iter_mut().zip(&sources) {
@@ -207,7 +224,7 @@ fn ready(sources: [Option<BorrowedFd<'_>>; 3], left: &Timespec) -> io::Result<[b
             fds.push(PollFd::new(source, PollFlags::IN));
         }
     }
-    match poll(&mut fds, Some(left)) {
+    match poll(&mut fds, Some(&left)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
@@ -216,7 +233,7 @@ fn ready(sources: [Option<BorrowedFd<'_>>; 3], left: &Timespec) -> io::Result<[b
 
 /// Ends what the shell left running. As a subreaper this process has no descendants once it has no children, and
 /// that is asked first: to look through all processes takes milliseconds.
-fn end_descendants() {
+pub(crate) fn end_descendants() {
     if reap() == Children::None {
         return;
     }

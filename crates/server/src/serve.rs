@@ -36,6 +36,9 @@ const UNIT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 /// How much output of a unit is kept, in bytes.
 const OUTPUT_BYTES_MAX: u64 = 1024 * 1024;
 
+/// How long what a statement leaves in the background runs on at most, where its incident lasts as long.
+const BACKGROUND_MAX: std::time::Duration = std::time::Duration::from_secs(3600);
+
 /// A running `serve`.
 pub struct Serve {
     flow: Arc<Flow>,
@@ -162,8 +165,18 @@ impl Serve {
     /// Ends the loops, and then the guards with their servers.
     pub async fn stop_with_servers(mut self) {
         self.loops.shutdown().await;
+        if let Err(error) = end_background_of(&self.flow.engine).await {
+            tracing::error!(error = %incident::error_chain(&error), "the end of a background job could not be written down");
+        }
         self.flow.fleet.shut_down().await;
     }
+}
+
+async fn end_background_of(engine: &Engine<ServeWorld>) -> Result<(), incident::EngineError> {
+    for incident in engine.incidents().await? {
+        engine.end_background(&incident.id, "`serve` ends with its servers").await?;
+    }
+    Ok(())
 }
 
 fn engine_settings(config: &Config) -> Settings {
@@ -179,6 +192,7 @@ fn engine_settings(config: &Config) -> Settings {
         verification: Verification::Probes { goal, interval: verify.interval.get() },
         unit_timeout: UNIT_TIMEOUT,
         output_bytes_max: OUTPUT_BYTES_MAX,
+        background_max: BACKGROUND_MAX,
     }
 }
 

@@ -32,7 +32,10 @@ impl Scene {
             what = format!("ALERT {} ({}); {what}", alert.name, alert.severity);
         }
         let indent = match happening.record {
-            Record::Intent { .. } | Record::Outcome { .. } | Record::UnitVerified { .. } => "    ",
+            Record::Intent { .. }
+            | Record::Outcome { .. }
+            | Record::BackgroundEnded { .. }
+            | Record::UnitVerified { .. } => "    ",
             Record::StepStarted { .. } | Record::Restarted { .. } => "  ",
             _ => "",
         };

@@ -7,6 +7,7 @@ mod counts;
 mod edited;
 mod fence;
 mod intake;
+mod jobs;
 mod lead;
 mod merge;
 mod notices;
@@ -71,6 +72,8 @@ pub struct Settings {
     pub unit_timeout: Duration,
     /// How much output of a unit is kept, in bytes.
     pub output_bytes_max: u64,
+    /// How long what a statement leaves in the background (`&`) runs on, at most.
+    pub background_max: Duration,
 }
 
 /// How the end of an incident is established.
@@ -107,6 +110,8 @@ struct Inner<W> {
     inhibitions: Vec<InhibitRule>,
     /// The incidents that have a walker.
     walking: Mutex<HashSet<IncidentId>>,
+    /// The background jobs that somebody looks after, by their folders.
+    minded: Mutex<HashSet<String>>,
     /// What the procedures of open incidents say of calling people.
     plans: Plans,
 }
@@ -180,8 +185,9 @@ impl<W: World> Engine<W> {
         let ledger = Ledger::open(journal).await?;
         let inhibitions = inhibition::rules(&shelf);
         let (turn, turns) = (tokio::sync::Mutex::default(), Turns::default());
-        let (walking, plans) = (Mutex::default(), Plans::default());
-        let inner = Inner { world, ledger, blobs, shelf, settings, turn, turns, inhibitions, walking, plans };
+        let (walking, minded, plans) = (Mutex::default(), Mutex::default(), Plans::default());
+        let inner =
+            Inner { world, ledger, blobs, shelf, settings, turn, turns, inhibitions, walking, minded, plans };
         Ok(Self { inner: Arc::new(inner) })
     }
 

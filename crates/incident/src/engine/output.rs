@@ -1,5 +1,7 @@
 //! Owns what is written down of a unit's end: its meaning, its output in the blob store and an excerpt for readers.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use runbook::Unit;
@@ -29,20 +31,34 @@ impl<W: World> Engine<W> {
     ) -> Result<Ended, EngineError> {
         self.note_findings(walk, named, unit, folder).await?;
         self.note_changes(walk.id, named, unit, folder).await?;
-        self.note(walk, named, attempt, self.ended(unit, folder, outcome)).await
+        let ended = self.ended(unit, folder, outcome);
+        let ended = self.note(walk, named, attempt, ended, outcome.background_ms).await?;
+        self.mind_jobs(walk.id).await?;
+        Ok(ended)
     }
 
     /// What is to be known of a unit that ran, with its output in the blob store.
     pub(super) fn ended(&self, unit: &Unit, folder: &Path, outcome: &runner::Outcome) -> Ended {
         let end = end_of(outcome);
+        let (stdout, stderr) = self.keep_printed(folder, outcome);
         Ended {
             meaning: meaning(unit, &end),
             end,
             started_ms: Some(outcome.started_ms),
             finished_ms: Some(outcome.finished_ms),
-            stdout: self.keep(&folder.join(runner::STDOUT), outcome),
-            stderr: self.keep(&folder.join(runner::STDERR), outcome),
+            stdout,
+            stderr,
         }
+    }
+
+    /// Keeps what a unit printed until it ended, to standard output and to standard error: its jobs go on printing.
+    pub(super) fn keep_printed(
+        &self,
+        folder: &Path,
+        outcome: &runner::Outcome,
+    ) -> (Option<Output>, Option<Output>) {
+        let keep = |name, bytes| self.keep(&folder.join(name), bytes, outcome.truncated);
+        (keep(runner::STDOUT, outcome.stdout_bytes), keep(runner::STDERR, outcome.stderr_bytes))
     }
 
     /// Writes down how a unit ended of which nothing else is known.
@@ -54,7 +70,8 @@ impl<W: World> Engine<W> {
         end: UnitEnd,
     ) -> Result<Ended, EngineError> {
         let (meaning, started_ms, finished_ms, stdout, stderr) = (String::new(), None, None, None, None);
-        self.note(walk, named, attempt, Ended { end, meaning, started_ms, finished_ms, stdout, stderr }).await
+        let ended = Ended { end, meaning, started_ms, finished_ms, stdout, stderr };
+        self.note(walk, named, attempt, ended, None).await
     }
 
     pub(super) async fn note(
@@ -63,6 +80,7 @@ impl<W: World> Engine<W> {
         named: &UnitRef,
         attempt: u32,
         ended: Ended,
+        background_ms: Option<u64>,
     ) -> Result<Ended, EngineError> {
         let record = Record::Outcome {
             unit: named.clone(),
@@ -73,20 +91,25 @@ impl<W: World> Engine<W> {
             finished_ms: ended.finished_ms,
             stdout: ended.stdout.clone(),
             stderr: ended.stderr.clone(),
+            background_ms,
         };
         self.record(walk.id, record).await?;
         Ok(ended)
     }
 
-    /// Keeps an output; an empty one is none. What cannot be kept is told of, and stays in its file.
-    pub(super) fn keep(&self, path: &Path, outcome: &runner::Outcome) -> Option<Output> {
-        let bytes = std::fs::read(path).ok().filter(|bytes| !bytes.is_empty())?;
+    /// Keeps the beginning of an output; an empty one is none. What cannot be kept is told of, and stays in its file.
+    pub(super) fn keep(&self, path: &Path, bytes_max: u64, truncated: bool) -> Option<Output> {
+        let mut bytes = Vec::new();
+        File::open(path).ok()?.take(bytes_max).read_to_end(&mut bytes).ok()?;
+        if bytes.is_empty() {
+            return None;
+        }
         match self.inner.blobs.put(&bytes) {
             Ok(kept) => Some(Output {
                 sha256: kept.sha256.to_string(),
                 bytes: kept.bytes,
                 excerpt: excerpt(&bytes),
-                truncated: outcome.truncated,
+                truncated,
             }),
             Err(error) => {
                 tracing::error!(path = %path.display(), error = %crate::error_chain(&error), "an output could not be kept");

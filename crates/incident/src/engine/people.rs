@@ -28,6 +28,8 @@ impl<W: World> Engine<W> {
         self.check_duty(id, &word).await?;
         let record = self.inner.ledger.with(id, |incident| word.record(by, incident)).await??;
         self.record(id, record).await?;
+        // Nobody else may look after those of an incident that a person follows by hand.
+        self.mind_jobs(id).await?;
         // Handed back, it may have no walker any more.
         self.walk_on(id).await
     }

@@ -103,6 +103,10 @@ impl<W: World> Engine<W> {
             directory: PathBuf::from("/"),
             timeout_ms: self.timeout(ready.fence).as_millis() as u64,
             output_bytes_max: self.inner.settings.output_bytes_max,
+            background_ms: ready
+                .unit
+                .background
+                .then_some(self.inner.settings.background_max.as_millis() as u64),
             state_before: ready.state_before.clone(),
             state_after: folder.join(STATE_FILE),
         }

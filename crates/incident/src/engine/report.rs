@@ -42,7 +42,9 @@ impl<W: World> Engine<W> {
         if incident.is_reported() {
             return Ok(());
         }
-        let report = self.report_of(incident).await?;
+        // The report has what they printed, and nothing of the incident runs any more when it is there.
+        self.end_due_jobs(&incident.id).await?;
+        let report = self.report(&incident.id).await?;
         let json = serde_json::to_string_pretty(&report)?;
         let folder = &self.inner.settings.reports;
         let path = folder.join(format!("{}.md", incident.id));

@@ -15,7 +15,7 @@ use super::walk::Walk;
 use super::{Engine, EngineError};
 use crate::approval::Binding;
 use crate::change::{Change, What};
-use crate::fold::{Incident, UnitView, is_undo, undo_of_change, undo_of_unit};
+use crate::fold::{Incident, Job, UnitView, is_undo, undo_of_change, undo_of_unit};
 use crate::id::IncidentId;
 use crate::policy::{Decision, Request};
 use crate::record::{Record, UnitEnd, UnitRef};
@@ -95,6 +95,8 @@ impl<W: World> Engine<W> {
         };
         self.record(id, record).await?;
         drop(turn);
+        let is_undone = |job: &Job| undo_of_unit(&job.unit) == plan.unit;
+        self.end_jobs(id, |_, job| is_undone(job).then(|| "it is taken back".to_owned())).await?;
         if let Err(error) = private_folder(folder.parent()) {
             let end = UnitEnd::NotStarted { reason: format!("no folder for it: {error}") };
             return self.settle_undo(id, &plan.unit, Some(end)).await;
@@ -288,6 +290,7 @@ impl<W: World> Engine<W> {
             directory: PathBuf::from("/"),
             timeout_ms: self.inner.settings.unit_timeout.as_millis() as u64,
             output_bytes_max: self.inner.settings.output_bytes_max,
+            background_ms: None,
             state_before: plan.state_before.clone(),
             state_after: folder.join(STATE_FILE),
         }
@@ -349,6 +352,7 @@ fn made_unit(unit: &UnitRef, source: String, effect: Effect, reason: String) -> 
         effect,
         reason,
         trusts: BTreeMap::new(),
+        background: false,
         reads: std::collections::BTreeSet::new(),
         sets: std::collections::BTreeSet::new(),
         needs: std::collections::BTreeSet::new(),

@@ -174,6 +174,9 @@ impl<W: World> Engine<W> {
         self.keep_undo(walk, ready).await?;
         self.record(walk.id, record).await?;
         drop(turn);
+        if attempt > 1 {
+            self.end_due_jobs(walk.id).await?;
+        }
         let end = match private_folder(folder.parent()) {
             Err(error) => UnitEnd::NotStarted { reason: format!("no folder for it: {error}") },
             Ok(()) => match self.inner.world.run(&folder, &intent).await {

@@ -51,6 +51,7 @@ impl<W: World> Engine<W> {
         let Some(procedure) = book.procedure(&incident.procedure) else {
             return Err(EngineError::Runbook(id.clone()));
         };
+        self.mind_jobs(id).await?;
         self.keep_evidence(id).await?;
         self.merge(id).await?;
         let mut walk = Walk { id, server: incident.server.clone(), book: &book, procedure, run: 0 };
@@ -72,6 +73,7 @@ impl<W: World> Engine<W> {
                     self.tell_of_flapping(&incident).await?;
                     if let Some(run) = self.begin_run(&incident).await? {
                         walk.run = run;
+                        self.end_due_jobs(id).await?;
                         self.one_run(&walk).await?;
                     }
                 }

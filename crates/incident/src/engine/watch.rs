@@ -266,7 +266,7 @@ impl<W: World> Engine<W> {
                 Some((_, Some(outcome))) => {
                     let folder = self.folder(walk, &ready.named, 1);
                     let ended = self.ended(ready.unit, &folder, outcome);
-                    self.note(walk, &ready.named, 1, ended).await?;
+                    self.note(walk, &ready.named, 1, ended, None).await?;
                 }
                 Some((end, None)) => drop(self.note_end(walk, &ready.named, 1, end.clone()).await?),
                 None => {

@@ -172,6 +172,7 @@ pub(super) fn unit_of(record: &Record) -> Option<&UnitRef> {
         | Record::ApprovalEnded { unit, .. }
         | Record::Intent { unit, .. }
         | Record::Outcome { unit, .. }
+        | Record::BackgroundEnded { unit, .. }
         | Record::UnitVerified { unit, .. }
         | Record::WatchStarted { unit, .. }
         | Record::WatchChanged { unit, .. }

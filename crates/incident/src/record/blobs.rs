@@ -14,11 +14,19 @@ impl Record {
             Self::Captured(captured) => {
                 captured.sha256.iter().map(|sha256| (sha256.as_str(), captured.what.clone())).collect()
             }
-            Self::Outcome { unit, stdout, stderr, .. } => [("output", stdout), ("error output", stderr)]
-                .into_iter()
-                .filter_map(|(name, output)| Some((name, output.as_ref()?)))
-                .map(|(name, output)| (output.sha256.as_str(), format!("the {name} of unit {}", unit.unit)))
-                .collect(),
+            Self::Outcome { unit, stdout, stderr, .. }
+            | Self::BackgroundEnded { unit, stdout, stderr, .. } => {
+                [("output", stdout), ("error output", stderr)]
+                    .into_iter()
+                    .filter_map(|(name, output)| Some((name, output.as_ref()?)))
+                    .map(|(name, output)| {
+                        (output.sha256.as_str(), format!("the {name} of unit {}", unit.unit))
+                    })
+                    .collect()
+            }
+            Self::WatchChanged { unit, stdout: Some(output), .. } => {
+                vec![(&output.sha256, format!("the output of unit {}", unit.unit))]
+            }
             _ => Vec::new(),
         }
     }

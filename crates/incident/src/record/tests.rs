@@ -283,6 +283,43 @@ fn what_people_are_told() {
     );
 }
 
+fn output() -> Output {
+    Output { sha256: "ab".to_owned(), bytes: 2, excerpt: "hi".to_owned(), truncated: false }
+}
+
+#[test]
+fn background_jobs() {
+    check(
+        &Record::Outcome {
+            unit: unit(),
+            attempt: 1,
+            end: UnitEnd::Exited { code: 0 },
+            meaning: String::new(),
+            started_ms: None,
+            finished_ms: None,
+            stdout: None,
+            stderr: None,
+            background_ms: Some(3_600_000),
+        },
+        &expect![[
+            r#"{"kind":"outcome","unit":{"run":1,"unit":"6.1"},"attempt":1,"end":{"end":"exited","code":0},"meaning":"","started_ms":null,"finished_ms":null,"stdout":null,"stderr":null,"background_ms":3600000}"#
+        ]],
+    );
+    check(
+        &Record::BackgroundEnded {
+            unit: unit(),
+            attempt: 1,
+            reason: "recovery is verified".to_owned(),
+            took_ms: 5,
+            stdout: Some(output()),
+            stderr: None,
+        },
+        &expect![[
+            r#"{"kind":"background_ended","unit":{"run":1,"unit":"6.1"},"attempt":1,"reason":"recovery is verified","took_ms":5,"stdout":{"sha256":"ab","bytes":2,"excerpt":"hi","truncated":false},"stderr":null}"#
+        ]],
+    );
+}
+
 #[test]
 fn steps_and_units() {
     check(&Record::RunStarted { run: 1 }, &expect![[r#"{"kind":"run_started","run":1}"#]]);
@@ -321,7 +358,6 @@ fn steps_and_units() {
             r#"{"kind":"intent","unit":{"run":1,"unit":"6.1"},"attempt":1,"statement":"x","effect":"disrupt","key":"k","folder":"/f","values":{}}"#
         ]],
     );
-    let output = Output { sha256: "ab".to_owned(), bytes: 2, excerpt: "hi".to_owned(), truncated: false };
     check(
         &Record::Outcome {
             unit: unit(),
@@ -330,8 +366,9 @@ fn steps_and_units() {
             meaning: String::new(),
             started_ms: Some(1),
             finished_ms: Some(2),
-            stdout: Some(output),
+            stdout: Some(output()),
             stderr: None,
+            background_ms: None,
         },
         &expect![[
             r#"{"kind":"outcome","unit":{"run":1,"unit":"6.1"},"attempt":1,"end":{"end":"exited","code":0},"meaning":"","started_ms":1,"finished_ms":2,"stdout":{"sha256":"ab","bytes":2,"excerpt":"hi","truncated":false},"stderr":null}"#

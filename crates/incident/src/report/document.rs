@@ -209,7 +209,8 @@ fn command_line(command: &Command) -> String {
     } else {
         format!("; it read {}", values(&command.values))
     };
-    format!("`{}` at {} ({}{again}): {end}{read}", command.unit, clock(command.at_ms), command.effect)
+    let jobs = command.background.as_ref().map(|what| format!("; {what}")).unwrap_or_default();
+    format!("`{}` at {} ({}{again}): {end}{jobs}{read}", command.unit, clock(command.at_ms), command.effect)
 }
 
 fn output_line(name: &str, output: &Output) -> String {

@@ -25,7 +25,8 @@ pub(super) fn errors(incident: &Incident) -> Vec<ErrorSeen> {
                     push(source, &text);
                 }
             }
-            Record::Outcome { unit, stderr: Some(stderr), .. } => {
+            Record::Outcome { unit, stderr: Some(stderr), .. }
+            | Record::BackgroundEnded { unit, stderr: Some(stderr), .. } => {
                 push(format!("standard error of {}", unit.unit), &stderr.excerpt);
             }
             Record::Found { findings, .. } => {

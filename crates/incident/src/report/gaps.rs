@@ -32,6 +32,12 @@ pub(super) fn gaps(incident: &Incident) -> Vec<String> {
             gaps.push(format!("Unit {} printed more than is kept.", unit.unit));
         }
     }
+    for (_, record) in &incident.timeline {
+        let Record::BackgroundEnded { unit, stdout, stderr, .. } = record else { continue };
+        if [stdout, stderr].into_iter().flatten().any(|output| output.truncated) {
+            gaps.push(format!("Unit {} printed more in the background than is kept.", unit.unit));
+        }
+    }
     gaps.extend(unwatched(incident));
     gaps
 }
@@ -75,6 +81,9 @@ pub(super) fn open_ends(incident: &Incident) -> Vec<String> {
     let mut ends = Vec::new();
     if incident.acknowledged.is_none() {
         ends.push("Nobody has acknowledged the incident.".to_owned());
+    }
+    for job in incident.open_jobs() {
+        ends.push(format!("Unit {} runs on in the background.", job.unit.unit));
     }
     for (unit, ..) in incident.open_questions() {
         ends.push(format!("Unit {} waits for a word.", unit.unit));

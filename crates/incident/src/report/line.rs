@@ -41,8 +41,9 @@ fn words(record: &Record) -> Option<String> {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
             format!("{} runs ({effect}{again}): {}", unit.unit, first_line(statement))
         }
-        Record::Outcome { unit, end, meaning, started_ms, finished_ms, .. } => {
-            format!("{} {}", unit.unit, ending(end, meaning, *started_ms, *finished_ms))
+        Record::Outcome { unit, end, meaning, started_ms, finished_ms, background_ms, .. } => {
+            let jobs = background_ms.map(|_| ", and runs on in the background").unwrap_or_default();
+            format!("{} {}{jobs}", unit.unit, ending(end, meaning, *started_ms, *finished_ms))
         }
         Record::UnitVerified { unit, condition, problem: None } => {
             format!("{} verified: `{condition}` holds", unit.unit)
@@ -81,7 +82,7 @@ fn words(record: &Record) -> Option<String> {
     })
 }
 
-/// The same for watches, changes, and what is done afterwards.
+/// The same for watches, background jobs, changes, and what is done afterwards.
 fn describe_change(record: &Record) -> Option<String> {
     Some(match record {
         Record::WatchStarted { unit, until, every_ms, limit_ms } => {
@@ -93,6 +94,9 @@ fn describe_change(record: &Record) -> Option<String> {
             format!("{} {} (look {round})", unit.unit, ending(end, meaning, None, None))
         }
         Record::WatchEnded { unit, reason, .. } => format!("{} is watched no more: {reason}", unit.unit),
+        Record::BackgroundEnded { unit, reason, took_ms, .. } => {
+            format!("{} ended in the background after {}: {reason}", unit.unit, duration(*took_ms))
+        }
         Record::UndoKept { .. } => return None,
         Record::Changed { number, by, change, .. } => {
             let name = if *number > 0 { format!("change c{number}: ") } else { String::new() };

@@ -155,8 +155,12 @@ pub struct Command {
     pub end: Option<String>,
     pub exit_code: Option<i32>,
     pub took_ms: Option<u64>,
+    /// Where it ran on in the background, with all that it printed there.
     pub stdout: Option<Output>,
     pub stderr: Option<Output>,
+    /// What became of its background jobs, for people, where it left some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
 }
 
 /// A statement that was not run.

@@ -2,6 +2,7 @@
 
 use super::line;
 use super::model::{Command, NotRun, StepReport};
+use super::text::duration;
 use crate::fold::Incident;
 use crate::record::{Record, UnitEnd, UnitRef};
 
@@ -44,13 +45,23 @@ fn executions(incident: &Incident) -> Vec<(UnitRef, Command)> {
                     took_ms: None,
                     stdout: None,
                     stderr: None,
+                    background: None,
                 };
                 all.push((unit.clone(), command));
             }
-            Record::Outcome { unit, attempt, end, meaning, started_ms, finished_ms, stdout, stderr } => {
-                let is_it =
-                    |(one, command): &&mut (UnitRef, Command)| one == unit && command.attempt == *attempt;
-                let Some((_, command)) = all.iter_mut().rev().find(is_it) else { continue };
+            Record::Outcome {
+                unit,
+                attempt,
+                end,
+                meaning,
+                started_ms,
+                finished_ms,
+                stdout,
+                stderr,
+                background_ms,
+            } => {
+                let Some(command) = find(&mut all, unit, *attempt) else { continue };
+                command.background = background_ms.map(|_| "runs on in the background".to_owned());
                 command.end = Some(line::ending(end, meaning, *started_ms, *finished_ms));
                 command.exit_code = if let UnitEnd::Exited { code } = end { Some(*code) } else { None };
                 let took_ms = started_ms.zip(*finished_ms).map(|(started, finished)| finished - started);
@@ -58,10 +69,22 @@ fn executions(incident: &Incident) -> Vec<(UnitRef, Command)> {
                 command.stdout.clone_from(stdout);
                 command.stderr.clone_from(stderr);
             }
+            Record::BackgroundEnded { unit, attempt, reason, took_ms, stdout, stderr } => {
+                let Some(command) = find(&mut all, unit, *attempt) else { continue };
+                let took = duration(*took_ms);
+                command.background = Some(format!("ran on in the background for {took}: {reason}"));
+                command.stdout.clone_from(stdout);
+                command.stderr.clone_from(stderr);
+            }
             _ => {}
         }
     }
     all
+}
+
+fn find<'a>(all: &'a mut [(UnitRef, Command)], unit: &UnitRef, attempt: u32) -> Option<&'a mut Command> {
+    let is_it = |(one, command): &&mut (UnitRef, Command)| one == unit && command.attempt == attempt;
+    all.iter_mut().rev().find(is_it).map(|(_, command)| command)
 }
 
 /// What was not run, in order.

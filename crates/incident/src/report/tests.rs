@@ -87,6 +87,7 @@ fn records() -> Vec<(i64, Record)> {
                 finished_ms: Some(1_094),
                 stdout: Some(output),
                 stderr: None,
+                background_ms: None,
             },
         ),
         (1_096, Record::StepEnded { step: step(), end: StepEnd::Succeeded, reason: "1 of 1 run".to_owned() }),
@@ -197,6 +198,15 @@ fn asked_and_run(text: &str) -> Vec<(i64, Record)> {
         started_ms: Some(62_000),
         finished_ms: Some(63_000),
         stdout: Some(output.clone()),
+        stderr: Some(output.clone()),
+        background_ms: Some(60_000),
+    };
+    let background = Record::BackgroundEnded {
+        unit: unit("7.1"),
+        attempt: 1,
+        reason: text.to_owned(),
+        took_ms: 15_000,
+        stdout: Some(output.clone()),
         stderr: Some(output),
     };
     let (end, reason) = (ApprovalEnd::Void, text.to_owned());
@@ -206,6 +216,7 @@ fn asked_and_run(text: &str) -> Vec<(i64, Record)> {
         (61_600, approved(text)),
         (62_000, intent),
         (80_000, outcome),
+        (80_000, background),
         (80_000, Record::ApprovalEnded { unit: unit("7.1"), end, by: None, reason }),
         (80_000, asked),
     ]

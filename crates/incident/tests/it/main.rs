@@ -16,6 +16,7 @@ mod grouping;
 mod happy;
 mod inhibiting;
 mod interrupted;
+mod jobs;
 mod journal_refuses;
 mod lethal;
 mod loose_ends;

@@ -117,6 +117,7 @@ impl Stage {
             verification: self.verification,
             unit_timeout: Duration::from_secs(60),
             output_bytes_max: 1 << 20,
+            background_max: Duration::from_secs(3600),
         };
         let blobs = Blobs::open(self.folder.path().join("blobs")).unwrap();
         let shelf = Shelf::new(vec![self.book.clone()]);

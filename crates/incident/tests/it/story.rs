@@ -78,10 +78,15 @@ fn unit_line(record: &Record) -> String {
         Record::Intent { unit, attempt, statement, effect, .. } => {
             format!("   {} intent {attempt} ({effect}): {statement}", unit.unit)
         }
-        Record::Outcome { unit, attempt, end, meaning, stdout, .. } => {
+        Record::Outcome { unit, attempt, end, meaning, stdout, background_ms, .. } => {
             let meaning = if meaning.is_empty() { String::new() } else { format!(" ({meaning})") };
             let printed = stdout.as_ref().map(printed).unwrap_or_default();
-            format!("   {} outcome {attempt}: {}{meaning}{printed}", unit.unit, ending(end))
+            let jobs = background_ms.map(|_| ", runs on").unwrap_or_default();
+            format!("   {} outcome {attempt}: {}{meaning}{printed}{jobs}", unit.unit, ending(end))
+        }
+        Record::BackgroundEnded { unit, attempt, reason, stdout, .. } => {
+            let printed = stdout.as_ref().map(printed).unwrap_or_default();
+            format!("   {} background {attempt} ended: {reason}{printed}", unit.unit)
         }
         Record::Found { unit, findings } => {
             let all: Vec<_> =

@@ -11,7 +11,7 @@ use journal::Journal;
 use metrics::Silences;
 use probe::CheckType;
 use runbook::Effect;
-use runner::{End, Outcome, Recovery, StateFile};
+use runner::{Background, BackgroundEnd, End, Outcome, Recovery, StateFile};
 use tokio::sync::watch;
 
 /// When the clock begins: 2026-11-23 18:45:01.250 UTC.
@@ -32,6 +32,8 @@ pub(crate) struct FakeWorld {
     stuck: watch::Sender<u32>,
     /// How many long pauses are going on.
     pausing: watch::Sender<u32>,
+    /// How many jobs have ended.
+    jobs_over: watch::Sender<u32>,
     state: Mutex<State>,
 }
 
@@ -57,6 +59,8 @@ pub(crate) struct State {
     pub(crate) runs: Vec<Run>,
     /// What a later life of the engine finds out about a unit, by its folder.
     left: BTreeMap<PathBuf, Recovery>,
+    /// The background jobs, by their folders, with how they ended.
+    jobs: BTreeMap<PathBuf, Option<BackgroundEnd>>,
     /// The folders of which the first question gets no answer.
     unsettled: BTreeSet<PathBuf>,
     /// Where each execution looks for its intent.
@@ -82,6 +86,8 @@ pub(crate) struct Reply {
     changes: &'static str,
     then: Then,
     cut: Cut,
+    /// Whether it leaves a job in the background.
+    leaves: bool,
 }
 
 /// What a statement does to the server.
@@ -134,7 +140,15 @@ impl Reply {
     }
 
     pub(crate) fn of(end: End) -> Self {
-        Self { end, stdout: "", findings: "", changes: "", then: Then::Nothing, cut: Cut::Never }
+        Self {
+            end,
+            stdout: "",
+            findings: "",
+            changes: "",
+            then: Then::Nothing,
+            cut: Cut::Never,
+            leaves: false,
+        }
     }
 
     pub(crate) fn printing(self, stdout: &'static str) -> Self {
@@ -152,6 +166,11 @@ impl Reply {
     /// The server is another process afterwards, and well.
     pub(crate) fn restarting(self) -> Self {
         Self { then: Then::Restarts, ..self }
+    }
+
+    /// It leaves a job in the background, which prints `tick` when it ends.
+    pub(crate) fn leaving_a_job(self) -> Self {
+        Self { leaves: true, ..self }
     }
 
     pub(crate) fn cut(self, cut: Cut) -> Self {
@@ -187,6 +206,7 @@ impl FakeWorld {
             replies: BTreeMap::new(),
             runs: Vec::new(),
             left: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             journal: None,
         };
@@ -194,6 +214,7 @@ impl FakeWorld {
             clock: watch::Sender::new(START_MS),
             stuck: watch::Sender::new(0),
             pausing: watch::Sender::new(0),
+            jobs_over: watch::Sender::new(0),
             state: Mutex::new(state),
         }
     }
@@ -245,6 +266,29 @@ impl FakeWorld {
         assert!(waited.is_ok(), "the engine does not wait for the clock");
     }
 
+    /// How many background jobs run.
+    pub(crate) fn jobs(&self) -> usize {
+        self.state().jobs.values().filter(|end| end.is_none()).count()
+    }
+
+    /// All background jobs end so.
+    pub(crate) fn end_jobs(&self, end: BackgroundEnd) {
+        let folders: Vec<_> = self.state().jobs.keys().cloned().collect();
+        folders.iter().for_each(|folder| self.end_job(folder, end));
+    }
+
+    fn end_job(&self, folder: &Path, how: BackgroundEnd) {
+        let mut state = self.state();
+        let end = state.jobs.get_mut(folder).expect("there is a job");
+        if end.is_none() {
+            *end = Some(how);
+            let printed = std::fs::read_to_string(folder.join(runner::STDOUT)).unwrap();
+            std::fs::write(folder.join(runner::STDOUT), printed + "tick\n").unwrap();
+        }
+        drop(state);
+        self.jobs_over.send_modify(|count| *count += 1);
+    }
+
     /// Throws the kill switch.
     pub(crate) fn kill_switch(&self) {
         self.state().kill = Kill::On;
@@ -291,6 +335,10 @@ impl FakeWorld {
         }
         std::fs::write(folder.join(runner::STDERR), "").unwrap();
         let exited = matches!(reply.end, End::Exited(_));
+        let background_ms = intent.background_ms.filter(|_| reply.leaves);
+        if background_ms.is_some() {
+            self.state().jobs.insert(folder.to_owned(), None);
+        }
         if exited {
             std::fs::write(&intent.state_after, format!("after {}", intent.statement)).unwrap();
         }
@@ -302,6 +350,7 @@ impl FakeWorld {
             stderr_bytes: 0,
             truncated: false,
             state: if exited { StateFile::Saved } else { StateFile::Missing },
+            background_ms,
         })
     }
 
@@ -426,6 +475,18 @@ impl World for FakeWorld {
             return Err(runner::Error::File { action: "create", path, source });
         }
         Ok(self.state().left.get(folder).cloned().unwrap_or(Recovery::NeverStarted))
+    }
+
+    async fn background_over(&self, folder: &Path) -> Result<(), runner::Error> {
+        let is_over = |_: &u32| self.state().jobs.get(folder).is_none_or(Option::is_some);
+        let _ = self.jobs_over.subscribe().wait_for(is_over).await;
+        Ok(())
+    }
+
+    async fn end_background(&self, folder: &Path) -> Result<Background, runner::Error> {
+        self.end_job(folder, BackgroundEnd::Told);
+        let end = self.state().jobs[folder].unwrap_or(BackgroundEnd::Told);
+        Ok(Background { ended_ms: self.now_ms(), end, truncated: false })
     }
 }
 

@@ -100,6 +100,7 @@ fn unit(
         reason: assessment.reason,
         trusts: assessment.trusts,
         program: statement.program,
+        background: statement.background,
         reads: statement.reads,
         sets: statement.sets,
         needs: statement.needs,

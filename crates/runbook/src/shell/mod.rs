@@ -1,6 +1,7 @@
 //! Owns reading shell text: a fence becomes statements, each with its variables and what it means for those after it.
 
 mod hijack;
+mod jobs;
 mod names;
 mod program;
 mod split;
@@ -42,6 +43,8 @@ pub(crate) struct Statement {
     pub(crate) problem: Option<String>,
     /// Whose exit code it has.
     pub(crate) program: Option<String>,
+    /// Whether it starts a job in the background.
+    pub(crate) background: bool,
     pub(crate) reads: BTreeSet<String>,
     pub(crate) sets: BTreeSet<String>,
     pub(crate) needs: BTreeSet<String>,
@@ -95,6 +98,7 @@ fn unread(source: &str, problem: String) -> Statement {
         comment: None,
         problem: Some(problem),
         program: None,
+        background: false,
         reads,
         sets,
         needs,
@@ -124,6 +128,7 @@ fn statement(script: &Script, slice: Slice) -> Statement {
         comment: slice.comment,
         problem: None,
         program,
+        background: jobs::has_job(script, items),
         reads,
         sets,
         needs,

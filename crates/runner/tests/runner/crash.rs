@@ -26,7 +26,7 @@ fn lines(marker: &Path) -> usize {
 }
 
 /// Returns the processes that have this unit in their environment.
-fn of_unit(folder: &Path) -> Vec<i32> {
+pub(crate) fn of_unit(folder: &Path) -> Vec<i32> {
     let mark = format!("PARAMEDIC_UNIT={}", folder.display());
     let pids =
         fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

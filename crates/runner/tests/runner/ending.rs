@@ -9,12 +9,12 @@ use runner::{End, StateFile};
 use crate::session::{Done, Session};
 
 /// Reads the process ids that the unit printed, one a line.
-fn printed(done: &Done) -> Vec<i32> {
+pub(crate) fn printed(done: &Done) -> Vec<i32> {
     done.text().lines().map(|line| line.parse().unwrap()).collect()
 }
 
 #[track_caller]
-fn assert_gone(pids: &[i32]) {
+pub(crate) fn assert_gone(pids: &[i32]) {
     assert!(!pids.is_empty());
     for pid in pids {
         assert!(!ProcessId::of(*pid).is_some_and(|process| process.is_alive()), "{pid} is still there");
@@ -48,7 +48,7 @@ fn a_unit_that_does_not_care_is_killed() {
 }
 
 #[test]
-fn background_jobs_end_with_the_unit() {
+fn without_a_word_about_them_background_jobs_end_with_the_unit() {
     let begun = Instant::now();
     let statement =
         "sleep 600 & echo $!\n(setsid sleep 600 & echo $!) \nnohup sleep 600 >/dev/null 2>&1 & echo $!";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
-use runner::{End, Intent, Outcome, Shell, StateFile};
+use runner::{Background, BackgroundEnd, End, Intent, Outcome, Shell, StateFile};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -25,6 +25,7 @@ fn an_intent_is_frozen() {
         directory: "/".into(),
         timeout_ms: 60_000,
         output_bytes_max: 1024,
+        background_ms: None,
         state_before: None,
         state_after: "/run/state".into(),
     };
@@ -42,6 +43,13 @@ fn an_intent_is_frozen() {
             r#"{"key":"incident-1/6.1","attempt":2,"statement":"echo \"$PORT\"","shell":"sh","environment":{"PORT":"8080"},"directory":"/","timeout_ms":60000,"output_bytes_max":1024,"state_before":"/run/state-1","state_after":"/run/state"}"#
         ]],
     );
+    intent.background_ms = Some(3_600_000);
+    check(
+        &intent,
+        &expect![[
+            r#"{"key":"incident-1/6.1","attempt":2,"statement":"echo \"$PORT\"","shell":"sh","environment":{"PORT":"8080"},"directory":"/","timeout_ms":60000,"output_bytes_max":1024,"background_ms":3600000,"state_before":"/run/state-1","state_after":"/run/state"}"#
+        ]],
+    );
 }
 
 #[test]
@@ -54,6 +62,7 @@ fn an_outcome_is_frozen() {
         stderr_bytes: 0,
         truncated: false,
         state,
+        background_ms: None,
     };
     check(
         &outcome(End::Exited(3), StateFile::Saved),
@@ -78,5 +87,24 @@ fn an_outcome_is_frozen() {
         &expect![[
             r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":{"not_started":"no bash"},"stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"missing"}"#
         ]],
+    );
+    check(
+        &Outcome { background_ms: Some(3_600_000), ..outcome(End::Exited(0), StateFile::Saved) },
+        &expect![[
+            r#"{"started_ms":1767225600123,"finished_ms":1767225600456,"end":{"exited":0},"stdout_bytes":12,"stderr_bytes":0,"truncated":false,"state":"saved","background_ms":3600000}"#
+        ]],
+    );
+}
+
+#[test]
+fn the_end_of_background_jobs_is_frozen() {
+    let background = |end| Background { ended_ms: 1_767_225_600_456, end, truncated: true };
+    check(
+        &background(BackgroundEnd::ByItself),
+        &expect![[r#"{"ended_ms":1767225600456,"end":"by_itself","truncated":true}"#]],
+    );
+    check(
+        &[BackgroundEnd::Told, BackgroundEnd::Limit, BackgroundEnd::Lost],
+        &expect![[r#"["told","limit","lost"]"#]],
     );
 }

@@ -108,7 +108,8 @@ pub(super) async fn supervise(
 /// What the unit said last, as far as the journal can be read at once.
 async fn last_words(unit: &UnitName, at_ms: i64) -> Vec<String> {
     let wanted = Wanted { lines_max: WORDS_MAX, since_ms: Some(at_ms - WORDS_AGE_MS), ..Wanted::default() };
-    match Journal { timeout: WORDS_WITHIN, ..Journal::default() }.read(unit, &wanted).await {
+    let journal = Journal { timeout: WORDS_WITHIN, ..Journal::default() };
+    match journal.read(unit, &wanted).await {
         Ok(read) => {
             let own = read.lines.into_iter().filter(|line| line.from == From::Unit);
             own.map(|line| line.message).collect()

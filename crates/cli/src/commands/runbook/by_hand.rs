@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
-use incident::{Book, Engine, Happening, IncidentId, Record, Shelf, State, UnitEnd, describe};
+use incident::{Book, Engine, Happening, IncidentId, Output, Record, Shelf, State, UnitEnd, describe};
 use runbook::Procedure;
 use tokio::sync::broadcast;
 
@@ -33,13 +33,23 @@ pub(super) fn run(
     require(book, procedure, &parameters)?;
     let (config, config_path) = context::load_or_default(config)?;
     let name = parameters.get("SERVER_NAME").cloned().unwrap_or_default();
-    context::threaded_runtime()?.block_on(async {
+    let runtime = context::threaded_runtime()?;
+    let followed = runtime.block_on(async {
         let shelf = Shelf::new(vec![book.clone()]);
         let engine = hand::open(config, config_path, parameters, shelf).await?;
         let mut feed = engine.feed();
         let id = engine.open_by_hand(&name, book, &procedure.id, &actor()).await.map_err(Failure::no)?;
-        follow(&engine, &id, &mut feed, consent).await
-    })
+        tokio::select! {
+            followed = follow(&engine, &id, &mut feed, consent) => followed,
+            _ = tokio::signal::ctrl_c() => {
+                engine.end_background(&id, "it was interrupted at the keyboard").await.map_err(Failure::no)?;
+                Err(Failure::no(anyhow::anyhow!("interrupted; incident {id} stays open")))
+            }
+        }
+    });
+    // Somebody may still be waiting for a word from the keyboard.
+    runtime.shutdown_background();
+    followed
 }
 
 fn find<'a>(book: &'a Book, wanted: &str) -> Result<&'a Procedure, Failure> {
@@ -123,18 +133,26 @@ fn narrate(record: &Record) {
         Record::Intent { statement, effect, .. } => {
             show::live(&format!("  $ {}    [{effect}]", statement.trim().replace('\n', "\n    ")));
         }
-        Record::Outcome { end, meaning, stdout, stderr, .. } => {
-            for output in [stdout, stderr].into_iter().flatten() {
-                for line in output.excerpt.lines() {
-                    show::live(&format!("    {line}"));
-                }
-            }
-            if *end != (UnitEnd::Exited { code: 0 }) || !meaning.is_empty() {
+        Record::Outcome { end, meaning, stdout, stderr, background_ms, .. } => {
+            show_printed(stdout.as_ref(), stderr.as_ref());
+            if *end != (UnitEnd::Exited { code: 0 }) || !meaning.is_empty() || background_ms.is_some() {
                 show_described(record);
             }
         }
+        Record::BackgroundEnded { stdout, stderr, .. } => {
+            show_described(record);
+            show_printed(stdout.as_ref(), stderr.as_ref());
+        }
         Record::ApprovalAsked { .. } | Record::Opened { .. } => {}
         _ => show_described(record),
+    }
+}
+
+fn show_printed(stdout: Option<&Output>, stderr: Option<&Output>) {
+    for output in [stdout, stderr].into_iter().flatten() {
+        for line in output.excerpt.lines() {
+            show::live(&format!("    {line}"));
+        }
     }
 }
 

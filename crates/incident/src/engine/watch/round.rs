@@ -44,7 +44,9 @@ impl<W: World> Engine<W> {
                 != Some((end.clone(), meaning.clone()));
             if is_new && going.changes < CHANGES_MAX {
                 going.changes += 1;
-                let stdout = outcome.and_then(|outcome| self.keep(&folder.join(runner::STDOUT), &outcome));
+                let stdout = outcome.and_then(|outcome| {
+                    self.keep(&folder.join(runner::STDOUT), outcome.stdout_bytes, outcome.truncated)
+                });
                 let (unit, end, meaning) = (named.clone(), end.clone(), meaning.clone());
                 let record = Record::WatchChanged { unit, round: going.round, end, meaning, stdout };
                 self.record(walk.id, record).await?;
@@ -82,6 +84,8 @@ impl<W: World> Engine<W> {
             return Ok(failed(error));
         }
         let mut intent = self.shell_intent(walk, ready, &now, &key(walk, &ready.named), 1);
+        // Each round has a folder, and nothing of it is left for the next.
+        intent.background_ms = None;
         let most = self.inner.settings.unit_timeout.min(watch.limit);
         intent.timeout_ms = watch.statement.unwrap_or(most).as_millis() as u64;
         let end = match world.run(&now, &intent).await {

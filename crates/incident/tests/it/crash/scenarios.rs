@@ -312,6 +312,48 @@ fn an_incident_whose_changes_do_not_help() {
     );
 }
 
+/// A statement that leaves a job in the background, in an incident that does not recover.
+const LEAVES_A_JOB: Scenario = Scenario {
+    steps: r#"
+1. **Look**
+
+   ```bash
+   cat /proc/loadavg &
+   ```
+"#,
+    prepare: |world| {
+        for _ in 0..2 {
+            world.reply("cat /proc/loadavg &", Reply::exit(0).printing("0.5\n").leaving_a_job());
+        }
+    },
+    answer: |_| Word::Yes(&[]),
+};
+
+#[test]
+fn an_incident_with_jobs_in_the_background() {
+    check(
+        LEAVES_A_JOB,
+        expect![[r#"
+            opened: time, server-down, time was killed by SIGKILL
+            captured: host snapshot
+            run 1
+            step 1 Look
+               1.1 intent 1 (observe): cat /proc/loadavg &
+               1.1 outcome 1: code 0, printed "0.5\n", runs on
+            step 1 succeeded: 1 of 1 run
+            not verified: no 3 good answers in a row within 1 s: connection refused
+            run 2
+               1.1 background 1 ended: run 2 of the procedure begins, printed "0.5\ntick\n"
+            step 1 Look
+               1.1 intent 1 (observe): cat /proc/loadavg &
+               1.1 outcome 1: code 0, printed "0.5\n", runs on
+            step 1 succeeded: 1 of 1 run
+            not verified: no 3 good answers in a row within 1 s: connection refused
+            person needed: 2 run(s) of the procedure did not help for good: no 3 good answers in a row within 1 s: connection refused
+        "#]],
+    );
+}
+
 /// An engine that dies after every single record gets there in as many lives.
 #[test]
 fn a_life_for_each_record() {

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::calls::Calls;
 use super::plan::MINUTE_MS;
+use super::runners::Job;
 use super::scene::{Sim, SimWorld, State};
 
 /// The most entries of one world: more is an engine that runs wild.
@@ -465,6 +466,7 @@ impl Sim {
             let state = self.state();
             for incident in &known {
                 self.judge_incident(&state, engine.shelf(), incident, &mut broken);
+                judge_jobs(&state, incident, &mut broken);
             }
             let untold = state.judge.calls.untold();
             broken.extend(
@@ -534,6 +536,27 @@ impl Judge {
                 let id = IncidentId::from_text(name);
                 self.folds.extend(Incident::fold(&id, [(at_ms, record)]).map(|one| (name.to_owned(), one)));
             }
+        }
+    }
+}
+
+/// A background job runs only where the journal says so, and only as long as it may.
+fn judge_jobs(state: &State, incident: &Incident, broken: &mut Vec<String>) {
+    let id = &incident.id;
+    let looks = |effect: &str| effect == "observe";
+    for job in incident.open_jobs() {
+        let (run, unit) = (job.unit.run, &job.unit.unit);
+        let leads = incident.control == Control::Machine || looks(&job.effect);
+        let intent = incident.unit(&job.unit).and_then(|view| view.intent.as_ref());
+        let again = run < incident.run || intent.is_none_or(|intent| intent.attempt > job.attempt);
+        if incident.is_reported() || incident.control == Control::Aborted || !leads || again {
+            broken.push(format!("jobs: that of {id} {run}/{unit} is not known to have ended"));
+        }
+    }
+    for runner in state.runners.iter().filter(|runner| runner.place.incident == id.as_str()) {
+        let open = incident.open_jobs().any(|job| Path::new(&job.folder) == runner.folder);
+        if matches!(runner.job, Some(Job::Runs | Job::Orphaned)) && !open {
+            broken.push(format!("jobs: that of {} runs, and nobody knows of it", runner.intent.key));
         }
     }
 }

@@ -37,7 +37,7 @@ use scene::Sim;
 const SEEDS: u64 = 300;
 
 /// The runbooks: a bit of everything, in different order.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     r#"
 1. **Look**
 
@@ -114,6 +114,25 @@ const STEPS: [&str; 4] = [
 2. **Restart**
 
    ```bash {retry=1}
+   paramedic server restart "$SERVER_NAME"
+   ```
+"#,
+    r#"
+1. **Look in the background**
+
+   ```bash
+   cat /proc/loadavg & # lint: allow RB012
+   ```
+
+2. **Clear in the background**
+
+   ```bash {retry=1}
+   paramedic server clear-cache "$SERVER_NAME" & # lint: allow RB012
+   ```
+
+3. **Restart**
+
+   ```bash {verify="ready"}
    paramedic server restart "$SERVER_NAME"
    ```
 "#,

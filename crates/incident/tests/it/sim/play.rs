@@ -57,6 +57,7 @@ async fn life(sim: &Arc<Sim>, next: &mut usize) -> End {
         verification: Verification::Probes { goal: GOAL, interval: Duration::from_secs(1) },
         unit_timeout: Duration::from_secs(5),
         output_bytes_max: 1 << 20,
+        background_max: Duration::from_secs(3600),
     };
     let blobs = Blobs::open(sim.folder.join("blobs")).unwrap();
     let shelf = Shelf::new(vec![sim.book.clone()]);

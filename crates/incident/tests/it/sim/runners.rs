@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use incident::Record;
-use runner::{End, Outcome, Recovery, StateFile};
+use runner::{Background, BackgroundEnd, End, Outcome, Recovery, StateFile};
 
 use super::judge::Place;
 use super::plan::{Stage, What};
@@ -19,7 +19,20 @@ pub(crate) struct Runner {
     pub(crate) claim: Option<Claimant>,
     pub(crate) is_alive: bool,
     pub(crate) outcome: Option<Outcome>,
+    /// What it has left in the background, where it has.
+    pub(crate) job: Option<Job>,
     started_ms: i64,
+}
+
+/// What a statement has left in the background.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Job {
+    Runs,
+    Ended(Background),
+    /// Its keeper was killed, and something of it is left.
+    Orphaned,
+    /// The machine was without power: nothing of it is left.
+    Gone,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +48,8 @@ pub(crate) enum Due {
     Effect(usize),
     End(usize),
     Die(usize),
+    /// Its background job ends, or the keeper of that is killed.
+    Over(usize),
 }
 
 impl Sim {
@@ -66,6 +81,7 @@ impl Sim {
                 claim: None,
                 is_alive: false,
                 outcome: None,
+                job: None,
                 started_ms: 0,
             })
         };
@@ -143,7 +159,11 @@ impl Sim {
 
     /// Does what a runner is about to do. Returns the restart of a server that its owner has to write down.
     pub(crate) fn carry_out(&self, due: Due) -> Option<Record> {
-        let (Due::Claim(idx) | Due::Effect(idx) | Due::End(idx) | Due::Die(idx)) = due;
+        if let Due::Over(idx) = due {
+            self.job_over(idx);
+            return None;
+        }
+        let (Due::Claim(idx) | Due::Effect(idx) | Due::End(idx) | Due::Die(idx) | Due::Over(idx)) = due;
         let has_claim = {
             let mut state = self.state();
             let runner = &mut state.runners[idx];
@@ -155,7 +175,7 @@ impl Sim {
                 // The engine was quicker.
                 Due::Claim(_) => runner.is_alive = false,
                 Due::Die(_) => runner.is_alive = false,
-                Due::Effect(_) | Due::End(_) => {}
+                Due::Effect(_) | Due::End(_) | Due::Over(_) => {}
             }
             runner.is_alive && runner.claim == Some(Claimant::Runner)
         };
@@ -228,8 +248,79 @@ impl Sim {
             stderr_bytes: 0,
             truncated: false,
             state: if exited { StateFile::Saved } else { StateFile::Missing },
+            background_ms: runner.intent.background_ms.filter(|_| exited),
         });
         runner.is_alive = false;
+        if exited && let Some(limit_ms) = runner.intent.background_ms {
+            runner.job = Some(Job::Runs);
+            let over_ms = dice.within(1, 1_200_000).min(limit_ms as i64);
+            let key = runner.intent.key.clone();
+            state.schedule(now_ms + over_ms, Due::Over(idx));
+            drop(state);
+            self.log(format_args!("{key} runs on in the background"));
+            self.bell.notify_one();
+        }
+    }
+
+    /// A background job ends by itself, at its limit, or loses its keeper.
+    fn job_over(&self, idx: usize) {
+        let ended_ms = self.clock.wall_ms();
+        let (key, job) = {
+            let mut state = self.state();
+            let runner = &mut state.runners[idx];
+            if runner.job != Some(Job::Runs) {
+                return;
+            }
+            let end = self.dice(&format!("{} over", runner.name)).pick(&[
+                Some(BackgroundEnd::ByItself),
+                Some(BackgroundEnd::Limit),
+                None,
+            ]);
+            let ended = |end| Job::Ended(Background { ended_ms, end, truncated: false });
+            runner.job = Some(end.map_or(Job::Orphaned, ended));
+            (runner.intent.key.clone(), runner.job.clone())
+        };
+        self.log(format_args!("the background job of {key}: {job:?}"));
+        self.moved.notify_waiters();
+    }
+
+    /// Waits until nobody keeps the background job of a unit.
+    pub(crate) async fn background_over(&self, folder: &Path) {
+        loop {
+            self.only_alive().await;
+            let moved = self.moved.notified();
+            let runs = {
+                let state = self.state();
+                let runner = state.by_folder.get(folder).map(|idx| &state.runners[*idx]);
+                runner.is_some_and(|runner| runner.job == Some(Job::Runs))
+            };
+            if !runs {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    /// Ends the background job of a unit, which takes its time.
+    pub(crate) async fn end_background(&self, folder: &Path) -> Result<Background, runner::Error> {
+        self.only_alive().await;
+        let idx = self.state().by_folder[folder];
+        let mut dice = self.dice(&format!("{} is told", self.state().runners[idx].name));
+        self.clock.sleep(dice.within(1, 3_000)).await;
+        self.only_alive().await;
+        let ended_ms = self.clock.wall_ms();
+        let mut state = self.state();
+        let job = &mut state.runners[idx].job;
+        let end = match job {
+            Some(Job::Ended(background)) => return Ok(background.clone()),
+            Some(Job::Runs) => BackgroundEnd::Told,
+            Some(Job::Orphaned | Job::Gone) | None => BackgroundEnd::Lost,
+        };
+        let background = Background { ended_ms, end, truncated: false };
+        *job = Some(Job::Ended(background.clone()));
+        drop(state);
+        self.moved.notify_waiters();
+        Ok(background)
     }
 }
 
@@ -260,14 +351,15 @@ impl State {
                 directory: "/".into(),
                 timeout_ms: 0,
                 output_bytes_max: 0,
+                background_ms: None,
                 state_before: None,
                 state_after: folder.join("state"),
             };
             let (folder, claim) = (folder.to_owned(), Some(Claimant::Engine));
             let place = Place::default();
             let name = String::new();
-            let (is_alive, outcome, started_ms) = (false, None, 0);
-            self.put(Runner { place, name, folder, intent, claim, is_alive, outcome, started_ms });
+            let (is_alive, outcome, job, started_ms) = (false, None, None, 0);
+            self.put(Runner { place, name, folder, intent, claim, is_alive, outcome, job, started_ms });
             return Some(Recovery::NeverStarted);
         };
         let runner = &mut self.runners[idx];

@@ -18,7 +18,7 @@ use super::dice::Dice;
 use super::disk::Disk;
 use super::judge::Judge;
 use super::plan::{Disturbance, SERVERS, What};
-use super::runners::{Claimant, Due, Runner};
+use super::runners::{Claimant, Due, Job, Runner};
 
 /// One simulated world.
 pub(crate) struct Sim {
@@ -247,6 +247,15 @@ impl World for SimWorld {
         }
         self.0.settle(folder).await
     }
+
+    async fn background_over(&self, folder: &Path) -> Result<(), runner::Error> {
+        self.0.background_over(folder).await;
+        Ok(())
+    }
+
+    async fn end_background(&self, folder: &Path) -> Result<runner::Background, runner::Error> {
+        self.0.end_background(folder).await
+    }
 }
 
 // === impl State ===
@@ -265,6 +274,10 @@ impl State {
                 let _ = std::fs::remove_file(&runner.intent.state_after);
             }
             runner.is_alive = false;
+            // Nobody has written down how it ended.
+            if matches!(runner.job, Some(Job::Runs | Job::Orphaned)) {
+                runner.job = Some(Job::Gone);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ pub(super) static RULE: Rule = Rule {
     code: "RB012",
     name: "orphan-background-job",
     level: Level::Warning,
-    why: "A job in the background keeps the output open or outlives the incident, and nobody ends it.",
+    why: "A job in the background is ended with the procedure at the latest, and nobody looks at what it prints before; typed by hand, it outlives the incident.",
     bad: "sleep 600 &",
     good: "paramedic check \"$SERVER_NAME\" --type readiness",
     blocks: true,
@@ -25,7 +25,7 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
                 report.statement(
                     scope,
                     &one.item,
-                    "this job goes on when the step is over",
+                    "this job goes on when its statement is over",
                     "make it a watch: a fence with `until` and `every`",
                 );
             }
