@@ -96,8 +96,10 @@ impl Keeper {
     pub(crate) async fn run(mut self) -> Option<String> {
         self.start().await;
         loop {
-            if let Some(exit) = self.ended_by_itself() {
-                return Some(exit);
+            if self.guard.settings.once
+                && let Some(reason) = self.guard.down()
+            {
+                return Some(reason);
             }
             tokio::select! {
                 ending = ended(self.running.as_ref()) => self.child_ended(ending).await,
@@ -115,12 +117,6 @@ impl Keeper {
                 },
             }
         }
-    }
-
-    fn ended_by_itself(&self) -> Option<String> {
-        let state = self.guard.state();
-        let over = self.guard.settings.once && matches!(state.phase, Phase::Exited | Phase::Failed);
-        state.last_exit.as_ref().filter(|_| over).map(|exit| exit.reason.clone())
     }
 
     async fn obey(&mut self, order: Order) {

@@ -111,6 +111,13 @@ impl Guard {
         self.events.subscribe()
     }
 
+    /// Why the child ended by itself, or could not be started, where that is how things stand.
+    pub(crate) fn down(&self) -> Option<String> {
+        let state = self.state();
+        let is_down = matches!(state.phase, Phase::Exited | Phase::Failed);
+        state.last_exit.as_ref().filter(|_| is_down).map(|exit| exit.reason.clone())
+    }
+
     pub(crate) fn status(&self) -> Status {
         let state = self.state();
         Status {

@@ -67,9 +67,7 @@ pub(super) fn troubles<'a>(
 }
 
 fn count(incident: &Incident, since_ms: i64, is_one: impl Fn(&Record) -> bool) -> u32 {
-    if incident.timeline.last().is_none_or(|(at_ms, _)| *at_ms < since_ms) {
-        return 0;
-    }
+    // The clock may have been set back since: the last record need not be the latest.
     let found = incident.timeline.iter().filter(|(at_ms, record)| *at_ms >= since_ms && is_one(record));
     u32::try_from(found.count()).unwrap_or(u32::MAX)
 }

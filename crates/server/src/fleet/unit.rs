@@ -172,7 +172,7 @@ impl Known {
                 self.out_of_memory = true;
                 Vec::new()
             }
-            UnitEvent::Exited(exit) => self.exited(exit, now_ms).into_iter().collect(),
+            UnitEvent::Exited(exit) => self.exited(&exit, now_ms).into_iter().collect(),
             UnitEvent::Restarting { restarts } => {
                 let key = format!("{SYSTEMD}-{}-{now_ms}-{restarts}", self.name);
                 vec![What::Restarted { by: SYSTEMD.to_owned(), key }]
@@ -238,7 +238,7 @@ impl Known {
     }
 
     /// An end that somebody has ordered is no trouble.
-    fn exited(&mut self, exit: systemd::watch::Exit, now_ms: i64) -> Option<What> {
+    fn exited(&mut self, exit: &systemd::watch::Exit, now_ms: i64) -> Option<What> {
         let out_of_memory = std::mem::take(&mut self.out_of_memory);
         let uptime_ms = exit.uptime.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         let reason = reason(exit.ending, out_of_memory);
