@@ -32,6 +32,7 @@ mod stdio;
 mod story;
 mod triage;
 mod tune;
+mod unit_fleet;
 mod units;
 mod watch;
 mod watching;

@@ -23,7 +23,8 @@ mod world;
 pub use clock::now_ms;
 pub use document::DocumentError;
 pub use fleet::{
-    Fleet, Member, OrderError, Source, Supervised, Surroundings, UnitStatus, Verb, client_target, target,
+    Asked, Carried, Fleet, Member, OrderError, Source, Supervised, Surroundings, UnitStatus, Verb,
+    client_target, target,
 };
 pub use kill_switch::{
     KillSwitchError, Thrown, kill_switch, kill_switch_note, kill_switch_path, release_kill_switch,

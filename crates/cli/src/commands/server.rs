@@ -79,7 +79,15 @@ pub(super) async fn order(client: &Client, name: &str, verb: &str, output: Outpu
     };
     if output == Output::Table {
         let pid = done.server.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-        show::line(&format!("{name}: {verb} done in {} ms; {}{pid}", done.took_ms, done.server.phase));
+        let phase = &done.server.phase;
+        if done.anew {
+            show::line(&format!("{name}: {verb} done in {} ms; {phase}{pid}", done.took_ms));
+        } else {
+            let owner = &done.server.restart_owner;
+            show::line(&format!(
+                "{name}: {owner} has done it by itself since the incident began; {phase}{pid}"
+            ));
+        }
     } else {
         show::json(&done);
     }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use incident::{EngineError, IncidentId, Record};
+use incident::{EngineError, Incident, IncidentId, Record};
 use process::control::Status;
 
 use super::exposition;
@@ -14,7 +14,7 @@ use super::wire::{
     Approve, By, Detail, Done, Health, Open, Order, Problem, Reject, Say, ServerStatus, Summary,
 };
 use crate::clock;
-use crate::fleet::{Member, OrderError, Source, Verb};
+use crate::fleet::{Asked, Member, OrderError, Source, Verb};
 use crate::flow::Flow;
 
 pub(super) type Shared = State<Arc<Flow>>;
@@ -207,10 +207,13 @@ pub(super) async fn stop(
 async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<Json<Done>, Failure> {
     let member = flow.fleet.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
     let started_ms = clock::now_ms();
-    let result = flow.fleet.order(name, verb, &order.key, &order.by).await;
+    let since_ms = since(flow, &order.key).await?;
+    let asked = Asked { key: order.key.clone(), by: order.by.clone(), since_ms };
+    let result = flow.fleet.order(name, verb, asked).await;
     let took_ms = u64::try_from(clock::now_ms() - started_ms).unwrap_or(0);
-    if verb == Verb::Restart {
-        let pid = result.as_ref().ok().and_then(|child| Some((*child)?.pid));
+    let anew = result.as_ref().is_ok_and(|carried| carried.anew);
+    if verb == Verb::Restart && (anew || result.is_err()) {
+        let pid = result.as_ref().ok().and_then(|carried| Some(carried.child?.pid));
         let problem = result.as_ref().err().map(ToString::to_string);
         let start_ms = problem.is_none().then_some(took_ms);
         let (server, by, key) = (name.to_owned(), order.by.clone(), order.key.clone());
@@ -220,7 +223,15 @@ async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<
     if verb == Verb::Stop {
         flow.engine.note_stop(name, &order.by, &order.key).await?;
     }
-    Ok(Json(Done { server: server_status(flow, &member), took_ms }))
+    Ok(Json(Done { server: server_status(flow, &member), took_ms, anew }))
+}
+
+/// When the incident was opened whose first run orders something under this key: whatever was started since is as good.
+async fn since(flow: &Flow, key: &str) -> Result<Option<i64>, Failure> {
+    let mut parts = key.split('/');
+    let (Some(id), Some("1")) = (parts.next(), parts.next()) else { return Ok(None) };
+    let opened = |one: &Incident| one.reopened_ms.last().copied().unwrap_or(one.opened_ms);
+    Ok(flow.engine.look(|all| all.filter(|one| one.id.as_str() == id).map(opened).next()).await?)
 }
 
 fn server_status(flow: &Flow, member: &Member) -> ServerStatus {

@@ -250,6 +250,8 @@ pub struct Done {
     pub server: ServerStatus,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+    /// Whether anything was done: its owner may have restarted it by itself already.
+    pub anew: bool,
 }
 
 /// Something to be taken back.

@@ -7,7 +7,7 @@ use process::control::{Client, Event as GuardEvent, ExitCause, Message, Outcome,
 use tokio::sync::{mpsc, watch};
 
 use super::supervisor::is_down;
-use super::{Deed, Event, Order, Supervised, Verb, What};
+use super::{Carried, Deed, Event, Order, Supervised, Verb, What};
 
 /// A connection, and what is known through it.
 pub(super) struct Link {
@@ -73,7 +73,7 @@ impl Link {
         };
         let id = self.next_id;
         self.next_id += 1;
-        let (key, by) = (deed.key.clone(), deed.by.clone());
+        let (key, by) = (deed.asked.key.clone(), deed.asked.by.clone());
         let request = match deed.verb {
             Verb::Restart => Request::Restart { id, key, by },
             Verb::Start => Request::Start { id, key, by },
@@ -117,7 +117,7 @@ impl Link {
     /// The guard is gone: whoever waits is told.
     fn end(mut self, server: &str) -> Ended {
         let result = match self.shutting_down {
-            true => Ok(self.status.child),
+            true => Ok(self.carried()),
             false => Err(format!("the guard of `{server}` is gone")),
         };
         for deed in self.open.drain().map(|(_, deed)| deed).chain(self.starting.drain(..)) {
@@ -189,14 +189,14 @@ impl Link {
     }
 
     /// Takes in what came of an order; returns whom to tell what.
-    fn settle(&mut self, id: u64, outcome: Outcome) -> Option<(Deed, Result<Option<ProcessId>, String>)> {
+    fn settle(&mut self, id: u64, outcome: Outcome) -> Option<(Deed, Result<Carried, String>)> {
         let deed = self.open.remove(&id)?;
         let result = match outcome {
             Outcome::Ok(status) => {
                 self.status = *status;
                 match deed.verb {
                     Verb::Restart | Verb::Start => self.started(),
-                    Verb::Stop | Verb::ShutDown => Ok(self.status.child),
+                    Verb::Stop | Verb::ShutDown => Ok(self.carried()),
                 }
             }
             Outcome::Error(reason) => Err(reason),
@@ -204,10 +204,14 @@ impl Link {
         Some((deed, result))
     }
 
+    fn carried(&self) -> Carried {
+        Carried { child: self.status.child, anew: true }
+    }
+
     /// A start that was carried out is a success only if the server answers.
-    fn started(&self) -> Result<Option<ProcessId>, String> {
+    fn started(&self) -> Result<Carried, String> {
         match self.status.phase {
-            Phase::Ready => Ok(self.status.child),
+            Phase::Ready => Ok(self.carried()),
             _ => Err(self
                 .status
                 .last_exit

@@ -115,10 +115,29 @@ pub(crate) enum Order {
 /// Something to be done, and where to say what came of it.
 pub(crate) struct Deed {
     pub(crate) verb: Verb,
-    pub(crate) key: String,
-    pub(crate) by: String,
-    /// Gets its process afterwards, while one runs.
-    pub(crate) reply: oneshot::Sender<Result<Option<ProcessId>, String>>,
+    pub(crate) asked: Asked,
+    pub(crate) reply: oneshot::Sender<Result<Carried, String>>,
+}
+
+/// Who wants something done, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// What is done once for one key, however often it is asked.
+    pub key: String,
+    /// Who wants it.
+    pub by: String,
+    /// For a restart: a process that was started since this moment, in milliseconds since the Unix epoch, is as good,
+    /// where another owner starts it by itself.
+    pub since_ms: Option<i64>,
+}
+
+/// What came of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    /// The process afterwards, while one runs.
+    pub child: Option<ProcessId>,
+    /// Whether anything was done: it may have been so already.
+    pub anew: bool,
 }
 
 /// What to do with a server.
@@ -224,10 +243,11 @@ impl Fleet {
 
     /// Ends all guards with their servers. One that does not go is told of.
     pub async fn shut_down(&self) {
+        let asked = Asked { key: String::new(), by: "serve".to_owned(), since_ms: None };
         // What somebody else has started goes on.
         let ours = |member: &Arc<Member>| member.source == Source::Configuration && member.phase().is_some();
         for member in self.members().filter(ours) {
-            if let Err(error) = self.order(&member.config.name, Verb::ShutDown, "", "serve").await {
+            if let Err(error) = self.order(&member.config.name, Verb::ShutDown, asked.clone()).await {
                 tracing::warn!(server = member.config.name, %error, "a guard did not shut down");
             }
         }
@@ -237,20 +257,14 @@ impl Fleet {
     ///
     /// # Errors
     /// Where there is no such server, it is not ours, or the order fails.
-    pub async fn order(
-        &self,
-        name: &str,
-        verb: Verb,
-        key: &str,
-        by: &str,
-    ) -> Result<Option<ProcessId>, OrderError> {
+    pub async fn order(&self, name: &str, verb: Verb, asked: Asked) -> Result<Carried, OrderError> {
         let member = self.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
         let orders = member.orders.as_ref().ok_or_else(|| match member.source {
             Source::Client(_) => OrderError::OfClient(name.to_owned()),
             _ => OrderError::NotOurs(name.to_owned()),
         })?;
         let (reply, answer) = oneshot::channel();
-        let order = Order::Do(Deed { verb, key: key.to_owned(), by: by.to_owned(), reply });
+        let order = Order::Do(Deed { verb, asked, reply });
         let gone = || OrderError::Failed(format!("the supervisor of `{name}` is gone"));
         let allowed = member.config.start_timeout.get() + ENDING_GRACE;
         let all = async {

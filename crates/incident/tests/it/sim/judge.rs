@@ -493,7 +493,7 @@ impl Sim {
         }
         // What is opened again is reported anew.
         let reported = records.iter().rposition(|(_, record)| matches!(record, Record::Reported { .. }));
-        if let Some(place) = reported {
+        if let Some(place) = reported.filter(|_| incident.is_reported()) {
             let (at_ms, Record::Reported { path }) = &records[place] else { return };
             let text = std::fs::read_to_string(path).unwrap_or_default();
             // Something may have been said and told while it was written down that the report is written.

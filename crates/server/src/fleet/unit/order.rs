@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use process::ProcessId;
 use serde::{Deserialize, Serialize};
-use systemd::{Systemd, UnitName, Verb as Job};
+use systemd::{ActiveState, SubState, Systemd, Unit, UnitName, Verb as Job};
 
-use super::super::{Deed, Verb};
+use super::super::{Asked, Carried, Deed, Verb};
+use crate::clock;
+
+/// The time between two looks at a unit that systemd is about to start again by itself.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Where it is kept what was ordered last.
 #[derive(Debug, Clone)]
@@ -35,19 +39,18 @@ impl Orders {
 
     /// Carries out an order, and says what came of it.
     pub(super) async fn carry_out(self, systemd: Systemd, unit: UnitName, deed: Deed, timeout: Duration) {
-        let done = self.give(&systemd, &unit, deed.verb, &deed.key, timeout).await;
+        let done = self.give(&systemd, &unit, deed.verb, &deed.asked, timeout).await;
         let _ = deed.reply.send(done);
     }
 
-    /// Returns the main process afterwards.
     async fn give(
         &self,
         systemd: &Systemd,
         unit: &UnitName,
         verb: Verb,
-        key: &str,
+        asked: &Asked,
         timeout: Duration,
-    ) -> Result<Option<ProcessId>, String> {
+    ) -> Result<Carried, String> {
         let told = |error: systemd::Error| incident::error_chain(&error);
         let job = match verb {
             Verb::Restart => Job::Restart,
@@ -56,16 +59,19 @@ impl Orders {
             Verb::ShutDown => return Err("it lives in a unit of systemd, which ends it".to_owned()),
         };
         if verb == Verb::Restart {
-            let now = systemd.unit(unit).await.map_err(told)?;
+            let now = settled(systemd, unit, asked, timeout).await.map_err(told)?;
             let run = now.invocation.map(|run| run.to_string());
-            if self.is_done(key, run.as_deref()) {
-                return Ok(now.main_pid.and_then(ProcessId::of));
+            let (is_done, is_as_good) =
+                (self.is_done(&asked.key, run.as_deref()), is_as_good(&now, asked.since_ms));
+            if is_done || is_as_good {
+                return Ok(Carried { child: now.main_pid.and_then(ProcessId::of), anew: is_done });
             }
-            self.keep(&Ordered { key: key.to_owned(), before: run })
+            self.keep(&Ordered { key: asked.key.clone(), before: run })
                 .map_err(|error| format!("the order cannot be written down: {error}"))?;
         }
         let finished = systemd.order(unit, job, timeout).await.map_err(told)?;
-        Ok(finished.unit.and_then(|unit| unit.main_pid).and_then(ProcessId::of))
+        let child = finished.unit.and_then(|unit| unit.main_pid).and_then(ProcessId::of);
+        Ok(Carried { child, anew: true })
     }
 
     /// Whether the restart of this key was carried out: then another run of the unit goes on than when it was ordered.
@@ -83,6 +89,32 @@ impl Orders {
         fs::write(&new, serde_json::to_vec(ordered)?)?;
         fs::rename(&new, &self.file)
     }
+}
+
+/// The unit, once systemd does nothing about it by itself any more, where that would be as good as an order.
+async fn settled(
+    systemd: &Systemd,
+    unit: &UnitName,
+    asked: &Asked,
+    timeout: Duration,
+) -> Result<Unit, systemd::Error> {
+    let deadline_ms = clock::now_ms() + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+    loop {
+        let now = systemd.unit(unit).await?;
+        let restarts =
+            matches!(now.sub, Some(SubState::AutoRestart)) || now.active == Some(ActiveState::Activating);
+        if asked.since_ms.is_none() || !restarts || clock::now_ms() >= deadline_ms {
+            return Ok(now);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whether it runs, and was started since: a second restart would only be a second interruption.
+fn is_as_good(now: &Unit, since_ms: Option<i64>) -> bool {
+    let started_ms = now.main_started_us.and_then(|us| i64::try_from(us / 1_000).ok());
+    now.is_up()
+        && since_ms.is_some_and(|since_ms| started_ms.is_some_and(|started_ms| started_ms >= since_ms))
 }
 
 #[cfg(test)]

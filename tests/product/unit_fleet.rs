@@ -1,0 +1,192 @@
+//! Tests `serve` under a real systemd with servers in units of the shipped form: one owner of restarts, exits at once, and
+//! what a person does with `systemctl` respected.
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use incident::Record;
+use server::api::wire::{Detail, ServerStatus, Summary};
+
+use crate::machine::{Machine, within};
+use crate::poll::DEADLINE;
+use crate::story::Story;
+
+const TEMPLATE: &str = include_str!("../../deploy/systemd/mcp-server@.service");
+const USERS: &str = include_str!("../../deploy/sysusers/paramedic.conf");
+
+const CONFIG: &str = r#"
+data_dir = "/var/lib/paramedic"
+run_dir = "/run/paramedic"
+log_dir = "/var/log/mcp-servers"
+[probe]
+interval = "250ms"
+[metrics]
+scrape_interval = "1s"
+evaluation_interval = "250ms"
+[verify]
+interval = "250ms"
+period = "500ms"
+timeout = "10s"
+[policy]
+mode_upstream = "auto"
+cooldown = "0s"
+[triage]
+reopen_within = "0s"
+[alerts.MCPServerDown]
+for = "10s"
+keep_firing_for = "500ms"
+[[server]]
+name = "mem"
+port = 7801
+unit = "mcp-server-mem.service"
+[[server]]
+name = "mem-2"
+port = 7802
+unit = "mcp-server@mem-2.service"
+"#;
+
+/// A machine with two servers, whose names share a prefix, and `serve` over them.
+struct Site {
+    machine: Machine,
+    serve: Child,
+}
+
+impl Site {
+    fn new() -> Option<Self> {
+        let machine = Machine::boot()?;
+        fs::copy(env!("CARGO_BIN_EXE_paramedic"), machine.path("/usr/bin/paramedic")).unwrap();
+        machine.write("/etc/sysusers.d/paramedic.conf", USERS);
+        machine.run(&["systemd-sysusers", "paramedic.conf"]);
+        for (name, port) in [("mem", 7801), ("mem-2", 7802)] {
+            let settings = format!("LISTEN=127.0.0.1:{port}\nCOMMAND=/usr/bin/paramedic demo-server notes\n");
+            machine.write(&format!("/etc/paramedic/servers/{name}.env"), &settings);
+        }
+        let own = TEMPLATE.replace("%i", "mem");
+        machine.install(&[("mcp-server@.service", TEMPLATE), ("mcp-server-mem.service", &own)]);
+        machine.run(&["systemctl", "start", "mcp-server-mem", "mcp-server@mem-2"]);
+        machine.write("/etc/paramedic/paramedic.toml", CONFIG);
+        let log = fs::File::create(machine.path("/var/log/serve.log")).unwrap();
+        let mut command = machine.command(&["/usr/bin/paramedic", "serve"]);
+        let serve = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let site = Self { machine, serve };
+        for name in ["mem", "mem-2"] {
+            site.until(name, |status| status.health == "healthy" && status.phase == "ready");
+        }
+        Some(site)
+    }
+
+    fn ask<T: serde::de::DeserializeOwned>(&self, words: &[&str]) -> Option<T> {
+        let argv = [&["/usr/bin/paramedic"], words, &["-o", "json"]].concat();
+        let output = self.machine.command(&argv).stderr(Stdio::null()).output().unwrap();
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    #[track_caller]
+    fn until(&self, server: &str, is: impl Fn(&ServerStatus) -> bool) -> ServerStatus {
+        let found = within(DEADLINE, || {
+            self.ask::<ServerStatus>(&["server", "status", server]).filter(|status| is(status))
+        });
+        found.unwrap_or_else(|| {
+            let now: Option<ServerStatus> = self.ask(&["server", "status", server]);
+            panic!("{now:?}\n{}", self.log())
+        })
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.machine.path("/var/log/serve.log")).unwrap_or_default()
+    }
+
+    fn incidents(&self) -> Vec<Summary> {
+        self.ask(&["incident", "list", "--all"]).unwrap_or_default()
+    }
+
+    /// Waits until there are so many incidents and the newest is so.
+    #[track_caller]
+    fn story(&self, count: usize, is: impl Fn(&Story) -> bool) -> Story {
+        let newest = || {
+            let all = self.incidents();
+            let newest = all.iter().max_by_key(|one| one.opened_ms).filter(|_| all.len() == count)?;
+            let detail: Detail = self.ask(&["incident", "show", newest.id.as_str()])?;
+            Some(Story::new(detail))
+        };
+        let found = within(DEADLINE, || newest().filter(|story| is(story)));
+        found.unwrap_or_else(|| {
+            let told = newest().map_or_else(|| "no such incident".to_owned(), |story| story.to_string());
+            panic!("{told}\n{:?}\n{}", self.incidents(), self.log())
+        })
+    }
+
+    fn property(&self, unit: &str, name: &str) -> String {
+        self.machine.run(&["systemctl", "show", "-P", name, unit]).trim().to_owned()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = self.serve.kill();
+        let _ = self.serve.wait();
+    }
+}
+
+fn restarts_by(story: &Story, who: &str) -> usize {
+    story.count(|record| matches!(record, Record::Restarted { by, .. } if by == who))
+}
+
+#[test]
+fn units_have_one_owner_of_their_restarts() {
+    let Some(site) = Site::new() else { return };
+    let other = site.property("mcp-server@mem-2", "MainPID");
+
+    // The server is killed: its guard ends with it, systemd starts both again, and nobody does so a second time.
+    site.machine.run(&[
+        "pkill",
+        "-KILL",
+        "-o",
+        "-f",
+        "^/usr/bin/paramedic demo-server notes$",
+        "-P",
+        &lifeline(&site, "mem"),
+    ]);
+    let story = site.story(1, Story::is_reported);
+    assert_eq!((restarts_by(&story, "systemd"), story.restarts()), (1, 1), "{story}");
+    assert_eq!(site.property("mcp-server-mem", "NRestarts"), "1");
+    let exit = story.alarm().exit.as_ref().unwrap();
+    assert!(exit.stderr.iter().any(|line| line.contains("killed by SIGKILL")), "{exit:?}");
+    assert_eq!(site.until("mem", |status| status.phase == "ready").restart_owner, "systemd");
+
+    // A person's stop is no trouble, and stays. So is their start.
+    site.machine.run(&["systemctl", "stop", "mcp-server-mem"]);
+    let status = site.until("mem", |status| status.phase == "stopped");
+    assert_eq!(status.stopped_by.as_deref(), Some("somebody with systemctl"));
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(site.incidents().len(), 1, "a stop is no incident");
+    site.machine.run(&["systemctl", "start", "mcp-server-mem"]);
+    site.until("mem", |status| status.phase == "ready" && status.health == "healthy");
+
+    // Orders go to systemd, by the exact name.
+    let before = site.property("mcp-server-mem", "InvocationID");
+    let done = site.machine.run(&["/usr/bin/paramedic", "server", "restart", "mem"]);
+    assert!(done.contains("restart done"), "{done}");
+    assert_ne!(site.property("mcp-server-mem", "InvocationID"), before);
+    assert_eq!(site.property("mcp-server@mem-2", "MainPID"), other, "the other one was not touched");
+
+    // It cannot be started any more: systemd gives up, and that is an incident for a person. Its own restarts have used up
+    // the budget: the count is one count.
+    site.until("mem", |status| status.health == "healthy");
+    site.machine.write("/etc/paramedic/servers/mem.env", "LISTEN=127.0.0.1:7801\nCOMMAND=/bin/false\n");
+    site.machine.run(&["systemctl", "kill", "--kill-whom=main", "--signal=KILL", "mcp-server-mem"]);
+    let asks = |record: &Record| matches!(record, Record::ApprovalAsked { reason, .. } if reason.contains("restarts_per_hour"));
+    let story = site.story(2, |story| story.has(asks));
+    let gave_up = |record: &Record| matches!(record, Record::SeenAgain { alarm } if alarm.summary.contains("systemd has given up"));
+    assert!(story.has(gave_up), "{story}");
+    assert_eq!(site.property("mcp-server-mem", "ActiveState"), "failed");
+    assert_eq!(site.property("mcp-server@mem-2", "MainPID"), other);
+}
+
+/// The lifeline of a server, which is the parent of the server.
+fn lifeline(site: &Site, server: &str) -> String {
+    let guard = site.property(&format!("mcp-server-{server}"), "MainPID");
+    site.machine.run(&["pgrep", "-P", &guard]).trim().to_owned()
+}
