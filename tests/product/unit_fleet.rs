@@ -15,6 +15,9 @@ use crate::story::Story;
 
 const TEMPLATE: &str = include_str!("../../deploy/systemd/mcp-server@.service");
 const USERS: &str = include_str!("../../deploy/sysusers/paramedic.conf");
+const FILES: &str = include_str!("../../deploy/tmpfiles/paramedic.conf");
+const RULES: &str = include_str!("../../deploy/polkit/50-paramedic.rules");
+const SERVE: &str = include_str!("../../deploy/systemd/paramedic.service");
 
 const CONFIG: &str = r#"
 data_dir = "/var/lib/paramedic"
@@ -47,30 +50,36 @@ port = 7802
 unit = "mcp-server@mem-2.service"
 "#;
 
+/// The program, the units of two servers, and the configuration.
+fn install(machine: &Machine) {
+    fs::copy(env!("CARGO_BIN_EXE_paramedic"), machine.path("/usr/bin/paramedic")).unwrap();
+    machine.write("/etc/sysusers.d/paramedic.conf", USERS);
+    machine.run(&["systemd-sysusers", "paramedic.conf"]);
+    for (name, port) in [("mem", 7801), ("mem-2", 7802)] {
+        let settings = format!("LISTEN=127.0.0.1:{port}\nCOMMAND=/usr/bin/paramedic demo-server notes\n");
+        machine.write(&format!("/etc/paramedic/servers/{name}.env"), &settings);
+    }
+    let own = TEMPLATE.replace("%i", "mem");
+    machine.install(&[("mcp-server@.service", TEMPLATE), ("mcp-server-mem.service", &own)]);
+    machine.run(&["systemctl", "start", "mcp-server-mem", "mcp-server@mem-2"]);
+    machine.write("/etc/paramedic/paramedic.toml", CONFIG);
+}
+
 /// A machine with two servers, whose names share a prefix, and `serve` over them.
 struct Site {
     machine: Machine,
-    serve: Child,
+    /// Unless it lives in a unit.
+    serve: Option<Child>,
 }
 
 impl Site {
     fn new() -> Option<Self> {
         let machine = Machine::boot()?;
-        fs::copy(env!("CARGO_BIN_EXE_paramedic"), machine.path("/usr/bin/paramedic")).unwrap();
-        machine.write("/etc/sysusers.d/paramedic.conf", USERS);
-        machine.run(&["systemd-sysusers", "paramedic.conf"]);
-        for (name, port) in [("mem", 7801), ("mem-2", 7802)] {
-            let settings = format!("LISTEN=127.0.0.1:{port}\nCOMMAND=/usr/bin/paramedic demo-server notes\n");
-            machine.write(&format!("/etc/paramedic/servers/{name}.env"), &settings);
-        }
-        let own = TEMPLATE.replace("%i", "mem");
-        machine.install(&[("mcp-server@.service", TEMPLATE), ("mcp-server-mem.service", &own)]);
-        machine.run(&["systemctl", "start", "mcp-server-mem", "mcp-server@mem-2"]);
-        machine.write("/etc/paramedic/paramedic.toml", CONFIG);
+        install(&machine);
         let log = fs::File::create(machine.path("/var/log/serve.log")).unwrap();
         let mut command = machine.command(&["/usr/bin/paramedic", "serve"]);
         let serve = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let site = Self { machine, serve };
+        let site = Self { machine, serve: Some(serve) };
         for name in ["mem", "mem-2"] {
             site.until(name, |status| status.health == "healthy" && status.phase == "ready");
         }
@@ -125,8 +134,10 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        let _ = self.serve.kill();
-        let _ = self.serve.wait();
+        if let Some(serve) = &mut self.serve {
+            let _ = serve.kill();
+            let _ = serve.wait();
+        }
     }
 }
 
@@ -189,4 +200,42 @@ fn units_have_one_owner_of_their_restarts() {
 fn lifeline(site: &Site, server: &str) -> String {
     let guard = site.property(&format!("mcp-server-{server}"), "MainPID");
     site.machine.run(&["pgrep", "-P", &guard]).trim().to_owned()
+}
+
+/// The shipped unit of `serve`: an ordinary user, ready when it serves, alive or started again, and orders by polkit.
+#[test]
+fn serve_lives_in_its_shipped_unit() {
+    let Some(machine) = Machine::boot() else { return };
+    if !machine.path("/usr/lib/polkit-1/polkitd").exists() {
+        println!("SKIPPED: polkit is not installed");
+        return;
+    }
+    install(&machine);
+    machine.write("/etc/polkit-1/rules.d/50-paramedic.rules", RULES);
+    machine.write("/etc/tmpfiles.d/paramedic.conf", FILES);
+    machine.run(&["systemd-tmpfiles", "--create", "paramedic.conf"]);
+    // Half a minute is too long for a test.
+    machine.write("/etc/systemd/system/paramedic.service.d/test.conf", "[Service]\nWatchdogSec=2s\n");
+    machine.install(&[("paramedic.service", SERVE)]);
+    machine.run(&["systemctl", "start", "polkit", "paramedic"]);
+    let site = Site { machine, serve: None };
+    site.until("mem", |status| status.phase == "ready" && status.health == "healthy");
+    let serve = site.property("paramedic", "MainPID");
+    assert_eq!(site.machine.run(&["ps", "-o", "user=", "-p", &serve]).trim(), "paramedic");
+
+    let before = site.property("mcp-server-mem", "InvocationID");
+    site.machine.run(&["/usr/bin/paramedic", "server", "restart", "mem"]);
+    assert_ne!(site.property("mcp-server-mem", "InvocationID"), before);
+
+    // It hangs: systemd ends it, and the next one goes on.
+    site.machine.run(&["kill", "-STOP", &serve]);
+    let again = within(DEADLINE, || {
+        Some(site.property("paramedic", "MainPID")).filter(|pid| *pid != serve && pid != "0")
+    });
+    assert!(again.is_some(), "{}", site.machine.run(&["systemctl", "status", "paramedic"]));
+    assert_eq!(site.property("paramedic", "NRestarts"), "1");
+    site.until("mem", |status| status.phase == "ready" && status.health == "healthy");
+    site.machine.run(&["systemctl", "stop", "paramedic"]);
+    assert_eq!(site.property("paramedic", "Result"), "success");
+    assert_eq!(site.property("mcp-server-mem", "ActiveState"), "active", "servers outlive serve");
 }

@@ -1,5 +1,6 @@
 //! Owns `paramedic serve`: the configuration, the servers it watches, the loops and the API.
 
+pub mod alive;
 pub mod api;
 pub mod client;
 mod clock;
@@ -20,6 +21,7 @@ mod tuning;
 mod watch;
 mod world;
 
+pub use alive::Parent;
 pub use clock::now_ms;
 pub use document::DocumentError;
 pub use fleet::{
@@ -34,5 +36,6 @@ pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path
 pub use retention::{data_dir, retention};
 pub use serve::{SHIPPED, Serve, ServeError, Start, open_stores, private_folder, program_folder};
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
+pub use systemd::notify::watchdog;
 pub use tuning::tuning_path;
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

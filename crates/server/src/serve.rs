@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use crate::alive::Parent;
 use crate::api;
 use crate::config::Config;
 use crate::fleet::{Fleet, Surroundings};
@@ -43,6 +44,7 @@ const BACKGROUND_MAX: std::time::Duration = std::time::Duration::from_secs(3600)
 pub struct Serve {
     flow: Arc<Flow>,
     loops: JoinSet<()>,
+    parent: Option<Arc<Parent>>,
     _lock: Lock,
 }
 
@@ -144,7 +146,15 @@ impl Serve {
         loops.spawn(async move { drop(axum::serve(local, local_routes).await) });
         loops.spawn(async move { drop(axum::serve(public, public_routes).await) });
         flow.engine.resume().await;
-        Ok(Self { flow, loops, _lock: lock })
+        Ok(Self { flow, loops, parent: None, _lock: lock })
+    }
+
+    /// Tells whoever has started this process that it serves, and from now on that it is alive.
+    pub fn tell(&mut self, parent: Parent) {
+        let parent = Arc::new(parent);
+        parent.ready();
+        self.loops.spawn(Arc::clone(&parent).keep_alive(Arc::clone(&self.flow)));
+        self.parent = Some(parent);
     }
 
     /// The engine, for whoever watches what happens.
@@ -159,6 +169,7 @@ impl Serve {
 
     /// Ends the loops. Guards, their servers and running units go on.
     pub async fn stop(mut self) {
+        self.parent.iter().for_each(|parent| parent.stopping());
         self.loops.shutdown().await;
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use server::{Serve, Start, Surroundings};
+use server::{Parent, Serve, Start, Surroundings};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -23,9 +23,12 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<Code, Failure> {
     let result = runtime.block_on(async {
         let (listen, servers) = (config.listen, config.server.len());
         let surroundings = Surroundings { exe, tie: None };
-        let serve =
+        let mut serve =
             Serve::start(Start { config, config_path, surroundings }).await.map_err(Failure::usage)?;
         tracing::info!(%listen, servers, "serving");
+        if let Some(parent) = parent().map_err(Failure::usage)? {
+            serve.tell(parent);
+        }
         wait_for_end().await.map_err(Failure::usage)?;
         tracing::info!("stopping; guards, servers and running steps go on");
         serve.stop().await;
@@ -34,6 +37,15 @@ pub(super) fn run(config: Option<PathBuf>) -> Result<Code, Failure> {
     // A question to a mount that hangs must not keep us from ending.
     runtime.shutdown_timeout(SHUTDOWN_MAX);
     result
+}
+
+/// Whoever has started this process, where they want to hear from it.
+fn parent() -> anyhow::Result<Option<Parent>> {
+    let Some(address) = std::env::var_os("NOTIFY_SOCKET") else { return Ok(None) };
+    let variable = |name| std::env::var(name).ok();
+    let (usec, pid) = (variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"));
+    let watchdog = server::watchdog(usec.as_deref(), pid.as_deref(), std::process::id());
+    Parent::new(&address, watchdog).map(Some).context("NOTIFY_SOCKET cannot be used")
 }
 
 /// Waits for SIGTERM or SIGINT.
