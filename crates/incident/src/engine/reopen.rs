@@ -31,9 +31,10 @@ impl<W: World> Engine<W> {
                 "it is flapping: it came back {times} times within {period}, and nothing that was done lasted"
             )
         });
-        self.record(id, Record::Reopened { alarm, flapping }).await?;
-        self.walk(id);
-        Ok(())
+        let written = self.record(id, Record::Reopened { alarm, flapping }).await;
+        // A disk that failed in the very end may have it all the same: then it is carried out.
+        self.walk_on(id).await?;
+        written
     }
 
     /// Ends the marks of open incidents that have been quiet for long enough.
