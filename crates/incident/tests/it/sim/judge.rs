@@ -211,8 +211,10 @@ impl Sim {
                 {
                     let word = state.judge.word(incident, unit);
                     broken = self.judge_intent(&state, incident, unit, *attempt, at_ms, word.as_ref());
-                    if let Some(word) = word {
-                        state.judge.words.insert(key.clone(), word);
+                    match word {
+                        Some(word) => drop(state.judge.words.insert(key.clone(), word)),
+                        // An intent of the same key, on a word, was lost with the end of the journal.
+                        None => drop(state.judge.words.remove(key)),
                     }
                 }
             } else if let Record::Opened { server, procedure, alarm, dependency, .. } = record {
