@@ -20,6 +20,7 @@ mod hold;
 mod jobs;
 mod journal;
 mod kills;
+mod logs;
 mod manual;
 mod original;
 mod poll;
