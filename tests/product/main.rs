@@ -32,6 +32,7 @@ mod site;
 mod stdio;
 mod story;
 mod triage;
+mod trust;
 mod tune;
 mod unit_fleet;
 mod units;
