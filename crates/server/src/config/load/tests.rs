@@ -158,8 +158,16 @@ fn a_unit_is_an_owner_of_its_own() {
         |more: &str| format!("[[server]]\nname = \"a\"\nport = 1\nunit = \"mcp-server-a.service\"\n{more}");
     check(&server(""), &expect!["fine: 1 server(s)"]);
     check(&server("upstream = \"http://127.0.0.1:1/mcp\"\n"), &expect!["fine: 1 server(s)"]);
-    check(&server("stdio = [\"x\"]\n"), &expect!["2:8: `unit`: the server `a` would have two owners of its restarts: `serve` restarts what it runs by `stdio`, systemd what lives in a `unit`"]);
-    check(&server("").replace("-a.service", "-*.service"), &expect!["4:8: `unit`: `mcp-server-*.service` is no name of a unit: `*` may not be in it"]);
+    check(
+        &server("stdio = [\"x\"]\n"),
+        &expect![
+            "2:8: `unit`: the server `a` would have two owners of its restarts: `serve` restarts what it runs by `stdio`, systemd what lives in a `unit`"
+        ],
+    );
+    check(
+        &server("").replace("-a.service", "-*.service"),
+        &expect!["4:8: `unit`: `mcp-server-*.service` is no name of a unit: `*` may not be in it"],
+    );
 }
 
 #[test]
