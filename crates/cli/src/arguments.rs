@@ -4,6 +4,7 @@ mod alert;
 mod guard;
 mod hold;
 mod incident;
+mod logs;
 mod tune;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
 pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
+pub(crate) use logs::LogsArguments;
 pub(crate) use tune::{HostCommand, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
@@ -301,6 +303,9 @@ pub(crate) enum ServerCommand {
         /// The server
         name: String,
     },
+    /// Show what it has said and what was asked of it: the log of its guard, or the journal of its unit. Works with and
+    /// without `serve`
+    Logs(LogsArguments),
     /// Change how it is started, from its next start on, and keep the value before; alone it shows what is changed
     Tune(TuneArguments),
 }

@@ -51,6 +51,14 @@ pub(crate) fn line(text: &str) {
     }
 }
 
+/// Prints one line of bytes as they are, whatever they are.
+pub(crate) fn bytes(line: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(line).and_then(|()| stdout.write_all(b"\n")).is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// Prints one line of something that goes on. It goes on without its reader: it has to be brought to its end.
 pub(crate) fn live(text: &str) {
     let _ = writeln!(anstream::stdout(), "{text}");

@@ -31,6 +31,8 @@ pub(crate) struct Flow {
     pub(crate) told: Arc<Told>,
     /// The clocks of all incidents.
     pub(crate) clocks: IncidentClocks,
+    /// Which runbooks are not used, and why.
+    pub(crate) unused: Vec<String>,
 }
 
 impl Flow {

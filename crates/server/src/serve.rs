@@ -21,6 +21,7 @@ use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
 use crate::retention::{data_dir, keep_within_budget};
 use crate::rules;
+use crate::trust::{Trust, TrustError};
 use crate::watch::Watch;
 use crate::world::ServeWorld;
 
@@ -116,7 +117,7 @@ impl Serve {
             .await
             .map_err(|source| ServeError::Listen { address: config.listen, source })?;
         let (journal, blobs) = open_stores(&config).await?;
-        let shelf = shelf(&config);
+        let (shelf, unused) = shelf(&config);
         let (rules, problems) = rules::rules(&config, &shelf);
         problems.iter().for_each(|problem| tracing::warn!("{problem}"));
 
@@ -138,7 +139,7 @@ impl Serve {
         let told = Arc::new(Told::default());
         let notifier = Arc::new(Notifier::new(&world, &told));
         let (turn, clocks) = (Mutex::default(), IncidentClocks::default());
-        let flow = Arc::new(Flow { world, fleet, watch, engine, turn, notifier, told, clocks });
+        let flow = Arc::new(Flow { world, fleet, watch, engine, turn, notifier, told, clocks, unused });
 
         let mut loops = flow.start(inbox);
         loops.spawn(keep_within_budget(Arc::clone(&config), dir));
@@ -220,12 +221,20 @@ pub async fn open_stores(config: &Config) -> Result<(Journal, Blobs), ServeError
     ))
 }
 
-/// Reads the runbooks. One that cannot be read is told of, and the others are used.
-fn shelf(config: &Config) -> Shelf {
-    let read = |path: &PathBuf| match std::fs::read(path) {
+/// Reads the runbooks. One that cannot be read or is not trusted is told of, also to whoever asks later, and the others
+/// are used.
+fn shelf(config: &Config) -> (Shelf, Vec<String>) {
+    let trust = Trust::of(config);
+    let mut unused = Vec::new();
+    let read = |path: &PathBuf| match trust.read(path) {
         Ok(bytes) => Some(parse(&path.to_string_lossy(), &bytes)),
         Err(error) => {
-            tracing::error!(path = %path.display(), %error, "a runbook cannot be read, and its alerts are not watched for");
+            unused.push(incident::error_chain(&error));
+            let what = match error {
+                TrustError::Read { .. } => "cannot be read",
+                TrustError::Owner { .. } | TrustError::Writable { .. } => "is not trusted",
+            };
+            tracing::error!(path = %path.display(), error = %incident::error_chain(&error), "a runbook {what}, and its alerts are not watched for");
             None
         }
     };
@@ -234,7 +243,7 @@ fn shelf(config: &Config) -> Shelf {
     } else {
         config.runbooks.iter().filter_map(read).collect()
     };
-    Shelf::new(books)
+    (Shelf::new(books), unused)
 }
 
 fn parse(name: &str, bytes: &[u8]) -> Book {

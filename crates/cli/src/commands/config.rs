@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use ::server::Trust;
+use ::server::config::Config;
 use anyhow::Context as _;
 
 use crate::arguments::{ConfigCommand, Output};
@@ -17,6 +19,7 @@ pub(super) fn run(command: &ConfigCommand, named: Option<PathBuf>, output: Outpu
     let (config, path) = context::load(named)?;
     match command {
         ConfigCommand::Check => {
+            check_runbooks(&config)?;
             show::line(&format!("{}: fine, {} server(s)", path.display(), config.server.len()))
         }
         ConfigCommand::Show if output == Output::Table => {
@@ -29,4 +32,15 @@ pub(super) fn run(command: &ConfigCommand, named: Option<PathBuf>, output: Outpu
         ConfigCommand::Schema => {}
     }
     Ok(Code::Done)
+}
+
+/// Says of each runbook that `serve`, run by this user, would not use, why.
+fn check_runbooks(config: &Config) -> Result<(), Failure> {
+    let trust = Trust::of(config);
+    let problems: Vec<_> = config.runbooks.iter().filter_map(|path| trust.read(path).err()).collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<_> = problems.iter().map(|error| incident::error_chain(error)).collect();
+    Err(Failure::usage(anyhow::anyhow!("{}", told.join("\nparamedic: "))))
 }

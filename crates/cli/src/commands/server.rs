@@ -1,5 +1,7 @@
 //! Owns `paramedic server`, over the local socket of `serve`.
 
+mod logs;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
     let command = match command {
         ServerCommand::Tune(arguments) => return super::tune::server(&arguments, config, output),
+        ServerCommand::Logs(arguments) => return logs::run(&arguments, config, output),
         other => other,
     };
     let client = context::client(config)?;
@@ -54,7 +57,9 @@ async fn answer(client: &Client, command: ServerCommand, output: Output) -> Resu
         ServerCommand::Restart { name } => order(client, &name, "restart", output).await,
         ServerCommand::Start { name } => order(client, &name, "start", output).await,
         ServerCommand::Stop { name } => order(client, &name, "stop", output).await,
-        ServerCommand::Tune(_) => Err(Failure::usage(anyhow::anyhow!("`tune` needs no `serve`"))),
+        ServerCommand::Tune(_) | ServerCommand::Logs(_) => {
+            Err(Failure::usage(anyhow::anyhow!("this needs no `serve`")))
+        }
     }
 }
 

@@ -81,12 +81,15 @@ pub(super) async fn health(State(flow): Shared) -> Response {
     let watched = flow.engine.shelf().procedures().any(|(_, procedure)| procedure.alert.is_some());
     let blind = || "no runbook with an alert can be read: nothing is answered".to_owned();
     let reason = problem.or_else(|| (!watched).then(blind));
-    let (code, status) = match reason {
-        None => (StatusCode::OK, "healthy"),
-        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
+    // Where a runbook is not used, the others are: a restart would mend nothing.
+    let (code, status) = match (&reason, flow.unused.is_empty()) {
+        (None, true) => (StatusCode::OK, "healthy"),
+        (None, false) => (StatusCode::OK, "degraded"),
+        (Some(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
     };
+    let reason = reason.into_iter().chain(flow.unused.iter().cloned()).collect::<Vec<_>>().join("; ");
     let status = status.to_owned();
-    let health = Health { status, reason: reason.unwrap_or_default(), servers, open_incidents };
+    let health = Health { status, reason, servers, open_incidents };
     (code, Json(health)).into_response()
 }
 

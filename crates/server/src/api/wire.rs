@@ -292,7 +292,7 @@ pub struct Made {
 /// The health of `serve` itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Health {
-    /// `healthy` or `unhealthy`.
+    /// `healthy`, `unhealthy`, or `degraded` where a runbook is not used.
     pub status: String,
     /// What is wrong.
     pub reason: String,

@@ -52,6 +52,9 @@ pub struct Config {
     /// Runbooks, in the order in which they are asked for an alert. Empty: the shipped one.
     #[serde(default)]
     pub runbooks: Vec<PathBuf>,
+    /// A user who may write runbooks, beside root and the one who runs `serve`: a name of this machine, or a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_owner: Option<String>,
     /// How servers are asked how they are.
     #[serde(default)]
     pub probe: Probe,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use incident::{Book, Engine, Happening, IncidentId, Output, Record, Shelf, State, UnitEnd, describe};
 use runbook::Procedure;
+use server::{Trust, TrustError};
 use tokio::sync::broadcast;
 
 use crate::context::{self, actor};
@@ -32,6 +33,12 @@ pub(super) fn run(
     let procedure = find(book, wanted)?;
     require(book, procedure, &parameters)?;
     let (config, config_path) = context::load_or_default(config)?;
+    // Whoever follows it by hand has read it; what `serve` would do is theirs to know.
+    if let Err(error @ (TrustError::Owner { .. } | TrustError::Writable { .. })) =
+        Trust::of(&config).read(Path::new(&book.runbook.name))
+    {
+        anstream::eprintln!("paramedic: warning: {error}; `serve` would not use it");
+    }
     let name = parameters.get("SERVER_NAME").cloned().unwrap_or_default();
     let runtime = context::threaded_runtime()?;
     let followed = runtime.block_on(async {

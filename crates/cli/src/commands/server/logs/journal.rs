@@ -1,0 +1,93 @@
+//! Owns showing the journal of a server's unit: what its processes have said, and what systemd has said of them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use systemd::journal::{Line, Wanted};
+use systemd::{Journal, UnitName};
+
+use super::{cut_note, text};
+use crate::arguments::{LogsArguments, Output};
+use crate::fail::{Code, Failure};
+use crate::show;
+
+/// The time between two readings of a journal that is followed: each starts a `journalctl`.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// Lines of one reading while following; what is more comes with the next one.
+const LINES_MAX: u32 = 10_000;
+
+/// Shows the journal of a unit.
+pub(super) async fn show(
+    arguments: &LogsArguments,
+    unit: &UnitName,
+    since_ms: Option<i64>,
+    output: Output,
+) -> Result<Code, Failure> {
+    let journal = Journal::default();
+    let mut wanted = Wanted { lines_max: arguments.lines, since_ms, ..Wanted::default() };
+    let mut read = journal.read(unit, &wanted).await.map_err(Failure::no)?;
+    if let Some(remark) = &read.remark {
+        anstream::eprintln!("paramedic: journalctl says: {remark}");
+    }
+    cut_note(read.is_cut, arguments);
+    if output == Output::Json {
+        show::json(&read.lines.iter().map(|line| document(&arguments.name, line)).collect::<Vec<_>>());
+    }
+    loop {
+        for line in read.lines.iter().filter(|_| output != Output::Json) {
+            print(&arguments.name, line, output);
+        }
+        if !arguments.follow {
+            return Ok(Code::Done);
+        }
+        match read.lines.iter().rev().find_map(|line| line.cursor.clone()) {
+            Some(cursor) => {
+                wanted = Wanted { lines_max: LINES_MAX, after: Some(cursor), ..Wanted::default() }
+            }
+            // Nothing was said yet: all from now on is new.
+            None if wanted.after.is_none() => {
+                wanted.since_ms.get_or_insert_with(server::now_ms);
+                wanted.lines_max = LINES_MAX;
+            }
+            None => {}
+        }
+        if !read.is_cut || wanted.after.is_none() {
+            tokio::time::sleep(READ_AGAIN).await;
+        }
+        read = journal.read(unit, &wanted).await.map_err(Failure::no)?;
+    }
+}
+
+fn print(server: &str, line: &Line, output: Output) {
+    match output {
+        Output::Table => {
+            let from = line.identifier.as_deref().unwrap_or_default();
+            show::line(&text::of(Some(line.at_ms), level(line), from, &line.message));
+        }
+        Output::Json | Output::Jsonl => show::json_line(&document(server, line)),
+    }
+}
+
+/// A line in the form of a guard's log, as far as there is something to say.
+fn document(server: &str, line: &Line) -> Value {
+    let time = chrono::DateTime::from_timestamp_millis(line.at_ms).unwrap_or_default();
+    json!({
+        "ts": time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+        "level": level(line),
+        "server": server,
+        "event": "system",
+        "message": line.message,
+        "identifier": line.identifier,
+        "pid": line.pid,
+    })
+}
+
+/// The level of a priority as syslog counts them.
+fn level(line: &Line) -> &'static str {
+    match line.priority {
+        Some(0..=3) => "error",
+        Some(4) => "warning",
+        _ => "info",
+    }
+}

@@ -1,0 +1,47 @@
+//! Owns reading log files of JSON lines: their end, with their rotated predecessors, and what is added to them.
+//!
+//! A log is FILE, with FILE.1, FILE.2 and so on before it, the newest first: as the guard writes and rotates it. Whatever
+//! size they have, what is held in memory is bounded: the file is read from its end, and no further than was asked for.
+
+mod follow;
+mod line;
+mod tail;
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+pub use follow::Follower;
+pub use line::{Line, Said};
+pub use tail::{Tail, Wanted, tail};
+
+/// So many rotated files are looked for: more than anybody keeps.
+const FILES_MAX: u32 = 99;
+
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// A longer line is cut to this: its end is of no use to anybody, and it must not fill the memory.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// What a file is, whatever its name: its device and its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+// === impl Identity ===
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
+}
+
+/// The log that was rotated away `number` times; 0 is the one that is written.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    if number == 0 {
+        return path.to_owned();
+    }
+    let mut path = path.as_os_str().to_owned();
+    path.push(format!(".{number}"));
+    path.into()
+}
