@@ -4,6 +4,7 @@ mod alert;
 mod guard;
 mod hold;
 mod incident;
+mod init;
 mod logs;
 mod tune;
 
@@ -17,6 +18,7 @@ pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
 pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
+pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use logs::LogsArguments;
 pub(crate) use tune::{HostCommand, TuneArguments};
 
@@ -56,6 +58,11 @@ pub(crate) enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Find what there is to watch (units, listeners that speak MCP, files of clients), and write a configuration that
+    /// only watches
+    Init(InitArguments),
+    /// Take back what Paramedic has changed on this machine; alone it only shows that
+    Uninstall(UninstallArguments),
     /// Watch the configured servers and answer their incidents
     Serve,
     /// Stand in front of one MCP server on standard input and output, and give it HTTP, health and metrics; or, with

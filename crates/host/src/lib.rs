@@ -9,6 +9,7 @@
 
 mod cgroup;
 mod details;
+mod listeners;
 mod machine;
 mod memory;
 mod mounts;
@@ -21,6 +22,7 @@ mod text;
 
 pub use cgroup::CgroupMemory;
 pub use details::{Descriptor, Descriptors, Details, Footprint, Limit};
+pub use listeners::{Listener, listeners};
 pub use machine::{Clock, Load, Machine};
 pub use memory::{Memory, Pressure, Stall, Stalls};
 pub use mounts::{Mount, Space};

@@ -116,6 +116,17 @@ impl Sockets {
         found.then_some(sockets)
     }
 
+    /// The TCP sockets of our own namespace that listen; whose they are is not known yet.
+    pub(crate) fn listening(roots: &Roots) -> Self {
+        let mut sockets = Self::default();
+        for (name, protocol) in [("tcp", Protocol::Tcp), ("tcp6", Protocol::Tcp6)] {
+            let bytes = read(&roots.proc.join("net").join(name), TABLE_BYTES_MAX).unwrap_or_default();
+            let rows = lines(&bytes).filter_map(Row::parse).filter(|row| row.state == SocketState::Listen);
+            rows.for_each(|row| sockets.list(row.socket(protocol, &HashMap::new())));
+        }
+        sockets
+    }
+
     /// Looks among `pids` for who holds a port that nobody of the tree holds: the reason why a restart fails.
     pub(crate) fn find_strangers(&mut self, roots: &Roots, pids: &[i32]) {
         let tcp_listener = |socket: &&mut Socket| {

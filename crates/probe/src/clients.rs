@@ -30,6 +30,13 @@ impl Clients {
         Ok(Self { local: settings().tls_certs_only([]).build()?, remote: Arc::default() })
     }
 
+    /// One client for whoever did not ask to be asked: it follows nobody to somewhere else, and trusts no certificate.
+    pub(crate) fn strict() -> reqwest::Result<Self> {
+        install_crypto();
+        let client = settings().redirect(redirect::Policy::none()).tls_certs_only([]).build()?;
+        Ok(Self { local: client.clone(), remote: Arc::new(OnceLock::from(client)) })
+    }
+
     /// The client for an address. The first for the world costs some milliseconds: a hundred certificates are read.
     pub(crate) fn at(&self, url: &str) -> &Client {
         if LOCAL.iter().any(|start| url.starts_with(start)) {

@@ -8,6 +8,7 @@ mod body;
 mod clients;
 mod dependency;
 mod host_checks;
+mod introduction;
 mod liveness;
 mod mcp;
 mod network_checks;
@@ -19,6 +20,7 @@ mod sse;
 mod target;
 
 pub use clients::install_crypto;
+pub use introduction::Introduction;
 pub use prober::{Prober, ProberError};
 pub use report::{CheckType, DependencyReport, Health, Report, readiness_of};
 pub use scrape::ScrapeError;

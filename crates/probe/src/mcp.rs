@@ -20,30 +20,29 @@ use crate::sse::Events;
 
 /// The newest revision that begins with a handshake; `ping` has gone with the next one.
 const PROTOCOL_VERSION: &str = "2025-11-25";
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// A server that is slow to forget costs its prober no more than this.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A JSON-RPC answer to our request.
 #[derive(Debug, PartialEq)]
-enum Answer {
+pub(crate) enum Answer {
     Result(Value),
     Error { code: i64, message: String },
 }
 
 /// What a POST came back with.
-struct Reply {
-    answer: Answer,
-    session: Option<HeaderValue>,
+pub(crate) struct Reply {
+    pub(crate) answer: Answer,
+    pub(crate) session: Option<HeaderValue>,
 }
 
 // === impl Prober ===
 
 impl Prober {
     pub(crate) async fn upstream_ping(&self, url: &str, deadline: Deadline) -> Verdict {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let mut headers = accepting();
         let verdict = deadline.bound(self.converse(url, &mut headers)).await;
         self.end_session(url, headers, deadline).await;
         verdict
@@ -85,7 +84,7 @@ impl Prober {
 
     /// Without this, a server that keeps sessions would keep one for every probe. What it says to that is its own
     /// affair, many refuse; the verdict stands by then.
-    async fn end_session(&self, url: &str, headers: HeaderMap, deadline: Deadline) {
+    pub(crate) async fn end_session(&self, url: &str, headers: HeaderMap, deadline: Deadline) {
         if headers.contains_key(SESSION) {
             let goodbye = self.clients.at(url).delete(url).headers(headers).send();
             let until = deadline.at.min(Instant::now() + GOODBYE);
@@ -95,7 +94,7 @@ impl Prober {
         }
     }
 
-    async fn call(
+    pub(crate) async fn call(
         &self,
         url: &str,
         headers: &HeaderMap,
@@ -149,7 +148,12 @@ impl Answer {
     }
 }
 
-fn initialize() -> Value {
+/// The header without which Streamable HTTP refuses a POST.
+pub(crate) fn accepting() -> HeaderMap {
+    HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"))])
+}
+
+pub(crate) fn initialize() -> Value {
     let client = json!({"name": "paramedic", "version": env!("CARGO_PKG_VERSION")});
     json!({"protocolVersion": PROTOCOL_VERSION, "capabilities": {}, "clientInfo": client})
 }

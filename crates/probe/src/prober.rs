@@ -43,6 +43,15 @@ impl Prober {
         Ok(Self { clients, looks: Looks::default() })
     }
 
+    /// The same for [`Prober::introduce`]: it follows no redirect, so that nothing leaves for another address.
+    ///
+    /// # Errors
+    /// When the client refuses its settings, which none of these is known to do.
+    pub fn for_strangers() -> Result<Self, ProberError> {
+        let clients = Clients::strict().map_err(ProberError::Client)?;
+        Ok(Self { clients, looks: Looks::default() })
+    }
+
     /// Asks what `check` says. Takes no longer than `deadline`.
     pub async fn check(&self, target: &Target, check: CheckType, deadline: Duration) -> Report {
         match check {

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod guard;
 mod incident;
+mod init;
 mod journal;
 mod kill_switch;
 mod maintenance;
@@ -19,6 +20,7 @@ mod serve;
 mod server;
 mod text;
 mod tune;
+mod uninstall;
 
 use crate::arguments::{Arguments, Command};
 use crate::fail::{Code, Failure};
@@ -28,6 +30,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
     let Arguments { command, config, output } = arguments;
     match command {
         Command::Demo { keep } => demo::run(keep),
+        Command::Init(arguments) => init::run(&arguments, config, output),
+        Command::Uninstall(arguments) => uninstall::run(&arguments, config, output),
         Command::Serve => serve::run(config),
         Command::Guard(arguments) => guard::run(arguments, config),
         Command::Check(arguments) => check::run(&arguments, config, output),

@@ -28,6 +28,9 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// The longest topic.
 const TOPIC_BYTES_MAX: usize = 32;
 
+/// How the file begins: what does not is not ours.
+const HEADER: &str = "# Set by paramedic until the next boot; it can take this back.\n";
+
 /// Settings of a unit that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropIn {
@@ -73,8 +76,7 @@ impl DropIn {
 
     /// What is in it.
     pub fn text(&self) -> String {
-        let mut text =
-            "# Set by paramedic until the next boot; it can take this back.\n[Service]\n".to_owned();
+        let mut text = format!("{HEADER}[Service]\n");
         for line in self.settings.iter().flat_map(Setting::lines) {
             text.push_str(&line);
             text.push('\n');
@@ -99,12 +101,48 @@ impl DropIn {
     }
 }
 
+/// The changes that would remove every drop-in that is ours below `root`, normally [`RUNTIME_ROOT`], by path. What has the
+/// name of one and not its first line is somebody else's.
+///
+/// # Errors
+/// When a folder or a file cannot be read. A root that is not there has none.
+pub fn removals(root: &Path) -> Result<Vec<Change>, Error> {
+    let mut found = Vec::new();
+    for folder in entries(root)? {
+        let name = folder.file_name().and_then(|name| name.to_str()?.strip_suffix(".d"));
+        let Some(unit) = name.and_then(|name| name.parse::<UnitName>().ok()) else { continue };
+        for path in entries(&folder)? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if !name.starts_with("50-paramedic-") || !name.ends_with(".conf") {
+                continue;
+            }
+            found.extend(Change::plan(unit.clone(), path, None)?.filter(Change::is_of_ours));
+        }
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(fail("read", folder)(error)),
+    }
+}
+
 // === impl Change ===
 
 impl Change {
     fn plan(unit: UnitName, path: PathBuf, new: Option<String>) -> Result<Option<Self>, Error> {
         let old = read(&path)?;
         Ok((old != new).then_some(Self { unit, path, old, new }))
+    }
+
+    fn is_of_ours(&self) -> bool {
+        self.old.as_ref().is_some_and(|text| text.starts_with(HEADER))
     }
 
     /// The change that takes this one back.

@@ -38,7 +38,7 @@ pub(in crate::commands) fn host(
     let drop_in = root.join(DROP_IN);
     let client = context::client(named.clone())?;
     let (config, _) = context::load_or_default(named)?;
-    let places = vec![kernel.clone(), drop_in.clone()];
+    let places = places(&root, &key)?;
     let subject = Subject { config: &config, client: &client, server: None, name: &key, places };
     let runtime = context::runtime()?;
     let Some(value) = value else {
@@ -71,6 +71,24 @@ fn check_taken(change: &Change, kernel: &Path, key: &str, value: &str) -> Result
     place.new = Some(made.clone());
     change.reversed(None).make().map_err(failure)?;
     Err(nonsense(format!("the kernel made `{}` of `{key}={value}`; it is put back", made.trim_end())))
+}
+
+/// The files that a change of this parameter may be about, below `root`.
+///
+/// # Errors
+/// Where this kernel has no such parameter.
+pub(in crate::commands) fn places(root: &Path, key: &str) -> Result<Vec<PathBuf>, Failure> {
+    Ok(vec![parameter(root, key)?.1, root.join(DROP_IN)])
+}
+
+/// What is left in the file of our settings: their values before are not known.
+pub(in crate::commands) fn leftover(root: &Path) -> Result<Option<Change>, Failure> {
+    let path = root.join(DROP_IN);
+    let is_ours = read_place(&path).map_err(failure)?.is_some_and(|text| text.starts_with(HEADER));
+    if !is_ours {
+        return Ok(None);
+    }
+    Change::plan(What::KernelParameter, "sysctl.d", [(path, None)]).map_err(failure)
 }
 
 /// The parameter with dots, and its file; both forms of the name are known.

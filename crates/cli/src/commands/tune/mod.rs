@@ -23,7 +23,7 @@ use crate::context::actor;
 use crate::fail::{Code, Failure};
 use crate::show;
 
-pub(super) use host::host;
+pub(super) use host::{host, leftover, places};
 pub(super) use server::server;
 
 /// How long `serve` may take to write a change down.
