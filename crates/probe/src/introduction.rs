@@ -61,8 +61,8 @@ mod tests {
     use super::Introduction;
 
     #[track_caller]
-    fn check(result: Value, expect: Option<(Option<&str>, Option<&str>)>) {
-        let found = Introduction::of(&result);
+    fn check(result: &Value, expect: Option<(Option<&str>, Option<&str>)>) {
+        let found = Introduction::of(result);
         let expect = expect.map(|(name, version)| Introduction {
             name: name.map(str::to_owned),
             version: version.map(str::to_owned),
@@ -77,11 +77,11 @@ mod tests {
             json!({"protocolVersion": "2025-06-18", "serverInfo": info}),
             Some((Some("time"), Some("1.2"))),
         );
-        check(json!({"protocolVersion": "2025-06-18", "serverInfo": {"name": 7}}), Some((None, None)));
-        check(json!({"protocolVersion": "2025-06-18"}), Some((None, None)));
-        check(json!({"protocolVersion": 1}), None);
-        check(json!({"serverInfo": info}), None);
-        check(json!("2025-06-18"), None);
-        check(Value::Null, None);
+        check(&json!({"protocolVersion": "2025-06-18", "serverInfo": {"name": 7}}), Some((None, None)));
+        check(&json!({"protocolVersion": "2025-06-18"}), Some((None, None)));
+        check(&json!({"protocolVersion": 1}), None);
+        check(&json!({"serverInfo": info}), None);
+        check(&json!("2025-06-18"), None);
+        check(&Value::Null, None);
     }
 }
