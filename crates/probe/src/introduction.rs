@@ -74,7 +74,7 @@ mod tests {
     fn a_protocol_version_makes_a_server() {
         let info = json!({"name": "time", "version": "1.2"});
         check(
-            json!({"protocolVersion": "2025-06-18", "serverInfo": info}),
+            &json!({"protocolVersion": "2025-06-18", "serverInfo": info}),
             Some((Some("time"), Some("1.2"))),
         );
         check(&json!({"protocolVersion": "2025-06-18", "serverInfo": {"name": 7}}), Some((None, None)));
