@@ -158,7 +158,8 @@ fn every_request_has_one_answer_whoever_is_killed() {
     }
     client.stdin = Some(asking.join().unwrap());
     assert!(answers.values().all(|n| *n == 1), "{answers:?}");
-    assert!(errors > 0 && u64::from(errors) < REQUESTS, "{errors} errors");
+    // How many were in flight when it was killed is up to the machine.
+    assert!(u64::from(errors) < REQUESTS, "{errors} errors");
     let status = client.status();
     assert!((2..=3).contains(&status.starts), "{status:?}");
     assert_eq!(client.leave(), Some(0));

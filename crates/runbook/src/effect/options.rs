@@ -186,7 +186,7 @@ impl<'t> Judge<'t> {
                 && (matches!(name, "--help" | "-help")
                     || (matches!(name, "--version" | "-version") && reading.is_on_top())) =>
             {
-                if reading.base < Effect::Unknown || reading.n_operands == 0 {
+                if reading.may_be_dry() {
                     reading.dry = Some(name.to_owned());
                 }
             }
@@ -271,7 +271,7 @@ impl<'t> Judge<'t> {
         // Behind the name of a script, options are those of the script.
         let is_own = reading.is_on_top() || is_for_all(name);
         if (option.dry && is_own || reading.entry.option(name).is_some_and(|own| own.dry))
-            && (reading.base < Effect::Unknown || reading.n_operands == 0)
+            && reading.may_be_dry()
         {
             reading.dry = Some(option.name.clone());
         }

@@ -93,6 +93,11 @@ impl<'e> Reading<'e> {
         self.raise(base, || entry.reason.clone());
     }
 
+    /// Whether an option that stands here can say that nothing is to be done.
+    pub(super) fn may_be_dry(&self) -> bool {
+        self.n_operands == 0 || (self.base < Effect::Unknown && !self.entry.first)
+    }
+
     /// Whether nothing is done, as far as is known.
     pub(super) fn is_dry(&self) -> bool {
         self.dry.is_some() && !self.doubted

@@ -25,6 +25,7 @@
 //! Further keys: `operands` (the effect of any operand behind the first `free` ones and other than the `harmless`
 //! ones), `assigns` (the effect of an operand with `=`), `refuse` (characters with which an operand says more than a
 //! name), `dry` (options with which the command and its operands do nothing, as long as every other option is listed),
+//! `first` (such an option counts only before the first operand),
 //! `prints` (with `-` as its last operand it writes to standard output), `minds` (variables that decide what it runs or
 //! does), `sends` (what it is fed may be obeyed elsewhere), `sets` (options that set a variable for the command
 //! behind), `number` (`-5` is an option), `word` (it prints one plain word), `devices` (it may be given disks), `style`

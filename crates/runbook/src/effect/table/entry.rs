@@ -23,6 +23,7 @@ pub(super) struct Raw {
     destroy: Option<String>,
     unknown: Option<String>,
     dry: Option<String>,
+    first: Option<bool>,
     sets: Option<String>,
     other: Option<String>,
     operands: Option<String>,
@@ -62,6 +63,8 @@ pub(in crate::effect) struct Entry {
     /// Variables that decide what it runs or does; `*` at the end of one stands for anything.
     minds: Vec<String>,
     pub(in crate::effect) assigns: Effect,
+    /// Options end at the first operand.
+    pub(in crate::effect) first: bool,
     pub(in crate::effect) number: bool,
     pub(in crate::effect) word: bool,
     pub(in crate::effect) devices: bool,
@@ -108,6 +111,7 @@ impl Entry {
             harmless: Vec::new(),
             minds: Vec::new(),
             assigns: Effect::Observe,
+            first: false,
             number: false,
             word: false,
             devices: false,
@@ -145,6 +149,7 @@ impl Entry {
             entry.reason = reason;
         }
         for (field, said) in [
+            (&mut entry.first, raw.first),
             (&mut entry.number, raw.number),
             (&mut entry.word, raw.word),
             (&mut entry.devices, raw.devices),
