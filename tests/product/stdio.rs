@@ -53,6 +53,16 @@ impl Connected {
         Ok(texts.join("\n"))
     }
 
+    /// Waits until the client has seen the end of its connection: until then a call may end in a broken pipe as well.
+    async fn ended(&self) {
+        let seen = async {
+            while !self.client.is_transport_closed() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(ANSWER_MAX, seen).await.unwrap();
+    }
+
     fn id(&self) -> ProcessId {
         ProcessId::of(i32::try_from(self.guard.id().unwrap()).unwrap()).unwrap()
     }
@@ -177,6 +187,7 @@ fn a_killed_guard_leaves_nothing_and_its_client_sees_the_end() {
         let below = connected.below();
         assert_eq!(below.len(), 4, "the lifeline, the shell, `sleep` and the server");
         send(connected.id(), Signal::KILL).unwrap();
+        connected.ended().await;
         let error = connected.call("add_note", &json!({"text": "x"})).await.unwrap_err();
         assert!(error.to_lowercase().contains("closed"), "{error}");
         all_gone(&below);
