@@ -221,7 +221,18 @@ impl<W: World> Engine<W> {
         self.inner.ledger.write(id, self.inner.world.now_ms(), record).await
     }
 
-    /// The same, where the incident is the machine's to carry out.
+    /// The same, where it may be that nothing is left to write down: somebody was quicker, or the incident ended just now.
+    async fn record_if_due(&self, id: &IncidentId, at_ms: i64, record: Record) -> Result<(), EngineError> {
+        match self.inner.ledger.write(id, at_ms, record).await {
+            Err(EngineError::Refused(refusal)) => {
+                tracing::debug!(incident = %id, %refusal, "nothing is left to write down");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Makes sure that an incident has a walker, where it is the machine's to carry out.
     async fn walk_on(&self, id: &IncidentId) -> Result<(), EngineError> {
         if self.inner.ledger.with(id, goes_on).await? {
             self.walk(id);

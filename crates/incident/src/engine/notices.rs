@@ -34,7 +34,7 @@ impl<W: World> Engine<W> {
             .await;
         for (id, records) in asked {
             for record in records {
-                self.unless_done(&id, now_ms, record).await?;
+                self.record_if_due(&id, now_ms, record).await?;
             }
         }
         let mut notices: Vec<Notice> = self
@@ -72,13 +72,6 @@ impl<W: World> Engine<W> {
         };
         let (about, contact) = (notice.about, notice.contact.clone());
         let record = Record::NotificationEnded { about, contact, attempts, problem, instead };
-        self.unless_done(&notice.incident, self.inner.world.now_ms(), record).await
-    }
-
-    async fn unless_done(&self, id: &IncidentId, at_ms: i64, record: Record) -> Result<(), EngineError> {
-        match self.inner.ledger.write(id, at_ms, record).await {
-            Err(EngineError::Refused(_)) => Ok(()),
-            other => other,
-        }
+        self.record_if_due(&notice.incident, self.inner.world.now_ms(), record).await
     }
 }

@@ -51,11 +51,8 @@ impl<W: World> Engine<W> {
         }
         let summary = format!("{server} was well and is not any more: {problem}");
         let alarm = Alarm { source: Source::Probe, summary, alert: None, exit: None };
-        match self.record(id, Record::SeenAgain { alarm }).await {
-            // It ended just now.
-            Err(EngineError::Refused(_)) => Ok(0),
-            other => other.map(|()| 0),
-        }
+        self.record_if_due(id, self.inner.world.now_ms(), Record::SeenAgain { alarm }).await?;
+        Ok(0)
     }
 }
 

@@ -56,11 +56,9 @@ impl<W: World> Engine<W> {
         write(&path.with_extension("html"), &report.html())?;
         write(&path, &report.markdown())?;
         let path = path.to_string_lossy().into_owned();
-        match self.record(&incident.id, Record::Reported { path }).await {
-            // It was opened again meanwhile: the report is written anew when it ends.
-            Err(EngineError::Refused(_)) => Ok(()),
-            other => other,
-        }
+        // Where it was opened again meanwhile, the report is written anew when it ends.
+        let reported = Record::Reported { path };
+        self.record_if_due(&incident.id, self.inner.world.now_ms(), reported).await
     }
 
     /// Refuses a word about a duty that the procedure does not have.

@@ -89,11 +89,7 @@ impl<W: World> Engine<W> {
             return Ok(());
         }
         let (alert, by) = (alert.clone(), by.to_owned());
-        match self.record(id, Record::Inhibited { alert, by }).await {
-            // It ended just now.
-            Err(EngineError::Refused(_)) => Ok(()),
-            other => other,
-        }
+        self.record_if_due(id, self.inner.world.now_ms(), Record::Inhibited { alert, by }).await
     }
 
     /// Writes down something that belongs to no incident: a silence, or its end.

@@ -57,18 +57,12 @@ impl<W: World> Engine<W> {
         self.inner.ledger.changes()
     }
 
-    /// Somebody may have been quicker: then there is nothing to write down any more.
+    /// Tells the log of what fires, and writes it down.
     async fn fire_record(&self, id: &IncidentId, now_ms: i64, record: Record) -> Result<(), EngineError> {
         if let Record::DeadlinePassed { reason, to, .. } | Record::CriterionMet { reason, to, .. } = &record {
             tracing::warn!(incident = %id, to = to.join(", "), "{reason}");
         }
-        match self.inner.ledger.write(id, now_ms, record).await {
-            Err(EngineError::Refused(refusal)) => {
-                tracing::debug!(incident = %id, %refusal, "not due any more");
-                Ok(())
-            }
-            other => other,
-        }
+        self.record_if_due(id, now_ms, record).await
     }
 
     /// What the procedures of some incidents say.
