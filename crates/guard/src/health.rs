@@ -12,7 +12,7 @@ use http::StatusCode;
 use process::ProcessId;
 use process::control::{Criticality, DependencyHealth, DependencyStatus, Phase};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -176,13 +176,16 @@ fn is_missing(dependency: &DependencyStatus) -> bool {
     dependency.critical == Criticality::Critical && dependency.health != DependencyHealth::Healthy
 }
 
+/// A child that runs, as `/health` tells it.
+pub(crate) fn told_child(id: ProcessId, started: Instant) -> Value {
+    let uptime_seconds = started.elapsed().as_millis() as f64 / 1000.0;
+    json!({ "pid": id.pid, "uptime_seconds": uptime_seconds })
+}
+
 fn report(guard: &Guard, verdict: &Verdict, asked: Instant) -> String {
     let tail = guard.link().map(|link| link.tail());
     let state = guard.state();
-    let child = state.child.map(|child| {
-        let uptime_seconds = child.started.elapsed().as_millis() as f64 / 1000.0;
-        json!({ "pid": child.id.pid, "uptime_seconds": uptime_seconds })
-    });
+    let child = state.child.map(|child| told_child(child.id, child.started));
     // The last words of the present child, or else of the one before.
     let stderr =
         tail.or_else(|| state.last_exit.as_ref().map(|exit| exit.stderr.clone())).unwrap_or_default();

@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use serde_json::Map;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::envelope::{self, Outcome, SERVER_ERROR};
@@ -283,15 +282,10 @@ fn log(
         }
     };
     let millis = took.as_micros() as f64 / 1000.0;
-    let mut fields = Map::from_iter([
-        ("method".to_owned(), method.to_string().into()),
-        ("session".to_owned(), session.into()),
-        ("duration_ms".to_owned(), millis.into()),
-    ]);
-    if let Some(tool) = tool {
-        fields.insert("tool".to_owned(), tool.into());
-    }
-    guard.log.write(level, about, &words, fields);
+    let fields =
+        [("method", method.to_string().into()), ("session", session.into()), ("duration_ms", millis.into())];
+    let tool = tool.map(|tool| ("tool", tool.into()));
+    guard.log.write(level, about, &words, fields.into_iter().chain(tool));
 }
 
 #[cfg(test)]

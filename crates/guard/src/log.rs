@@ -104,14 +104,20 @@ impl Log {
     }
 
     /// Writes one line.
-    pub(crate) fn write(&self, level: Level, about: About, message: &str, fields: Map<String, Value>) {
+    pub(crate) fn write<'f>(
+        &self,
+        level: Level,
+        about: About,
+        message: &str,
+        fields: impl IntoIterator<Item = (&'f str, Value)>,
+    ) {
         let mut line = Map::new();
         line.insert("ts".to_owned(), clock::rfc3339(clock::now_ms()).into());
         line.insert("level".to_owned(), level.name().into());
         line.insert("server".to_owned(), self.server.as_str().into());
         line.insert("event".to_owned(), about.name().into());
         line.insert("message".to_owned(), message.into());
-        line.extend(fields);
+        line.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             line.insert("lines_lost_before".to_owned(), lost.into());

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use process::ProcessId;
 use process::control::{DependencyStatus, Event, Exit, Phase, Status};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::child::Order;
@@ -167,8 +167,6 @@ impl Guard {
         message: &str,
         fields: [(&str, Value); N],
     ) {
-        let fields: Map<String, Value> =
-            fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         self.log.write(level, about, message, fields);
     }
 }

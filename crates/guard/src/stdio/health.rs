@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::Shared;
 use crate::clock;
-use crate::health::{BUSY_MAX, Health, PING_DEADLINE, Verdict, frozen};
+use crate::health::{BUSY_MAX, Health, PING_DEADLINE, Verdict, frozen, told_child};
 use crate::usage;
 
 /// Asks one question at a time, on behalf of everybody who waits for it.
@@ -104,10 +104,7 @@ fn silent(child: ProcessId, shared: &Shared) -> Verdict {
 pub(crate) fn report(shared: &Shared, verdict: &Verdict, took: Duration) -> String {
     let tail = shared.relay.record.tail();
     let state = shared.state();
-    let child = state.child.map(|child| {
-        let uptime_seconds = child.started.elapsed().as_millis() as f64 / 1000.0;
-        json!({ "pid": child.id.pid, "uptime_seconds": uptime_seconds })
-    });
+    let child = state.child.map(|child| told_child(child.id, child.started));
     // The last words of the present child, or else of the one before.
     let before = || state.last_exit.as_ref().map(|exit| exit.stderr.clone()).unwrap_or_default();
     let stderr = if tail.is_empty() { before() } else { tail };

@@ -9,7 +9,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::frames::FRAME_BYTES_MAX;
 use super::ledger::Note;
@@ -227,8 +227,6 @@ impl Record {
         fields: [(&str, Value); N],
     ) {
         let Some(log) = &self.log else { return };
-        let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-        let fields: Map<String, Value> = fields.map(|(name, value)| (name.to_owned(), value)).collect();
-        log.write(level, about, message, fields);
+        log.write(level, about, message, fields.into_iter().filter(|(_, value)| !value.is_null()));
     }
 }
