@@ -122,14 +122,16 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Puts a text in the place of a document, durably; at no moment is there half of it.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// Puts a text in the place of a small file, durably; at no moment is there half of it.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     if text.len() as u64 > BYTES_MAX {
         return Err(io::Error::other(format!(
             "it would have more than {BYTES_MAX} bytes, the most that is read"
         )));
     }
-    let new = path.with_extension("json.new");
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;

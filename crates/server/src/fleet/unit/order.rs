@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use process::ProcessId;
 use serde::{Deserialize, Serialize};
-use systemd::{ActiveState, SubState, Systemd, Unit, UnitName, Verb as Job};
+use systemd::{ActiveState, Systemd, Unit, UnitName, Verb as Job};
 
 use super::super::{Asked, Carried, Deed, Verb};
-use crate::clock;
+use crate::{clock, document};
 
 /// The time between two looks at a unit that systemd is about to start again by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -85,9 +85,7 @@ impl Orders {
         if let Some(folder) = self.file.parent() {
             fs::create_dir_all(folder)?;
         }
-        let new = self.file.with_extension("order.new");
-        fs::write(&new, serde_json::to_vec(ordered)?)?;
-        fs::rename(&new, &self.file)
+        document::replace(&self.file, &serde_json::to_string(ordered)?)
     }
 }
 
@@ -101,8 +99,8 @@ async fn settled(
     let deadline_ms = clock::now_ms() + i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
     loop {
         let now = systemd.unit(unit).await?;
-        let restarts =
-            matches!(now.sub, Some(SubState::AutoRestart)) || now.active == Some(ActiveState::Activating);
+        // Its pause before an automatic restart is a part of that.
+        let restarts = now.active == Some(ActiveState::Activating);
         if asked.since_ms.is_none() || !restarts || clock::now_ms() >= deadline_ms {
             return Ok(now);
         }
