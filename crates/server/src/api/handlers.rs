@@ -210,7 +210,7 @@ pub(super) async fn stop(
 async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<Json<Done>, Failure> {
     let member = flow.fleet.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
     let started_ms = clock::now_ms();
-    let since_ms = since(flow, &order.key).await?;
+    let since_ms = if verb == Verb::Restart { since(flow, &order.key).await? } else { None };
     let asked = Asked { key: order.key.clone(), by: order.by.clone(), since_ms };
     let result = flow.fleet.order(name, verb, asked).await;
     let took_ms = u64::try_from(clock::now_ms() - started_ms).unwrap_or(0);
@@ -229,12 +229,15 @@ async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<
     Ok(Json(Done { server: server_status(flow, &member), took_ms, anew }))
 }
 
-/// When the incident was opened whose first run orders something under this key: whatever was started since is as good.
+/// When the incident was opened, this time, whose first run since orders something under this key: whatever was started since is as good.
 async fn since(flow: &Flow, key: &str) -> Result<Option<i64>, Failure> {
     let mut parts = key.split('/');
-    let (Some(id), Some("1")) = (parts.next(), parts.next()) else { return Ok(None) };
-    let opened = |one: &Incident| one.reopened_ms.last().copied().unwrap_or(one.opened_ms);
-    Ok(flow.engine.look(|all| all.filter(|one| one.id.as_str() == id).map(opened).next()).await?)
+    let (Some(id), Some(run)) = (parts.next(), parts.next()) else { return Ok(None) };
+    let opened = |one: &Incident| {
+        let is_first = run.parse() == Ok(one.run_before + 1);
+        is_first.then(|| one.reopened_ms.last().copied().unwrap_or(one.opened_ms))
+    };
+    Ok(flow.engine.look(|all| all.filter(|one| one.id.as_str() == id).find_map(opened)).await?)
 }
 
 fn server_status(flow: &Flow, member: &Member) -> ServerStatus {

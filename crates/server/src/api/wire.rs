@@ -212,7 +212,8 @@ pub struct Order {
 pub struct ServerStatus {
     /// Its name.
     pub name: String,
-    /// `ready`, `starting`, `installing`, `exited`, `failed`, `stopped`, `no guard`, `upstream` or `absent`.
+    /// `ready`, `starting`, `installing`, `exited`, `failed`, `stopped`, `no guard`, `upstream`, `absent` or
+    /// `unknown`.
     pub phase: String,
     /// What the last probe said: `healthy`, `degraded`, `unhealthy` or `unknown`.
     pub health: String,
@@ -220,9 +221,9 @@ pub struct ServerStatus {
     pub reason: String,
     /// Where clients connect.
     pub endpoint: String,
-    /// `configuration`, `upstream` or `client`.
+    /// `configuration`, `unit`, `upstream` or `client`.
     pub source: String,
-    /// Who restarts it: `serve`, `upstream` or `client`.
+    /// Who restarts it: `serve`, `systemd`, `upstream` or `client`.
     pub restart_owner: String,
     /// The package that is really run, where that is known.
     #[serde(default)]
