@@ -17,9 +17,7 @@ use crate::client::ask;
 use crate::machine::{Machine, within};
 use crate::poll::{DEADLINE, eventually};
 use crate::site::{EXE, Ran, Site, clean, free_port, run};
-
-const TEMPLATE: &str = include_str!("../../deploy/systemd/mcp-server@.service");
-const USERS: &str = include_str!("../../deploy/sysusers/paramedic.conf");
+use crate::two_units::{install_servers, plain_unit};
 
 /// A server under a guard that nobody of ours has started.
 struct Foreign(Child);
@@ -226,21 +224,9 @@ fn what_is_there_is_never_overwritten() {
 #[test]
 fn units_are_found_with_their_listeners_and_left_as_they_are() {
     let Some(machine) = Machine::boot() else { return };
-    fs::copy(EXE, machine.path("/usr/bin/paramedic")).unwrap();
-    machine.write("/etc/sysusers.d/paramedic.conf", USERS);
-    machine.run(&["systemd-sysusers", "paramedic.conf"]);
-    for (name, port) in [("mem", 7801), ("mem-2", 7802)] {
-        let settings = format!("LISTEN=127.0.0.1:{port}\nCOMMAND=/usr/bin/paramedic demo-server notes\n");
-        machine.write(&format!("/etc/paramedic/servers/{name}.env"), &settings);
-    }
-    let own = TEMPLATE.replace("%i", "mem");
-    let idle = own.replace("/servers/mem.env", "/servers/idle.env");
-    machine.install(&[
-        ("mcp-server@.service", TEMPLATE),
-        ("mcp-server-mem.service", &own),
-        ("mcp-server-idle.service", &idle),
-    ]);
-    machine.run(&["systemctl", "start", "mcp-server-mem", "mcp-server@mem-2"]);
+    install_servers(&machine);
+    let idle = plain_unit("mem").replace("/servers/mem.env", "/servers/idle.env");
+    machine.install(&[("mcp-server-idle.service", &idle)]);
     let states = || {
         let argv = [
             "systemctl",

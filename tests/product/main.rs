@@ -35,6 +35,7 @@ mod story;
 mod triage;
 mod trust;
 mod tune;
+mod two_units;
 mod uninstall;
 mod unit_fleet;
 mod units;

@@ -10,9 +10,8 @@ use server::api::wire::{Detail, ServerStatus, Summary};
 use crate::machine::{Machine, within};
 use crate::poll::DEADLINE;
 use crate::story::Story;
+use crate::two_units::install_servers;
 
-const TEMPLATE: &str = include_str!("../../deploy/systemd/mcp-server@.service");
-const USERS: &str = include_str!("../../deploy/sysusers/paramedic.conf");
 const FILES: &str = include_str!("../../deploy/tmpfiles/paramedic.conf");
 const RULES: &str = include_str!("../../deploy/polkit/50-paramedic.rules");
 const SERVE: &str = include_str!("../../deploy/systemd/paramedic.service");
@@ -50,16 +49,7 @@ unit = "mcp-server@mem-2.service"
 
 /// The program, the units of two servers, and the configuration.
 fn install(machine: &Machine) {
-    fs::copy(env!("CARGO_BIN_EXE_paramedic"), machine.path("/usr/bin/paramedic")).unwrap();
-    machine.write("/etc/sysusers.d/paramedic.conf", USERS);
-    machine.run(&["systemd-sysusers", "paramedic.conf"]);
-    for (name, port) in [("mem", 7801), ("mem-2", 7802)] {
-        let settings = format!("LISTEN=127.0.0.1:{port}\nCOMMAND=/usr/bin/paramedic demo-server notes\n");
-        machine.write(&format!("/etc/paramedic/servers/{name}.env"), &settings);
-    }
-    let own = TEMPLATE.replace("%i", "mem");
-    machine.install(&[("mcp-server@.service", TEMPLATE), ("mcp-server-mem.service", &own)]);
-    machine.run(&["systemctl", "start", "mcp-server-mem", "mcp-server@mem-2"]);
+    install_servers(machine);
     machine.write("/etc/paramedic/paramedic.toml", CONFIG);
 }
 

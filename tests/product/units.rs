@@ -5,9 +5,7 @@ use std::process::Stdio;
 
 use crate::machine::{Machine, within};
 use crate::poll::DEADLINE;
-
-const TEMPLATE: &str = include_str!("../../deploy/systemd/mcp-server@.service");
-const USERS: &str = include_str!("../../deploy/sysusers/paramedic.conf");
+use crate::two_units::{TEMPLATE, install_program};
 
 /// What `GET /health` answers, asked from inside: the machine has a network of its own.
 fn health(machine: &Machine) -> String {
@@ -32,9 +30,7 @@ fn property(machine: &Machine, name: &str) -> String {
 #[test]
 fn a_server_lives_in_the_shipped_unit() {
     let Some(machine) = Machine::boot() else { return };
-    fs::copy(env!("CARGO_BIN_EXE_paramedic"), machine.path("/usr/bin/paramedic")).unwrap();
-    machine.write("/etc/sysusers.d/paramedic.conf", USERS);
-    machine.run(&["systemd-sysusers", "paramedic.conf"]);
+    install_program(&machine);
     let settings = "LISTEN=127.0.0.1:7801\nCOMMAND=/usr/bin/paramedic \"demo-server\" notes\n";
     machine.write("/etc/paramedic/servers/notes.env", settings);
     machine.install(&[("mcp-server@.service", TEMPLATE)]);
