@@ -7,6 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
+use super::plan::{DISTURBED_MS, MINUTE_MS};
+use super::play::SETTLED_WITHIN_MS;
+
+/// What a world panics with that has no end.
+pub(crate) const ENDLESS: &str = "somebody waits for what never comes";
+
+/// No world lasts so long: in one that does, somebody waits for what never comes.
+const END_MS: i64 = DISTURBED_MS + SETTLED_WITHIN_MS + 24 * 60 * MINUTE_MS;
+
 /// When the wall clock begins: 2026-11-23 18:45:01.250 UTC.
 const START_MS: i64 = 1_795_459_501_250;
 
@@ -55,7 +64,9 @@ impl Clock {
         let mut hands = self.hands();
         if let Some(((at_ms, _), waker)) = hands.timers.pop_first() {
             hands.now_ms = hands.now_ms.max(at_ms);
+            let is_endless = hands.now_ms > END_MS;
             drop(hands);
+            assert!(!is_endless, "{ENDLESS}");
             waker.wake();
         }
     }

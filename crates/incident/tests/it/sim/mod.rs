@@ -21,6 +21,7 @@ mod runners;
 mod scene;
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use incident::{Book, Flapping, Mode, Policy, Storm};
 use runbook::Effect;
 
+use clock::ENDLESS;
 use dice::Dice;
 use plan::{Disturbance, MINUTE_MS};
 use scene::Sim;
@@ -225,7 +227,13 @@ impl Ground {
         let sim = Sim::new(seed, plan, book, (policy(seed), flapping(seed)), self.folder.clone(), is_told);
         // What the engine says of it is in the log of the world.
         let silent = tracing::subscriber::NoSubscriber::default();
-        tracing::subscriber::with_default(silent, || play::play(&sim));
+        let play = || tracing::subscriber::with_default(silent, || play::play(&sim));
+        if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(play)) {
+            match panic.downcast_ref::<String>() {
+                Some(message) if message == ENDLESS => sim.broken(format!("liveness: {ENDLESS}")),
+                _ => std::panic::resume_unwind(panic),
+            }
+        }
         let mut state = sim.state();
         let entries = state.disk.entries.len();
         let head = state.disk.entries.last().map_or_else(String::new, |last| last.digest.to_string());

@@ -12,7 +12,7 @@ use super::scene::{Sim, SimWorld};
 use super::{alerts, calling, people};
 
 /// How long after the last disturbance every incident has to have come to its end, or to wait for a person.
-const SETTLED_WITHIN_MS: i64 = 12 * 60 * MINUTE_MS;
+pub(crate) const SETTLED_WITHIN_MS: i64 = 12 * 60 * MINUTE_MS;
 
 /// How often it is looked whether all is over.
 const LOOK_MS: i64 = 20_000;
@@ -93,7 +93,8 @@ async fn life(sim: &Arc<Sim>, next: &mut usize) -> End {
             return End::Dead;
         }
         sim.happen(next, Some((&engine, &turn)));
-        if sim.clock.now_ms() < look_ms {
+        // What has just happened may be its death, and the dead are asked nothing.
+        if sim.state().is_dead || sim.clock.now_ms() < look_ms {
             continue;
         }
         look_ms = sim.clock.now_ms() + LOOK_MS;
