@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use incident::{Record, UnitEnd};
-use process::{Signal, send};
+use process::{Delivery, Signal, send};
 use server::api::wire::{Detail, Summary};
 use tempfile::TempDir;
 
@@ -132,12 +132,10 @@ impl Place {
             self.answer(newest_ms);
             pause();
         }
-        if dice.below(2) == 0 {
+        if dice.below(2) == 0 || !self.kill_a_runner(newest_ms) {
             self.count.serve += 1;
             self.site.end_serve(Signal::KILL);
             self.site.serve();
-        } else {
-            self.kill_a_runner(newest_ms);
         }
         let story = eventually(&format!("round {seed}: the incident ends"), || {
             let newest = self.answer(newest_ms)?;
@@ -148,19 +146,20 @@ impl Place {
         self.site.ready("notes");
     }
 
-    /// Kills a runner, if one comes along.
-    fn kill_a_runner(&mut self, newest_ms: i64) {
+    /// Kills a runner, if one comes along; tells whether it did.
+    fn kill_a_runner(&mut self, newest_ms: i64) -> bool {
         let until = Instant::now() + RUNNER_WAIT;
         while Instant::now() < until {
             self.answer(newest_ms);
             let runner = self.site.processes().into_iter().find(|found| found.command.contains(" runner "));
             if let Some(runner) = runner {
-                let _ = send(runner.id, Signal::KILL);
-                self.count.runners += 1;
-                return;
+                let killed = matches!(send(runner.id, Signal::KILL), Ok(Delivery::Delivered));
+                self.count.runners += u64::from(killed);
+                return killed;
             }
             pause();
         }
+        false
     }
 
     fn story(&self, summary: &Summary) -> Story {

@@ -26,6 +26,7 @@ mod manual;
 mod original;
 mod poll;
 mod processes;
+mod querying;
 mod real;
 mod receiver;
 mod reports;

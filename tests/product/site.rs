@@ -187,6 +187,13 @@ impl Site {
         processes::signal(i32::try_from(serve.id()).unwrap(), signal);
     }
 
+    /// Where `serve` listens on the network.
+    pub(crate) fn listen(&self) -> String {
+        let config = fs::read_to_string(self.config()).unwrap();
+        let line = config.lines().find_map(|line| line.strip_prefix("listen = ")).unwrap();
+        line.trim_matches('"').to_owned()
+    }
+
     /// The page `/metrics` of `serve`.
     pub(crate) fn metrics(&self) -> String {
         let client = Client::new(&self.path("data/run/paramedic.sock")).unwrap();

@@ -277,7 +277,7 @@ fn serve_finds_a_clients_server_and_absent_is_not_down() {
     assert!(shown.contains("restarts by client"), "{shown}");
     let checked = site.run(&["check", "paramedic", "--type", "liveness", "-o", "json"]).done();
     assert!(checked.contains("the server answers"), "{checked}");
-    let page = site.run(&["metrics", "paramedic"]).done();
+    let page = site.run(&["metrics", "paramedic", "-o", "prometheus"]).done();
     assert!(page.contains("mcp_server_up{server_name=\"paramedic\"} 1"), "{page}");
     // It is its client's: nobody else restarts it.
     site.run(&["server", "restart", "paramedic"]).failed(4, &["was started by its client"]);

@@ -6,6 +6,8 @@ mod hold;
 mod incident;
 mod init;
 mod logs;
+mod metrics;
+mod query;
 mod tune;
 
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
 pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use logs::LogsArguments;
+pub(crate) use metrics::MetricsArguments;
+pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use tune::{HostCommand, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
@@ -35,12 +39,26 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, env = "PARAMEDIC_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// How to print what was found
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
-    pub(crate) output: Output,
+    #[arg(short, long, global = true, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+}
+
+/// What `--output` may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people.
+    #[value(alias = "summary")]
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON document a line.
+    Jsonl,
+    /// The page that Prometheus reads; only of `metrics`.
+    Prometheus,
 }
 
 /// How to print what was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
     /// For people.
     Table,
@@ -70,11 +88,10 @@ pub(crate) enum Command {
     Guard(GuardArguments),
     /// Ask servers how they are
     Check(CheckArguments),
-    /// Show the metrics of a server's guard
-    Metrics {
-        /// The server
-        server: String,
-    },
+    /// Show how the servers do in numbers; `-o prometheus` prints the page of a server's guard, or of `serve`
+    Metrics(MetricsArguments),
+    /// Ask `serve` for numbers, in PromQL; exit code 1 when it has none
+    Query(QueryArguments),
     /// Read the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -315,6 +332,20 @@ pub(crate) enum ServerCommand {
     Logs(LogsArguments),
     /// Change how it is started, from its next start on, and keep the value before; alone it shows what is changed
     Tune(TuneArguments),
+}
+
+// === impl OutputFormat ===
+
+impl OutputFormat {
+    /// How to print rows; none where a page is wanted.
+    pub(crate) fn of_rows(self) -> Option<Output> {
+        match self {
+            Self::Table => Some(Output::Table),
+            Self::Json => Some(Output::Json),
+            Self::Jsonl => Some(Output::Jsonl),
+            Self::Prometheus => None,
+        }
+    }
 }
 
 // === impl Check ===

@@ -49,6 +49,10 @@ impl Failure {
         Self::new(Code::No, error)
     }
 
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
     /// Prints it to standard error.
     pub(crate) fn report(self) -> ExitCode {
         anstream::eprintln!("paramedic: {self}");
@@ -67,7 +71,7 @@ impl From<ClientError> for Failure {
         let code = match &error {
             ClientError::NotReachable { .. } | ClientError::Answer(_) => Code::Unreachable,
             ClientError::Refused { status: 403, .. } => Code::Refused,
-            ClientError::Refused { status: 400, .. } => Code::Usage,
+            ClientError::Refused { status: 400 | 422, .. } => Code::Usage,
             ClientError::Refused { .. } => Code::No,
         };
         // Why a socket does not answer is of no use to the reader beyond that.

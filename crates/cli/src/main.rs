@@ -6,6 +6,7 @@ mod context;
 mod fail;
 mod findings;
 mod hand;
+mod plot;
 #[cfg(test)]
 mod shipped;
 mod show;

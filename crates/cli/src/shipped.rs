@@ -75,9 +75,6 @@ fn what_the_shipped_runbooks_call_is_there_or_named() {
         logs --server --since --analyze
         logs --server --since --level
         logs --server --since --search
-        query
-        query --since
-        query --since --step
         security baseline
         security contain
         security release

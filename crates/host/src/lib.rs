@@ -7,6 +7,7 @@
 //! All of it blocks: the kernel may hold a reader of a process that hangs in it, so an asynchronous caller gives
 //! a snapshot a thread of its own and a deadline.
 
+mod census;
 mod cgroup;
 mod details;
 mod listeners;
@@ -20,6 +21,7 @@ mod snapshot;
 mod sockets;
 mod text;
 
+pub use census::{Census, Usage};
 pub use cgroup::CgroupMemory;
 pub use details::{Descriptor, Descriptors, Details, Footprint, Limit};
 pub use listeners::{Listener, listeners};

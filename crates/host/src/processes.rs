@@ -69,13 +69,13 @@ pub enum State {
 
 /// The fields of `/proc/PID/stat` that are used here.
 #[derive(Debug, PartialEq, Eq)]
-struct Stat {
+pub(crate) struct Stat {
     comm: String,
     state: Option<State>,
-    parent: Option<i32>,
+    pub(crate) parent: Option<i32>,
     cpu_ticks: Option<u64>,
     threads: Option<u64>,
-    start_ticks: u64,
+    pub(crate) start_ticks: u64,
     rss_pages: Option<u64>,
 }
 
@@ -126,7 +126,7 @@ impl State {
 // === impl Stat ===
 
 impl Stat {
-    fn read(folder: &Path) -> Option<Self> {
+    pub(crate) fn read(folder: &Path) -> Option<Self> {
         Self::parse(&read(&folder.join("stat"), FILE_BYTES_MAX)?)
     }
 
@@ -149,11 +149,11 @@ impl Stat {
         })
     }
 
-    fn rss_bytes(&self) -> Option<u64> {
+    pub(crate) fn rss_bytes(&self) -> Option<u64> {
         self.rss_pages?.checked_mul(u64::try_from(rustix::param::page_size()).ok()?)
     }
 
-    fn cpu_ms(&self) -> Option<u64> {
+    pub(crate) fn cpu_ms(&self) -> Option<u64> {
         self.cpu_ticks?.checked_mul(1000)?.checked_div(rustix::param::clock_ticks_per_second())
     }
 }

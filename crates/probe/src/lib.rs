@@ -22,6 +22,6 @@ mod target;
 pub use clients::install_crypto;
 pub use introduction::Introduction;
 pub use prober::{Prober, ProberError};
-pub use report::{CheckType, DependencyReport, Health, Report, readiness_of};
+pub use report::{CheckType, DependencyReport, Health, Report, Request, readiness_of};
 pub use scrape::ScrapeError;
 pub use target::{Check, Criticality, Dependency, Endpoint, Target};

@@ -13,9 +13,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::body::{self, ANSWER_BYTES_MAX, BodyError};
 use crate::liveness::failed;
-use crate::prober::{Deadline, Prober};
+use crate::prober::{Deadline, Prober, milliseconds_since};
 use crate::reason;
-use crate::report::Verdict;
+use crate::report::{Request, Verdict};
 use crate::sse::Events;
 
 /// The newest revision that begins with a handshake; `ping` has gone with the next one.
@@ -38,20 +38,53 @@ pub(crate) struct Reply {
     pub(crate) session: Option<HeaderValue>,
 }
 
+/// The requests of one conversation: those that are over, and the one that is not.
+struct Watched<'r> {
+    over: &'r mut Vec<Request>,
+    pending: Option<(&'static str, Instant)>,
+}
+
+// === impl Watched ===
+
+impl Watched<'_> {
+    fn begin(&mut self, method: &'static str) {
+        self.pending = Some((method, Instant::now()));
+    }
+
+    /// The request that is not over, if there is one, is now.
+    fn end(&mut self, succeeded: bool) {
+        if let Some((method, started)) = self.pending.take() {
+            self.over.push(Request { method, succeeded, duration_ms: milliseconds_since(started) });
+        }
+    }
+}
+
 // === impl Prober ===
 
 impl Prober {
-    pub(crate) async fn upstream_ping(&self, url: &str, deadline: Deadline) -> Verdict {
+    /// Adds each request to `requests` when it is over, be it by the deadline.
+    pub(crate) async fn upstream_ping(
+        &self,
+        url: &str,
+        deadline: Deadline,
+        requests: &mut Vec<Request>,
+    ) -> Verdict {
         let mut headers = accepting();
-        let verdict = deadline.bound(self.converse(url, &mut headers)).await;
+        let mut watched = Watched { over: requests, pending: None };
+        let verdict = deadline.bound(self.converse(url, &mut headers, &mut watched)).await;
+        watched.end(false);
         self.end_session(url, headers, deadline).await;
         verdict
     }
 
     /// Leaves the session, if there is one, in the headers.
-    async fn converse(&self, url: &str, headers: &mut HeaderMap) -> Verdict {
+    async fn converse(&self, url: &str, headers: &mut HeaderMap, watched: &mut Watched<'_>) -> Verdict {
+        watched.begin("initialize");
         let reply = match self.call(url, headers, 1, "initialize", initialize()).await {
-            Ok(reply) => reply,
+            Ok(reply) => {
+                watched.end(matches!(reply.answer, Answer::Result(_)));
+                reply
+            }
             Err(verdict) => return verdict,
         };
         if let Some(session) = reply.session {
@@ -65,10 +98,10 @@ impl Prober {
         };
         let version = version.and_then(|version| HeaderValue::from_str(&version).ok());
         headers.insert(VERSION, version.unwrap_or(HeaderValue::from_static(PROTOCOL_VERSION)));
-        self.ping(url, headers).await
+        self.ping(url, headers, watched).await
     }
 
-    async fn ping(&self, url: &str, headers: &HeaderMap) -> Verdict {
+    async fn ping(&self, url: &str, headers: &HeaderMap, watched: &mut Watched<'_>) -> Verdict {
         let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         // Whatever the server says to a notification: `ping` shows whether it lives.
         if let Err(error) =
@@ -76,8 +109,12 @@ impl Prober {
         {
             return failed(error);
         }
+        watched.begin("ping");
         match self.call(url, headers, 2, "ping", json!({})).await {
-            Ok(reply) => reply.answer.verdict("ping"),
+            Ok(reply) => {
+                watched.end(matches!(reply.answer, Answer::Result(_)));
+                reply.answer.verdict("ping")
+            }
             Err(verdict) => verdict,
         }
     }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clients::Clients;
 use crate::host_checks::Looks;
-use crate::report::{CheckType, Report, Verdict, readiness_of};
+use crate::report::{CheckType, Report, Request, Verdict, readiness_of};
 use crate::target::{Endpoint, Target};
 
 /// Asks servers and their dependencies. Cheap to clone.
@@ -64,8 +64,10 @@ impl Prober {
     /// Asks whether the server itself answers. A JSON-RPC error is an answer.
     pub async fn liveness(&self, target: &Target, deadline: Duration) -> Report {
         let started = Instant::now();
-        let verdict = self.live(target, Deadline::after(deadline)).await;
-        Report::new(target, CheckType::Liveness, verdict, milliseconds_since(started))
+        let mut requests = Vec::new();
+        let verdict = self.live(target, Deadline::after(deadline), &mut requests).await;
+        let report = Report::new(target, CheckType::Liveness, verdict, milliseconds_since(started));
+        Report { requests, ..report }
     }
 
     /// Asks everything that the server depends on, all at once.
@@ -85,11 +87,11 @@ impl Prober {
         readiness_of(&liveness, &dependency)
     }
 
-    async fn live(&self, target: &Target, deadline: Deadline) -> Verdict {
+    async fn live(&self, target: &Target, deadline: Deadline, requests: &mut Vec<Request>) -> Verdict {
         match &target.endpoint {
             Endpoint::Guard { base_url } => deadline.bound(self.guard_health(base_url)).await,
             Endpoint::Local { socket } => deadline.bound(self.local_health(socket)).await,
-            Endpoint::Upstream { url } => self.upstream_ping(url, deadline).await,
+            Endpoint::Upstream { url } => self.upstream_ping(url, deadline, requests).await,
         }
     }
 }

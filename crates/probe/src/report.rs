@@ -47,6 +47,20 @@ pub struct Report {
     pub duration_ms: f64,
     /// In the order of the configuration; empty for liveness.
     pub dependencies: Vec<DependencyReport>,
+    /// The MCP requests that were made to find out, in their order; a guard is asked without any.
+    #[serde(skip)]
+    pub requests: Vec<Request>,
+}
+
+/// An MCP request of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Its method.
+    pub method: &'static str,
+    /// Whether a result came; an error of the server, of the way to it, or of time is none.
+    pub succeeded: bool,
+    /// From the request to the answer, or to giving up, in milliseconds.
+    pub duration_ms: f64,
 }
 
 /// The answer about one dependency.
@@ -132,7 +146,15 @@ impl Report {
 
     pub(crate) fn new(target: &Target, check: CheckType, verdict: Verdict, duration_ms: f64) -> Self {
         let Verdict { health, reason } = verdict;
-        Self { target: target.name.clone(), check, health, reason, duration_ms, dependencies: Vec::new() }
+        Self {
+            target: target.name.clone(),
+            check,
+            health,
+            reason,
+            duration_ms,
+            dependencies: Vec::new(),
+            requests: Vec::new(),
+        }
     }
 }
 
@@ -186,5 +208,6 @@ pub fn readiness_of(liveness: &Report, dependency: &Report) -> Report {
         reason: ruling.reason.clone(),
         duration_ms: liveness.duration_ms.max(dependency.duration_ms),
         dependencies: dependency.dependencies.clone(),
+        requests: liveness.requests.clone(),
     }
 }

@@ -1,5 +1,6 @@
 //! Owns what is asked: a server, where it answers, and what it depends on.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -86,6 +87,25 @@ pub enum Criticality {
     Critical,
     /// The server works, with less to offer.
     Optional,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Where it listens on this machine; `None` where it listens elsewhere, or at no port.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        let url = match &self.endpoint {
+            Endpoint::Guard { base_url } => base_url,
+            Endpoint::Upstream { url } => url,
+            Endpoint::Local { .. } => return None,
+        };
+        let url = reqwest::Url::parse(url).ok()?;
+        let port = url.port_or_known_default()?;
+        let host = url.host_str()?.trim_matches(['[', ']']);
+        let ip =
+            if host == "localhost" { Ipv4Addr::LOCALHOST.into() } else { host.parse::<IpAddr>().ok()? };
+        ip.is_loopback().then_some(SocketAddr::new(ip, port))
+    }
 }
 
 // === impl Criticality ===

@@ -82,6 +82,19 @@ impl Client {
         response.json().await.map_err(ClientError::Answer)
     }
 
+    /// Asks for JSON with parameters in the query string.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+    ) -> Result<T, ClientError> {
+        let query = serde_urlencoded::to_string(parameters).unwrap_or_default();
+        self.get(&format!("{path}?{query}")).await
+    }
+
     /// Asks for text.
     ///
     /// # Errors

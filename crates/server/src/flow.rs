@@ -7,6 +7,7 @@ use incident::{Engine, EngineError, Incident, Record, Word};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use crate::api::prometheus::Turns;
 use crate::fleet::{Event, Fleet, Found, What};
 use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
@@ -31,6 +32,8 @@ pub(crate) struct Flow {
     pub(crate) told: Arc<Told>,
     /// The clocks of all incidents.
     pub(crate) clocks: IncidentClocks,
+    /// Whose turn it is to ask for series.
+    pub(crate) queries: Turns,
     /// Which runbooks are not used, and why.
     pub(crate) unused: Vec<String>,
 }
@@ -49,6 +52,10 @@ impl Flow {
         }
         loops.spawn(Arc::clone(self).take_events(events));
         loops.spawn(Arc::clone(self).take_clients());
+        let (world, watch, fleet) =
+            (Arc::clone(&self.world), Arc::clone(&self.watch), Arc::clone(&self.fleet));
+        loops.spawn(watch::take_vitals(world, watch, fleet));
+        loops.spawn(watch::scrape_self(Arc::clone(self)));
         loops.spawn(Arc::clone(self).evaluate());
         loops.spawn(Arc::clone(&self.notifier).run(self.engine.clone()));
         let pulse = Arc::clone(&self.watch);

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::alive::Parent;
 use crate::api;
+use crate::api::prometheus::Turns;
 use crate::config::Config;
 use crate::fleet::{Fleet, Surroundings};
 use crate::flow::Flow;
@@ -138,8 +139,9 @@ impl Serve {
         let watch = Arc::new(Watch::new(&config, rules));
         let told = Arc::new(Told::default());
         let notifier = Arc::new(Notifier::new(&world, &told));
-        let (turn, clocks) = (Mutex::default(), IncidentClocks::default());
-        let flow = Arc::new(Flow { world, fleet, watch, engine, turn, notifier, told, clocks, unused });
+        let (turn, clocks, queries) = (Mutex::default(), IncidentClocks::default(), Turns::default());
+        let flow =
+            Arc::new(Flow { world, fleet, watch, engine, turn, notifier, told, clocks, queries, unused });
 
         let mut loops = flow.start(inbox);
         loops.spawn(keep_within_budget(Arc::clone(&config), dir));

@@ -13,6 +13,8 @@ mod kill_switch;
 mod maintenance;
 mod manual;
 mod metrics;
+mod query;
+mod repeat;
 pub(crate) mod roles;
 mod rule;
 mod runbook;
@@ -22,12 +24,17 @@ mod text;
 mod tune;
 mod uninstall;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, Output};
 use crate::fail::{Code, Failure};
 
 /// Runs one command.
 pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
     let Arguments { command, config, output } = arguments;
+    let rows = output.of_rows();
+    if rows.is_none() && !matches!(command, Command::Metrics(_)) {
+        return Err(Failure::usage(anyhow::anyhow!("`-o prometheus` is for `paramedic metrics`")));
+    }
+    let output = rows.unwrap_or(Output::Table);
     match command {
         Command::Demo { keep } => demo::run(keep),
         Command::Init(arguments) => init::run(&arguments, config, output),
@@ -35,7 +42,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Serve => serve::run(config),
         Command::Guard(arguments) => guard::run(arguments, config),
         Command::Check(arguments) => check::run(&arguments, config, output),
-        Command::Metrics { server } => metrics::run(&server, config),
+        Command::Metrics(arguments) => metrics::run(&arguments, config, rows),
+        Command::Query(arguments) => query::run(&arguments, config, output),
         Command::Config(command) => config::run(&command, config, output),
         Command::Doctor => doctor::run(config, output),
         Command::Rule(command) => rule::run(command),

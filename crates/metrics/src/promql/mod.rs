@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod binary;
+mod duration;
 mod error;
 mod eval;
 mod functions;
@@ -15,6 +16,7 @@ mod range;
 mod reduce;
 mod scan;
 mod selector;
+mod series;
 mod value;
 
 use std::collections::BTreeSet;
@@ -26,10 +28,12 @@ use promql_parser::parser::{Expr, VectorSelector};
 
 use crate::labels::METRIC_NAME;
 use crate::store::Store;
+pub use duration::duration_ms;
 pub use error::{Position, QueryError};
 use eval::Evaluator;
 pub use range::Steps;
-pub(crate) use value::shown;
+pub use series::{SeriesSelector, series};
+pub use value::shown;
 pub use value::{Element, Series, Value};
 
 /// A query that was read and can be evaluated again and again; cheap to clone.

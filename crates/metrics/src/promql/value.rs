@@ -142,7 +142,7 @@ pub(super) fn check_unique<'l>(all: impl Iterator<Item = &'l Labels>) -> Result<
 }
 
 /// Returns a number as Prometheus writes it into labels and texts: without an exponent, infinities with their sign.
-pub(crate) fn shown(value: f64) -> String {
+pub fn shown(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() };
     }

@@ -1,10 +1,11 @@
 //! Owns the `/metrics` of `serve`: the responder's own word on each server, and the incident clocks.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 
-use incident::State;
+use incident::{EngineError, State};
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,6 +18,12 @@ use crate::watch::Looked;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfServer {
     server_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfMemory {
+    server_name: String,
+    memory_type: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,16 +62,27 @@ const SEVERITIES: [&str; 4] = ["critical", "warning", "info", NO_SEVERITY];
 pub(super) async fn page(flow: &Flow) -> Result<String, Failure> {
     let mut registry = Registry::default();
     servers(flow, &mut registry);
+    vitals(flow, &mut registry);
+    let mut page = String::new();
+    // Writing to a string cannot fail.
+    let _: fmt::Result = encode_registry(&mut page, &registry);
+    page.push_str(&own_page(flow).await?);
+    Ok(page)
+}
+
+/// The part of the page that is not among our series by itself.
+pub(crate) async fn own_page(flow: &Flow) -> Result<String, EngineError> {
+    let mut registry = Registry::default();
+    flow.watch.answers().register(&mut registry);
     incidents(flow, &mut registry).await?;
     notices(flow, &mut registry);
     let mut page = String::new();
-    // Writing to a string cannot fail.
-    let _: fmt::Result = encode(&mut page, &registry);
+    let _: fmt::Result = encode_registry(&mut page, &registry).and_then(|()| encode_eof(&mut page));
     Ok(page)
 }
 
 /// The incidents by state and severity, and their clocks.
-async fn incidents(flow: &Flow, registry: &mut Registry) -> Result<(), Failure> {
+async fn incidents(flow: &Flow, registry: &mut Registry) -> Result<(), EngineError> {
     const STATES: [State; 5] =
         [State::Triggered, State::Acknowledged, State::Mitigated, State::Resolved, State::Closed];
     let count = Family::<OfState, Gauge>::default();
@@ -128,4 +146,36 @@ fn servers(flow: &Flow, registry: &mut Registry) {
     registry.register("mcp_server_up", "Whether the MCP server answers", up);
     registry.register("mcp_server_health_status", "2 healthy, 1 degraded, 0 unhealthy, -1 unknown", health);
     registry.register("mcp_server_dependency_status", "Whether a dependency answers", dependencies);
+}
+
+/// What the process trees of the servers use.
+fn vitals(flow: &Flow, registry: &mut Registry) {
+    let memory = Family::<OfMemory, Gauge>::default();
+    let cpu = Family::<OfServer, Gauge<f64, AtomicU64>>::default();
+    let descriptors = Family::<OfServer, Gauge>::default();
+    let integer = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    for member in flow.fleet.members().filter(|member| !member.is_absent()) {
+        let server_name = member.config.name.clone();
+        let Some(vitals) = flow.watch.vitals(&server_name) else { continue };
+        let of_memory = OfMemory { server_name: server_name.clone(), memory_type: "rss" };
+        memory.get_or_create(&of_memory).set(integer(vitals.rss_bytes));
+        let server = OfServer { server_name };
+        if let Some(percent) = vitals.cpu_percent {
+            cpu.get_or_create(&server).set(percent);
+        }
+        if let Some(count) = vitals.descriptors {
+            descriptors.get_or_create(&server).set(integer(count));
+        }
+    }
+    registry.register("mcp_server_memory_usage_bytes", "Memory of the server's whole process tree", memory);
+    registry.register(
+        "mcp_server_cpu_usage_percent",
+        "Processor time of the server's whole process tree; 100 is one processor",
+        cpu,
+    );
+    registry.register(
+        "mcp_server_file_descriptors",
+        "Open descriptors of the server's whole process tree",
+        descriptors,
+    );
 }

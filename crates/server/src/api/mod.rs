@@ -3,8 +3,9 @@
 //! Whoever may open the socket (mode 0600) may do everything; on the network nothing can be changed.
 
 mod alerts;
-mod exposition;
+pub(crate) mod exposition;
 mod handlers;
+pub mod prometheus;
 mod reading;
 mod undo;
 pub mod wire;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use crate::config::Config;
@@ -48,15 +50,18 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
         .route("/api/v1/servers/{name}/stop", post(handlers::stop))
         .route("/api/v1/incidents/{id}/undo", post(undo::undo))
         .route("/api/v1/changes", post(undo::note_change))
-        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(flow)
 }
 
 /// What the network address offers.
 pub(crate) fn public(flow: Arc<Flow>) -> Router {
-    public_routes().with_state(flow)
+    public_routes().layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow)
 }
 
 fn public_routes() -> Router<Arc<Flow>> {
-    Router::new().route("/health", get(handlers::health)).route("/metrics", get(handlers::metrics))
+    Router::new()
+        .route("/health", get(handlers::health))
+        .route("/metrics", get(handlers::metrics))
+        .nest("/prometheus", prometheus::routes())
 }

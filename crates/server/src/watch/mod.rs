@@ -1,11 +1,13 @@
 //! Owns what `serve` knows of its servers from looking at them: samples, alerts, the last report on each.
 
+mod answers;
 mod evaluating;
 mod probing;
 mod pulse;
 mod scraping;
+mod vitals;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,10 +18,12 @@ use tokio::sync::Notify;
 use crate::clock;
 use crate::config::Config;
 
+use answers::Answers;
 pub(crate) use evaluating::{alarm, evaluate};
 pub(crate) use probing::probe_server;
 use pulse::Pulse;
-pub(crate) use scraping::scrape_guard;
+pub(crate) use scraping::{scrape_guard, scrape_self};
+pub(crate) use vitals::{Vitals, take_vitals};
 
 /// How many samples of one series are kept at most: a week of one every ten seconds is far below it.
 const SAMPLES_PER_SERIES_MAX: usize = 100_000;
@@ -32,6 +36,8 @@ pub(crate) struct Watch {
     store: Mutex<Store>,
     alerts: Mutex<Alerts>,
     looked: Mutex<BTreeMap<String, Looked>>,
+    vitals: Mutex<HashMap<String, Vitals>>,
+    answers: Answers,
     pulse: Mutex<Pulse>,
     /// Tells that somebody has looked after a gap.
     sighted: Notify,
@@ -68,6 +74,8 @@ impl Watch {
             store: Mutex::new(Store::new(limits)),
             alerts: Mutex::new(Alerts::new(rules)),
             looked: Mutex::default(),
+            vitals: Mutex::default(),
+            answers: Answers::default(),
             pulse: Mutex::new(Pulse::new(lookers(config), clock::now_ms())),
             sighted: Notify::new(),
         }
@@ -132,6 +140,11 @@ impl Watch {
     /// What the last look at a server said; none before the first.
     pub(crate) fn looked(&self, server: &str) -> Option<Looked> {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned()
+    }
+
+    /// How our questions were answered.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     fn keep(&self, looked: Looked) {

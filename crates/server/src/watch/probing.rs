@@ -24,6 +24,7 @@ pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
             // It is neither up nor down. What was under way when its client went may still be written down.
             if absent <= FORGET_TIMES {
                 watch.store().forget("server_name", &member.config.name);
+                watch.answers.forget(&member.config.name);
             }
             watch.saw(&prober(&member.config.name), watch.gaps());
             continue;
@@ -61,7 +62,12 @@ async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member, gaps: u6
         keep_up(watch, &liveness);
     }
     keep_dependencies(watch, &member.config.name, &dependencies);
+    watch.answers.take(&liveness);
+    if !member.config.dependency.is_empty() {
+        watch.answers.take(&dependencies);
+    }
     let readiness = probe::readiness_of(&liveness, &dependencies);
+    watch.answers.count(&readiness);
     for (check, report) in [
         (CheckType::Liveness, &liveness),
         (CheckType::Dependency, &dependencies),

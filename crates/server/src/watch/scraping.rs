@@ -1,13 +1,17 @@
-//! Owns the scrape loop of one guard.
+//! Owns the scrape loops: of each guard, and of this `serve` itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::Labels;
 use probe::ScrapeError;
+use tokio::time::Instant;
 
 use super::{Watch, scraper};
+use crate::api::exposition::own_page;
 use crate::clock;
 use crate::fleet::{Member, Source};
+use crate::flow::Flow;
 use crate::world::ServeWorld;
 
 /// The largest page that is read from a guard, in bytes.
@@ -15,32 +19,36 @@ const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Scrapes the guard of one server until the task is dropped.
 pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, member: Arc<Member>) {
-    let target = Labels::from_iter([("job", "guard"), ("server_name", member.config.name.as_str())]);
+    // No label more: what the guard says of the series that we make ourselves is not kept beside them.
+    let target = Labels::from_iter([("server_name", member.config.name.as_str())]);
     let deadline = world.config.probe.timeout.get();
-    let mut ticks = tokio::time::interval(world.config.metrics.scrape_interval.get());
+    let interval = world.config.metrics.scrape_interval.get();
+    let mut ticks = tokio::time::interval_at(Instant::now(), interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // All begin at once, and go on at moments of their own.
+    let mut first = Some(interval.mul_f64(share(&member.config.name)));
     loop {
         ticks.tick().await;
         loop {
             let gaps = watch.gaps();
+            let started = Instant::now();
             let page = page(&world, &member, deadline).await;
             // A page that took a gap is none: whoever was stopped cannot tell how old it is, or who was late.
             if watch.gaps() == gaps {
                 if !member.is_absent() {
-                    keep(&watch, &target, page);
+                    keep(&watch, &target, page, started.elapsed());
                 }
                 watch.saw(&scraper(&member.config.name), gaps);
                 break;
             }
         }
+        if let Some(later) = first.take() {
+            ticks.reset_after(later);
+        }
     }
 }
 
-async fn page(
-    world: &ServeWorld,
-    member: &Member,
-    deadline: std::time::Duration,
-) -> Result<String, ScrapeError> {
+async fn page(world: &ServeWorld, member: &Member, deadline: Duration) -> Result<String, ScrapeError> {
     if let Source::Client(socket) = member.source() {
         return world.prober.scrape_local(socket, "/metrics", deadline, PAGE_BYTES_MAX).await;
     }
@@ -48,12 +56,44 @@ async fn page(
     world.prober.scrape(&url, deadline, PAGE_BYTES_MAX).await
 }
 
-fn keep(watch: &Watch, target: &Labels, page: Result<String, ScrapeError>) {
+/// A share of one interval that is always the same for one server.
+fn share(server: &str) -> f64 {
+    let hash = server.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Takes in the page of this `serve`, without the series of servers that it makes itself, until the task is dropped.
+pub(crate) async fn scrape_self(flow: Arc<Flow>) {
+    let target = Labels::from_iter([("job", "paramedic")]);
+    let mut ticks = tokio::time::interval(flow.world.config.metrics.scrape_interval.get());
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let started = Instant::now();
+        match own_page(&flow).await {
+            Ok(page) => keep(&flow.watch, &target, Ok(page), started.elapsed()),
+            Err(error) => {
+                tracing::warn!(error = %incident::error_chain(&error), "our own metrics are not known")
+            }
+        }
+    }
+}
+
+/// Keeps a page, and how the scrape went, as Prometheus does.
+fn keep(watch: &Watch, target: &Labels, page: Result<String, ScrapeError>, took: Duration) {
     let now_ms = clock::now_ms();
+    let job = target.get("job").unwrap_or("guard");
+    let server = target.get("server_name").unwrap_or_default();
+    let labels = [("job", job), ("server_name", server)];
+    watch.sample("up", &labels, if page.is_ok() { 1.0 } else { 0.0 });
+    watch.sample("scrape_duration_seconds", &labels, took.as_secs_f64());
     match page {
         Ok(page) => {
             let summary = watch.store().scrape(target, &page, now_ms);
-            let server = target.get("server_name").unwrap_or_default();
+            let scraped = summary.samples + summary.samples_refused;
+            watch.sample("scrape_samples_scraped", &labels, scraped as f64);
             for problem in summary.diagnostics.iter().take(3) {
                 tracing::warn!(server, line = problem.line, "{}", problem.message);
             }

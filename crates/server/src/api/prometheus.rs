@@ -1,0 +1,168 @@
+//! Owns the part of Prometheus' HTTP API that reads: what Grafana asks of a data source, answered from the series of `serve`.
+//!
+//! Source: <https://prometheus.io/docs/prometheus/latest/querying/api/>.
+
+pub mod answer;
+mod parameters;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, RawForm, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics::{Labels, Query, Store};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use super::handlers::Shared;
+use crate::clock;
+use crate::flow::Flow;
+use answer::{Answer, Build, Data};
+use parameters::Parameters;
+
+/// How many queries are evaluated at once: rules and scrapes need the series too.
+const QUERIES_MAX: usize = 2;
+
+/// How long a query waits for its turn.
+const TURN_MAX: Duration = Duration::from_secs(10);
+
+/// The most label sets or values in one answer, whatever `limit` says.
+const LIST_MAX: usize = 100_000;
+
+/// Whose turn it is to evaluate a query.
+pub(crate) struct Turns(Semaphore);
+
+/// Why there is no answer, in the words of Prometheus.
+struct Refusal {
+    status: StatusCode,
+    error_type: &'static str,
+    error: String,
+}
+
+type Answered<T> = Result<Json<Answer<T>>, Refusal>;
+
+// === impl Turns ===
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Semaphore::new(QUERIES_MAX))
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    fn bad_data(error: &impl ToString) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error_type: "bad_data", error: error.to_string() }
+    }
+
+    fn execution(error: &impl ToString) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, error_type: "execution", error: error.to_string() }
+    }
+
+    fn busy() -> Self {
+        let error = format!("other queries were not done within {} s", TURN_MAX.as_secs());
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error_type: "timeout", error }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self { status, error_type, error } = self;
+        (status, Json(Answer::<()>::Error { error_type: error_type.to_owned(), error })).into_response()
+    }
+}
+
+/// The routes, below `/prometheus`.
+pub(super) fn routes() -> Router<Arc<Flow>> {
+    Router::new()
+        .route("/api/v1/query", get(query).post(query))
+        .route("/api/v1/query_range", get(query_range).post(query_range))
+        .route("/api/v1/series", get(series).post(series))
+        .route("/api/v1/labels", get(labels).post(labels))
+        .route("/api/v1/label/{name}/values", get(label_values))
+        .route("/api/v1/status/buildinfo", get(build))
+}
+
+async fn query(State(flow): Shared, RawForm(form): RawForm) -> Answered<Data> {
+    let parameters = Parameters::read(&form)?;
+    let query = parameters.query()?;
+    let at_ms = parameters.moment("time")?.unwrap_or_else(clock::now_ms);
+    let value = with_store(flow, move |store| query.instant(store, at_ms)).await?;
+    Ok(success(Data::at(value.map_err(|error| Refusal::execution(&error))?, at_ms)))
+}
+
+async fn query_range(State(flow): Shared, RawForm(form): RawForm) -> Answered<Data> {
+    let parameters = Parameters::read(&form)?;
+    let query: Query = parameters.query()?;
+    let steps = parameters.steps()?;
+    let series = with_store(flow, move |store| query.range(store, steps)).await?;
+    Ok(success(Data::over(series.map_err(|error| Refusal::execution(&error))?)))
+}
+
+async fn series(State(flow): Shared, RawForm(form): RawForm) -> Answered<Vec<Labels>> {
+    let parameters = Parameters::read(&form)?;
+    let limit = parameters.limit(LIST_MAX)?;
+    if parameters.selectors()?.is_empty() {
+        return Err(Refusal::bad_data(&"no match[] parameter provided"));
+    }
+    let mut found = found(flow, &parameters).await?;
+    found.truncate(limit);
+    Ok(success(found))
+}
+
+async fn labels(State(flow): Shared, RawForm(form): RawForm) -> Answered<Vec<String>> {
+    let parameters = Parameters::read(&form)?;
+    let limit = parameters.limit(LIST_MAX)?;
+    let found = found(flow, &parameters).await?;
+    let names: BTreeSet<&str> = found.iter().flat_map(Labels::iter).map(|(name, _)| name).collect();
+    Ok(success(names.into_iter().take(limit).map(str::to_owned).collect()))
+}
+
+async fn label_values(
+    State(flow): Shared,
+    Path(name): Path<String>,
+    RawForm(form): RawForm,
+) -> Answered<Vec<String>> {
+    let parameters = Parameters::read(&form)?;
+    let limit = parameters.limit(LIST_MAX)?;
+    let found = found(flow, &parameters).await?;
+    let values: BTreeSet<&str> = found.iter().filter_map(|labels| labels.get(&name)).collect();
+    Ok(success(values.into_iter().take(limit).map(str::to_owned).collect()))
+}
+
+async fn build() -> Json<Answer<Build>> {
+    success(Build::current())
+}
+
+/// The series that `match[]`, `start` and `end` ask for.
+async fn found(flow: Arc<Flow>, parameters: &Parameters) -> Result<Vec<Labels>, Refusal> {
+    let selectors = parameters.selectors()?;
+    let from_ms = parameters.moment("start")?.unwrap_or(i64::MIN).saturating_sub(1);
+    let to_ms = parameters.moment("end")?.unwrap_or(i64::MAX);
+    with_store(flow, move |store| metrics::series(store, &selectors, from_ms, to_ms)).await
+}
+
+/// Reads the store where it holds up nobody who waits for other things.
+async fn with_store<T: Send + 'static>(
+    flow: Arc<Flow>,
+    read: impl FnOnce(&Store) -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let turn = tokio::time::timeout(TURN_MAX, flow.queries.0.acquire()).await;
+    let Ok(Ok(_turn)) = turn else { return Err(Refusal::busy()) };
+    let watch = Arc::clone(&flow.watch);
+    let reading = tokio::task::spawn_blocking(move || read(&watch.store()));
+    reading.await.map_err(|error| Refusal {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        error_type: "internal",
+        error: error.to_string(),
+    })
+}
+
+fn success<T: Serialize>(data: T) -> Json<Answer<T>> {
+    Json(Answer::Success { data })
+}
