@@ -19,6 +19,7 @@ mod roots;
 mod snapshot;
 mod sockets;
 mod text;
+mod users;
 
 pub use cgroup::CgroupMemory;
 pub use details::{Descriptor, Descriptors, Details, Footprint, Limit};
@@ -30,3 +31,4 @@ pub use processes::{Process, State, process_state, tree_rss_bytes};
 pub use roots::Roots;
 pub use snapshot::{Snapshot, TargetTree, snapshot};
 pub use sockets::{Protocol, Socket, SocketState, Sockets, connection_uid};
+pub use users::user_number;
