@@ -399,3 +399,34 @@ fn the_heap_of_a_node_server_in_a_unit() {
     tune(&["--heap", "384MiB"]).failed(4, &["/etc/paramedic/servers/mem.env", "would win"]);
     assert!(!site.machine.path(DROP_IN).exists());
 }
+
+#[test]
+fn uninstall_takes_back_what_the_helper_did_and_the_helper() {
+    let Some(site) = Site::new() else { return };
+    site.machine.run(&["systemctl", "enable", "paramedic-helper.socket"]);
+    let before = site.machine.run(&["cat", "/proc/sys/net/core/somaxconn"]);
+    site.paramedic(&["server", "tune", "mem", "--memory-limit", "200MiB"]).done();
+    site.paramedic(&["host", "tune", "net.core.somaxconn=1234"]).done();
+    site.machine.run(&["systemctl", "stop", "paramedic"]);
+    let said = site.run_as("root", &["uninstall", "--yes"]);
+    assert!(said.stderr.contains("are in the journal"), "{said:?}");
+    assert_eq!(site.property("mcp-server-mem", "MemoryMax"), "infinity");
+    assert_eq!(site.machine.run(&["cat", "/proc/sys/net/core/somaxconn"]), before);
+    assert_eq!(site.property("paramedic-helper.socket", "LoadState"), "not-found");
+    for gone in [
+        DROP_IN,
+        "/etc/sysctl.d/60-paramedic.conf",
+        "/run/paramedic-helper.sock",
+        "/etc/systemd/system/paramedic-helper.service",
+        "/etc/systemd/system/sockets.target.wants/paramedic-helper.socket",
+    ] {
+        assert!(
+            !site.machine.path(gone).exists() && !site.machine.path(gone).is_symlink(),
+            "{gone}: {said:?}"
+        );
+    }
+    // The journal is still that of the user of `serve`.
+    site.machine.run(&["systemctl", "start", "paramedic"]);
+    site.ready("mem");
+    assert_eq!(site.paramedic(&["incident", "verify"]).code, Some(0));
+}
