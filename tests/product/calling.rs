@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use incident::{Deadline, Record};
 use process::Signal;
@@ -139,8 +140,9 @@ fn a_command_is_told_of_everything_once_and_the_levels_are_called() {
 #[test]
 fn a_receiver_that_fails_twice_is_told_at_the_third_attempt() {
     let receiver = Receiver::new(&[Answer::Status(500), Answer::Status(429)]);
-    let mut site = site(&webhook(&receiver, "authorization_file = \"secret\""));
+    let mut site = site(&webhook(&receiver, "authorization = { file = \"secret\" }"));
     fs::write(site.path("secret"), "Bearer x\n").unwrap();
+    fs::set_permissions(site.path("secret"), fs::Permissions::from_mode(0o600)).unwrap();
     site.serve_until_ready(&["notes"]);
     site.kill("notes");
     asked(&site, "notes");

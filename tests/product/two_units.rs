@@ -8,6 +8,38 @@ use crate::site::EXE;
 /// The shipped unit of a server.
 pub(crate) const TEMPLATE: &str = include_str!("../../deploy/systemd/mcp-server@.service");
 
+/// The configuration of both: everything is faster than a person would have it.
+pub(crate) const CONFIG: &str = r#"
+data_dir = "/var/lib/paramedic"
+run_dir = "/run/paramedic"
+log_dir = "/var/log/mcp-servers"
+[probe]
+interval = "250ms"
+[metrics]
+scrape_interval = "1s"
+evaluation_interval = "250ms"
+[verify]
+interval = "250ms"
+period = "500ms"
+timeout = "10s"
+[policy]
+mode_upstream = "auto"
+cooldown = "0s"
+[triage]
+reopen_within = "0s"
+[alerts.MCPServerDown]
+for = "10s"
+keep_firing_for = "500ms"
+[[server]]
+name = "mem"
+port = 7801
+unit = "mcp-server-mem.service"
+[[server]]
+name = "mem-2"
+port = 7802
+unit = "mcp-server@mem-2.service"
+"#;
+
 const USERS: &str = include_str!("../../deploy/sysusers/paramedic.conf");
 
 /// Puts the program and its user there.

@@ -8,6 +8,9 @@ use process::Signal;
 
 use crate::site::{Server, Site};
 
+const SOCKET: &str = include_str!("../../deploy/systemd/paramedic-helper.socket");
+const HELPER: &str = include_str!("../../deploy/systemd/paramedic-helper.service");
+
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
@@ -32,6 +35,16 @@ fn what_was_changed_is_taken_back_and_what_was_written_down_is_kept() {
     let header = "# Set by paramedic until the next boot; it can take this back.\n";
     write(&ours, &format!("{header}[Service]\nMemoryMax=1048576\n"));
     write(&theirs, "[Service]\nNice=5\n");
+    let units_of_helper: Vec<_> = [("socket", SOCKET), ("service", HELPER)]
+        .map(|(end, text)| {
+            (site.path("root/etc/systemd/system").join(format!("paramedic-helper.{end}")), text)
+        })
+        .into_iter()
+        .inspect(|(path, text)| write(path, text))
+        .map(|(path, _)| path)
+        .collect();
+    let somebodys = site.path("root/etc/systemd/system/paramedic-other.service");
+    write(&somebodys, HELPER);
     let stale = site.path("data/run/guards/gone.sock");
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
     let uninstall =
@@ -41,7 +54,7 @@ fn what_was_changed_is_taken_back_and_what_was_written_down_is_kept() {
     site.end_serve(Signal::TERM);
     let shown = uninstall(&site, &[]);
     let tuning = site.path("data/tuning/notes.json");
-    for place in [&ours, &tuning, &stale] {
+    for place in [&ours, &tuning, &stale, &units_of_helper[0], &units_of_helper[1]] {
         assert!(shown.stdout.contains(place.to_str().unwrap()) && place.exists(), "{shown:?}");
     }
     assert!(shown.stderr.contains("`paramedic uninstall --yes` does it"), "{shown:?}");
@@ -54,12 +67,25 @@ fn what_was_changed_is_taken_back_and_what_was_written_down_is_kept() {
     let guards = site.processes();
     let done = uninstall(&site, &["--yes"]).done();
     assert!(done.contains("notes.sock") && done.contains("left: its process still runs"), "{done}");
-    for gone in [&ours, &tuning, &stale, &site.path("root/etc/sysctl.d/60-paramedic.conf")] {
+    let settings = site.path("root/etc/sysctl.d/60-paramedic.conf");
+    for gone in [&ours, &tuning, &stale, &settings, &units_of_helper[0], &units_of_helper[1]] {
         assert!(!gone.exists(), "{}: {done}", gone.display());
     }
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     assert_eq!((read(&swappiness).as_str(), read(&keepalive).as_str()), ("60\n", "7200\n"));
     assert_eq!(read(&theirs), "[Service]\nNice=5\n");
+    assert!(somebodys.exists());
+    // What was taken back is written down: the drop-in, the tuning, two parameters, two units.
+    let journal: Vec<u8> = ["data/journal.db", "data/journal.db-wal"]
+        .iter()
+        .flat_map(|name| fs::read(site.path(name)).unwrap_or_default())
+        .collect();
+    let journal = String::from_utf8_lossy(&journal);
+    for words in
+        ["-MemoryMax=1048576", "unit_file", "-ListenStream=/run/paramedic-helper.sock", "vm.swappiness"]
+    {
+        assert!(journal.contains(words), "{words} is not in the journal");
+    }
     let alive: Vec<_> = site.processes().into_iter().map(|one| one.id).collect();
     assert!(guards.iter().all(|one| alive.contains(&one.id)), "{alive:?}");
     assert!(site.config().exists() && site.path("data/log/notes.log").exists());

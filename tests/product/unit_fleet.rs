@@ -10,42 +10,11 @@ use server::api::wire::{Detail, ServerStatus, Summary};
 use crate::machine::{Machine, within};
 use crate::poll::DEADLINE;
 use crate::story::Story;
-use crate::two_units::install_servers;
+use crate::two_units::{CONFIG, install_servers};
 
 const FILES: &str = include_str!("../../deploy/tmpfiles/paramedic.conf");
 const RULES: &str = include_str!("../../deploy/polkit/50-paramedic.rules");
 const SERVE: &str = include_str!("../../deploy/systemd/paramedic.service");
-
-const CONFIG: &str = r#"
-data_dir = "/var/lib/paramedic"
-run_dir = "/run/paramedic"
-log_dir = "/var/log/mcp-servers"
-[probe]
-interval = "250ms"
-[metrics]
-scrape_interval = "1s"
-evaluation_interval = "250ms"
-[verify]
-interval = "250ms"
-period = "500ms"
-timeout = "10s"
-[policy]
-mode_upstream = "auto"
-cooldown = "0s"
-[triage]
-reopen_within = "0s"
-[alerts.MCPServerDown]
-for = "10s"
-keep_firing_for = "500ms"
-[[server]]
-name = "mem"
-port = 7801
-unit = "mcp-server-mem.service"
-[[server]]
-name = "mem-2"
-port = 7802
-unit = "mcp-server@mem-2.service"
-"#;
 
 /// The program, the units of two servers, and the configuration.
 fn install(machine: &Machine) {

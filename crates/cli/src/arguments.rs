@@ -124,6 +124,8 @@ pub(crate) enum Command {
     /// Change this machine, and keep the value before
     #[command(subcommand)]
     Host(HostCommand),
+    /// Do what takes root for those who may ask, as typed verbs; systemd starts it, by `paramedic-helper.socket`
+    Helper,
     /// Print the completions of a shell
     Completions {
         /// The shell

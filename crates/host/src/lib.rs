@@ -20,6 +20,7 @@ mod roots;
 mod snapshot;
 mod sockets;
 mod text;
+mod users;
 
 pub use census::{Census, Usage};
 pub use cgroup::CgroupMemory;
@@ -32,3 +33,4 @@ pub use processes::{Process, State, process_state, tree_rss_bytes};
 pub use roots::Roots;
 pub use snapshot::{Snapshot, TargetTree, snapshot};
 pub use sockets::{Protocol, Socket, SocketState, Sockets, connection_uid};
+pub use users::user_number;

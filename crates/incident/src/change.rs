@@ -43,6 +43,8 @@ pub enum What {
     ServerTuning,
     /// A parameter of the kernel.
     KernelParameter,
+    /// The file of a unit of systemd. It is for people to put it there.
+    UnitFile,
 }
 
 /// A file, before and after.
@@ -187,6 +189,7 @@ impl std::fmt::Display for What {
         f.write_str(match self {
             Self::ServerTuning => "tuning of server",
             Self::KernelParameter => "kernel parameter",
+            Self::UnitFile => "file of unit",
         })
     }
 }

@@ -140,7 +140,7 @@ impl Ledger {
 
     /// Writes a record that belongs to no incident.
     pub(crate) async fn write_loose(&self, at_ms: i64, record: &Record) -> Result<(), EngineError> {
-        let entry = self.append(draft(None, at_ms, record)?).await?;
+        let entry = self.append(loose_draft(at_ms, record)?).await?;
         self.take_in(&mut *self.folded.lock().await, &entry).await
     }
 
@@ -298,6 +298,14 @@ impl Folded {
             self.index.forget(&incident);
         }
     }
+}
+
+/// A record that belongs to no incident, to be written where no engine runs.
+///
+/// # Errors
+/// Where it cannot be written as JSON.
+pub fn loose_draft(at_ms: i64, record: &Record) -> Result<Draft, EngineError> {
+    draft(None, at_ms, record)
 }
 
 fn draft(incident: Option<&IncidentId>, at_ms: i64, record: &Record) -> Result<Draft, EngineError> {

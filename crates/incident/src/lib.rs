@@ -46,7 +46,7 @@ pub use fold::{
     UnitView, Watched,
 };
 pub use id::IncidentId;
-pub use ledger::Happening;
+pub use ledger::{Happening, loose_draft};
 pub use notice::Notice;
 pub use policy::{
     Approve, Decision, Hold, Kill, Maintenance, MaintenanceError, Mode, Policy, Request, Storm, Trouble,

@@ -147,6 +147,19 @@ impl Runtime {
         }
     }
 
+    /// The size of the heap that these options set, in bytes; the last one counts. None where they set none in mebibytes.
+    pub fn heap_bytes(self, options: &str) -> Option<u64> {
+        let number = |option: &str| -> Option<u64> {
+            let option = option.replace('_', "-");
+            let number = match self {
+                Self::Node => option.strip_prefix("--max-old-space-size=")?,
+                Self::Jvm => option.strip_prefix("-Xmx")?.strip_suffix('m')?,
+            };
+            number.parse().ok()
+        };
+        options.split_whitespace().rev().find_map(number)?.checked_mul(MEBIBYTE)
+    }
+
     fn heap_option(self, mebibytes: u64) -> String {
         match self {
             Self::Node => format!("--max-old-space-size={mebibytes}"),
@@ -219,7 +232,9 @@ mod tests {
             let variables = heap(runtime).variables(|_| given.map(str::to_owned));
             let [(name, value)] = variables.as_slice() else { panic!("{variables:?}") };
             assert_eq!(format!("{name}={value}"), expect);
+            assert_eq!(runtime.heap_bytes(value), Some(384 << 20));
         }
+        assert_eq!(Runtime::Node.heap_bytes("--enable-source-maps"), None);
     }
 
     #[test]

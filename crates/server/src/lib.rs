@@ -15,6 +15,7 @@ mod maintenance;
 mod notify;
 mod retention;
 mod rules;
+mod secrets;
 mod serve;
 mod silences;
 mod trust;
@@ -35,7 +36,10 @@ pub use kill_switch::{
 };
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
 pub use retention::{data_dir, retention};
-pub use serve::{SHIPPED, Serve, ServeError, Start, open_stores, private_folder, program_folder};
+pub use secrets::{Revealed, SecretError, Secrets};
+pub use serve::{
+    SHIPPED, Serve, ServeError, Start, note_changes, open_stores, private_folder, program_folder,
+};
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
 pub use systemd::notify::watchdog;
 pub use trust::{Trust, TrustError};

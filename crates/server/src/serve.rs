@@ -223,6 +223,32 @@ pub async fn open_stores(config: &Config) -> Result<(Journal, Blobs), ServeError
     ))
 }
 
+/// Writes changes into the journal of a `serve` that does not run, whose lock the caller holds; returns how many. Where
+/// there is no journal there is none to be written into.
+///
+/// # Errors
+/// Where the journal cannot be opened or written.
+pub async fn note_changes(
+    config: &Config,
+    by: &str,
+    at_ms: i64,
+    changes: Vec<incident::change::Change>,
+) -> Result<usize, ServeError> {
+    let path = config.data_dir.join("journal.db");
+    if changes.is_empty() || !path.exists() {
+        return Ok(0);
+    }
+    let (journal, _) = open_stores(config).await?;
+    let mut written = 0;
+    for change in changes {
+        let record = incident::Record::Changed { number: 0, unit: None, by: by.to_owned(), change };
+        let draft = incident::loose_draft(at_ms, &record).map_err(ServeError::Engine)?;
+        journal.append(draft).await.map_err(|source| ServeError::Journal(path.clone(), source))?;
+        written += 1;
+    }
+    Ok(written)
+}
+
 /// Reads the runbooks. One that cannot be read or is not trusted is told of, also to whoever asks later, and the others
 /// are used.
 fn shelf(config: &Config) -> (Shelf, Vec<String>) {

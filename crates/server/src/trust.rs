@@ -28,9 +28,6 @@ const LINKS_MAX: u32 = 40;
 /// A larger file is no runbook.
 const BYTES_MAX: u64 = 16 << 20;
 
-/// Where the names of users are.
-const PASSWD: &str = "/etc/passwd";
-
 /// Who may write runbooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
@@ -84,6 +81,11 @@ pub enum TrustError {
 // === impl Trust ===
 
 impl Trust {
+    /// The `trusted_owner` of a configuration, where nobody on this machine has that name.
+    pub fn unknown_owner(config: &Config) -> Option<&str> {
+        config.trusted_owner.as_deref().filter(|name| user(name).is_none())
+    }
+
     /// Root, the user of this process, and `trusted_owner`. A name that nobody has adds nobody.
     pub fn of(config: &Config) -> Self {
         let mut users = vec![0, rustix::process::geteuid().as_raw()];
@@ -191,18 +193,8 @@ fn steps(path: &Path) -> VecDeque<OsString> {
 }
 
 /// The number of a user of this machine, by name or number.
-pub(crate) fn user(name: &str) -> Option<u32> {
-    let passwd = fs::read_to_string(PASSWD).unwrap_or_default();
-    user_of(&passwd, name)
-}
-
-fn user_of(passwd: &str, name: &str) -> Option<u32> {
-    let number = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let number = (fields.next() == Some(name)).then(|| fields.nth(1))??;
-        number.parse().ok()
-    });
-    number.or_else(|| name.parse().ok())
+fn user(name: &str) -> Option<u32> {
+    host::user_number(&host::Roots::default(), name).or_else(|| name.parse().ok())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod bus;
 mod discover;
 pub mod drop_in;
+mod environment;
 mod error;
 mod job;
 pub mod journal;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 pub use discover::Found;
 pub use drop_in::DropIn;
+pub use environment::Environment;
 pub use error::Error;
 pub use job::{Finished, JobId, JobKind, JobResult, Verb};
 pub use journal::Journal;
@@ -91,6 +93,18 @@ impl Systemd {
         match self.bus.manage("ResetFailedUnit", Some(name), &name.as_str()).await {
             // One that is not loaded has no state that could be cleared.
             Err(Error::NoSuchUnit { .. }) => self.unit(name).await.map(drop),
+            result => result.map(drop),
+        }
+    }
+
+    /// Stops the socket that starts a service, so that nobody starts it any more. Where there is none that is so already.
+    ///
+    /// # Errors
+    /// When it is denied, or systemd cannot be reached or does not answer in time.
+    pub async fn close_socket_of(&self, name: &UnitName) -> Result<(), Error> {
+        let socket = name.socket();
+        match self.bus.manage("StopUnit", None, &(socket.as_str(), "replace")).await {
+            Err(Error::NoSuchUnit { .. }) => Ok(()),
             result => result.map(drop),
         }
     }

@@ -84,6 +84,11 @@ impl UnitName {
         &self.0
     }
 
+    /// The socket that starts it.
+    pub(crate) fn socket(&self) -> String {
+        format!("{}.socket", self.stem())
+    }
+
     fn stem(&self) -> &str {
         self.0.strip_suffix(SUFFIX).unwrap_or(&self.0)
     }

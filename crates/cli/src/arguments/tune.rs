@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 /// A mebibyte and its neighbours, by the letter that stands for them.
 const UNITS: [(&str, u64); 4] = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)];
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct TuneArguments {
     /// The server
     pub(crate) name: String,
@@ -17,6 +17,15 @@ pub(crate) struct TuneArguments {
     /// The memory of the server and all that it starts, by a control group
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) memory_limit: Option<u64>,
+    /// The memory from which on it is slowed down (of a unit of systemd)
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) memory_high: Option<u64>,
+    /// How much of one processor it gets, in percent (of a unit of systemd)
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) cpu_quota: Option<u32>,
+    /// How many processes and threads it may have (of a unit of systemd)
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) tasks: Option<u32>,
     /// How many descriptors it may have open
     #[arg(long, value_name = "NUMBER")]
     pub(crate) open_files: Option<u64>,
@@ -26,11 +35,12 @@ pub(crate) struct TuneArguments {
     /// One more argument, behind those of its command
     #[arg(long = "argument", value_name = "ARGUMENT", allow_hyphen_values = true)]
     pub(crate) arguments: Vec<String>,
-    /// Take something out again: heap, memory-limit, open-files, arguments, or the name of a variable
+    /// Take something out again: heap, memory-limit, memory-high, cpu-quota, tasks, open-files, arguments, or the name of
+    /// a variable
     #[arg(long, value_name = "WHAT")]
     pub(crate) unset: Vec<String>,
     /// Put back what the last change has changed; in a step of `incident undo`, the change that it is about
-    #[arg(long, conflicts_with_all = ["heap", "memory_limit", "open_files", "environment", "arguments", "unset"])]
+    #[arg(long, conflicts_with_all = ["heap", "memory_limit", "memory_high", "cpu_quota", "tasks", "open_files", "environment", "arguments", "unset"])]
     pub(crate) undo: bool,
     /// Restart the server afterwards, where something was changed
     #[arg(long)]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use ::server::Trust;
 use ::server::config::Config;
+use ::server::{SecretError, Secrets, Trust};
 use anyhow::Context as _;
 
 use crate::arguments::{ConfigCommand, Output};
@@ -19,7 +19,7 @@ pub(super) fn run(command: &ConfigCommand, named: Option<PathBuf>, output: Outpu
     let (config, path) = context::load(named)?;
     match command {
         ConfigCommand::Check => {
-            check_runbooks(&config)?;
+            check_machine(&config)?;
             show::line(&format!("{}: fine, {} server(s)", path.display(), config.server.len()))
         }
         ConfigCommand::Show if output == Output::Table => {
@@ -34,13 +34,26 @@ pub(super) fn run(command: &ConfigCommand, named: Option<PathBuf>, output: Outpu
     Ok(Code::Done)
 }
 
-/// Says of each runbook that `serve`, run by this user, would not use, why.
-fn check_runbooks(config: &Config) -> Result<(), Failure> {
+/// Says what of the configuration this machine does not have, or this user may not have: runbooks that are not trusted, a
+/// user who is not there, secrets that cannot be read.
+fn check_machine(config: &Config) -> Result<(), Failure> {
     let trust = Trust::of(config);
-    let problems: Vec<_> = config.runbooks.iter().filter_map(|path| trust.read(path).err()).collect();
+    let runbooks = config.runbooks.iter().filter_map(|path| trust.read(path).err());
+    let mut problems: Vec<String> = runbooks.map(|error| incident::error_chain(&error)).collect();
+    if let Some(name) = Trust::unknown_owner(config) {
+        problems.push(format!("`trusted_owner`: nobody on this machine is called `{name}`"));
+    }
+    let secrets = Secrets::of_process(&context::program()?);
+    for (whose, error) in context::runtime()?.block_on(secrets.problems(config)) {
+        let told = format!("{whose}: {}", incident::error_chain(&error));
+        match error {
+            // That is so at every keyboard, and says nothing about the unit.
+            SecretError::NoCredentials(_) => anstream::eprintln!("paramedic: not looked at: {told}"),
+            _ => problems.push(told),
+        }
+    }
     if problems.is_empty() {
         return Ok(());
     }
-    let told: Vec<_> = problems.iter().map(|error| incident::error_chain(error)).collect();
-    Err(Failure::usage(anyhow::anyhow!("{}", told.join("\nparamedic: "))))
+    Err(Failure::usage(anyhow::anyhow!("{}", problems.join("\nparamedic: "))))
 }

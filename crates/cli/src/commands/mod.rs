@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod doctor;
 mod guard;
+mod helper;
 mod incident;
 mod init;
 mod journal;
@@ -55,6 +56,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::KillSwitch(command) => kill_switch::run(command, config, output),
         Command::Journal(command) => journal::run(&command, config, output),
         Command::Host(command) => tune::host(command, config, output),
+        Command::Helper => helper::run(),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { command, all } => manual::man(&command, all.as_deref()),
         Command::Reference => manual::reference(),

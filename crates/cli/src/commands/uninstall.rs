@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use ::server::config::Config;
 use anyhow::Context as _;
-use incident::change::{Change, What};
+use incident::change::{Change, Place, What, read_place};
 use process::lock::{Lock, LockError};
 use serde::Serialize;
-use systemd::{SYSTEM_BUS, Systemd, drop_in};
+use systemd::{SYSTEM_BUS, Systemd, UnitName, drop_in};
 
 use super::tune;
 use crate::arguments::{Output, UninstallArguments};
@@ -26,6 +26,15 @@ const RELOAD_MAX: Duration = Duration::from_secs(60);
 /// How long it may take for one answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// Where root has put the units of the helper, below the root.
+const UNITS: &str = "etc/systemd/system";
+
+/// The units of the helper, and what is in no other unit of these names.
+const HELPER: [(&str, &str); 2] = [
+    ("paramedic-helper.socket", "/run/paramedic-helper.sock"),
+    ("paramedic-helper.service", "/paramedic helper\n"),
+];
+
 /// Something that Paramedic made.
 enum Made {
     /// Settings of a unit until the next boot.
@@ -36,6 +45,8 @@ enum Made {
     Parameter(Change, PathBuf),
     /// Settings of the kernel for the next boot of which nobody kept how it was.
     Settings(Change),
+    /// A unit of the helper.
+    Unit(Change),
     /// A file of no use to anybody: a socket at which nobody listens, a link, a note of a change.
     File(PathBuf, &'static str),
 }
@@ -60,9 +71,10 @@ pub(super) fn run(
     let mut all = true;
     if arguments.yes {
         may_change(&config)?;
-        let (done, whole) = take_back(made, &arguments.root);
-        rows.extend(done);
-        all = whole;
+        let back = take_back(made, &arguments.root);
+        rows.extend(back.rows);
+        all = back.is_whole;
+        note(&config, back.changes);
     } else {
         rows.extend(made.iter().map(|one| one.row("to be taken back".to_owned())));
     }
@@ -107,6 +119,20 @@ fn may_change(config: &Config) -> Result<(), Failure> {
     }
 }
 
+/// Writes what was taken back into the journal, if there is one.
+fn note(config: &Config, changes: Vec<Change>) {
+    let noted = context::runtime().and_then(|runtime| {
+        let by = context::actor();
+        let noting = ::server::note_changes(config, &by, ::server::now_ms(), changes);
+        runtime.block_on(noting).map_err(Failure::no)
+    });
+    match noted {
+        Ok(0) => {}
+        Ok(count) => anstream::eprintln!("{count} change(s) are in the journal"),
+        Err(error) => anstream::eprintln!("paramedic: what was taken back is not in the journal: {error}"),
+    }
+}
+
 /// What was made, in the order of taking it back; and rows for what has to stay.
 fn find(config: &Config, root: &Path) -> Result<(Vec<Made>, Vec<Row>), Failure> {
     let runtime = root.join(drop_in::RUNTIME_ROOT.trim_start_matches('/'));
@@ -138,11 +164,31 @@ fn find(config: &Config, root: &Path) -> Result<(Vec<Made>, Vec<Row>), Failure> 
             }
         }
     }
+    made.extend(helper_units(root)?);
     let link = config.run_dir.join("bin/paramedic");
     if link.is_symlink() {
         made.push(Made::File(link, "stand-in"));
     }
     Ok((made, rows))
+}
+
+/// The units of the helper, the link that starts its socket first.
+fn helper_units(root: &Path) -> Result<Vec<Made>, Failure> {
+    let folder = root.join(UNITS);
+    let mut made = Vec::new();
+    for (name, mark) in HELPER {
+        let link = folder.join("sockets.target.wants").join(name);
+        if link.is_symlink() {
+            made.push(Made::File(link, "link to a unit"));
+        }
+        let path = folder.join(name);
+        let text = read_place(&path).map_err(Failure::no)?;
+        if text.is_some_and(|text| text.contains(mark)) {
+            let change = Change::plan(What::UnitFile, name, [(path, None)]).map_err(Failure::no)?;
+            made.extend(change.map(Made::Unit));
+        }
+    }
+    Ok(made)
 }
 
 /// The change of a parameter that is kept in a file; none where the file is about something else.
@@ -166,59 +212,91 @@ fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Takes all of it back; says what came of each, and whether nothing is left.
-fn take_back(made: Vec<Made>, root: &Path) -> (Vec<Row>, bool) {
+/// What came of taking it back.
+struct Back {
+    rows: Vec<Row>,
+    /// What was changed by that, for the journal.
+    changes: Vec<Change>,
+    /// Whether nothing is left.
+    is_whole: bool,
+}
+
+/// Takes all of it back.
+fn take_back(made: Vec<Made>, root: &Path) -> Back {
     let (parameters, others): (Vec<_>, Vec<_>) =
         made.into_iter().partition(|one| matches!(one, Made::Parameter(..)));
-    let (mut rows, mut whole) = undo_parameters(parameters);
+    let mut back = undo_parameters(parameters);
     // The same file: it is looked at only now, and not touched where somebody has been at it.
     let others = others.into_iter().filter(|one| !matches!(one, Made::Settings(_)));
     match tune::leftover(root) {
-        Ok(Some(change)) if whole => {
+        Ok(Some(change)) if back.is_whole => {
             let held = change.places.iter().filter_map(|place| place.old.as_deref()).flat_map(str::lines);
             let held: Vec<&str> = held.filter(|line| !line.starts_with('#')).collect();
             let state = match change.make() {
-                Ok(()) => format!("taken back; it held {}", held.join(", ")),
+                Ok(()) => {
+                    back.changes.push(change.clone());
+                    format!("taken back; it held {}", held.join(", "))
+                }
                 Err(error) => told(Err(error.into())),
             };
-            rows.push(Made::Settings(change).row(state));
+            back.rows.push(Made::Settings(change).row(state));
         }
         Ok(_) => {}
         Err(error) => anstream::eprintln!("paramedic: {error}"),
     }
-    let mut dropped = false;
+    let others: Vec<Made> = others.collect();
+    if root == Path::new("/") && others.iter().any(|one| matches!(one, Made::Unit(_))) {
+        // Without its file systemd would still listen for it.
+        let helper: Result<UnitName, _> = HELPER[1].0.parse();
+        let closed = helper
+            .map_err(|error| error.to_string())
+            .and_then(|helper| ask_systemd(async |systemd: Systemd| systemd.close_socket_of(&helper).await));
+        if let Err(error) = closed {
+            anstream::eprintln!("paramedic: the socket of the helper is still open ({error})");
+        }
+    }
+    let mut is_reload_due = false;
     for one in others {
         let result = one.undo();
-        dropped |= result.is_ok() && matches!(one, Made::DropIn(_));
-        whole &= result.is_ok();
-        rows.push(one.row(told(result)));
+        is_reload_due |= result.is_ok() && matches!(one, Made::DropIn(_) | Made::Unit(_));
+        back.is_whole &= result.is_ok();
+        back.changes.extend(one.change().filter(|_| result.is_ok()));
+        back.rows.push(one.row(told(result)));
     }
-    if dropped && root == Path::new("/") {
-        let reload = context::runtime().and_then(|runtime| {
-            let systemd = Systemd::new(SYSTEM_BUS, ANSWER_MAX);
-            runtime.block_on(systemd.reload(RELOAD_MAX)).map_err(Failure::no)
-        });
-        if let Err(error) = reload {
-            whole = false;
+    if is_reload_due && root == Path::new("/") {
+        let reloaded = ask_systemd(async |systemd: Systemd| systemd.reload(RELOAD_MAX).await);
+        if let Err(error) = reloaded {
+            back.is_whole = false;
             anstream::eprintln!(
                 "paramedic: systemd has not read that yet ({error}): `systemctl daemon-reload`"
             );
         }
     }
-    (rows, whole)
+    back
+}
+
+/// Has the systemd of this machine do something; an error is told in words.
+fn ask_systemd(what: impl AsyncFnOnce(Systemd) -> Result<(), systemd::Error>) -> Result<(), String> {
+    let runtime = context::runtime().map_err(|failure| failure.to_string())?;
+    runtime
+        .block_on(what(Systemd::new(SYSTEM_BUS, ANSWER_MAX)))
+        .map_err(|error| incident::error_chain(&error))
 }
 
 /// Parameters share one file, and each is taken back only where that is as its change left it: so the last one first,
 /// whichever that is.
-fn undo_parameters(mut left: Vec<Made>) -> (Vec<Row>, bool) {
-    let mut rows = Vec::new();
+fn undo_parameters(mut left: Vec<Made>) -> Back {
+    let (mut rows, mut changes) = (Vec::new(), Vec::new());
     loop {
         let before = left.len();
         let mut failed = Vec::new();
         let mut reasons = Vec::new();
         for one in left {
             match one.undo() {
-                Ok(()) => rows.push(one.row(told(Ok(())))),
+                Ok(()) => {
+                    changes.extend(one.change());
+                    rows.push(one.row(told(Ok(()))));
+                }
                 Err(error) => {
                     reasons.push(error);
                     failed.push(one);
@@ -227,9 +305,9 @@ fn undo_parameters(mut left: Vec<Made>) -> (Vec<Row>, bool) {
         }
         left = failed;
         if left.len() == before || left.is_empty() {
-            let whole = left.is_empty();
+            let is_whole = left.is_empty();
             rows.extend(left.iter().zip(reasons).map(|(one, error)| one.row(told(Err(error)))));
-            return (rows, whole);
+            return Back { rows, changes, is_whole };
         }
     }
 }
@@ -251,7 +329,7 @@ impl Made {
     fn undo(&self) -> anyhow::Result<()> {
         match self {
             Self::DropIn(change) => change.write()?,
-            Self::Tuning(change) | Self::Settings(change) => change.make()?,
+            Self::Tuning(change) | Self::Settings(change) | Self::Unit(change) => change.make()?,
             Self::Parameter(change, kept) => {
                 if !change.is_taken_back()? {
                     change.reversed(None).make()?;
@@ -261,6 +339,21 @@ impl Made {
             Self::File(path, _) => fs::remove_file(path)?,
         }
         Ok(())
+    }
+
+    /// What taking it back changes, for the journal.
+    fn change(&self) -> Option<Change> {
+        match self {
+            Self::DropIn(change) => {
+                let (path, old, new) = (change.path.clone(), change.old.clone(), change.new.clone());
+                let (target, diff) = (change.unit.to_string(), change.diff());
+                let places = vec![Place { path, old, new }];
+                Some(Change { what: What::ServerTuning, target, places, diff, undoes: None })
+            }
+            Self::Tuning(change) | Self::Settings(change) | Self::Unit(change) => Some(change.clone()),
+            Self::Parameter(change, _) => Some(change.reversed(None)),
+            Self::File(..) => None,
+        }
     }
 
     fn row(&self, state: String) -> Row {
@@ -275,6 +368,7 @@ impl Made {
             Self::Settings(change) => {
                 Row { what: "kernel settings of the next boot", place: places(change), state }
             }
+            Self::Unit(change) => Row { what: "unit of the helper", place: places(change), state },
             Self::File(path, what) => row(what, path, state),
         }
     }

@@ -73,3 +73,14 @@ fn only_known_places() {
     assert!(error.starts_with("a change of time has no business with"), "{error}");
     assert_eq!(Change::parse("{}"), None);
 }
+
+#[test]
+fn the_names_of_what_was_changed_are_kept() {
+    for (what, name) in [
+        (What::ServerTuning, "\"server_tuning\""),
+        (What::KernelParameter, "\"kernel_parameter\""),
+        (What::UnitFile, "\"unit_file\""),
+    ] {
+        assert_eq!(serde_json::to_string(&what).unwrap(), name);
+    }
+}

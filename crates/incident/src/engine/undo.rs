@@ -179,7 +179,7 @@ impl<W: World> Engine<W> {
         if let Some(number) = what.strip_prefix('c').and_then(|number| number.parse::<u32>().ok()) {
             let made = incident.changes().find(|made| made.number == number);
             let made = made.ok_or_else(|| cannot(what, unknown(&incident)))?;
-            return Ok(plan_of_change(made.number, made.change));
+            return plan_of_change(what, made.number, made.change);
         }
         let named = incident
             .units
@@ -196,7 +196,7 @@ impl<W: World> Engine<W> {
         let made: Vec<_> = incident.changes().filter(|made| made.unit == Some(unit)).collect();
         match (&view.undo, made.as_slice()) {
             (Some(statement), _) => self.plan_of_unit(&incident, unit, statement).await,
-            (None, [made]) => Ok(plan_of_change(made.number, made.change)),
+            (None, [made]) => plan_of_change(what, made.number, made.change),
             (None, []) => {
                 let reason = "its author does not say how (`undo`), and it made no change of which the value before is kept";
                 Err(cannot(what, reason.to_owned()))
@@ -318,10 +318,13 @@ fn place<'a>(procedure: &'a Procedure, id: &str) -> Option<(&'a Fence, &'a Unit)
     fences.find_map(|fence| Some((fence, fence.units.iter().find(|unit| unit.id == id)?)))
 }
 
-fn plan_of_change(number: u32, change: &Change) -> Plan {
+fn plan_of_change(named: &str, number: u32, change: &Change) -> Result<Plan, EngineError> {
     let statement = match change.what {
         What::ServerTuning => "paramedic server tune \"$TARGET\" --undo",
         What::KernelParameter => "paramedic host tune \"$TARGET\" --undo",
+        What::UnitFile => {
+            return Err(cannot(named, "the files of units are for people to put there".to_owned()));
+        }
     };
     let (effect, reason) = effect_of(statement);
     let values = BTreeMap::from([(TARGET.to_owned(), change.target.clone())]);
@@ -329,7 +332,7 @@ fn plan_of_change(number: u32, change: &Change) -> Plan {
     let numbered = Change { undoes: Some(number), ..change.clone() };
     environment.insert(CHANGE.to_owned(), numbered.to_line());
     let (unit, statement) = (undo_of_change(number), statement.to_owned());
-    Plan { unit, statement, effect, reason, sh: false, values, environment, state_before: None }
+    Ok(Plan { unit, statement, effect, reason, sh: false, values, environment, state_before: None })
 }
 
 /// What a statement does at worst, and why.

@@ -1,12 +1,11 @@
 //! Owns the part of the configuration on people: who can be told, how, and who is called when.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, Span};
+use super::{Config, Secret, Span, Text, secret};
 
 /// The longest name of a contact.
 const NAME_BYTES_MAX: usize = 128;
@@ -31,12 +30,12 @@ pub struct Contact {
     /// For `command`: the program and its arguments. The notice is on its standard input, as JSON.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
-    /// For `webhook`: where the notice is posted, as JSON.
+    /// For `webhook`: where the notice is posted, as JSON; a text, or where this secret is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// For `webhook`: a file that holds the value of the header `Authorization`, read anew each time.
+    pub url: Option<Text>,
+    /// For `webhook`: where the value of the header `Authorization` is, read anew each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authorization_file: Option<PathBuf>,
+    pub authorization: Option<Secret>,
     /// How long one attempt may take.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
@@ -113,7 +112,7 @@ impl Contact {
             kind: ContactKind::Log,
             command: Vec::new(),
             url: None,
-            authorization_file: None,
+            authorization: None,
             timeout: default_timeout(),
         }
     }
@@ -131,8 +130,12 @@ impl Contact {
             );
             return Some(("name", said));
         }
-        let url = self.url.as_deref().unwrap_or_default();
-        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        let url = self.url.as_ref().map(|url| url.plain());
+        // Where it is read from somewhere, it is seen then.
+        let is_http = url.is_some_and(|url| {
+            url.is_none_or(|url| url.starts_with("http://") || url.starts_with("https://"))
+        });
+        let has_password = url.flatten().is_some_and(secret::has_password);
         match self.kind {
             ContactKind::Command if self.command.first().is_none_or(String::is_empty) => {
                 Some(("command", format!("the contact `{name}` of kind `command` has none")))
@@ -140,12 +143,16 @@ impl Contact {
             ContactKind::Webhook if !is_http => {
                 Some(("url", format!("the contact `{name}` of kind `webhook` needs an http or https URL")))
             }
+            ContactKind::Webhook if has_password => {
+                let said = format!(
+                    "the address of the contact `{name}` has a password in it: name where it is, as {{ file = \"PATH\" }}, or give it `authorization`"
+                );
+                Some(("url", said))
+            }
             ContactKind::Log | ContactKind::Webhook if !self.command.is_empty() => {
                 Some(("command", format!("only a contact of kind `command` runs one; `{name}` is none")))
             }
-            ContactKind::Log | ContactKind::Command
-                if self.url.is_some() || self.authorization_file.is_some() =>
-            {
+            ContactKind::Log | ContactKind::Command if self.url.is_some() || self.authorization.is_some() => {
                 Some(("url", format!("only a contact of kind `webhook` has one; `{name}` is none")))
             }
             _ if self.timeout.ms() < DELAY_MS_MIN => {

@@ -125,8 +125,10 @@ fn check_servers(text: &str, config: &Config, lines: &Lines, problems: &mut Vec<
                 "this variable belongs to the shell; name the parameter otherwise".to_owned(),
             );
         }
-        for (name, value) in server.parameters.iter().chain(&server.environment) {
-            if !is_variable(name) || value.contains('\0') {
+        let parameters = server.parameters.iter().map(|(name, value)| (name, Some(value.as_str())));
+        let variables = server.environment.iter().map(|(name, text)| (name, text.plain()));
+        for (name, value) in parameters.chain(variables) {
+            if !is_variable(name) || value.is_some_and(|value| value.contains('\0')) {
                 report(
                     name_at,
                     name,
@@ -134,6 +136,14 @@ fn check_servers(text: &str, config: &Config, lines: &Lines, problems: &mut Vec<
                         .to_owned(),
                 );
             }
+        }
+        for (name, text) in &server.environment {
+            if let Some(message) = text.problem(name) {
+                report(name_at, name, message);
+            }
+        }
+        for name in server.parameters.keys().filter(|name| super::is_secret_name(name)) {
+            report(name_at, name, "parameters are shown and written down, so none is a secret; a step reads it from where it is".to_owned());
         }
         for (dependency, at) in server.dependency.iter().zip(&at.dependency) {
             if let Some(message) = bad_dependency(dependency) {

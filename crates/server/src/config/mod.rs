@@ -6,6 +6,7 @@ mod error;
 mod load;
 mod place;
 mod schema;
+mod secret;
 mod span;
 mod triage;
 mod unit;
@@ -27,6 +28,7 @@ pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
 pub use schema::schema;
+pub use secret::{Secret, Text, is_secret_name};
 pub use span::Span;
 pub use triage::Triage;
 
@@ -214,9 +216,9 @@ pub struct Server {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "unit")]
     #[schemars(with = "Option<String>")]
     pub unit: Option<UnitName>,
-    /// Its environment, beside that of `serve`.
+    /// Its environment, beside that of `serve`: texts, and where secrets are, which are read when its guard is started.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, Text>,
     /// Its working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,

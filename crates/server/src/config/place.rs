@@ -64,10 +64,12 @@ impl Place {
             *path = base.join(&*path);
         }
         for contact in &mut config.contact {
-            contact.authorization_file = contact.authorization_file.take().map(|path| base.join(path));
+            contact.url.iter_mut().for_each(|url| url.settle(base));
+            contact.authorization.iter_mut().for_each(|secret| secret.settle(base));
         }
         for server in &mut config.server {
             server.directory = server.directory.take().map(|path| base.join(path));
+            server.environment.values_mut().for_each(|text| text.settle(base));
         }
     }
 }

@@ -11,7 +11,8 @@ use process::detach::Detached;
 use tokio::sync::mpsc;
 
 use super::Surroundings;
-use crate::config::{Config, Server};
+use crate::config::{Config, Server, Text};
+use crate::secrets::{SecretError, Secrets};
 
 /// How long a guard may take from its start until its control socket answers.
 const GUARD_START_MAX: Duration = Duration::from_secs(10);
@@ -28,6 +29,9 @@ pub(super) struct Launch {
     exe: PathBuf,
     args: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    /// Variables that are read when the guard is started.
+    own: Vec<(String, Text)>,
+    secrets: Secrets,
     directory: PathBuf,
 }
 
@@ -43,6 +47,14 @@ pub(super) enum LaunchError {
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
+    },
+    /// A secret of the server cannot be read.
+    #[error("cannot start the guard: the variable `{name}` is not known")]
+    Secret {
+        /// The variable.
+        name: String,
+        /// Why it failed.
+        source: SecretError,
     },
     /// The guard ended at once.
     #[error("the guard ended at once: {0}")]
@@ -73,7 +85,7 @@ impl Launch {
         args.extend(server.stdio.iter().map(OsString::from));
         let mut environment: Vec<_> = std::env::vars_os().collect();
         environment.retain(|(name, _)| !server.environment.keys().any(|key| name == key.as_str()));
-        environment.extend(server.environment.iter().map(|(name, value)| (name.into(), value.into())));
+        let own = server.environment.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
         Self {
             name: server.name.clone(),
             control,
@@ -81,6 +93,8 @@ impl Launch {
             exe: surroundings.exe.clone(),
             args,
             environment,
+            own,
+            secrets: Secrets::of_process(&surroundings.exe),
             directory: server.directory.clone().unwrap_or_else(|| PathBuf::from("/")),
         }
     }
@@ -99,12 +113,17 @@ impl Launch {
         for folder in [self.control.parent(), self.messages.parent()].into_iter().flatten() {
             fs::create_dir_all(folder).map_err(fail("making the folder", &folder.to_owned()))?;
         }
+        let mut environment = self.environment.clone();
+        for (name, text) in &self.own {
+            let fail = |source| LaunchError::Secret { name: name.clone(), source };
+            environment.push((name.into(), self.secrets.text(text).await.map_err(fail)?.reveal().into()));
+        }
         let messages = || File::options().create(true).append(true).open(&self.messages);
         let written = fs::metadata(&self.messages).map_or(0, |metadata| metadata.len());
         let mut child = Detached {
             program: self.exe.clone(),
             args: self.args.clone(),
-            env: self.environment.clone(),
+            env: environment,
             cwd: self.directory.clone(),
             stdout: messages().map_err(fail("opening", &self.messages))?,
             stderr: messages().map_err(fail("opening", &self.messages))?,

@@ -357,7 +357,9 @@ fn dependency(server: &Server, one: &Dependency) -> Option<probe::Dependency> {
         Dependency { process: Some(name), .. } => Check::Process { name: name.clone() },
         Dependency { file: Some(path), .. } => Check::File { path: path.clone() },
         Dependency { env: Some(variable), .. } => {
-            Check::Env { variable: variable.clone(), value: server.environment.get(variable).cloned() }
+            // A secret that is empty or cannot be read keeps its server from being started.
+            let value = server.environment.get(variable).map(|text| text.plain().unwrap_or("a secret"));
+            Check::Env { variable: variable.clone(), value: value.map(str::to_owned) }
         }
         _ => return None,
     };

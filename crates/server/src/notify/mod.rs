@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::config::{Config, Contact, ContactKind};
+use crate::secrets::Secrets;
 use crate::world::ServeWorld;
 use attempt::{Attempt, Backoff, Failed};
 
@@ -44,6 +45,7 @@ pub(crate) struct Told {
 pub(crate) struct Notifier {
     contacts: BTreeMap<String, Contact>,
     webhook: webhook::Sender,
+    secrets: Secrets,
     world: Arc<ServeWorld>,
     told: Arc<Told>,
     /// The keys of what is on its way, each with its contact.
@@ -71,6 +73,7 @@ impl Notifier {
         Self {
             contacts: contacts(&world.config),
             webhook: webhook::Sender::default(),
+            secrets: Secrets::of_process(&world.exe),
             world: Arc::clone(world),
             told: Arc::clone(told),
             on_the_way: Mutex::default(),
@@ -175,7 +178,7 @@ impl Notifier {
                 Ok(())
             }
             ContactKind::Command => command::run(contact, notice, &self.world).await,
-            ContactKind::Webhook => self.webhook.post(contact, notice).await,
+            ContactKind::Webhook => self.webhook.post(contact, notice, &self.secrets).await,
         }
     }
 

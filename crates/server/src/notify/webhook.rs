@@ -1,6 +1,5 @@
 //! Owns contacts of kind `webhook`: the notice as JSON in an HTTP request, with its key in `Idempotency-Key`.
 
-use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -10,9 +9,7 @@ use reqwest::{Response, StatusCode};
 
 use super::attempt::{Again, Attempt, Failed};
 use crate::config::Contact;
-
-/// The longest `Authorization` that is read from a file, in bytes.
-const AUTHORIZATION_BYTES_MAX: u64 = 16 * 1024;
+use crate::secrets::{SecretError, Secrets};
 
 /// How much of an answer is shown where it is no yes, in bytes.
 const ANSWER_BYTES_MAX: usize = 300;
@@ -27,17 +24,27 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Makes one attempt. Any status of 200 to 299 is a yes.
-    pub(super) async fn post(&self, contact: &Contact, notice: &Notice) -> Attempt {
+    pub(super) async fn post(&self, contact: &Contact, notice: &Notice, secrets: &Secrets) -> Attempt {
         let client =
             self.client.get_or_init(client).as_ref().map_err(|error| Failed::never(error.clone()))?;
-        let url = contact.url.as_deref().unwrap_or_default();
+        let unknown = |key: &str, error: &SecretError| {
+            // It may be on its way, as a secret that is being changed.
+            Failed::later(format!("its `{key}` is not known: {}", error_chain(error)))
+        };
+        let Some(url) = &contact.url else { return Err(Failed::never("it has no address")) };
+        let url = secrets.text(url).await.map_err(|error| unknown("url", &error))?;
         let mut request = client
-            .post(url)
+            .post(url.reveal())
             .timeout(contact.timeout.get())
             .header("Idempotency-Key", &notice.key)
             .json(notice);
-        if let Some(path) = &contact.authorization_file {
-            request = request.header(AUTHORIZATION, authorization(path)?);
+        if let Some(secret) = &contact.authorization {
+            let revealed = secrets.read(secret).await.map_err(|error| unknown("authorization", &error))?;
+            let value = HeaderValue::from_str(revealed.reveal().trim());
+            let mut value =
+                value.map_err(|_| Failed::never(format!("{secret} holds no value of a header")))?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
         }
         match request.send().await {
             Ok(response) if response.status().is_success() => Ok(()),
@@ -54,19 +61,6 @@ fn client() -> Result<reqwest::Client, String> {
     // Whom a contact's address hands on to is nobody's contact.
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     builder.build().map_err(|error| format!("the HTTP client cannot be made: {}", error_chain(&error)))
-}
-
-fn authorization(path: &Path) -> Result<HeaderValue, Failed> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(AUTHORIZATION_BYTES_MAX).read_to_string(&mut text));
-    // The file may be on its way, as a secret that is being changed.
-    read.map_err(|error| Failed::later(format!("`{}` cannot be read: {error}", path.display())))?;
-    let mut value = HeaderValue::from_str(text.trim())
-        .map_err(|_| Failed::never(format!("`{}` holds no value of a header", path.display())))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// What an answer means that is no yes: what may pass by itself is tried again.

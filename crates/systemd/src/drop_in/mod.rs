@@ -3,6 +3,7 @@
 //! A change is a file `UNIT.d/50-paramedic-TOPIC.conf` below `/run/systemd/system`, before and after. It is made only
 //! where the file is as it was when the change was planned, and so is its undo: what somebody edited is not overwritten.
 
+mod read;
 mod setting;
 
 use std::fmt::Write as _;
@@ -69,9 +70,20 @@ impl DropIn {
         Ok(Self { unit, topic: topic.to_owned(), settings })
     }
 
+    /// Reads the text of such a file back; none where it is not, to the byte, what we would have written.
+    pub fn parse(unit: UnitName, topic: &str, text: &str) -> Option<Self> {
+        let settings = read::settings(text.strip_prefix(HEADER)?.strip_prefix("[Service]\n")?)?;
+        Self::new(unit, topic, settings).ok().filter(|read| read.text() == text)
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
     /// The file below `root`, normally [`RUNTIME_ROOT`].
     pub fn path(&self, root: &Path) -> PathBuf {
-        root.join(format!("{}.d", self.unit)).join(format!("50-paramedic-{}.conf", self.topic))
+        path(root, &self.unit, &self.topic)
     }
 
     /// What is in it.
@@ -97,8 +109,21 @@ impl DropIn {
     /// # Errors
     /// When the file cannot be read.
     pub fn plan_removal(&self, root: &Path) -> Result<Option<Change>, Error> {
-        Change::plan(self.unit.clone(), self.path(root), None)
+        removal(root, &self.unit, &self.topic)
     }
+}
+
+/// The file of a topic of a unit below `root`, normally [`RUNTIME_ROOT`].
+pub fn path(root: &Path, unit: &UnitName, topic: &str) -> PathBuf {
+    root.join(format!("{unit}.d")).join(format!("50-paramedic-{topic}.conf"))
+}
+
+/// The change that would remove the file of a topic, whatever is in it; none where it is not there.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn removal(root: &Path, unit: &UnitName, topic: &str) -> Result<Option<Change>, Error> {
+    Change::plan(unit.clone(), path(root, unit, topic), None)
 }
 
 /// The changes that would remove every drop-in that is ours below `root`, normally [`RUNTIME_ROOT`], by path. What has the
@@ -137,7 +162,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 
 impl Change {
     fn plan(unit: UnitName, path: PathBuf, new: Option<String>) -> Result<Option<Self>, Error> {
-        let old = read(&path)?;
+        let old = content(&path)?;
         Ok((old != new).then_some(Self { unit, path, old, new }))
     }
 
@@ -179,7 +204,7 @@ impl Change {
     /// # Errors
     /// [`Error::Moved`] where the file is not as it was; when it cannot be written.
     pub fn write(&self) -> Result<(), Error> {
-        if read(&self.path)? != self.old {
+        if content(&self.path)? != self.old {
             return Err(Error::Moved { path: self.path.clone() });
         }
         let folder = self.path.parent().unwrap_or(Path::new("/"));
@@ -229,7 +254,8 @@ fn fail(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::File { action, path, source }
 }
 
-fn read(path: &Path) -> Result<Option<String>, Error> {
+/// What is in a file; none where it is not there.
+fn content(path: &Path) -> Result<Option<String>, Error> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

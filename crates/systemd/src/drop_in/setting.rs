@@ -12,6 +12,15 @@ use crate::unit::Limit;
 /// The least memory, in bytes, with which a server could do anything.
 const MEMORY_BYTES_MIN: u64 = 1 << 20;
 
+/// From a twentieth of a processor to more than any machine has.
+const CPU_PERCENT: std::ops::RangeInclusive<u32> = 5..=1_000_000;
+
+/// A runtime with its threads has no fewer.
+const TASKS_MIN: u32 = 16;
+
+/// No program starts with fewer descriptors.
+const OPEN_FILES_MIN: u64 = 64;
+
 /// So many variables, paths or networks at most.
 const ITEMS_MAX: usize = 64;
 
@@ -25,6 +34,12 @@ pub enum Setting {
     MemoryMax(Limit),
     /// With more memory than this it is slowed down. Control groups of version 2 only.
     MemoryHigh(Limit),
+    /// So much of one processor it gets, in percent: 200 are two processors.
+    CpuQuota(u32),
+    /// So many processes and threads at most.
+    TasksMax(u32),
+    /// So many descriptors each of its processes may have open.
+    OpenFiles(u64),
     /// Variables, which stand beside and before those of the unit's own file.
     Environment(BTreeMap<String, String>),
     /// No program in it gets more rights than it has.
@@ -104,6 +119,9 @@ impl Setting {
         match self {
             Self::MemoryMax(limit) => vec![format!("MemoryMax={}", limit_word(*limit))],
             Self::MemoryHigh(limit) => vec![format!("MemoryHigh={}", limit_word(*limit))],
+            Self::CpuQuota(percent) => vec![format!("CPUQuota={percent}%")],
+            Self::TasksMax(count) => vec![format!("TasksMax={count}")],
+            Self::OpenFiles(count) => vec![format!("LimitNOFILE={count}")],
             Self::Environment(variables) => variables
                 .iter()
                 .map(|(name, value)| format!("Environment={}", quoted(&format!("{name}={value}"))))
@@ -127,10 +145,24 @@ impl Setting {
         }
     }
 
+    /// For a log: its lines, of variables only the names.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Environment(variables) => {
+                let names: Vec<&str> = variables.keys().map(String::as_str).collect();
+                format!("Environment of {}", names.join(" "))
+            }
+            other => other.lines().join(", "),
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::MemoryMax(_) => "MemoryMax",
             Self::MemoryHigh(_) => "MemoryHigh",
+            Self::CpuQuota(_) => "CPUQuota",
+            Self::TasksMax(_) => "TasksMax",
+            Self::OpenFiles(_) => "LimitNOFILE",
             Self::Environment(_) => "Environment",
             Self::NoNewPrivileges => "NoNewPrivileges",
             Self::PrivateTmp => "PrivateTmp",
@@ -155,6 +187,12 @@ impl Setting {
                     format!("{bytes} bytes are less than {MEMORY_BYTES_MIN}, or more than there can be")
                 })
             }
+            Self::CpuQuota(percent) => (!CPU_PERCENT.contains(percent))
+                .then(|| format!("{percent} % of a processor is nothing that a server runs with")),
+            Self::TasksMax(count) => (*count < TASKS_MIN)
+                .then(|| format!("nothing runs with {count} tasks; {TASKS_MIN} is the least")),
+            Self::OpenFiles(count) => (*count < OPEN_FILES_MIN)
+                .then(|| format!("nothing starts with {count} descriptors; {OPEN_FILES_MIN} is the least")),
             Self::Environment(variables) => count(variables.len())
                 .or_else(|| variables.iter().find_map(|(name, value)| bad_variable(name, value))),
             Self::ReadWritePaths(paths) => {

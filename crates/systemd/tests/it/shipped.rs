@@ -13,6 +13,8 @@ use crate::machine::Machine;
 
 const TEMPLATE: &str = include_str!("../../../../deploy/systemd/mcp-server@.service");
 const SERVE: &str = include_str!("../../../../deploy/systemd/paramedic.service");
+const HELPER: &str = include_str!("../../../../deploy/systemd/paramedic-helper.service");
+const HELPER_SOCKET: &str = include_str!("../../../../deploy/systemd/paramedic-helper.socket");
 const FILES: &str = include_str!("../../../../deploy/tmpfiles/paramedic.conf");
 const USERS: &str = include_str!("../../../../deploy/sysusers/paramedic.conf");
 
@@ -35,6 +37,8 @@ fn installed() -> Option<Machine> {
         ("mcp-server@.service", TEMPLATE),
         ("mcp-server-mem-2.service", &own),
         ("paramedic.service", SERVE),
+        ("paramedic-helper.service", HELPER),
+        ("paramedic-helper.socket", HELPER_SOCKET),
     ]);
     Some(machine)
 }
@@ -42,7 +46,13 @@ fn installed() -> Option<Machine> {
 #[test]
 fn systemd_has_nothing_to_remark_on_the_shipped_units() {
     let Some(machine) = installed() else { return };
-    for unit in ["mcp-server@mem.service", "mcp-server-mem-2.service", "paramedic.service"] {
+    for unit in [
+        "mcp-server@mem.service",
+        "mcp-server-mem-2.service",
+        "paramedic.service",
+        "paramedic-helper.service",
+        "paramedic-helper.socket",
+    ] {
         let verify = ["systemd-analyze", "verify", "--man=no", unit];
         let output = machine.try_run(&verify).unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

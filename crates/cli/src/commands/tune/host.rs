@@ -2,19 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use helper::{HEADER, PARAMETERS_FILE, is_same, with_line};
 use incident::change::{Change, What, read_place};
 
-use super::{Subject, failure, nonsense};
+use super::{Hand, Subject, failure, nonsense};
 use crate::arguments::{HostCommand, Output};
 use crate::context;
 use crate::fail::{Code, Failure};
 use crate::show;
-
-/// The file of our settings, below the root.
-const DROP_IN: &str = "etc/sysctl.d/60-paramedic.conf";
-
-/// What stands above them where the file is new.
-const HEADER: &str = "# Written by `paramedic host tune`, one parameter a line.\n";
 
 /// The longest value of a parameter, in bytes.
 const VALUE_BYTES_MAX: usize = 256;
@@ -35,11 +30,12 @@ pub(in crate::commands) fn host(
         }
     };
     let (key, kernel) = parameter(&root, key.trim())?;
-    let drop_in = root.join(DROP_IN);
+    let drop_in = root.join(PARAMETERS_FILE);
     let client = context::client(named.clone())?;
     let (config, _) = context::load_or_default(named)?;
     let places = places(&root, &key)?;
-    let subject = Subject { config: &config, client: &client, server: None, name: &key, places };
+    let hand = Hand::of_parameter(&root);
+    let subject = Subject { config: &config, client: &client, server: None, name: &key, places, hand };
     let runtime = context::runtime()?;
     let Some(value) = value else {
         runtime.block_on(subject.undo(output))?;
@@ -56,7 +52,9 @@ pub(in crate::commands) fn host(
         return Ok(Code::Done);
     };
     runtime.block_on(subject.carry_out(&change, output))?;
-    check_taken(&change, &kernel, &key, &value)?;
+    if matches!(subject.hand, Hand::Files) {
+        check_taken(&change, &kernel, &key, &value)?;
+    }
     Ok(Code::Done)
 }
 
@@ -78,12 +76,12 @@ fn check_taken(change: &Change, kernel: &Path, key: &str, value: &str) -> Result
 /// # Errors
 /// Where this kernel has no such parameter.
 pub(in crate::commands) fn places(root: &Path, key: &str) -> Result<Vec<PathBuf>, Failure> {
-    Ok(vec![parameter(root, key)?.1, root.join(DROP_IN)])
+    Ok(vec![parameter(root, key)?.1, root.join(PARAMETERS_FILE)])
 }
 
 /// What is left in the file of our settings: their values before are not known.
 pub(in crate::commands) fn leftover(root: &Path) -> Result<Option<Change>, Failure> {
-    let path = root.join(DROP_IN);
+    let path = root.join(PARAMETERS_FILE);
     let is_ours = read_place(&path).map_err(failure)?.is_some_and(|text| text.starts_with(HEADER));
     if !is_ours {
         return Ok(None);
@@ -91,19 +89,8 @@ pub(in crate::commands) fn leftover(root: &Path) -> Result<Option<Change>, Failu
     Change::plan(What::KernelParameter, "sysctl.d", [(path, None)]).map_err(failure)
 }
 
-/// The parameter with dots, and its file; both forms of the name are known.
 fn parameter(root: &Path, key: &str) -> Result<(String, PathBuf), Failure> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-/".contains(letter);
-    let parts: Vec<&str> =
-        if key.contains('/') { key.split('/').collect() } else { key.split('.').collect() };
-    let sound = key.chars().all(plain)
-        && parts.len() > 1
-        && parts.iter().all(|part| !matches!(*part, "" | "." | ".."));
-    let path = parts.iter().fold(root.join("proc/sys"), |path, part| path.join(part));
-    if !sound || !path.is_file() {
-        return Err(nonsense(format!("`{key}` is no parameter of this kernel")));
-    }
-    Ok((parts.join(if key.contains('/') && key.contains('.') { "/" } else { "." }), path))
+    helper::parameter(root, key).ok_or_else(|| nonsense(format!("`{key}` is no parameter of this kernel")))
 }
 
 /// The value as the kernel is told it: as many numbers as there are now, or one word as there is now.
@@ -140,38 +127,6 @@ fn accepted(key: &str, now: &str, value: &str) -> Result<String, Failure> {
     Ok(new_fields.concat())
 }
 
-fn is_same(one: &str, other: &str) -> bool {
-    one.split_whitespace().eq(other.split_whitespace())
-}
-
-/// The file with this parameter in it once, and all else as it was.
-fn with_line(file: Option<&str>, key: &str, value: &str) -> String {
-    let spelled = value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line = format!("{key} = {spelled}\n");
-    let file = file.unwrap_or(HEADER);
-    let dotted = |name: &str| name.trim().trim_start_matches('-').replace('/', ".");
-    let is_it = |text: &str| {
-        !text.trim_start().starts_with(['#', ';'])
-            && text.split_once('=').is_some_and(|(name, _)| dotted(name) == dotted(key))
-    };
-    let mut out = String::new();
-    let mut written = false;
-    for text in file.split_inclusive('\n') {
-        if !is_it(text) {
-            out.push_str(text);
-        } else if !std::mem::replace(&mut written, true) {
-            out.push_str(&line);
-        }
-    }
-    if !written {
-        if !out.is_empty() && !out.ends_with('\n') {
-            out.push('\n');
-        }
-        out.push_str(&line);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,13 +152,5 @@ mod tests {
                 (got, expect) => panic!("{value}: {got:?}, not {expect:?}"),
             }
         }
-    }
-
-    #[test]
-    fn the_file_has_each_parameter_once_and_keeps_the_rest() {
-        assert_eq!(with_line(None, "a.b", "1"), format!("{HEADER}a.b = 1\n"));
-        let file = "# mine\nc.d=2\n a/b = 7\na.b = 8\n#a.b = 9";
-        assert_eq!(with_line(Some(file), "a.b", "1\t2"), "# mine\nc.d=2\na.b = 1 2\n#a.b = 9");
-        assert_eq!(with_line(Some("c.d = 2"), "a.b", "1"), "c.d = 2\na.b = 1\n");
     }
 }

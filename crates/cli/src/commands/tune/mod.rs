@@ -3,8 +3,10 @@
 //! In a step of a runbook the change goes into the file that `PARAMEDIC_CHANGES` names, before it is made; a person's
 //! goes to `serve`, where one answers. The last change of everything that is tuned is kept beside, for `--undo`.
 
+mod hand;
 mod host;
 mod server;
+mod unit;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -23,6 +25,7 @@ use crate::context::actor;
 use crate::fail::{Code, Failure};
 use crate::show;
 
+use hand::Hand;
 pub(super) use host::{host, leftover, places};
 pub(super) use server::server;
 
@@ -44,6 +47,7 @@ struct Subject<'a> {
     server: Option<&'a str>,
     name: &'a str,
     places: Vec<PathBuf>,
+    hand: Hand<'a>,
 }
 
 impl Subject<'_> {
@@ -57,20 +61,26 @@ impl Subject<'_> {
     async fn carry_out(&self, change: &Change, output: Output) -> Result<(), Failure> {
         self.may_change()?;
         let last = self.last();
-        let keep = || -> io::Result<()> {
-            fs::create_dir_all(last.parent().unwrap_or(Path::new("/")))?;
-            fs::write(&last, change.to_line())
-        };
-        keep()
-            .with_context(|| format!("cannot keep the value before in `{}`", last.display()))
+        let before = fs::read(&last).ok();
+        let context = || format!("cannot keep the value before in `{}`", last.display());
+        keep(&last, change.to_line().as_bytes(), &self.config.data_dir)
+            .with_context(context)
             .map_err(Failure::no)?;
-        self.make(change).await?;
+        if let Err(failure) = self.make(change).await {
+            // It did not happen: what happened last is still the change before. The first failure is the one to tell of.
+            let _ = match before {
+                Some(before) => fs::write(&last, before),
+                None => fs::remove_file(&last),
+            };
+            return Err(failure);
+        }
         show_change(change, output);
         Ok(())
     }
 
     /// Takes the last change back, or the one that a step is about.
-    async fn undo(&self, output: Output) -> Result<(), Failure> {
+    /// Returns the change that did so; none where nothing was to be done.
+    async fn undo(&self, output: Output) -> Result<Option<Change>, Failure> {
         self.may_change()?;
         let (text, from_step) = match std::env::var(CHANGE) {
             Ok(text) if !text.is_empty() => (text, true),
@@ -96,7 +106,7 @@ impl Subject<'_> {
         change.check_places(&self.places).map_err(failure)?;
         if change.is_taken_back().map_err(failure)? {
             show::line(&format!("{}: nothing to do, it is as it was before", self.name));
-            return Ok(());
+            return Ok(None);
         }
         let back = change.reversed(change.undoes);
         self.make(&back).await?;
@@ -105,20 +115,19 @@ impl Subject<'_> {
             let _ = fs::remove_file(self.last());
         }
         show_change(&back, output);
-        Ok(())
+        Ok(Some(back))
     }
 
     async fn make(&self, change: &Change) -> Result<(), Failure> {
         if let Some(path) = std::env::var_os(CHANGES).filter(|path| !path.is_empty()) {
             let before = note_in_step(Path::new(&path), change).context("cannot write the change down");
             let before = before.map_err(Failure::no)?;
-            return change.make().map_err(|error| {
+            return self.hand.make(change).await.inspect_err(|_| {
                 // It was not made, and so it did not happen.
                 let _ = OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(before));
-                failure(error)
             });
         }
-        change.make().map_err(failure)?;
+        self.hand.make(change).await?;
         let made = Made { by: actor(), server: self.server.map(str::to_owned), change: change.clone() };
         if let Err(error) = self.client.post::<serde_json::Value>("/api/v1/changes", &made, NOTE_MAX).await {
             anstream::eprintln!("paramedic: the change is made, and not in the journal: {error}");
@@ -137,6 +146,20 @@ impl Subject<'_> {
             )),
         }
     }
+}
+
+/// Keeps a change in a file of whoever owns the data directory: root tunes too, and must not lock them out.
+fn keep(path: &Path, bytes: &[u8], data_dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    fs::write(path, bytes)?;
+    let owner = fs::metadata(data_dir)?;
+    let made = [folder.parent(), Some(folder), Some(path)];
+    for one in made.into_iter().flatten().filter(|_| rustix::process::geteuid().is_root()) {
+        chown(one, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 /// Writes a change down durably; returns how long the file was before.

@@ -10,7 +10,7 @@ use host::Roots;
 use incident::change::{Change, What, read_place};
 use process::tuning::{Heap, MemoryGroup, Runtime, Tuning};
 
-use super::{Subject, failure, nonsense};
+use super::{Hand, Subject, failure, nonsense, unit};
 use crate::arguments::{Output, TuneArguments};
 use crate::context;
 use crate::fail::{Code, Failure};
@@ -24,7 +24,7 @@ const OPEN_FILES_MIN: u64 = 64;
 
 /// How the server is now, as far as is known.
 #[derive(Default)]
-struct Facts {
+pub(super) struct Facts {
     total_bytes: Option<u64>,
     used_bytes: Option<u64>,
     /// The descriptors that its first process has open.
@@ -51,13 +51,21 @@ pub(in crate::commands) fn server(
             known.join(", ")
         )));
     };
+    if let Some(name) = &server.unit {
+        return unit::run(&config, &client, server, name, arguments, output);
+    }
     if server.upstream.is_some() {
         let message = format!("`{}` is an upstream: whoever started it tunes it", server.name);
         return Err(Failure::new(Code::Refused, anyhow::anyhow!(message)));
     }
+    if arguments.memory_high.is_some() || arguments.cpu_quota.is_some() || arguments.tasks.is_some() {
+        let message = "--memory-high, --cpu-quota and --tasks are for servers that live in a unit of systemd";
+        return Err(nonsense(message.to_owned()));
+    }
     let path = ::server::tuning_path(&config, &server.name);
     let (name, places) = (server.name.as_str(), vec![path.clone()]);
-    let subject = Subject { config: &config, client: &client, server: Some(name), name, places };
+    let hand = Hand::Files;
+    let subject = Subject { config: &config, client: &client, server: Some(name), name, places, hand };
     let changed = context::runtime()?.block_on(tune(&subject, server, arguments, &path, output))?;
     if !changed {
         return Ok(Code::Done);
@@ -79,7 +87,7 @@ async fn tune(
     output: Output,
 ) -> Result<bool, Failure> {
     if arguments.undo {
-        return subject.undo(output).await.map(|()| true);
+        return subject.undo(output).await.map(|back| back.is_some());
     }
     let text = read_place(path).map_err(failure)?;
     let now = text.as_deref().map_or_else(|| Ok(Tuning::default()), Tuning::parse).map_err(|error| {
@@ -95,7 +103,10 @@ async fn tune(
     }
     let facts = facts(subject.client, server).await;
     let next = next(now, arguments, &facts)?;
-    check(&next, arguments, &facts, server)?;
+    check(&next, arguments, &facts, &server.name)?;
+    if arguments.memory_limit.is_some() {
+        check_group(&facts, &server.name)?;
+    }
     let wanted = [(path.to_owned(), next.to_text())];
     match Change::plan(What::ServerTuning, &server.name, wanted).map_err(failure)? {
         None => {
@@ -106,14 +117,16 @@ async fn tune(
     }
 }
 
-fn asks_for_something(arguments: &TuneArguments) -> bool {
-    let TuneArguments { heap, memory_limit, open_files, environment, arguments: more, unset, .. } = arguments;
-    heap.or(*memory_limit).or(*open_files).is_some()
+pub(super) fn asks_for_something(arguments: &TuneArguments) -> bool {
+    let TuneArguments { heap, memory_limit, memory_high, open_files, environment, unset, .. } = arguments;
+    let more = &arguments.arguments;
+    heap.or(*memory_limit).or(*memory_high).or(*open_files).is_some()
+        || arguments.cpu_quota.or(arguments.tasks).is_some()
         || !(environment.is_empty() && more.is_empty() && unset.is_empty())
 }
 
 /// The tuning with what is asked for in it.
-fn next(mut tuning: Tuning, arguments: &TuneArguments, facts: &Facts) -> Result<Tuning, Failure> {
+pub(super) fn next(mut tuning: Tuning, arguments: &TuneArguments, facts: &Facts) -> Result<Tuning, Failure> {
     for what in &arguments.unset {
         match what.as_str() {
             "heap" => tuning.heap = None,
@@ -134,6 +147,12 @@ fn next(mut tuning: Tuning, arguments: &TuneArguments, facts: &Facts) -> Result<
         if owned || name.starts_with("LD_") || name.starts_with("PARAMEDIC_") || name == "PATH" {
             return Err(nonsense(format!(
                 "`{name}` decides what the server runs: it belongs into its configuration, and a heap to --heap"
+            )));
+        }
+        if ::server::config::is_secret_name(name) {
+            return Err(nonsense(format!(
+                "by its name `{name}` is a secret, and what is tuned is shown and written down: the configuration names \
+                 where it is"
             )));
         }
         tuning.environment.insert(name.clone(), value.clone());
@@ -157,8 +176,13 @@ fn runtime(facts: &Facts, server: &str) -> Result<Runtime, Failure> {
 }
 
 /// Refuses what makes no sense here.
-fn check(next: &Tuning, arguments: &TuneArguments, facts: &Facts, server: &Server) -> Result<(), Failure> {
-    let refuse = |message: String| Err(nonsense(format!("`{}`: {message}", server.name)));
+pub(super) fn check(
+    next: &Tuning,
+    arguments: &TuneArguments,
+    facts: &Facts,
+    server: &str,
+) -> Result<(), Failure> {
+    let refuse = |message: String| Err(nonsense(format!("`{server}`: {message}")));
     let above = |wanted: u64, most: Option<u64>| most.filter(|most| wanted > *most);
     if let Some(heap) = next.heap {
         if heap.bytes < HEAP_MIN {
@@ -190,14 +214,6 @@ fn check(next: &Tuning, arguments: &TuneArguments, facts: &Facts, server: &Serve
         if let Some(used) = facts.used_bytes.filter(|used| limit < *used) {
             return refuse(format!("a limit of {} is less than what is in use, {}", size(limit), size(used)));
         }
-        let Some(guard) = facts.guard else {
-            return refuse("whether its memory can be limited is only known while `serve` runs".to_owned());
-        };
-        let group = MemoryGroup::find(Path::new("/"), &server.name, guard);
-        if let Err(error) = group.and_then(|group| group.try_out()) {
-            let error = anyhow::Error::new(error);
-            return refuse(format!("its memory cannot be limited on this machine: {error:#}"));
-        }
     }
     if let Some(count) = arguments.open_files {
         if count < OPEN_FILES_MIN {
@@ -213,15 +229,35 @@ fn check(next: &Tuning, arguments: &TuneArguments, facts: &Facts, server: &Serve
     Ok(())
 }
 
+/// Refuses a limit of memory that this machine cannot give to a server of `serve`.
+fn check_group(facts: &Facts, server: &str) -> Result<(), Failure> {
+    let refuse = |message: String| Err(nonsense(format!("`{server}`: {message}")));
+    let Some(guard) = facts.guard else {
+        return refuse("whether its memory can be limited is only known while `serve` runs".to_owned());
+    };
+    let group = MemoryGroup::find(Path::new("/"), server, guard);
+    if let Err(error) = group.and_then(|group| group.try_out()) {
+        let error = anyhow::Error::new(error);
+        return refuse(format!("its memory cannot be limited on this machine: {error:#}"));
+    }
+    Ok(())
+}
+
 async fn facts(client: &Client, server: &Server) -> Facts {
     let status = client.get::<ServerStatus>(&format!("/api/v1/servers/{}", server.name)).await.ok();
-    let pid = status.as_ref().and_then(|status| status.pid);
+    let mut facts = facts_of(status.as_ref().and_then(|status| status.pid));
+    facts.guard = status.and_then(|status| status.guard_pid);
+    if facts.programs.is_empty() {
+        facts.programs =
+            server.stdio.first().map(|command| base_name(Path::new(command))).into_iter().collect();
+    }
+    facts
+}
+
+/// How a server is whose first process this is.
+pub(super) fn facts_of(pid: Option<i32>) -> Facts {
     let roots = Roots::default();
     let memory = host::snapshot(&roots, None, ::server::now_ms()).memory;
-    let mut programs: Vec<String> = pid.map(programs).unwrap_or_default();
-    if programs.is_empty() {
-        programs = server.stdio.first().map(|command| base_name(Path::new(command))).into_iter().collect();
-    }
     let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse().ok();
     Facts {
         total_bytes: memory.and_then(|memory| memory.total_bytes),
@@ -230,8 +266,8 @@ async fn facts(client: &Client, server: &Server) -> Facts {
             std::fs::read_dir(format!("/proc/{pid}/fd")).ok().map(|entries| entries.count() as u64)
         }),
         open_files_max: number("/proc/sys/fs/nr_open"),
-        guard: status.and_then(|status| status.guard_pid),
-        programs,
+        guard: None,
+        programs: pid.map(programs).unwrap_or_default(),
     }
 }
 
