@@ -20,7 +20,7 @@ mod snapshot;
 mod sockets;
 mod text;
 
-pub use cgroup::CgroupMemory;
+pub use cgroup::{CgroupMemory, CgroupPlace};
 pub use details::{Descriptor, Descriptors, Details, Footprint, Limit};
 pub use listeners::{Listener, listeners};
 pub use machine::{Clock, Load, Machine};
