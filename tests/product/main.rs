@@ -34,6 +34,7 @@ mod right;
 mod site;
 mod stdio;
 mod story;
+mod tour;
 mod triage;
 mod trust;
 mod tune;
