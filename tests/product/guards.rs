@@ -35,6 +35,24 @@ fn a_killed_guard_leaves_no_child_and_is_replaced_once() {
 }
 
 #[test]
+fn a_frozen_server_is_called_frozen() {
+    let mut site = Site::new(&[Server::notes("notes")]);
+    // Nobody waits for ten seconds here.
+    let config = std::fs::read_to_string(site.config()).unwrap().replace("for = \"10s\"", "for = \"1s\"");
+    site.write_config(&config);
+    site.serve_until_ready(&["notes"]);
+    site.until("notes", "healthy", |status| status.health == "healthy");
+    let child = site.status("notes").pid.unwrap();
+    processes::signal(child, Signal::STOP);
+    let story = site.resolved("notes");
+    assert!(story.alarm().summary.contains("is stopped (SIGSTOP)"), "{}", story.alarm().summary);
+    let named = |record: &Record| matches!(record, Record::CauseNamed { cause: Some(cause), .. } if cause == "frozen");
+    assert!(story.has(named), "{story}");
+    assert_eq!(story.restarts(), 1);
+    assert_ne!(site.status("notes").pid, Some(child));
+}
+
+#[test]
 fn guards_outlive_serve_and_are_taken_over() {
     let mut site =
         Site::new(&[Server::notes("notes"), Server::new("sums", &[crate::site::EXE, "demo-server", "sums"])]);

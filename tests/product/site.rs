@@ -49,6 +49,8 @@ pub(crate) struct Site {
     folder: TempDir,
     ports: BTreeMap<String, u16>,
     serve: Option<Child>,
+    /// Variables that every command gets.
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What a command did.
@@ -95,9 +97,14 @@ impl Site {
     pub(crate) fn of(setup: &Setup<'_>) -> Self {
         let folder = tempfile::Builder::new().prefix("paramedic-test-").tempdir().unwrap();
         let ports = setup.servers.iter().map(|server| (server.name.clone(), free_port())).collect();
-        let site = Self { folder, ports, serve: None };
+        let site = Self { folder, ports, serve: None, environment: Vec::new() };
         site.write_config(&site.config_text(setup));
         site
+    }
+
+    /// Adds a variable to the environment of every command from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
     }
 
     fn config_text(&self, setup: &Setup<'_>) -> String {
@@ -300,6 +307,7 @@ impl Site {
         let mut command = Command::new(EXE);
         command.args(args).arg("--config").arg(self.config()).current_dir(self.folder.path());
         clean(&mut command, self.folder.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -31,7 +31,10 @@ struct Site {
 
 impl Site {
     fn new() -> Option<Self> {
-        let machine = Machine::boot()?;
+        Machine::boot().map(Self::over)
+    }
+
+    fn over(machine: Machine) -> Self {
         install(&machine);
         let log = fs::File::create(machine.path("/var/log/serve.log")).unwrap();
         let mut command = machine.command(&["/usr/bin/paramedic", "serve"]);
@@ -40,7 +43,7 @@ impl Site {
         for name in ["mem", "mem-2"] {
             site.until(name, |status| status.health == "healthy" && status.phase == "ready");
         }
-        Some(site)
+        site
     }
 
     fn ask<T: serde::de::DeserializeOwned>(&self, words: &[&str]) -> Option<T> {
@@ -152,6 +155,65 @@ fn units_have_one_owner_of_their_restarts() {
     assert!(story.has(gave_up), "{story}");
     assert_eq!(site.property("mcp-server-mem", "ActiveState"), "failed");
     assert_eq!(site.property("mcp-server@mem-2", "MainPID"), other);
+}
+
+/// A client that has a server keep more than it may: its session first, and then a megabyte with every call, until nobody
+/// answers any more.
+const EATS: &str = r#"
+url=http://127.0.0.1:7801/mcp
+ask() { curl -sS -m 30 -H 'Accept: application/json, text/event-stream' -H 'Content-Type: application/json' "$@" "$url"; }
+hello='{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}'
+session=$(ask -D - -o /dev/null -d "$hello" | tr -d '\r' | sed -n 's/^mcp-session-id: //ip')
+{ printf '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add_note","arguments":{"text":"'
+  head -c 1000000 /dev/zero | tr '\0' x; printf '"}}}'; } >/tmp/note
+for _ in $(seq 200); do
+    answer=$(ask -H "Mcp-Session-Id: $session" -d @/tmp/note) || exit 0
+    case $answer in *'"result"'*) ;; *) echo "$answer"; exit 0 ;; esac
+done
+exit 1
+"#;
+
+#[test]
+fn the_kernel_kills_a_server_at_the_limit_of_its_unit() {
+    let Some(machine) = Machine::boot() else { return };
+    if !machine.path("/usr/bin/curl").exists() {
+        println!("SKIPPED: curl is not installed");
+        return;
+    }
+    machine.write("/etc/systemd/system/mcp-server-mem.service.d/limit.conf", "[Service]\nMemoryMax=64M\n");
+    let site = Site::over(machine);
+    let [guard, other] = ["mcp-server-mem", "mcp-server@mem-2"].map(|unit| site.property(unit, "MainPID"));
+    let server = site.machine.run(&["pgrep", "-P", &lifeline(&site, "mem")]).trim().to_owned();
+    let told = site.machine.run(&["bash", "-c", EATS]);
+    assert!(told.contains("the kernel had no memory left for it"), "whoever waited is told: {told}");
+
+    // Once: the guard has said it, and ended with its server; systemd has started both again.
+    let story = site.story(1, Story::is_reported);
+    let exit = story.alarm().exit.as_ref().unwrap();
+    let limit = process::control::OutOfMemory { limit_bytes: Some(64 << 20), kills: 1 };
+    assert_eq!(exit.out_of_memory, Some(limit), "{exit:?}");
+    assert_eq!(exit.reason, "killed by SIGKILL: the kernel had no memory left for it (its limit is 64 MiB)");
+    assert_eq!(exit.pid.unwrap().to_string(), server, "the server, and not its guard");
+    assert_eq!((restarts_by(&story, "systemd"), story.restarts()), (1, 1), "{story}");
+    assert_eq!(site.property("mcp-server-mem", "NRestarts"), "1");
+    assert_ne!(site.property("mcp-server-mem", "MainPID"), guard);
+    let named = |record: &Record| matches!(record, Record::CauseNamed { cause: Some(cause), .. } if cause == "out_of_memory");
+    assert!(story.has(named), "{story}");
+    assert!(story.has(|record| matches!(record, Record::Verified { .. })), "{story}");
+    site.until("mem", |status| {
+        status.phase == "ready" && status.health == "healthy" && status.starts == Some(2)
+    });
+    assert_eq!(site.property("mcp-server@mem-2", "MainPID"), other);
+
+    let report = site.machine.run(&["/usr/bin/paramedic", "incident", "report", story.id()]);
+    let killed = format!(
+        "(process {server}) was killed by SIGKILL: the kernel had no memory left for it (its limit is 64 MiB)"
+    );
+    for words in
+        [killed.as_str(), "It was restarted once", "Recovery was verified", "the cause is out_of_memory"]
+    {
+        assert!(report.contains(words), "`{words}` is missing in\n{report}");
+    }
 }
 
 /// The lifeline of a server, which is the parent of the server.

@@ -17,6 +17,11 @@ const ANSWERS: [(&str, &[&str]); 7] = [
     ("unreachable", &["unreachable", "no route"]),
 ];
 
+/// What a guard says of a server that runs and answers nothing, whatever the status code beside it, and the state of its
+/// process then.
+const SILENT: [(&str, &str); 2] =
+    [("is stopped (SIGSTOP)", "stopped"), ("the server does not answer", "running")];
+
 /// Writes down what a check found about a server. That nobody asked for it is no failure, and neither is a full disk:
 /// the command has its answer.
 pub(crate) fn note(target: &Target, report: &Report) {
@@ -38,10 +43,10 @@ pub(crate) fn note(target: &Target, report: &Report) {
 fn of(target: &Target, report: &Report) -> Vec<Finding> {
     let mut found = Vec::new();
     if report.check == probe::CheckType::Liveness {
-        let value = if report.health.is_well() { "ok" } else { answer(&report.reason) };
-        found.push(
-            Finding::new(kind::LIVENESS, &report.target).with_value(value).with_message(&report.reason),
-        );
+        let (value, state) = if report.health.is_well() { ("ok", None) } else { silence(&report.reason) };
+        let about = |kind| Finding::new(kind, &report.target).with_message(&report.reason);
+        found.push(about(kind::LIVENESS).with_value(value));
+        found.extend(state.map(|state| about(kind::PROCESS_STATE).with_value(state)));
     }
     for one in &report.dependencies {
         let severity = match one.critical {
@@ -61,6 +66,12 @@ fn of(target: &Target, report: &Report) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// How a server does not answer, and the state of its process where its guard has looked.
+fn silence(reason: &str) -> (&str, Option<&'static str>) {
+    let looked = SILENT.iter().find(|(words, _)| reason.contains(words));
+    looked.map_or_else(|| (answer(reason), None), |(_, state)| ("timeout", Some(*state)))
 }
 
 /// A word of the catalogue, or the reason itself.
@@ -92,7 +103,18 @@ mod tests {
             ("HTTP 503", "server_error"),
             ("HTTP 404", "HTTP 404"),
         ] {
-            assert_eq!(super::answer(reason), expect);
+            assert_eq!(super::silence(reason), (expect, None));
+        }
+    }
+
+    #[test]
+    fn what_a_guard_has_seen_counts_for_more_than_its_status_code() {
+        for (reason, state) in [
+            ("process 7 is stopped (SIGSTOP): alive, and answering nothing (HTTP 503)", "stopped"),
+            ("the server does not answer `ping` within 2 s (HTTP 503)", "running"),
+            ("the server does not answer within 2 s (HTTP 503)", "running"),
+        ] {
+            assert_eq!(super::silence(reason), ("timeout", Some(state)));
         }
     }
 }

@@ -4,10 +4,12 @@
 //! its standard input; after 2 s by SIGTERM, after 3 s more by SIGKILL; a stopped one (SIGSTOP) by SIGKILL at once.
 //! Nothing is restarted here except on order: who restarts, and how often, is for `serve` to say.
 
+mod start;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use process::control::{Event, Exit, ExitCause, Phase, Status};
+use process::control::{Event, Exit, ExitCause, OutOfMemory, Phase, Status};
 use process::tuning::MemoryGroup;
 use process::{Ending, Lifeline};
 use serde_json::{Value, json};
@@ -15,13 +17,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::clock;
-use crate::envelope;
-use crate::inflight::Answer;
 use crate::log::{About, Level};
 use crate::metrics::Failure;
-use crate::pipe::{Link, Readers, Unanswered};
+use crate::oom::Accounts;
+use crate::pipe::{Link, Readers};
+use crate::start::Start;
 use crate::state::{Child, Guard};
-use crate::tuned;
+use start::{Greeting, greeted, looked_at};
 
 /// The revision that the guard speaks with children.
 pub(crate) const PROTOCOL_VERSION: &str = "2025-11-25";
@@ -54,6 +56,8 @@ pub(crate) struct Keeper {
     running: Option<Running>,
     /// The greeting of the running child, while it has not been answered.
     greeting: Option<JoinHandle<Result<String, Greeting>>>,
+    /// How the start of the running child goes on, for as long as it is greeted.
+    start: Option<Start>,
     /// Who waits for a start to succeed or fail.
     waiting: Vec<Reply>,
     exits: u64,
@@ -66,12 +70,8 @@ struct Running {
     link: Arc<Link>,
     readers: Readers,
     child: Child,
-}
-
-/// Why a child was not taken into service.
-enum Greeting {
-    TimedOut,
-    Refused(String),
+    /// None where nobody counts what the kernel kills.
+    accounts: Option<Arc<Accounts>>,
 }
 
 /// How a child came to its end.
@@ -82,13 +82,23 @@ struct End {
     cause: ExitCause,
     reason: String,
     stderr: Vec<String>,
+    out_of_memory: Option<OutOfMemory>,
 }
 
 // === impl Keeper ===
 
 impl Keeper {
     pub(crate) fn new(guard: Arc<Guard>, orders: mpsc::Receiver<Order>) -> Self {
-        Self { guard, orders, running: None, greeting: None, waiting: Vec::new(), exits: 0, group: None }
+        Self {
+            guard,
+            orders,
+            running: None,
+            greeting: None,
+            start: None,
+            waiting: Vec::new(),
+            exits: 0,
+            group: None,
+        }
     }
 
     /// Starts the first child, and keeps to the orders until a shutdown is done.
@@ -104,6 +114,7 @@ impl Keeper {
             tokio::select! {
                 ending = ended(self.running.as_ref()) => self.child_ended(ending).await,
                 greeted = greeted(self.greeting.as_mut()) => self.greeted(greeted).await,
+                () = looked_at(self.start.as_ref()) => self.look().await,
                 order = self.orders.recv() => match order {
                     None => return None,
                     Some(Order::Shutdown { by, reply }) => {
@@ -177,84 +188,6 @@ impl Keeper {
         }
     }
 
-    // --- start ---
-
-    async fn start(&mut self) {
-        let generation = {
-            let mut state = self.guard.state();
-            state.phase = Phase::Starting;
-            state.stopped_by = None;
-            state.starts += 1;
-            state.starts
-        };
-        self.guard.metrics.started();
-        let (launch, group) = tuned::launch(&self.guard);
-        self.group = group;
-        match Lifeline::spawn(launch).await {
-            Ok((lifeline, pipes)) => self.started(generation, lifeline, pipes),
-            Err(error) => {
-                let reason = match std::error::Error::source(&error) {
-                    Some(source) => format!("{error}: {source}"),
-                    None => error.to_string(),
-                };
-                self.exited(End {
-                    pid: None,
-                    ending: None,
-                    uptime: Duration::ZERO,
-                    cause: ExitCause::StartFailed,
-                    reason,
-                    stderr: Vec::new(),
-                });
-            }
-        }
-    }
-
-    fn started(&mut self, generation: u64, lifeline: Lifeline, pipes: process::Pipes) {
-        let child = Child { id: lifeline.child(), started: Instant::now(), started_ms: clock::now_ms() };
-        let (link, readers) = Link::open(&self.guard, generation, pipes);
-        self.guard.state().child = Some(child);
-        self.guard.tell(Event::Started { child: child.id, at_ms: child.started_ms, starts: generation });
-        let message = format!("started process {}", child.id);
-        self.guard.note(Level::Info, About::System, &message, [("pid", child.id.pid.into())]);
-        self.greeting = Some(tokio::spawn(greet(link.clone(), self.guard.settings.start_timeout)));
-        self.running = Some(Running { lifeline, link, readers, child });
-    }
-
-    async fn greeted(&mut self, greeted: Result<String, Greeting>) {
-        self.greeting = None;
-        let limit = self.guard.settings.start_timeout.as_secs_f64();
-        match greeted {
-            Ok(result) => self.ready(result),
-            Err(Greeting::TimedOut) => {
-                let reason = format!("did not answer `initialize` within {limit} s");
-                self.give_up(ExitCause::StartTimedOut, reason).await;
-                self.guard.metrics.failed(Failure::Timeout);
-            }
-            Err(Greeting::Refused(reason)) => self.give_up(ExitCause::StartFailed, reason).await,
-        }
-        self.settle();
-    }
-
-    fn ready(&mut self, result: String) {
-        let Some(Running { link, child, .. }) = &self.running else { return };
-        link.set_initialized(result);
-        self.guard.set_link(Some(link.clone()));
-        self.guard.state().phase = Phase::Ready;
-        let start = child.started.elapsed();
-        let start_ms = u64::try_from(start.as_millis()).unwrap_or(u64::MAX);
-        self.guard.tell(Event::Ready { child: child.id, at_ms: clock::now_ms(), start_ms });
-        let message = format!("ready after {start_ms} ms");
-        self.guard.note(Level::Info, About::System, &message, [("pid", child.id.pid.into())]);
-    }
-
-    /// A child that could not be greeted may not be asked kindly: it would not have understood.
-    async fn give_up(&mut self, cause: ExitCause, reason: String) {
-        let Some(running) = self.running.take() else { return };
-        running.lifeline.kill();
-        let ending = running.lifeline.ended().await;
-        self.bury(running, ending, cause, |_| reason).await;
-    }
-
     // --- end ---
 
     /// Ends the child, if there is one. `doing` and `done` say it in words.
@@ -262,6 +195,7 @@ impl Keeper {
         let Some(running) = self.running.take() else { return };
         // A start that is cut short is over, for whoever waits for it.
         self.greeting.take().inspect(JoinHandle::abort);
+        self.start = None;
         self.guard.set_link(None);
         self.guard.state().ending = Some(doing.to_owned());
         running.link.close();
@@ -302,11 +236,13 @@ impl Keeper {
         cause: ExitCause,
         reason: impl FnOnce(Ending) -> String,
     ) {
-        let Running { link, readers, child, .. } = running;
+        let Running { link, readers, child, accounts, .. } = running;
+        self.start = None;
+        let out_of_memory = accounts.and_then(|accounts| accounts.end(ending, Instant::now()));
         let uptime = child.started.elapsed();
         readers.drain(DRAIN).await;
         self.guard.set_link(None);
-        let reason = reason(ending);
+        let reason = worded(reason(ending), out_of_memory);
         let name = &self.guard.settings.name;
         let told = format!(
             "server `{name}` has ended ({reason}) before it answered; the request is not repeated, and may or may \
@@ -321,6 +257,7 @@ impl Keeper {
             cause,
             reason,
             stderr: link.tail(),
+            out_of_memory,
         });
     }
 
@@ -336,6 +273,7 @@ impl Keeper {
             cause: end.cause,
             reason: end.reason,
             stderr: end.stderr,
+            out_of_memory: end.out_of_memory,
         };
         let (phase, level) = match end.cause {
             ExitCause::Unexpected => (Phase::Exited, Level::Error),
@@ -359,41 +297,17 @@ impl Keeper {
     }
 }
 
+/// How a child ended, in words, with what the kernel did.
+pub(crate) fn worded(reason: String, out_of_memory: Option<OutOfMemory>) -> String {
+    match out_of_memory {
+        Some(out_of_memory) => format!("{reason}: {out_of_memory}"),
+        None => reason,
+    }
+}
+
 async fn ended(running: Option<&Running>) -> Ending {
     match running {
         Some(running) => running.lifeline.ended().await,
         None => std::future::pending().await,
     }
-}
-
-async fn greeted(greeting: Option<&mut JoinHandle<Result<String, Greeting>>>) -> Result<String, Greeting> {
-    match greeting {
-        Some(greeting) => greeting.await.unwrap_or_else(|error| Err(Greeting::Refused(error.to_string()))),
-        None => std::future::pending().await,
-    }
-}
-
-/// Introduces the guard to the child. Returns the child's `InitializeResult` as JSON.
-async fn greet(link: Arc<Link>, within: Duration) -> Result<String, Greeting> {
-    let params = json!({
-        "protocolVersion": PROTOCOL_VERSION,
-        "capabilities": {},
-        "clientInfo": { "name": "paramedic-guard", "version": env!("CARGO_PKG_VERSION") },
-    });
-    let result = match link.ask("initialize", Some(&params.to_string()), within).await {
-        Ok(Answer::Result(result)) => result,
-        Ok(Answer::Error(error)) => {
-            return Err(Greeting::Refused(format!("answered `initialize` with the error {error}")));
-        }
-        Ok(Answer::Ended(reason)) | Err(Unanswered::Ended(reason)) => return Err(Greeting::Refused(reason)),
-        Err(Unanswered::TimedOut) => return Err(Greeting::TimedOut),
-    };
-    if !matches!(envelope::member(&result, "protocolVersion"), Ok(Some(_))) {
-        return Err(Greeting::Refused("answered `initialize` without a protocol version".to_owned()));
-    }
-    let mut line = envelope::notification("notifications/initialized", None);
-    line.push(b'\n');
-    // The child has just read and answered; whatever becomes of it later, its end is noticed.
-    let _ = link.send(line);
-    Ok(result)
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::child::Order;
 use crate::http::told_to_leave;
 use crate::lines::{Line, next_line};
-use crate::state::Guard;
+use crate::state::{Guard, Told};
 
 /// `serve`, some command lines, and nothing else speaks to a guard.
 const CLIENTS_MAX: usize = 32;
@@ -112,7 +112,8 @@ async fn converse(
         let message = tokio::select! {
             biased;
             event = events.recv() => match event {
-                Ok(event) => Message::Event { event },
+                Ok(Told::Event(event)) => Message::Event { event },
+                Ok(Told::Status) => Message::Hello { status: guard.status() },
                 Err(broadcast::error::RecvError::Lagged(_)) => Message::Hello { status: guard.status() },
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),
             },
@@ -124,8 +125,10 @@ async fn converse(
     }
     // All places are free when every order has its reply.
     let _ = tokio::time::timeout(FAREWELL, places.acquire_many(REQUESTS_MAX)).await;
-    while let Ok(event) = events.try_recv() {
-        say(&mut writer, &Message::Event { event }).await?;
+    while let Ok(told) = events.try_recv() {
+        if let Told::Event(event) = told {
+            say(&mut writer, &Message::Event { event }).await?;
+        }
     }
     while let Ok(reply) = replied.try_recv() {
         say(&mut writer, &reply).await?;

@@ -2,8 +2,9 @@
 //!
 //! `GET /health` is 200 only if the child has just answered a `ping` (an error is an answer too), or is busy: it has
 //! not answered within 2 s, but runs, and a tool call is in flight that is younger than 5 minutes. Everything else is
-//! 503, with the reason: starting, stopped by somebody, exited, frozen (SIGSTOP), or silent. `GET /ready` is 200 if the
-//! health is, and everything critical that the server depends on is healthy, as `serve` has told.
+//! 503, with the reason: starting, being installed, stopped by somebody, exited, frozen (SIGSTOP), or silent.
+//! `GET /ready` is 200 if the health is, and everything critical that the server depends on is healthy, as `serve` has
+//! told.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -132,7 +133,8 @@ pub(crate) async fn check(guard: &Guard) -> Verdict {
     };
     let (Some(link), Some(child)) = (guard.link(), child) else {
         let health = match phase {
-            Phase::Starting | Phase::Installing => Health::Starting,
+            Phase::Starting => Health::Starting,
+            Phase::Installing => Health::Installing,
             Phase::Stopped if !ending => Health::Stopped,
             Phase::Stopped | Phase::Ready | Phase::Exited | Phase::Failed => Health::Unhealthy,
         };
@@ -198,6 +200,7 @@ fn report(guard: &Guard, verdict: &Verdict, asked: Instant) -> String {
         "starts": state.starts,
         "last_exit": state.last_exit,
         "stderr": stderr,
+        "package": state.package,
         "dependencies": state.dependencies,
         "checked_at": clock::rfc3339(clock::now_ms()),
         "duration_ms": asked.elapsed().as_micros() as f64 / 1000.0,

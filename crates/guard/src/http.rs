@@ -155,12 +155,11 @@ fn is_local(authority: &str, listen: SocketAddr) -> bool {
 }
 
 async fn metrics(guard: &Arc<Guard>) -> String {
-    let (phase, child) = {
+    let (phase, child, accounts) = {
         let state = guard.state();
-        (state.phase, state.child)
+        (state.phase, state.child, state.accounts.clone())
     };
-    let look = move || child.map(|child| (usage::of_tree(child.id), child.id.is_stopped()));
-    let (usage, stopped) = tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or_default();
+    let (usage, stopped) = usage::now(child, accounts).await;
     let link = guard.link();
     let up = phase == Phase::Ready && !stopped && link.is_some();
     guard.metrics.page(&Present {

@@ -12,16 +12,21 @@ mod envelope;
 mod health;
 mod http;
 mod inflight;
+mod install;
 mod lines;
 mod log;
 mod mcp;
 mod metrics;
+mod oom;
+mod package;
 mod pipe;
 mod session;
 mod settings;
 mod sse;
+mod start;
 mod state;
 mod stdio;
+mod tree;
 mod tuned;
 mod usage;
 
@@ -36,8 +41,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use settings::{REQUEST_TIMEOUT, START_TIMEOUT, Settings};
-pub use stdio::{INSTALL_TIMEOUT, StdioSettings, name_of, run_stdio};
+pub use settings::{INSTALL_TIMEOUT, REQUEST_TIMEOUT, START_TIMEOUT, Settings};
+pub use stdio::{StdioSettings, name_of, run_stdio};
 
 use child::{Keeper, Order};
 use control::Socket;

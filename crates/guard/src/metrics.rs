@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use process::control::Package;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -109,6 +110,13 @@ struct OperationLabels {
     operation_type: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PackageLabels {
+    package: String,
+    version: String,
+    kind: &'static str,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Severity {
     Warning,
@@ -144,6 +152,7 @@ pub(crate) struct Metrics {
     sessions: Gauge,
     descriptors: Gauge,
     child_started: Gauge<f64, AtomicU64>,
+    package: Family<PackageLabels, Gauge>,
 }
 
 // === impl Method, Failure, labels ===
@@ -245,6 +254,7 @@ impl Metrics {
             sessions: Gauge::default(),
             descriptors: Gauge::default(),
             child_started: Gauge::default(),
+            package: Family::default(),
         };
         for failure in FAILURES {
             drop(metrics.errors.get_or_create(&failure.labels()));
@@ -279,6 +289,7 @@ impl Metrics {
             "When the child started, 0 if none runs",
             self.child_started.clone(),
         );
+        r.register("mcp_server_package", "The package that was really run", self.package.clone());
         self
     }
 
@@ -297,6 +308,17 @@ impl Metrics {
 
     pub(crate) fn started(&self) {
         self.starts.inc();
+    }
+
+    /// The package that is run from now on.
+    pub(crate) fn package(&self, package: &Package) {
+        self.package.clear();
+        let labels = PackageLabels {
+            package: package.name.clone(),
+            version: package.version.clone(),
+            kind: package.kind.label(),
+        };
+        self.package.get_or_create(&labels).set(1);
     }
 
     /// The page of all metrics as they are now.

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long a child may take to answer `initialize`, unless told otherwise: servers that are installed at their start
-/// need half a minute and more.
+/// How long a child may take to answer `initialize`, unless told otherwise.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a package manager may work before a server counts as not starting, unless told otherwise.
+pub const INSTALL_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// How long a request may take, unless told otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub directory: Option<PathBuf>,
     /// How long the command may take until it answers `initialize`; [`START_TIMEOUT`].
     pub start_timeout: Duration,
+    /// How long a package manager may work for it, which does not count as its start; [`INSTALL_TIMEOUT`].
+    pub install_timeout: Duration,
     /// How long a request may take; [`REQUEST_TIMEOUT`].
     pub request_timeout: Duration,
     /// A process whose end ends the guard and its child; none for a guard that outlives whoever started it.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use process::ProcessId;
-use process::control::{DependencyStatus, Event, Exit, Phase, Status};
+use process::control::{DependencyStatus, Event, Exit, Package, Phase, Status};
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
@@ -13,6 +13,7 @@ use crate::child::Order;
 use crate::health::Pinger;
 use crate::log::{About, Level, Log};
 use crate::metrics::Metrics;
+use crate::oom::Accounts;
 use crate::pipe::Link;
 use crate::session::Sessions;
 use crate::settings::Settings;
@@ -31,20 +32,32 @@ pub(crate) struct Guard {
     pub(crate) pinger: Pinger,
     pub(crate) orders: mpsc::Sender<Order>,
     process: ProcessId,
-    events: broadcast::Sender<Event>,
+    events: broadcast::Sender<Told>,
     state: Mutex<State>,
     /// The pipe to a child that has answered `initialize`.
     link: RwLock<Option<Arc<Link>>>,
+}
+
+/// What control clients are told.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    Event(Event),
+    /// Something of the status is another, and that is no event.
+    Status,
 }
 
 /// How things are.
 pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) child: Option<Child>,
+    pub(crate) accounts: Option<Arc<Accounts>>,
     pub(crate) starts: u64,
     pub(crate) last_exit: Option<Exit>,
     pub(crate) last_key: Option<String>,
     pub(crate) stopped_by: Option<String>,
+    pub(crate) package: Option<Package>,
+    /// How its start goes on, in words that follow its name, once that was looked at.
+    pub(crate) starting: Option<String>,
     pub(crate) dependencies: Vec<DependencyStatus>,
     /// What is being done to the child, in words, while it is being ended.
     pub(crate) ending: Option<String>,
@@ -65,10 +78,13 @@ impl Guard {
         let state = State {
             phase: Phase::Starting,
             child: None,
+            accounts: None,
             starts: 0,
             last_exit: None,
             last_key: None,
             stopped_by: None,
+            package: None,
+            starting: None,
             dependencies: Vec::new(),
             ending: None,
         };
@@ -104,10 +120,15 @@ impl Guard {
 
     pub(crate) fn tell(&self, event: Event) {
         // Nobody may be listening.
-        let _ = self.events.send(event);
+        let _ = self.events.send(Told::Event(event));
     }
 
-    pub(crate) fn listen_to_events(&self) -> broadcast::Receiver<Event> {
+    /// Tells whoever listens how things are now.
+    pub(crate) fn tell_status(&self) {
+        let _ = self.events.send(Told::Status);
+    }
+
+    pub(crate) fn listen_to_events(&self) -> broadcast::Receiver<Told> {
         self.events.subscribe()
     }
 
@@ -131,7 +152,7 @@ impl Guard {
             last_exit: state.last_exit.clone(),
             last_key: state.last_key.clone(),
             stopped_by: state.stopped_by.clone(),
-            package: None,
+            package: state.package.clone().map(Box::new),
         }
     }
 
@@ -141,7 +162,10 @@ impl Guard {
         let exit = || state.last_exit.as_ref().map_or("for an unknown reason", |exit| exit.reason.as_str());
         match (state.phase, &state.ending) {
             (_, Some(ending)) => format!("server `{name}` is {ending}"),
-            (Phase::Starting | Phase::Installing, None) => format!(
+            (Phase::Installing, None) => {
+                format!("server `{name}` {}", state.starting.as_deref().unwrap_or("is being installed"))
+            }
+            (Phase::Starting, None) => format!(
                 "server `{name}` is starting: it has not yet answered `initialize`{}",
                 state.child.map_or(String::new(), |child| format!(
                     ", {} s after its start (limit {} s)",

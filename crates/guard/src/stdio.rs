@@ -11,18 +11,15 @@ mod claim;
 mod frames;
 mod handshake;
 mod health;
-mod install;
 mod keeper;
 mod ledger;
 mod name;
-mod package;
 mod pumps;
 mod record;
 mod relay;
 mod shared;
 mod streams;
 mod surface;
-mod tree;
 
 use std::io;
 use std::path::PathBuf;
@@ -44,8 +41,6 @@ use relay::Relay;
 use shared::Shared;
 use streams::Outlet;
 
-/// How long a package manager may work before a server counts as not starting, unless told otherwise.
-pub const INSTALL_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// Clients give up on a request after a minute, as a rule; they should hear of the trouble before.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 
@@ -64,7 +59,7 @@ pub struct StdioSettings {
     pub command: Vec<String>,
     /// How long the server may take until it answers `initialize`, in which nothing is installed.
     pub start_timeout: Duration,
-    /// How long a package manager may work for it; [`INSTALL_TIMEOUT`].
+    /// How long a package manager may work for it; [`crate::INSTALL_TIMEOUT`].
     pub install_timeout: Duration,
     /// The program that has the role `lifeline`.
     pub paramedic_exe: PathBuf,

@@ -2,8 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 use process::ProcessId;
+
+use crate::oom::Accounts;
+use crate::state::Child;
 
 /// What a process tree uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,14 +17,25 @@ pub(crate) struct Usage {
     pub(crate) descriptors: u64,
 }
 
-/// A process and everything below it.
+/// A child and everything that came of it. What its parent has left behind belongs to the lifeline, which has started the
+/// child and nothing else.
 pub(crate) fn tree(top: ProcessId) -> Vec<ProcessId> {
-    let mut processes = vec![top];
-    processes.extend(process::descendants(Path::new("/proc"), top.pid));
-    processes
+    let proc_root = Path::new("/proc");
+    match parent(top) {
+        Some(lifeline) => process::descendants(proc_root, lifeline),
+        None => Vec::new(),
+    }
 }
 
-/// What a process and everything below it use together. Memory that several of them share counts several times.
+/// The parent of a process, while that is there.
+fn parent(process: ProcessId) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.pid)).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    // Read before it is asked for: afterwards the number may be another process's.
+    process.is_alive().then(|| line.trim().parse().ok())?
+}
+
+/// What a child and everything that came of it use together. Memory that several of them share counts several times.
 /// Blocks for some milliseconds: it looks at every process of the machine.
 pub(crate) fn of_tree(top: ProcessId) -> Usage {
     let mut usage = Usage::default();
@@ -29,6 +45,15 @@ pub(crate) fn of_tree(top: ProcessId) -> Usage {
         usage.descriptors += fs::read_dir(folder.join("fd")).map_or(0, |entries| entries.count() as u64);
     }
     usage
+}
+
+/// What a child uses now, and whether it is stopped; takes down what the kernel has killed so far.
+pub(crate) async fn now(child: Option<Child>, accounts: Option<Arc<Accounts>>) -> (Usage, bool) {
+    let look = move || {
+        accounts.inspect(|accounts| accounts.look(Instant::now()));
+        child.map(|child| (of_tree(child.id), child.id.is_stopped()))
+    };
+    tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or_default()
 }
 
 /// The kernel always writes `VmRSS:` in kibibytes; a zombie has none.

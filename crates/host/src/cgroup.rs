@@ -1,6 +1,6 @@
 //! Owns the control group of a process, version 2 and 1: its path, its memory and the limit on that.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -24,30 +24,41 @@ pub struct CgroupMemory {
 }
 
 /// The files of one version of the interface.
+#[derive(Debug, PartialEq, Eq)]
 struct Files {
     used: &'static str,
     limit: &'static str,
     events: &'static str,
 }
 
-const VERSION_1: Files =
+static VERSION_1: Files =
     Files { used: "memory.usage_in_bytes", limit: "memory.limit_in_bytes", events: "memory.oom_control" };
-const VERSION_2: Files = Files { used: "memory.current", limit: "memory.max", events: "memory.events" };
+static VERSION_2: Files = Files { used: "memory.current", limit: "memory.max", events: "memory.events" };
 
-// === impl CgroupMemory ===
+/// Where the control group is that accounts for the memory of a process: it can be read when the process is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupPlace {
+    folder: PathBuf,
+    files: &'static Files,
+    path: String,
+}
 
-impl CgroupMemory {
+// === impl CgroupPlace ===
+
+impl CgroupPlace {
     /// `None` when the process is gone or memory is not accounted for.
-    pub(crate) fn read(roots: &Roots, pid: i32) -> Option<Self> {
+    pub fn of(roots: &Roots, pid: i32) -> Option<Self> {
         let groups = groups(roots, pid)?;
         let base = roots.sys.join("fs/cgroup");
         let version_1 =
             groups.iter().find(|(controllers, _)| controllers.split(',').any(|name| name == "memory"));
         let (folders, files, path) = match version_1 {
-            Some((controllers, path)) => (vec![base.join(controllers), base.join("memory")], VERSION_1, path),
+            Some((controllers, path)) => {
+                (vec![base.join(controllers), base.join("memory")], &VERSION_1, path)
+            }
             None => {
                 let (_, path) = groups.iter().find(|(controllers, _)| controllers.is_empty())?;
-                (vec![base.clone(), base.join("unified")], VERSION_2, path)
+                (vec![base.clone(), base.join("unified")], &VERSION_2, path)
             }
         };
         // A group outside of this process's cgroup namespace is shown with `..` and cannot be reached.
@@ -57,20 +68,37 @@ impl CgroupMemory {
         }
         let folder =
             folders.into_iter().map(|root| root.join(inside)).find(|at| at.join(files.used).exists())?;
-        Some(Self::of_folder(&folder, &files, path))
+        Some(Self { folder, files, path: path.clone() })
     }
 
-    fn of_folder(folder: &Path, files: &Files, path: &str) -> Self {
+    /// What the group says now.
+    pub fn memory(&self) -> CgroupMemory {
+        let Self { folder, files, path } = self;
         let value = |name| number(read_line(&folder.join(name))?.as_bytes());
         let events = read(&folder.join(files.events), FILE_BYTES_MAX);
         let kills =
             |bytes: Vec<u8>| lines(&bytes).find_map(|line| line.strip_prefix(b"oom_kill ")).and_then(number);
-        Self {
-            path: path.to_owned(),
+        CgroupMemory {
+            path: path.clone(),
             used_bytes: value(files.used),
             limit_bytes: value(files.limit).filter(|limit| *limit < UNLIMITED_BYTES),
             oom_kills: events.and_then(kills),
         }
+    }
+
+    /// The processes in the group itself; `None` where it cannot be read.
+    pub fn processes(&self) -> Option<Vec<i32>> {
+        let bytes = read(&self.folder.join("cgroup.procs"), FILE_BYTES_MAX)?;
+        Some(lines(&bytes).filter_map(number).filter_map(|pid| i32::try_from(pid).ok()).collect())
+    }
+}
+
+// === impl CgroupMemory ===
+
+impl CgroupMemory {
+    /// `None` when the process is gone or memory is not accounted for.
+    pub(crate) fn read(roots: &Roots, pid: i32) -> Option<Self> {
+        CgroupPlace::of(roots, pid).map(|place| place.memory())
     }
 }
 
@@ -99,7 +127,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{CgroupMemory, path};
+    use super::{CgroupMemory, CgroupPlace, path};
     use crate::Roots;
 
     fn tree(root: &Path, membership: &str, files: &[(&str, &str)]) -> Roots {
@@ -142,6 +170,25 @@ mod tests {
         let memory = CgroupMemory::read(&roots, 9).unwrap();
         assert_eq!((memory.used_bytes, memory.limit_bytes, memory.oom_kills), (Some(4096), None, None));
         assert_eq!(path(&roots, 9).as_deref(), Some("/system.slice/x.service"));
+    }
+
+    #[test]
+    fn a_group_can_be_read_when_its_process_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let kills = |count: u32| format!("oom_kill_disable 0\nunder_oom 0\noom_kill {count}\n");
+        let files = [
+            ("memory/x/memory.usage_in_bytes", "1\n"),
+            ("memory/x/memory.oom_control", &kills(0)),
+            ("memory/x/cgroup.procs", "9\n12\n"),
+        ];
+        let roots = tree(root.path(), "4:memory:/x\n0::/\n", &files);
+        let place = CgroupPlace::of(&roots, 9).unwrap();
+        assert_eq!((place.memory().oom_kills, place.processes()), (Some(0), Some(vec![9, 12])));
+        fs::remove_dir_all(roots.process(9)).unwrap();
+        fs::write(roots.sys.join("fs/cgroup/memory/x/memory.oom_control"), kills(2)).unwrap();
+        fs::write(roots.sys.join("fs/cgroup/memory/x/cgroup.procs"), "").unwrap();
+        assert_eq!((place.memory().oom_kills, place.processes()), (Some(2), Some(Vec::new())));
+        assert_eq!(CgroupPlace::of(&roots, 9), None);
     }
 
     #[test]

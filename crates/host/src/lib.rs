@@ -23,7 +23,7 @@ mod text;
 mod users;
 
 pub use census::{Census, Usage};
-pub use cgroup::CgroupMemory;
+pub use cgroup::{CgroupMemory, CgroupPlace};
 pub use details::{Descriptor, Descriptors, Details, Footprint, Limit};
 pub use listeners::{Listener, listeners};
 pub use machine::{Clock, Load, Machine};

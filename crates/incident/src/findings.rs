@@ -1,6 +1,6 @@
 //! Owns what is found without running anything: in how a process ended, in its last words, and in the host snapshot.
 
-use diagnosis::{Finding, kind};
+use diagnosis::{Finding, Severity, kind};
 use host::Snapshot;
 
 use crate::record::{Alarm, ExitFacts};
@@ -24,7 +24,11 @@ fn of_exit(server: &str, exit: &ExitFacts) -> Vec<Finding> {
     let mut found = Vec::new();
     let how = &exit.reason;
     let ending = how.strip_prefix("killed by ").or_else(|| how.strip_prefix("exited with "));
-    match ending {
+    if let Some(out_of_memory) = &exit.out_of_memory {
+        let finding = Finding::new(kind::OOM_KILL, server).with_value(out_of_memory.kills);
+        found.push(finding.with_severity(Severity::Critical).with_message(&out_of_memory.to_string()));
+    }
+    match ending.map(first) {
         Some(ending) => found.push(Finding::new(kind::PROCESS_EXIT, server).with_value(ending)),
         None => found.extend(of_failed_start(server, &exit.reason)),
     }
@@ -38,6 +42,12 @@ fn of_exit(server: &str, exit: &ExitFacts) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// How it ended, without when and why.
+fn first(ending: &str) -> &str {
+    let ending = ending.split_once(" before ").map_or(ending, |(first, _)| first);
+    ending.split_once(':').map_or(ending, |(first, _)| first)
 }
 
 fn of_failed_start(server: &str, reason: &str) -> Option<Finding> {
@@ -79,13 +89,18 @@ pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use process::control::OutOfMemory;
+
     use super::*;
     use crate::record::Source;
 
     #[track_caller]
     fn check(reason: &str, stderr: &[&str], expect: &[&str]) {
         let stderr = stderr.iter().map(|line| (*line).to_owned()).collect();
-        let exit = ExitFacts { pid: Some(1), reason: reason.to_owned(), at_ms: 0, stderr };
+        let limit_bytes = Some(64 << 20);
+        let out_of_memory = reason.contains("no memory").then_some(OutOfMemory { limit_bytes, kills: 1 });
+        let reason = reason.to_owned();
+        let exit = ExitFacts { pid: Some(1), reason: reason.clone(), at_ms: 0, stderr, out_of_memory };
         let alarm = Alarm { source: Source::Exit, summary: String::new(), alert: None, exit: Some(exit) };
         let found: Vec<String> = of_alarm("time", &alarm)
             .iter()
@@ -99,6 +114,12 @@ mod tests {
     #[test]
     fn an_end_and_its_last_words_are_findings() {
         check("killed by SIGKILL", &[], &["process_exit=SIGKILL"]);
+        check("exited with code 3 before it answered `initialize`", &[], &["process_exit=code 3"]);
+        check(
+            "killed by SIGKILL before it answered `initialize`: the kernel had no memory left for it",
+            &[],
+            &["oom_kill=1", "process_exit=SIGKILL"],
+        );
         check(
             "exited with code 1",
             &["x", "Error: listen EADDRINUSE"],

@@ -1,8 +1,9 @@
 //! Owns the words spoken over a guard's control socket.
 //!
 //! The socket is a Unix stream socket (mode 0600) that carries JSON lines, each at most 1 MiB. The guard says `hello`
-//! with its status on every new connection and then, to every connection, each event as it happens. A client sends
-//! requests with an `id` of its choice and gets one `reply` for each that has one. Several clients may be connected.
+//! with its status on every new connection, and again when something of it has changed that is no event; and to every
+//! connection each event as it happens. A client sends requests with an `id` of its choice and gets one `reply` for each
+//! that has one. Several clients may be connected.
 //!
 //! `restart` and `start` carry a `key`: one whose key equals the status' `last_key` is not done again, and the
 //! reply is the present status. So a client that crashed after sending may send again. Their reply comes when the
@@ -11,6 +12,7 @@
 
 mod client;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -68,7 +70,7 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "message", rename_all = "snake_case")]
 pub enum Message {
-    /// The first line of every connection.
+    /// The first line of every connection, and what replaces it.
     Hello {
         /// How things are now.
         status: Status,
@@ -185,6 +187,19 @@ pub struct Exit {
     pub reason: String,
     /// The last lines of its standard error.
     pub stderr: Vec<String>,
+    /// That the kernel ended it for want of memory, where that is certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_memory: Option<OutOfMemory>,
+}
+
+/// The kernel has killed a process for want of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutOfMemory {
+    /// What its control group may use; none without a limit of its own: then the whole machine had nothing left, or a
+    /// group above.
+    pub limit_bytes: Option<u64>,
+    /// How many processes of the group were killed.
+    pub kills: u64,
 }
 
 /// Why a child ended.
@@ -263,6 +278,20 @@ pub enum Criticality {
     Critical,
     /// It can.
     Optional,
+}
+
+// === impl OutOfMemory ===
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MEBIBYTE: u64 = 1 << 20;
+        f.write_str("the kernel had no memory left for it")?;
+        match self.limit_bytes {
+            None => Ok(()),
+            Some(limit) if limit % MEBIBYTE == 0 => write!(f, " (its limit is {} MiB)", limit / MEBIBYTE),
+            Some(limit) => write!(f, " (its limit is {limit} bytes)"),
+        }
+    }
 }
 
 // === impl PackageKind ===

@@ -26,11 +26,11 @@ pub(crate) struct GuardArguments {
     /// The server's log, as JSON lines [default: in the log directory, by name]
     #[arg(long, value_name = "FILE", conflicts_with = "stdio")]
     pub(crate) log: Option<PathBuf>,
-    /// How long the server may take until it answers; with --stdio the work of a package manager does not count
+    /// How long the server may take until it answers; the work of a package manager does not count
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub(crate) start_timeout: Duration,
-    /// How long a package manager may work for the server, with --stdio
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration, requires = "stdio")]
+    /// How long a package manager may work for the server
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub(crate) install_timeout: Duration,
     /// End with the process of this number
     #[arg(long, value_name = "PID")]

@@ -42,6 +42,7 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
         environment: Vec::new(),
         directory: None,
         start_timeout: arguments.start_timeout,
+        install_timeout: arguments.install_timeout,
         request_timeout: guard::REQUEST_TIMEOUT,
         tie: arguments.tie,
         once: arguments.once,

@@ -13,8 +13,8 @@ use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
 
-/// How long an order may take: a start time-out and more.
-const ORDER_MAX: Duration = Duration::from_secs(600);
+/// How long an order may take: an installation, a start time-out, and more.
+const ORDER_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// How long a step of a runbook goes on looking for a `serve` that is gone: it may just be coming back.
 const COMING_BACK_MAX: Duration = Duration::from_secs(60);

@@ -15,13 +15,14 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::backoff::Backoff;
 use super::handshake::Replay;
-use super::package;
 use super::pumps::Readers;
 use super::relay::{Gone, Signal};
 use super::shared::Shared;
 use super::streams::Inlet;
 use crate::clock;
 use crate::log::{About, Level};
+use crate::oom::Accounts;
+use crate::package;
 use crate::state::Child;
 
 mod end;
@@ -49,6 +50,8 @@ struct Running {
     inlet: Arc<Inlet>,
     readers: Readers,
     child: Child,
+    /// None where nobody counts what the kernel kills.
+    accounts: Option<Arc<Accounts>>,
 }
 
 /// Why a server was ended by the guard, in words.
@@ -114,7 +117,7 @@ impl Keeper {
                 Then::Again => self.backoff.ended(Instant::now(), started.elapsed()),
             },
             Err(reason) => {
-                self.exited(None, None, Duration::ZERO, Fault(ExitCause::StartFailed, reason));
+                self.exited(None, None, Duration::ZERO, Fault(ExitCause::StartFailed, reason), None);
                 self.backoff.cannot_run()
             }
         };
@@ -146,10 +149,15 @@ impl Keeper {
         })()
         // Dropping the lifeline ends the child.
         .map_err(|error| format!("cannot use the pipes to the server: {error}"))?;
-        self.shared.state().child = Some(child);
+        let accounts = Accounts::of(child.id).map(Arc::new);
+        {
+            let mut state = self.shared.state();
+            state.child = Some(child);
+            state.accounts.clone_from(&accounts);
+        }
         let fields = [("pid", child.id.pid.into()), ("starts", generation.into())];
         relay.record.note(Level::Info, About::System, &format!("started process {}", child.id), fields);
-        Ok(Running { generation, lifeline, inlet, readers, child })
+        Ok(Running { generation, lifeline, inlet, readers, child, accounts })
     }
 
     /// Attends to a server until it has ended.
@@ -263,7 +271,7 @@ impl Keeper {
             let message = format!("it is {} {}", package.name, package.version);
             let fields = [("package", json!(package))];
             record.note(Level::Info, About::System, &message, fields);
-            record.package(&package);
+            record.metrics.package(&package);
             let mut state = shared.state();
             if state.child.is_some_and(|present| present.id == child.id) {
                 state.package = Some(package);

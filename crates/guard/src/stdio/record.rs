@@ -4,11 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use process::control::Package;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use serde_json::Value;
 
 use super::frames::FRAME_BYTES_MAX;
@@ -33,19 +31,11 @@ pub(crate) struct Record {
     bytes: Family<Direction, Counter>,
     frames: Family<Direction, Counter>,
     refused: Counter,
-    package: Family<PackageLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Direction {
     direction: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PackageLabels {
-    package: String,
-    version: String,
-    kind: &'static str,
 }
 
 const TO_SERVER: Direction = Direction { direction: "to_server" };
@@ -58,7 +48,7 @@ impl Record {
         let mut metrics = Metrics::new(name);
         let (bytes, frames) =
             (Family::<Direction, Counter>::default(), Family::<Direction, Counter>::default());
-        let (refused, package) = (Counter::default(), Family::default());
+        let refused = Counter::default();
         for direction in [TO_SERVER, TO_CLIENT] {
             drop((bytes.get_or_create_owned(&direction), frames.get_or_create_owned(&direction)));
         }
@@ -70,9 +60,8 @@ impl Record {
             "Requests that found no server and were answered with an error",
             refused.clone(),
         );
-        registry.register("mcp_server_package", "The package that was really run", package.clone());
         let (name, tail) = (name.to_owned(), Mutex::default());
-        Self { name, metrics, log, tail, bytes, frames, refused, package }
+        Self { name, metrics, log, tail, bytes, frames, refused }
     }
 
     /// A sentence about this server.
@@ -205,17 +194,6 @@ impl Record {
     /// Forgets the last lines, for a new server.
     pub(crate) fn take_tail(&self) -> Vec<String> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
-    }
-
-    /// Only the package of the present server is shown.
-    pub(crate) fn package(&self, package: &Package) {
-        self.package.clear();
-        let labels = PackageLabels {
-            package: package.name.clone(),
-            version: package.version.clone(),
-            kind: package.kind.label(),
-        };
-        self.package.get_or_create(&labels).set(1);
     }
 
     /// Writes a line to the server's log.

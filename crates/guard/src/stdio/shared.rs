@@ -8,6 +8,7 @@ use process::control::{Exit, Package, Phase, Status};
 use super::StdioSettings;
 use super::health::Asker;
 use super::relay::Relay;
+use crate::oom::Accounts;
 use crate::state::Child;
 
 /// Everything that is shared.
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub(crate) child: Option<Child>,
     pub(crate) starts: u64,
     pub(crate) last_exit: Option<Exit>,
+    pub(crate) accounts: Option<Arc<Accounts>>,
     pub(crate) package: Option<Package>,
     /// In which way the present server is another one than the client has met.
     pub(crate) difference: Option<String>,
@@ -41,6 +43,7 @@ impl Shared {
             child: None,
             starts: 0,
             last_exit: None,
+            accounts: None,
             package: None,
             difference: None,
             words: "has not been started yet".to_owned(),

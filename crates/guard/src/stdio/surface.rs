@@ -90,12 +90,11 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<F
 }
 
 async fn metrics(shared: &Arc<Shared>) -> String {
-    let (phase, child) = {
+    let (phase, child, accounts) = {
         let state = shared.state();
-        (state.phase, state.child)
+        (state.phase, state.child, state.accounts.clone())
     };
-    let look = move || child.map(|child| (usage::of_tree(child.id), child.id.is_stopped()));
-    let (usage, stopped) = tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or_default();
+    let (usage, stopped) = usage::now(child, accounts).await;
     shared.relay.record.metrics.page(&Present {
         up: (phase == Phase::Ready && !stopped).into(),
         rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),

@@ -8,6 +8,7 @@ use process::control::{Event, ExitCause, Message, Phase};
 use process::{Ending, ProcessId, Signal, descendants, send};
 use serde_json::{Value, json};
 
+use super::cold::{cold_npx, work};
 use super::guarded::{DEFAULT, Guarded, Start, block_on, call, initialize};
 use super::poll::eventually;
 use super::tests_main::Test;
@@ -20,6 +21,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_frozen_server_is_unhealthy_at_once", a_frozen_server_is_unhealthy_at_once),
     ("a_busy_server_is_not_dead", a_busy_server_is_not_dead),
     ("a_server_that_does_not_start_in_time_is_ended", a_server_that_does_not_start_in_time_is_ended),
+    ("installing_is_not_hanging", installing_is_not_hanging),
+    ("an_installation_that_hangs_is_ended", an_installation_that_hangs_is_ended),
     ("a_server_that_cannot_start_says_why", a_server_that_cannot_start_says_why),
     ("a_port_in_use_is_named", a_port_in_use_is_named),
     ("two_guards_of_one_name_do_not_run", two_guards_of_one_name_do_not_run),
@@ -166,6 +169,52 @@ fn a_server_that_does_not_start_in_time_is_ended() {
         let exit = status.last_exit.unwrap();
         assert_eq!(exit.cause, ExitCause::StartTimedOut);
         assert_eq!(exit.reason, "did not answer `initialize` within 0.4 s");
+        assert!(!child.is_alive());
+    });
+}
+
+fn installing_is_not_hanging() {
+    block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        // Four seconds of work, with a start time-out of one.
+        let npx = cold_npx(folder.path(), &work(folder.path(), 4));
+        let start = Start { start_timeout_ms: 1_000, ..DEFAULT };
+        let guarded = start.run(&[&npx, "-y", "fake"]).await;
+        let (_control, mut messages, _) = guarded.control().await;
+        // Whoever listens is told.
+        let status = loop {
+            let message =
+                tokio::time::timeout(Duration::from_secs(20), messages.recv()).await.unwrap().unwrap();
+            match message {
+                Message::Hello { status } if status.phase == Phase::Installing => break status,
+                Message::Event { event: Event::Ready { .. } } => panic!("it was never said to be installing"),
+                _ => {}
+            }
+        };
+        assert_eq!(status.starts, 1);
+        let (code, health) = guarded.health("/health").await;
+        assert_eq!((code, &health["status"]), (503, &json!("installing")), "{health}");
+        let reason = health["reason"].as_str().unwrap();
+        assert!(reason.contains("server `mem` is being installed: `npm install` has worked for"), "{reason}");
+        let response = guarded.post(None, initialize("2025-11-25")).send().await.unwrap();
+        assert!(response.text().await.unwrap().contains("is being installed"));
+        let status = guarded.settled().await;
+        assert_eq!((status.phase, status.starts, status.last_exit), (Phase::Ready, 1, None));
+        assert_eq!(guarded.health("/health").await.0, 200);
+    });
+}
+
+fn an_installation_that_hangs_is_ended() {
+    block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let npx = cold_npx(folder.path(), "sleep 996; false");
+        let start = Start { start_timeout_ms: 1_000, ..DEFAULT };
+        let guarded = start.run(&[&npx, "-y", "fake"]).await;
+        let child = guarded.child().await;
+        let status = guarded.settled().await;
+        let exit = status.last_exit.unwrap();
+        assert_eq!((status.phase, exit.cause), (Phase::Failed, ExitCause::StartTimedOut));
+        assert_eq!(exit.reason, "did not answer `initialize`: `npm install` has not got on for 1 s");
         assert!(!child.is_alive());
     });
 }

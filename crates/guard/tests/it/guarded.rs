@@ -29,6 +29,7 @@ pub(crate) fn role(args: &[String]) -> ExitCode {
         environment: Vec::new(),
         directory: None,
         start_timeout: millis(&args[2]),
+        install_timeout: guard::INSTALL_TIMEOUT,
         request_timeout: millis(&args[3]),
         once: false,
         tuning: None,
@@ -117,7 +118,7 @@ impl Guarded {
     /// Waits until no start is going on.
     pub(crate) async fn settled(&self) -> Status {
         let (_control, mut messages, mut status) = self.control().await;
-        while status.phase == Phase::Starting {
+        while matches!(status.phase, Phase::Starting | Phase::Installing) {
             tokio::time::timeout(Duration::from_secs(20), messages.recv()).await.unwrap().unwrap();
             status = self.status().await;
         }

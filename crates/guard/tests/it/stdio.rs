@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use process::control::Phase;
 use process::{ProcessId, Signal, descendants, send};
 use serde_json::{Value, json};
 
+use super::cold::{cold_npx, work};
 use super::poll::eventually;
 use super::stdio_client::StdioClient;
 use super::tests_main::Test;
@@ -294,27 +294,10 @@ fn a_frozen_server_is_unhealthy() {
     assert_eq!(client.leave(), Some(0));
 }
 
-/// Writes `npx` and `npm` as a cold cache makes them behave: `npx` runs `npm install`, and then the server.
-fn cold_npx(folder: &Path, install: &str) -> String {
-    let exe = std::env::current_exe().unwrap();
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let npm = write("npm", format!("#!/bin/bash\n{install}\n"));
-    write("npx", format!("#!/bin/bash\n{npm} install \"$@\" </dev/null && exec {} fake\n", exe.display()))
-}
-
 fn installing_is_not_hanging() {
     let folder = tempfile::tempdir().unwrap();
     // Four seconds of work, with a start time-out of one.
-    let work = format!(
-        "end=$((SECONDS+4)); while ((SECONDS < end)); do head -c 20000 /dev/zero >{0}/x; sleep 0.1; done",
-        folder.path().display()
-    );
-    let npx = cold_npx(folder.path(), &work);
+    let npx = cold_npx(folder.path(), &work(folder.path(), 4));
     let mut client = StdioClient::start(1_000, &[&npx, "-y", "fake"]);
     let info = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
     let id = client.send("initialize", &info);

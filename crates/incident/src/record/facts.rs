@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use process::control::OutOfMemory;
 use serde::{Deserialize, Serialize};
 
 /// Why an incident was opened, as it was known at that moment.
@@ -59,6 +60,9 @@ pub struct ExitFacts {
     pub at_ms: i64,
     /// Its last words on standard error.
     pub stderr: Vec<String>,
+    /// That the kernel ended it for want of memory, where that is certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_memory: Option<OutOfMemory>,
 }
 
 /// The version of the runbook that an incident follows to its end, whatever happens to the file.

@@ -28,6 +28,7 @@ fn opened() {
         reason: "killed by SIGKILL".to_owned(),
         at_ms: 1,
         stderr: vec!["bye".to_owned()],
+        out_of_memory: None,
     };
     let alert = AlertFacts {
         name: "MCPServerDown".to_owned(),

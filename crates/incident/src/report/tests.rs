@@ -36,8 +36,13 @@ fn opened(alarm: Alarm) -> Record {
 }
 
 fn records() -> Vec<(i64, Record)> {
-    let exit =
-        ExitFacts { pid: Some(7), reason: "killed by SIGKILL".to_owned(), at_ms: 1_000, stderr: Vec::new() };
+    let exit = ExitFacts {
+        pid: Some(7),
+        reason: "killed by SIGKILL".to_owned(),
+        at_ms: 1_000,
+        stderr: Vec::new(),
+        out_of_memory: None,
+    };
     let summary = "time (process 7) was killed by SIGKILL".to_owned();
     let alarm = Alarm { source: Source::Exit, summary, alert: None, exit: Some(exit) };
     let unit = || UnitRef { run: 1, unit: "6.1".to_owned() };

@@ -30,6 +30,7 @@ fn status() -> Status {
             cause: ExitCause::Unexpected,
             reason: "killed by SIGKILL".to_owned(),
             stderr: vec!["bye".to_owned()],
+            out_of_memory: None,
         }),
         last_key: Some("k".to_owned()),
         stopped_by: None,

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod contact;
+mod dependency;
 mod error;
 mod load;
 mod place;
@@ -222,9 +223,12 @@ pub struct Server {
     /// Its working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
-    /// How long it may take until it answers for the first time.
+    /// How long it may take until it answers for the first time; what a package manager works for it does not count.
     #[serde(default = "default_start_timeout")]
     pub start_timeout: Span,
+    /// How long a package manager may work for it when it starts.
+    #[serde(default = "default_install_timeout")]
+    pub install_timeout: Span,
     /// `observe`, `suggest` or `auto`, instead of what `[policy]` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::mode")]
@@ -277,6 +281,10 @@ fn default_guard_address() -> IpAddr {
 
 fn default_start_timeout() -> Span {
     Span::seconds(60)
+}
+
+fn default_install_timeout() -> Span {
+    Span::seconds(15 * 60)
 }
 
 fn default_critical() -> bool {
@@ -345,24 +353,6 @@ impl Default for Policy {
     }
 }
 
-// === impl Dependency ===
-
-impl Dependency {
-    /// Its name and target, where another server may need the same; a variable is each server's own.
-    pub(crate) fn shared(&self) -> Option<String> {
-        let file = self.file.as_ref().map(|path| path.to_string_lossy());
-        let (kind, target) = [
-            ("http", self.http.as_deref()),
-            ("tcp", self.tcp.as_deref()),
-            ("process", self.process.as_deref()),
-            ("file", file.as_deref()),
-        ]
-        .into_iter()
-        .find_map(|(kind, target)| Some((kind, target?)))?;
-        Some(format!("{} ({kind} {target})", self.name))
-    }
-}
-
 // === impl Server ===
 
 impl Server {
@@ -377,6 +367,7 @@ impl Server {
             environment: BTreeMap::new(),
             directory: None,
             start_timeout: default_start_timeout(),
+            install_timeout: default_install_timeout(),
             mode: Some(mode),
             modes: BTreeMap::new(),
             parameters: BTreeMap::new(),

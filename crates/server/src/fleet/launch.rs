@@ -72,11 +72,11 @@ impl Launch {
         let log = config.log_dir.join(format!("{}.log", server.name));
         let messages = config.log_dir.join(format!("{}.guard.log", server.name));
         let listen = format!("{}", std::net::SocketAddr::new(config.guard_address, server.port));
-        let timeout = server.start_timeout.to_string();
         let mut args: Vec<OsString> =
             ["guard", "--name", &server.name, "--listen", &listen, "--control"].map(OsString::from).to_vec();
         args.extend([control.clone().into(), "--log".into(), log.into()]);
-        args.extend(["--start-timeout".into(), timeout.into()]);
+        args.extend(["--start-timeout".into(), server.start_timeout.to_string().into()]);
+        args.extend(["--install-timeout".into(), server.install_timeout.to_string().into()]);
         args.extend(["--tuning".into(), crate::tuning_path(config, &server.name).into()]);
         if let Some(tie) = surroundings.tie {
             args.extend(["--tie".into(), tie.pid.to_string().into()]);

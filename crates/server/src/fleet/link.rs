@@ -146,7 +146,7 @@ impl Link {
         let (mut what, mut settled) = (None, None);
         match message {
             Message::Hello { status } => self.status = status,
-            Message::Event { event } => what = self.apply(event),
+            Message::Event { event } => what = keep_up(&mut self.status, event),
             Message::Reply { id, outcome } => settled = self.settle(id, outcome),
         }
         // The status comes first: whoever is told of something looks there.
@@ -158,34 +158,6 @@ impl Link {
             let _ = events.send(Event { server: server.to_owned(), what }).await;
         }
         self.settle_starting();
-    }
-
-    /// Keeps the status up with an event; returns what the flow has to know of.
-    fn apply(&mut self, event: GuardEvent) -> Option<What> {
-        match event {
-            GuardEvent::Started { child, starts, .. } => {
-                self.status.phase = Phase::Starting;
-                self.status.child = Some(child);
-                // Not counted here: the greeting may have told of this start already.
-                self.status.starts = starts;
-                None
-            }
-            GuardEvent::Ready { child, .. } => {
-                self.status.phase = Phase::Ready;
-                self.status.child = Some(child);
-                Some(What::Ready)
-            }
-            GuardEvent::Exited { exit } => {
-                self.status.child = None;
-                self.status.phase = match exit.cause {
-                    ExitCause::Unexpected => Phase::Exited,
-                    ExitCause::Requested => Phase::Stopped,
-                    ExitCause::StartFailed | ExitCause::StartTimedOut => Phase::Failed,
-                };
-                self.status.last_exit = Some(exit.clone());
-                (exit.cause != ExitCause::Requested).then_some(What::Exited(exit))
-            }
-        }
     }
 
     /// Takes in what came of an order; returns whom to tell what.
@@ -221,12 +193,40 @@ impl Link {
     }
 
     fn settle_starting(&mut self) {
-        if self.status.phase == Phase::Starting {
+        if matches!(self.status.phase, Phase::Starting | Phase::Installing) {
             return;
         }
         let result = self.started();
         for deed in self.starting.drain(..) {
             let _ = deed.reply.send(result.clone());
+        }
+    }
+}
+
+/// Keeps the status up with an event; returns what the flow has to know of.
+pub(super) fn keep_up(status: &mut Status, event: GuardEvent) -> Option<What> {
+    match event {
+        GuardEvent::Started { child, starts, .. } => {
+            status.phase = Phase::Starting;
+            status.child = Some(child);
+            // Not counted here: the greeting may have told of this start already.
+            status.starts = starts;
+            None
+        }
+        GuardEvent::Ready { child, .. } => {
+            status.phase = Phase::Ready;
+            status.child = Some(child);
+            Some(What::Ready)
+        }
+        GuardEvent::Exited { exit } => {
+            status.child = None;
+            status.phase = match exit.cause {
+                ExitCause::Unexpected => Phase::Exited,
+                ExitCause::Requested => Phase::Stopped,
+                ExitCause::StartFailed | ExitCause::StartTimedOut => Phase::Failed,
+            };
+            status.last_exit = Some(exit.clone());
+            (exit.cause != ExitCause::Requested).then_some(What::Exited(exit))
         }
     }
 }

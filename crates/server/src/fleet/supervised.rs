@@ -10,7 +10,8 @@ use super::unit::UnitStatus;
 pub struct Supervised {
     /// The guard's own words; none while there is no guard.
     pub status: Option<Status>,
-    /// What systemd says of its unit, for those that live in one.
+    /// What systemd says of its unit, for those that live in one: then that counts, and the guard says what systemd
+    /// cannot know.
     pub unit: Option<UnitStatus>,
     /// Why nothing is known, or not all.
     pub problem: Option<String>,
@@ -19,33 +20,45 @@ pub struct Supervised {
 // === impl Supervised ===
 
 impl Supervised {
-    /// Where it is in its life.
+    /// Where it is in its life. A unit is active as soon as the guard runs; whether the server is ready says the guard.
     pub fn phase(&self) -> Option<Phase> {
-        let of_unit = || Some(self.unit.as_ref()?.phase);
-        self.status.as_ref().map(|status| status.phase).or_else(of_unit)
+        let own = self.status.as_ref().map(|status| status.phase);
+        match (self.unit.as_ref().map(|unit| unit.phase), own) {
+            (Some(Phase::Ready), Some(own @ (Phase::Starting | Phase::Installing))) => Some(own),
+            (Some(phase), _) => Some(phase),
+            (None, own) => own,
+        }
     }
 
     /// Its process, while one runs.
     pub fn child(&self) -> Option<ProcessId> {
-        let of_unit = || self.unit.as_ref()?.main;
-        self.status.as_ref().and_then(|status| status.child).or_else(of_unit)
+        match &self.unit {
+            Some(unit) => unit.main,
+            None => self.status.as_ref()?.child,
+        }
     }
 
     /// How often it was started: by its guard, or by systemd since somebody started the unit.
     pub fn starts(&self) -> Option<u64> {
-        let of_unit = || Some(self.unit.as_ref()?.restarts + 1);
-        self.status.as_ref().map(|status| status.starts).or_else(of_unit)
+        match &self.unit {
+            Some(unit) => Some(unit.restarts + 1),
+            None => Some(self.status.as_ref()?.starts),
+        }
     }
 
     /// How it ended last.
     pub fn last_exit(&self) -> Option<&Exit> {
-        let of_unit = || self.unit.as_ref()?.last_exit.as_ref();
-        self.status.as_ref().and_then(|status| status.last_exit.as_ref()).or_else(of_unit)
+        match &self.unit {
+            Some(unit) => unit.last_exit.as_ref(),
+            None => self.status.as_ref()?.last_exit.as_ref(),
+        }
     }
 
     /// Who stopped it, where somebody did.
     pub fn stopped_by(&self) -> Option<&str> {
-        let of_unit = || self.unit.as_ref()?.stopped_by.as_deref();
-        self.status.as_ref().and_then(|status| status.stopped_by.as_deref()).or_else(of_unit)
+        match &self.unit {
+            Some(unit) => unit.stopped_by.as_deref(),
+            None => self.status.as_ref()?.stopped_by.as_deref(),
+        }
     }
 }

@@ -108,6 +108,7 @@ fn not_started(reason: String) -> Exit {
         cause: ExitCause::StartFailed,
         reason,
         stderr: Vec::new(),
+        out_of_memory: None,
     }
 }
 

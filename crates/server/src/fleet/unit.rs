@@ -4,10 +4,12 @@
 //! respected: a unit that somebody stopped is stopped, and not down.
 
 mod order;
+mod witness;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use process::control::{Exit, ExitCause, Phase};
+use process::control::{Exit, ExitCause, OutOfMemory, Phase, Status};
 use process::{Ending, ProcessId};
 use systemd::journal::{From, Wanted};
 use systemd::watch::{Event as UnitEvent, Told, Whose};
@@ -18,6 +20,7 @@ use tokio::task::JoinSet;
 use super::{Event, Order, Supervised, What};
 use crate::clock;
 pub(super) use order::Orders;
+use witness::Witness;
 
 /// How a person with `systemctl` is called: systemd does not say who they are.
 const SOMEBODY: &str = "somebody with systemctl";
@@ -57,6 +60,8 @@ pub(super) struct Care {
     pub(super) unit: UnitName,
     pub(super) systemd: Systemd,
     pub(super) orders: Orders,
+    /// Where the guard in it listens, if there is one.
+    pub(super) control: PathBuf,
     /// How long an order may take.
     pub(super) timeout: Duration,
 }
@@ -77,6 +82,7 @@ pub(super) async fn supervise(
         }
     };
     let mut known = Known::new(&care.unit);
+    let mut witness = Witness::listen(care.control.clone());
     // An order may take as long as the unit takes to stop; what happens meanwhile is heard all the same.
     let mut under_way = JoinSet::new();
     loop {
@@ -84,13 +90,22 @@ pub(super) async fn supervise(
             news = told.next() => {
                 let Some(news) = news else { return };
                 let what = known.take(news, clock::now_ms());
-                report.send_replace(known.supervised());
+                let status = witness.status(known.guard());
+                report.send_replace(known.supervised(status));
                 for mut what in what {
                     if let What::Exited(exit) = &mut what {
+                        if let Some(own) = witness.end_of(exit.pid).await {
+                            known.learn(exit, own);
+                            report.send_replace(known.supervised(None));
+                        }
                         exit.stderr = last_words(&care.unit, exit.at_ms).await;
                     }
                     let _ = events.send(Event { server: care.server.clone(), what }).await;
                 }
+            }
+            () = witness.changed() => {
+                let status = witness.status(known.guard());
+                report.send_replace(known.supervised(status));
             }
             order = inbox.recv() => match order {
                 None => return,
@@ -138,8 +153,23 @@ impl Known {
         Self { status: None, name: name.clone(), problem: None, out_of_memory: false, exits: 0 }
     }
 
-    fn supervised(&self) -> Supervised {
-        Supervised { status: None, unit: self.status.clone(), problem: self.problem.clone() }
+    /// All of it, with the words of the guard.
+    fn supervised(&self, status: Option<Status>) -> Supervised {
+        Supervised { status, unit: self.status.clone(), problem: self.problem.clone() }
+    }
+
+    /// Its main process, which is the guard where it has one.
+    fn guard(&self) -> Option<i32> {
+        self.status.as_ref()?.main.map(|main| main.pid)
+    }
+
+    /// The end of the guard that systemd has seen was the end of the server, as the guard tells it.
+    fn learn(&mut self, exit: &mut Exit, own: Exit) {
+        let (pid, ending, reason, out_of_memory) = (own.pid, own.ending, own.reason, own.out_of_memory);
+        *exit = Exit { pid, ending, reason, out_of_memory, ..exit.clone() };
+        if let Some(status) = &mut self.status {
+            status.last_exit = Some(exit.clone());
+        }
     }
 
     /// Takes in news; returns what the flow has to know of.
@@ -232,7 +262,7 @@ impl Known {
         let at_ms = end.map_or(now_ms, |end| end.at_ms());
         let pid = end.and_then(|end| end.pid);
         is_failed.then(|| {
-            let reason = reason(end.and_then(|end| end.ending), false);
+            let reason = reason(end.and_then(|end| end.ending), None);
             What::Exited(self.exit(pid, end.and_then(|end| end.ending), at_ms, 0, reason))
         })
     }
@@ -241,9 +271,11 @@ impl Known {
     fn exited(&mut self, exit: &systemd::watch::Exit, now_ms: i64) -> Option<What> {
         let out_of_memory = std::mem::take(&mut self.out_of_memory);
         let uptime_ms = exit.uptime.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let out_of_memory = out_of_memory.then_some(OutOfMemory { limit_bytes: None, kills: 1 });
         let reason = reason(exit.ending, out_of_memory);
         let ordered = matches!(exit.during, Some(Whose::Ours | Whose::Others));
         let mut end = self.exit(exit.pid, exit.ending, exit.at_ms.unwrap_or(now_ms), uptime_ms, reason);
+        end.out_of_memory = out_of_memory;
         if ordered {
             end.cause = ExitCause::Requested;
         }
@@ -263,7 +295,8 @@ impl Known {
     ) -> Exit {
         self.exits += 1;
         let (sequence, cause) = (self.exits, ExitCause::Unexpected);
-        let exit = Exit { sequence, pid, ending, at_ms, uptime_ms, cause, reason, stderr: Vec::new() };
+        let (stderr, out_of_memory) = (Vec::new(), None);
+        let exit = Exit { sequence, pid, ending, at_ms, uptime_ms, cause, reason, stderr, out_of_memory };
         if let Some(status) = &mut self.status {
             status.last_exit = Some(exit.clone());
         }
@@ -286,9 +319,9 @@ impl Known {
     }
 }
 
-fn reason(ending: Option<Ending>, out_of_memory: bool) -> String {
+fn reason(ending: Option<Ending>, out_of_memory: Option<OutOfMemory>) -> String {
     let ended = ending.map_or_else(|| "ended, nobody knows how".to_owned(), |ending| ending.to_string());
-    if out_of_memory { format!("{ended}: the kernel had no memory left for it") } else { ended }
+    out_of_memory.map_or(ended.clone(), |out_of_memory| format!("{ended}: {out_of_memory}"))
 }
 
 #[cfg(test)]

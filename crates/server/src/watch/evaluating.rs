@@ -52,13 +52,15 @@ pub(crate) async fn evaluate(
     let firing: Vec<Fired> = firing
         .filter_map(|alert| {
             let server = alert.labels.get("server_name").unwrap_or_default();
-            // What an operator has stopped stays stopped.
-            // And what is gone with its client is not down.
-            let stopped = fleet
-                .get(server)
-                .is_some_and(|member| member.phase() == Some(Phase::Stopped) || member.is_absent());
             let exit = exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
-            (!stopped).then(|| fired(watch, &alert, server, exit))
+            // What an operator has stopped stays stopped; what is gone with its client is not down; and neither is what
+            // a package manager still works for, however long nobody has seen it answer.
+            let excused = fleet.get(server).is_some_and(|member| match member.phase() {
+                Some(Phase::Stopped) => true,
+                Some(Phase::Installing) => exit.is_none(),
+                _ => member.is_absent(),
+            });
+            (!excused).then(|| fired(watch, &alert, server, exit))
         })
         .collect();
     if let Err(error) = engine.fire_all(&firing).await {
@@ -105,6 +107,7 @@ pub(crate) fn alarm(server: &str, exit: &Exit) -> Alarm {
         reason: exit.reason.clone(),
         at_ms: exit.at_ms,
         stderr: exit.stderr.clone(),
+        out_of_memory: exit.out_of_memory,
     };
     Alarm { source: Source::Exit, summary, alert: None, exit: Some(facts) }
 }

@@ -4,11 +4,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use process::Ending;
-use process::control::{Exit, ExitCause, Phase};
+use process::control::{Exit, ExitCause, OutOfMemory, Phase};
 use serde_json::json;
 
 use super::{Fault, Happening, Keeper, Running, Then, told_to_end};
-use crate::child::{CLOSE_GRACE, DRAIN, TERMINATE_GRACE};
+use crate::child::{CLOSE_GRACE, DRAIN, TERMINATE_GRACE, worded};
 use crate::clock;
 use crate::log::{About, Level};
 use crate::metrics::Failure;
@@ -32,14 +32,15 @@ impl Keeper {
     /// Whatever the server managed to say is passed on; what it did not is answered with an error.
     pub(super) async fn bury(&mut self, running: Running, ending: Ending, fault: Option<Fault>) {
         let was_ready = self.shared.state().phase == Phase::Ready;
-        let Running { readers, child, .. } = running;
+        let Running { readers, child, accounts, .. } = running;
+        let out_of_memory = accounts.and_then(|accounts| accounts.end(ending, Instant::now()));
         let uptime = child.started.elapsed();
         drained(&readers).await;
         let fault = fault.unwrap_or_else(|| match was_ready {
             true => Fault(ExitCause::Unexpected, ending.to_string()),
             false => Fault(ExitCause::StartFailed, format!("{ending} before it was ready")),
         });
-        self.exited(Some(child), Some(ending), uptime, fault);
+        self.exited(Some(child), Some(ending), uptime, fault, out_of_memory);
     }
 
     pub(super) fn exited(
@@ -48,9 +49,11 @@ impl Keeper {
         ending: Option<Ending>,
         uptime: Duration,
         fault: Fault,
+        out_of_memory: Option<OutOfMemory>,
     ) -> Option<JoinHandle<()>> {
         self.exits += 1;
         let Fault(cause, reason) = fault;
+        let reason = worded(reason, out_of_memory);
         let relay = &self.shared.relay;
         let exit = Exit {
             sequence: self.exits,
@@ -61,6 +64,7 @@ impl Keeper {
             cause,
             reason,
             stderr: relay.record.tail(),
+            out_of_memory,
         };
         let words = format!("has ended ({}) and is being started again", exit.reason);
         // First of all: what was noted after the burial nobody would answer.
@@ -137,7 +141,7 @@ impl Keeper {
         let fault = Fault(ExitCause::Requested, format!("ended with its client, {ending}"));
         drained(&running.readers).await;
         let uptime = running.child.started.elapsed();
-        if let Some(telling) = self.exited(Some(running.child), Some(ending), uptime, fault) {
+        if let Some(telling) = self.exited(Some(running.child), Some(ending), uptime, fault, None) {
             until_true(|| telling.is_finished(), FAREWELL).await;
         }
         Then::Over

@@ -40,8 +40,13 @@ pub(crate) async fn exited(
     server: &'static str,
     (pid, at_ms, times): (i32, i64, u32),
 ) {
-    let exit =
-        ExitFacts { pid: Some(pid), reason: "killed by SIGKILL".to_owned(), at_ms, stderr: Vec::new() };
+    let exit = ExitFacts {
+        pid: Some(pid),
+        reason: "killed by SIGKILL".to_owned(),
+        at_ms,
+        stderr: Vec::new(),
+        out_of_memory: None,
+    };
     let summary = format!("{server} was killed by SIGKILL");
     let alarm = Alarm { source: Source::Exit, summary, alert: None, exit: Some(exit) };
     for _ in 0..times {

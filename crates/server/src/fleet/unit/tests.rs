@@ -63,7 +63,7 @@ fn check(news: &[Told], expect: &[&str], phase: Option<Phase>) {
         What::Stopped { by, key } => format!("stopped by {by}: {key}"),
     });
     assert_eq!(what.collect::<Vec<_>>(), expect);
-    assert_eq!(known.supervised().phase(), phase);
+    assert_eq!(known.supervised(None).phase(), phase);
 }
 
 #[test]
@@ -117,9 +117,9 @@ fn what_a_person_does_is_respected() {
     for news in [active(), stop(), stopped()] {
         known.take(news, 9);
     }
-    assert_eq!(known.supervised().stopped_by(), Some(SOMEBODY));
+    assert_eq!(known.supervised(None).stopped_by(), Some(SOMEBODY));
     known.take(active(), 9);
-    assert_eq!(known.supervised().stopped_by(), None);
+    assert_eq!(known.supervised(None).stopped_by(), None);
     let restart = job(Whose::Others, JobKind::Restart, JobResult::Done);
     check(
         &[active(), restart],
@@ -136,11 +136,11 @@ fn without_systemd_the_last_word_stands() {
     let mut known = Known::new(&"mcp-server-time.service".parse().unwrap());
     known.take(seen(ActiveState::Active), 9);
     known.take(Told::Lost { reason: "the bus is gone".to_owned() }, 9);
-    let supervised = known.supervised();
+    let supervised = known.supervised(None);
     assert_eq!(
         (supervised.phase(), supervised.problem.as_deref()),
         (Some(Phase::Ready), Some("the bus is gone"))
     );
     known.take(Told::Found, 9);
-    assert_eq!(known.supervised().problem, None);
+    assert_eq!(known.supervised(None).problem, None);
 }

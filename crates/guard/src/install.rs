@@ -9,7 +9,7 @@ use std::path::Path;
 
 use process::ProcessId;
 
-use super::tree::{self, Done, Process};
+use crate::tree::{self, Done, Process};
 
 /// Programs that only run another one, whose first argument it is.
 const INTERPRETERS: [&str; 8] = ["node", "nodejs", "sh", "bash", "dash", "env", "python", "python3"];
@@ -107,8 +107,8 @@ fn base_name(word: &str) -> &str {
 mod tests {
     use process::ProcessId;
 
-    use super::super::tree::{Done, Process};
     use super::at_work;
+    use crate::tree::{Done, Process};
 
     /// `PID PARENT COMMAND`
     #[track_caller]

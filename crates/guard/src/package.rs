@@ -12,7 +12,7 @@ use process::ProcessId;
 use process::control::{Package, PackageKind};
 use serde::Deserialize;
 
-use super::tree::{self, Process};
+use crate::tree::{self, Process};
 
 /// A description of a package has some kilobytes; the list of its files may have a megabyte.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -131,8 +131,8 @@ mod tests {
     use process::ProcessId;
     use process::control::PackageKind;
 
-    use super::super::tree::{Done, Process};
     use super::of_process;
+    use crate::tree::{Done, Process};
 
     fn write(root: &Path, path: &str, text: &str) {
         let path = root.join(path);
