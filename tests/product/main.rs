@@ -29,6 +29,7 @@ mod processes;
 mod real;
 mod receiver;
 mod reports;
+mod samples;
 mod site;
 mod stdio;
 mod story;

@@ -33,10 +33,14 @@ pub(crate) struct Symbols {
 
 impl Symbol {
     pub(super) fn new(name: &str, value: &str) -> Self {
+        Self::hashed(KEYS.hash_one((name, value)), name, value)
+    }
+
+    fn hashed(hash: u64, name: &str, value: &str) -> Self {
         let text = [name, value].concat().into_boxed_str();
         // A longer name than that cannot be held in memory beside anything else; it would lose its end.
         let split = u32::try_from(name.len()).unwrap_or(0);
-        Self(Arc::new(Text { hash: KEYS.hash_one((name, value)), split, text }))
+        Self(Arc::new(Text { hash, split, text }))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -88,6 +92,21 @@ impl Symbols {
             if known == label { known.clone() } else { label.clone() }
         });
         Labels(shared.collect())
+    }
+
+    /// Returns the labels of a target and further ones, of which the target's hold. What is known is shared and not made
+    /// anew.
+    pub(crate) fn labels<'l>(
+        &self,
+        further: impl Iterator<Item = (&'l str, &'l str)>,
+        target: &Labels,
+    ) -> Labels {
+        let further = further.map(|(name, value)| {
+            let hash = KEYS.hash_one((name, value));
+            let known = self.known.get(&hash).filter(|known| known.name() == name && known.value() == value);
+            known.cloned().unwrap_or_else(|| Symbol::hashed(hash, name, value))
+        });
+        Labels::of(further.chain(target.0.iter().cloned()).collect())
     }
 
     /// Lets go of the labels that nobody else holds.

@@ -129,7 +129,10 @@ impl Sink for Intake<'_> {
         {
             return self.known_at(at, reading, families);
         }
-        let labels = with_target(pairs, &self.progress.target);
+        let exported = exported(pairs, &self.progress.target);
+        let exported = exported.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let further = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).chain(exported);
+        let labels = self.store.table.labels(further, &self.progress.target);
         let is_new = self.store.table.find(&labels).is_none();
         let (at_ms, now_ms) = (reading.at_ms.unwrap_or(self.progress.now_ms), self.progress.now_ms);
         if is_new && let Err(error) = self.store.check_time(&labels, at_ms, now_ms) {
@@ -223,14 +226,12 @@ impl Store {
     }
 }
 
-fn with_target(scraped: &Pairs<'_>, target: &Labels) -> Labels {
-    let exported = target.iter().filter_map(|(name, value)| {
+/// Returns the labels of a page that differ from those of its target, under the names that they get.
+fn exported(scraped: &Pairs<'_>, target: &Labels) -> Vec<(String, String)> {
+    let differing = target.iter().filter_map(|(name, value)| {
         let (_, own) =
             scraped.iter().find(|(known, own)| known == name && own != value && !own.is_empty())?;
         Some((format!("exported_{name}"), own.to_string()))
     });
-    let exported: Vec<(String, String)> = exported.collect();
-    let exported = exported.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let scraped = scraped.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    scraped.chain(target.iter()).chain(exported).collect()
+    differing.collect()
 }

@@ -70,6 +70,15 @@ impl Table {
         Some(SeriesId { index, generation: self.slots.get(index as usize)?.generation })
     }
 
+    /// Returns the labels of a series of a target; see [`Symbols::labels`].
+    pub(super) fn labels<'l>(
+        &self,
+        further: impl Iterator<Item = (&'l str, &'l str)>,
+        target: &Labels,
+    ) -> Labels {
+        self.symbols.labels(further, target)
+    }
+
     /// Returns the series in places `from` and after, as many as `count`; none if there are no places any more.
     pub(super) fn range(&self, from: usize, count: usize) -> Option<impl Iterator<Item = (u32, &Series)>> {
         let slots = self.slots.get(from..).filter(|slots| !slots.is_empty())?;
