@@ -33,6 +33,7 @@ mod real;
 mod receiver;
 mod reports;
 mod right;
+mod samples;
 mod secrets;
 mod site;
 mod stdio;

@@ -1,16 +1,25 @@
 //! Owns label sets: sorted, unique, cheap to clone, shown the way Prometheus shows them.
 
+mod dictionary;
+mod symbol;
+
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub(crate) use dictionary::{LabelReader, LabelWriter};
+use symbol::Symbol;
+pub(crate) use symbol::Symbols;
+
 /// The label that holds the name of a metric.
 pub const METRIC_NAME: &str = "__name__";
 
 /// A sorted set of labels, no name twice and no value empty: an empty value means that the label is absent.
+///
+/// A clone counts a reference; a subset shares its names and values with the set that it came from.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Labels(Arc<[(Box<str>, Box<str>)]>);
+pub struct Labels(Arc<[Symbol]>);
 
 /// One value of one series at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,8 +47,8 @@ impl Labels {
 
     /// Returns the value of a label, if it is there.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let index = self.0.binary_search_by(|(known, _)| known.as_ref().cmp(name)).ok()?;
-        Some(&self.0[index].1)
+        let index = self.0.binary_search_by(|known| known.name().cmp(name)).ok()?;
+        Some(self.0[index].value())
     }
 
     /// Returns the name of the metric, if there is one.
@@ -50,7 +59,13 @@ impl Labels {
     /// Returns the set with this label set to this value; an empty value removes the label.
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
-        self.iter().chain(std::iter::once((name, value))).collect()
+        let mut labels = self.0.to_vec();
+        match labels.binary_search_by(|known| known.name().cmp(name)) {
+            Ok(index) => labels[index] = Symbol::new(name, value),
+            Err(index) => labels.insert(index, Symbol::new(name, value)),
+        }
+        labels.retain(|label| !label.value().is_empty());
+        Self(labels.into())
     }
 
     /// Returns the set without the label of this name.
@@ -66,12 +81,25 @@ impl Labels {
     #[must_use]
     pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
         // The order is kept, so there is nothing to sort.
-        Self(self.0.iter().filter(|(name, _)| keep(name)).cloned().collect())
+        Self(self.0.iter().filter(|label| keep(label.name())).cloned().collect())
     }
 
     /// Returns the labels in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+        self.0.iter().map(|label| (label.name(), label.value()))
+    }
+
+    fn of(mut labels: Vec<Symbol>) -> Self {
+        labels.sort_by(|left, right| left.name().cmp(right.name()));
+        labels.dedup_by(|later, earlier| {
+            let same = later.name() == earlier.name();
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        labels.retain(|label| !label.value().is_empty());
+        Self(labels.into())
     }
 
     /// Returns how many labels there are.
@@ -85,21 +113,11 @@ impl Labels {
     }
 }
 
-impl<N: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(N, V)> for Labels {
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Labels {
     /// Of two labels with one name the later one stays.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(labels: I) -> Self {
-        let mut pairs: Vec<(Box<str>, Box<str>)> =
-            labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        pairs.sort_by(|left, right| left.0.cmp(&right.0));
-        pairs.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                std::mem::swap(later, earlier);
-            }
-            same
-        });
-        pairs.retain(|(_, value)| !value.is_empty());
-        Self(pairs.into())
+        let labels = labels.into_iter();
+        Self::of(labels.map(|(name, value)| Symbol::new(name.as_ref(), value.as_ref())).collect())
     }
 }
 

@@ -1,8 +1,12 @@
 //! Owns metrics: exposition text, series, PromQL, alerting rules, alert states, silences and inhibition. No network; time is an argument.
 
 mod alert;
+mod code;
+mod disk;
 pub mod exposition;
 mod fingerprint;
+mod frame;
+mod hash;
 mod inhibition;
 mod labels;
 mod matcher;
@@ -12,6 +16,8 @@ mod silence;
 mod store;
 
 pub use alert::{Alert, AlertState, Alerts, AtOnce, EvaluationError, Transition};
+pub use disk::{Damage, Disk, DiskError, Files, Recovery};
+pub use exposition::{Format, PageLimits};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use inhibition::{InhibitRule, inhibitors};
 pub use labels::{Labels, METRIC_NAME, Sample};
@@ -21,4 +27,4 @@ pub use promql::{
 };
 pub use rule::{ALERT_NAME, AlertingRule};
 pub use silence::{Breadth, Silence, SilenceError, SilenceState, Silences};
-pub use store::{AppendError, Limits, ScrapeSummary, Size, Store};
+pub use store::{AppendError, Bounds, Counters, Limits, Scrape, ScrapeSummary, Size, Store};

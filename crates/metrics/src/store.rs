@@ -3,79 +3,49 @@
 //! What is written by `append` belongs to the responder; a scrape of a target neither writes nor ends such a series,
 //! so the responder's own `mcp_server_up` holds beside the copy on a guard's page.
 
+mod batch;
+mod chunk;
+mod intake;
+mod limits;
+mod recover;
 mod scrape;
 mod series;
+mod table;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
+use crate::exposition::PageLimits;
 use crate::labels::Labels;
-pub use scrape::ScrapeSummary;
+use batch::Batch;
+pub use limits::{AppendError, Bounds, Counters, Limits, Size};
+pub(crate) use recover::Replay;
 use scrape::Target;
+pub use scrape::{Scrape, ScrapeSummary};
 pub(crate) use series::Series;
 use series::{Owner, Written};
+use table::{SeriesId, Table};
 
 /// How often series that hold nothing any more are looked for; it costs one pass over all of them.
 const PRUNE_INTERVAL_MS: i64 = 60_000;
-
-/// How much a store may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Samples older than this are dropped.
-    pub retention_ms: i64,
-    /// A new series beyond this number is refused.
-    pub series_max: usize,
-    /// A series that is longer loses its oldest sample.
-    pub samples_per_series_max: usize,
-}
-
-/// Why a sample was not stored.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// The series already has a sample at this time or later.
-    #[error("sample of `{labels}` at {at_ms} ms is not newer than its last one at {newest_ms} ms")]
-    NotNewer {
-        /// The series.
-        labels: Labels,
-        /// The time of the refused sample.
-        at_ms: i64,
-        /// The time of the last sample that the series has.
-        newest_ms: i64,
-    },
-    /// The sample claims to be from the future.
-    #[error("sample of `{labels}` at {at_ms} ms lies in the future")]
-    Future {
-        /// The series.
-        labels: Labels,
-        /// The time of the refused sample.
-        at_ms: i64,
-    },
-    /// The store holds as many series as it may.
-    #[error("no room for the new series `{labels}`: the store holds {series_max} series")]
-    Full {
-        /// The series that found no room.
-        labels: Labels,
-        /// The limit.
-        series_max: usize,
-    },
-}
-
-/// How much a store holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
-    /// The number of series.
-    pub series: usize,
-    /// The number of samples of all series.
-    pub samples: usize,
-}
+/// The source of the responder's own series.
+const RESPONDER: u32 = 0;
 
 /// All series of one responder, in memory.
 #[derive(Debug)]
 pub struct Store {
     limits: Limits,
-    /// By the name of the metric, then by labels: most queries name their metric, and what they get is in order.
-    metrics: BTreeMap<Box<str>, BTreeMap<Labels, Series>>,
-    series: usize,
+    bounds: Bounds,
+    page_limits: PageLimits,
+    table: Table,
     targets: HashMap<Labels, Target>,
+    /// The number of the last target that was met.
+    last_source: u32,
+    /// What lines of pages are hashed with.
+    key: u64,
+    counters: Counters,
+    /// What is to be written to a disk, if anybody does that.
+    batch: Option<Batch>,
     pruned_ms: i64,
 }
 
@@ -84,7 +54,32 @@ pub struct Store {
 impl Store {
     /// Returns an empty store.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, metrics: BTreeMap::new(), series: 0, targets: HashMap::new(), pruned_ms: i64::MIN }
+        Self {
+            limits,
+            bounds: Bounds::default(),
+            page_limits: PageLimits::default(),
+            table: Table::default(),
+            targets: HashMap::new(),
+            last_source: RESPONDER,
+            key: RandomState::new().hash_one(0),
+            counters: Counters::default(),
+            batch: None,
+            pruned_ms: i64::MIN,
+        }
+    }
+
+    /// Sets further bounds.
+    #[must_use]
+    pub fn with_bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// Sets how much of a page is read.
+    #[must_use]
+    pub fn with_page_limits(mut self, page_limits: PageLimits) -> Self {
+        self.page_limits = page_limits;
+        self
     }
 
     /// Adds one sample to a series of the responder's own. A sample equal to the last one is accepted again.
@@ -96,81 +91,140 @@ impl Store {
     /// Fails if the series has a sample at that time or later, or is new and the store is full.
     pub fn append(&mut self, labels: &Labels, at_ms: i64, value: f64) -> Result<(), AppendError> {
         self.prune_when_due(at_ms);
-        self.write(Owner::Responder, labels, at_ms, value).map(|_| ())
+        let id = self.find_or_insert(labels, RESPONDER)?;
+        self.begin_record(at_ms);
+        let written = self.write(Owner::Responder, id, at_ms, value).map(|_| ());
+        if let Some(batch) = &mut self.batch {
+            batch.appended();
+        }
+        written
     }
 
     /// Forgets every series, and every target, that has this label with this value: what they tell of is gone, and was not
     /// missed. Looks at all series.
     pub fn forget(&mut self, label: &str, value: &str) {
         let is_it = |labels: &Labels| labels.get(label) == Some(value);
-        for of_name in self.metrics.values_mut() {
-            of_name.retain(|labels, _| !is_it(labels));
-        }
-        self.metrics.retain(|_, of_name| !of_name.is_empty());
-        self.series = self.metrics.values().map(BTreeMap::len).sum();
+        self.table.retain(|series| !is_it(series.labels()));
         self.targets.retain(|target, _| !is_it(target));
+        if let Some(batch) = &mut self.batch {
+            batch.forgotten(label, value);
+        }
     }
 
-    /// Drops what is older than the retention, and series and targets of which nothing is left.
+    /// Drops what is older than the retention or too much, and series and targets of which nothing is left.
     pub fn prune(&mut self, now_ms: i64) {
-        let oldest_ms = now_ms.saturating_sub(self.limits.retention_ms);
-        for of_name in self.metrics.values_mut() {
-            of_name.retain(|_, series| series.keep_after(oldest_ms));
-        }
-        self.metrics.retain(|_, of_name| !of_name.is_empty());
-        self.series = self.metrics.values().map(BTreeMap::len).sum();
+        let oldest_ms = self.oldest_ms(now_ms);
+        self.table.retain(|series| series.keep_after(oldest_ms));
         self.targets.retain(|_, target| target.attempted_ms > oldest_ms);
         self.pruned_ms = now_ms;
+        self.evict();
     }
 
-    /// Returns how much the store holds.
+    /// Returns how much the store holds. Looks at all series.
     pub fn size(&self) -> Size {
-        let samples = self.metrics.values().flat_map(BTreeMap::values).map(Series::len).sum();
-        Size { series: self.series, samples }
+        Size { series: self.table.len(), samples: self.table.iter().map(Series::len).sum() }
+    }
+
+    /// Returns how many bytes the samples take, compressed. Looks at all series.
+    pub fn sample_bytes(&self) -> usize {
+        self.table.iter().map(Series::bytes).sum()
+    }
+
+    /// Returns what was refused and dropped so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Returns the values that a label has. Looks at all series.
+    pub fn values(&self, label: &str) -> BTreeSet<String> {
+        self.table.iter().filter_map(|series| series.labels().get(label).map(str::to_owned)).collect()
     }
 
     /// Returns the series of one metric, or of all, in the order of their labels.
     pub(crate) fn select(&self, name: Option<&str>) -> impl Iterator<Item = (&Labels, &Series)> {
-        let one = name.and_then(|name| self.metrics.get(name));
-        let all = name.is_none().then(|| self.metrics.values());
-        one.into_iter().chain(all.into_iter().flatten()).flatten()
+        self.table.select(name)
     }
 
-    fn find(&self, labels: &Labels) -> Option<&Series> {
-        self.metrics.get(labels.metric_name().unwrap_or_default())?.get(labels)
+    fn oldest_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(self.limits.retention_ms)
     }
 
-    fn write(
-        &mut self,
-        owner: Owner,
-        labels: &Labels,
-        at_ms: i64,
-        value: f64,
-    ) -> Result<Written, AppendError> {
-        let name = labels.metric_name().unwrap_or_default();
-        let known = self.metrics.get_mut(name).and_then(|of_name| of_name.get_mut(labels));
-        let series = match known {
-            Some(series) => series,
-            None if self.series >= self.limits.series_max => {
-                let series_max = self.limits.series_max;
-                return Err(AppendError::Full { labels: labels.clone(), series_max });
-            }
-            None => {
-                self.series += 1;
-                self.metrics.entry(name.into()).or_default().entry(labels.clone()).or_default()
-            }
+    /// Returns the series with these labels; makes one where there is none and there is room.
+    fn find_or_insert(&mut self, labels: &Labels, source: u32) -> Result<SeriesId, AppendError> {
+        if let Some(id) = self.table.find(labels) {
+            return Ok(id);
+        }
+        let Bounds { series_per_target_max, .. } = self.bounds;
+        let series_max = self.limits.series_max;
+        let error = if self.table.len() >= series_max {
+            AppendError::Full { labels: labels.clone(), series_max }
+        } else if source != RESPONDER && self.table.of_source(source) >= series_per_target_max {
+            AppendError::TargetFull { labels: labels.clone(), series_per_target_max }
+        } else {
+            return Ok(self.table.insert(labels, source));
         };
-        series.push(owner, at_ms, value, &self.limits).map_err(|newest_ms| AppendError::NotNewer {
-            labels: labels.clone(),
-            at_ms,
-            newest_ms,
-        })
+        self.counters.series_refused += 1;
+        self.counters.samples_refused += 1;
+        Err(error)
+    }
+
+    /// Adds a sample to a series that is there.
+    #[inline]
+    fn write(&mut self, owner: Owner, id: SeriesId, at_ms: i64, value: f64) -> Result<Written, AppendError> {
+        // Whoever has a number has found the series under the same lock.
+        let Some(series) = self.table.get_mut(id) else { return Ok(Written::Owned) };
+        let last = series.last().map(|(_, last)| last);
+        match series.push(owner, at_ms, value, &self.limits) {
+            Ok(written) => {
+                if let Some(batch) = &mut self.batch
+                    && written == Written::Stored
+                {
+                    batch.sample(id.index(), series, last, (at_ms, value));
+                }
+                Ok(written)
+            }
+            Err(newest_ms) => {
+                self.counters.samples_refused += 1;
+                Err(AppendError::NotNewer { labels: series.labels().clone(), at_ms, newest_ms })
+            }
+        }
+    }
+
+    fn begin_record(&mut self, base_ms: i64) {
+        if let Some(batch) = &mut self.batch {
+            batch.begin(base_ms);
+        }
     }
 
     fn prune_when_due(&mut self, now_ms: i64) {
         if now_ms.saturating_sub(self.pruned_ms) >= PRUNE_INTERVAL_MS {
             self.prune(now_ms);
         }
+    }
+
+    /// Drops the oldest complete chunks of all series until a tenth of the bytes is free.
+    fn evict(&mut self) {
+        let bytes = self.sample_bytes();
+        if bytes <= self.bounds.bytes_max {
+            return;
+        }
+        let mut ends: Vec<(i64, usize)> =
+            self.table.iter().flat_map(Series::sealed).map(|chunk| (chunk.last_ms, chunk.size())).collect();
+        ends.sort_unstable();
+        let mut excess = bytes - self.bounds.bytes_max / 10 * 9;
+        let mut oldest_ms = None;
+        for (last_ms, bytes) in ends {
+            if excess == 0 && oldest_ms != Some(last_ms) {
+                break;
+            }
+            oldest_ms = Some(last_ms);
+            excess = excess.saturating_sub(bytes);
+        }
+        let Some(oldest_ms) = oldest_ms else { return };
+        let before: usize = self.table.iter().map(Series::len).sum();
+        self.table.iter_mut().for_each(|series| series.evict(oldest_ms));
+        let after: usize = self.table.iter().map(Series::len).sum();
+        self.counters.samples_evicted += (before - after) as u64;
     }
 }
 

@@ -60,6 +60,7 @@ impl Flow {
         loops.spawn(Arc::clone(&self.notifier).run(self.engine.clone()));
         let pulse = Arc::clone(&self.watch);
         loops.spawn(async move { pulse.beat().await });
+        loops.spawn(Arc::clone(&self.watch).keep_samples());
         loops
     }
 

@@ -173,12 +173,21 @@ impl Serve {
     /// Ends the loops. Guards, their servers and running units go on.
     pub async fn stop(mut self) {
         self.parent.iter().for_each(|parent| parent.stopping());
+        self.end_loops().await;
+    }
+
+    /// Ends the loops; what they have seen last is written down.
+    async fn end_loops(&mut self) {
         self.loops.shutdown().await;
+        let watch = Arc::clone(&self.flow.watch);
+        if let Ok(Some(error)) = tokio::task::spawn_blocking(move || watch.flush()).await {
+            tracing::error!(error, "the last samples could not be written down");
+        }
     }
 
     /// Ends the loops, and then the guards with their servers.
     pub async fn stop_with_servers(mut self) {
-        self.loops.shutdown().await;
+        self.end_loops().await;
         if let Err(error) = end_background_of(&self.flow.engine).await {
             tracing::error!(error = %incident::error_chain(&error), "the end of a background job could not be written down");
         }

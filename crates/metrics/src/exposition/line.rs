@@ -1,17 +1,17 @@
-//! Owns the scanner for one series as a metrics page writes it: `name{label="value",…}`.
+//! Owns the reading of one sample as a metrics page writes it: `name{label="value",…} value timestamp # exemplar`.
 
 use std::borrow::Cow;
 
+use super::{Format, PageLimits};
 use crate::labels::{Labels, METRIC_NAME, is_metric_byte};
-
-/// Real series have a handful of labels; Prometheus' own advice is to stay below 10.
-const LABELS_MAX: usize = 64;
 
 /// Why a line is not a sample.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Malformed {
     #[error("line is longer than {0} bytes")]
     Long(usize),
+    #[error("line is not UTF-8")]
+    Utf8,
     #[error("expected the name of a metric at `{0}`")]
     Name(String),
     #[error("expected the name of a label in `{0}`")]
@@ -20,6 +20,8 @@ pub(super) enum Malformed {
     Twice(String),
     #[error("series has more than {0} labels")]
     Labels(usize),
+    #[error("name or value of a label is longer than {max} bytes: `{near}`")]
+    LongLabel { max: usize, near: String },
     #[error("expected `{expected}` at `{near}`")]
     Expected { expected: char, near: String },
     #[error("text starting at `{0}` has no closing quote")]
@@ -32,33 +34,131 @@ pub(super) enum Malformed {
     Time(Labels, String),
     #[error("unexpected `{1}` after the value of `{0}`")]
     Trailing(Labels, String),
+    #[error("exemplar `{1}` of `{0}` cannot be read; the sample is kept")]
+    Exemplar(Labels, String),
 }
 
+/// The labels of a series in the order of the page, the name of the metric among them.
+pub(crate) type Pairs<'l> = Vec<Pair<'l>>;
+
 type Pair<'l> = (Cow<'l, str>, Cow<'l, str>);
+
+/// What follows a series.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tail<'l> {
+    pub(super) value: f64,
+    pub(super) at_ms: Option<i64>,
+    /// The exemplar as it is written, without its `#`.
+    exemplar: Option<&'l str>,
+}
+
+/// Why something that follows a series cannot be read; it becomes a message beside the series.
+#[derive(Debug)]
+pub(super) enum BadTail<'l> {
+    NoValue,
+    Value(&'l str),
+    Time(&'l str),
+    Trailing(&'l str),
+}
 
 struct Cursor<'l> {
     line: &'l str,
     /// A byte offset that always lies between two characters: it only moves past ASCII, or to a delimiter.
     at: usize,
+    limits: PageLimits,
 }
 
 /// Reads the series at the start of a line; returns it and what follows it.
-pub(super) fn series(line: &str) -> Result<(Labels, &str), Malformed> {
-    let mut cursor = Cursor { line, at: 0 };
-    let mut pairs: Vec<Pair<'_>> = Vec::new();
+///
+/// What it takes does not depend on what follows, other than that a name ends there.
+pub(super) fn series<'l>(line: &'l str, limits: &PageLimits) -> Result<(Pairs<'l>, &'l str), Malformed> {
+    let mut cursor = Cursor { line, at: 0, limits: *limits };
+    let mut pairs = Pairs::with_capacity(8);
     let name = cursor.word();
     if !name.is_empty() {
+        cursor.bound(name)?;
         pairs.push((METRIC_NAME.into(), name.into()));
     }
+    let bare = cursor.at;
     cursor.skip_blanks();
     if cursor.eat('{') {
         cursor.labels(&mut pairs)?;
+    } else {
+        cursor.at = bare;
     }
     let named = pairs.iter().any(|(name, _)| name == METRIC_NAME);
     if !named || name.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(Malformed::Name(excerpt(line)));
     }
-    Ok((pairs.into_iter().collect(), cursor.rest()))
+    Ok((pairs, cursor.rest()))
+}
+
+/// Reads the value, the timestamp and the place of the exemplar.
+pub(super) fn tail(rest: &str, format: Format) -> Result<Tail<'_>, BadTail<'_>> {
+    let (rest, exemplar) = match (format, rest.split_once('#')) {
+        (Format::OpenMetrics, Some((rest, exemplar))) => (rest, Some(exemplar)),
+        _ => (rest, None),
+    };
+    let mut words = rest.split_ascii_whitespace();
+    let word = words.next().ok_or(BadTail::NoValue)?;
+    let value = word.parse().map_err(|_| BadTail::Value(word))?;
+    let mut at_ms = None;
+    if let Some(word) = words.next() {
+        if word.starts_with('#') {
+            return Err(BadTail::Trailing(word));
+        }
+        at_ms = Some(timestamp(word, format).ok_or(BadTail::Time(word))?);
+    }
+    match words.next() {
+        Some(word) => Err(BadTail::Trailing(word)),
+        None => Ok(Tail { value, at_ms, exemplar }),
+    }
+}
+
+fn timestamp(word: &str, format: Format) -> Option<i64> {
+    match format {
+        Format::Text => word.parse().ok(),
+        Format::OpenMetrics => {
+            let seconds: f64 = word.parse().ok()?;
+            let at_ms = (seconds * 1000.0).round();
+            // A float reaches far beyond what a timestamp can hold.
+            (at_ms.abs() < i64::MAX as f64).then_some(at_ms as i64)
+        }
+    }
+}
+
+fn shown(pairs: &Pairs<'_>) -> Labels {
+    pairs.iter().map(|(name, value)| (name, value)).collect()
+}
+
+// === impl Tail ===
+
+impl Tail<'_> {
+    /// Looks at the exemplar, if there is one: `{label="value",…} value timestamp`.
+    pub(super) fn check_exemplar(&self, pairs: &Pairs<'_>, limits: &PageLimits) -> Result<(), Malformed> {
+        let Some(text) = self.exemplar.map(str::trim_start) else { return Ok(()) };
+        let mut cursor = Cursor { line: text, at: 0, limits: *limits };
+        let mut labels = Pairs::new();
+        let read = cursor.eat('{') && cursor.labels(&mut labels).is_ok();
+        let tail = || tail(cursor.rest(), Format::OpenMetrics);
+        if read && tail().is_ok_and(|tail| tail.exemplar.is_none()) {
+            return Ok(());
+        }
+        Err(Malformed::Exemplar(shown(pairs), excerpt(text)))
+    }
+}
+
+// === impl BadTail ===
+
+impl BadTail<'_> {
+    pub(super) fn of(self, pairs: &Pairs<'_>) -> Malformed {
+        match self {
+            Self::NoValue => Malformed::NoValue(shown(pairs)),
+            Self::Value(word) => Malformed::Value(shown(pairs), excerpt(word)),
+            Self::Time(word) => Malformed::Time(shown(pairs), excerpt(word)),
+            Self::Trailing(word) => Malformed::Trailing(shown(pairs), excerpt(word)),
+        }
+    }
 }
 
 // === impl Cursor ===
@@ -89,6 +189,12 @@ impl<'l> Cursor<'l> {
         Err(Malformed::Expected { expected, near: excerpt(self.rest()) })
     }
 
+    /// Refuses a name or a value that is too long.
+    fn bound(&self, text: &str) -> Result<(), Malformed> {
+        let max = self.limits.label_bytes_max;
+        if text.len() > max { Err(Malformed::LongLabel { max, near: excerpt(text) }) } else { Ok(()) }
+    }
+
     /// Takes an unquoted name, which may be empty.
     fn word(&mut self) -> &'l str {
         let rest = self.rest();
@@ -108,9 +214,12 @@ impl<'l> Cursor<'l> {
             if pairs.iter().any(|(known, _)| *known == pair.0) {
                 return Err(Malformed::Twice(pair.0.into_owned()));
             }
-            if pairs.len() > LABELS_MAX {
-                return Err(Malformed::Labels(LABELS_MAX));
+            // The name of the metric is among the pairs.
+            if pairs.len() > self.limits.labels_max {
+                return Err(Malformed::Labels(self.limits.labels_max));
             }
+            self.bound(&pair.0)?;
+            self.bound(&pair.1)?;
             pairs.push(pair);
             self.skip_blanks();
             if !self.eat(',') {
@@ -144,13 +253,18 @@ impl<'l> Cursor<'l> {
         let whole = self.rest();
         self.expect('"')?;
         let rest = self.rest();
-        let mut escaped = false;
-        let end = rest.bytes().position(|byte| {
-            let closes = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            closes
-        });
-        let end = end.ok_or_else(|| Malformed::Open(excerpt(whole)))?;
+        let mut end = 0;
+        loop {
+            match memchr::memchr2(b'"', b'\\', &rest.as_bytes()[end..]) {
+                Some(found) if rest.as_bytes()[end + found] == b'"' => {
+                    end += found;
+                    break;
+                }
+                // What follows a backslash is not looked at.
+                Some(found) if end + found + 2 <= rest.len() => end += found + 2,
+                _ => return Err(Malformed::Open(excerpt(whole))),
+            }
+        }
         self.at += end + 1;
         Ok(unescape(&rest[..end]))
     }

@@ -20,6 +20,29 @@ fn check(page: &str, expect: &Expect) {
     expect.assert_eq(&shown);
 }
 
+/// Remembers the kinds of the series that it is given.
+struct Kinds(Vec<Kind>);
+
+impl Sink for Kinds {
+    fn expected(&self, _: &[u8]) -> Option<usize> {
+        None
+    }
+
+    fn known(&mut self, _: Reading, _: &Families) {}
+
+    fn series(&mut self, _: &[u8], pairs: &Pairs<'_>, _: Reading, families: &Families) {
+        self.0.push(families.kind(&pairs[0].1));
+    }
+}
+
+fn kinds(page: &str) -> Vec<Kind> {
+    let mut kinds = Kinds(Vec::new());
+    let mut scanner = Scanner::new(Format::of_page(page), PageLimits::default());
+    scanner.feed(page.as_bytes(), &mut kinds);
+    scanner.close(&mut kinds);
+    kinds.0
+}
+
 #[test]
 fn reads_values_escapes_and_timestamps() {
     check(
@@ -126,31 +149,28 @@ fn reads_what_prometheus_client_writes() {
             mcp_request_duration_seconds_bucket{le="+Inf"} 1 @1000
         "#]],
     );
-    let kinds: Vec<Kind> = read(&page, NOW_MS).samples.iter().map(|sample| sample.kind).collect();
-    assert_eq!(kinds, [Kind::Counter; 6]);
+    assert_eq!(kinds(&page), [Kind::Counter; 6]);
 }
 
 #[test]
 fn kinds_come_from_declarations_and_then_from_names() {
     let page = "# TYPE a counter\na 1\nb_total 1\n# TYPE c_total gauge\nc_total 1\nd_count 1\nup 1\n";
-    let kinds: Vec<Kind> = read(page, NOW_MS).samples.iter().map(|sample| sample.kind).collect();
-    assert_eq!(kinds, [Kind::Counter, Kind::Counter, Kind::Other, Kind::Other, Kind::Other]);
+    assert_eq!(kinds(page), [Kind::Counter, Kind::Counter, Kind::Other, Kind::Other, Kind::Other]);
 }
 
 #[test]
 fn garbage_is_counted_but_not_kept() {
     let page = "bad\n".repeat(1_000) + "good 1\n";
-    let read = read(&page, NOW_MS);
-    assert_eq!(read.samples.len(), 1);
-    assert_eq!(read.lines_rejected, 1_000);
-    assert_eq!(read.diagnostics.len(), DIAGNOSTICS_MAX + 1);
-    let last = read.diagnostics.last().expect("there are some");
+    let (samples, diagnostics) = parse(&page, NOW_MS);
+    assert_eq!(samples.len(), 1);
+    assert_eq!(diagnostics.len(), 51);
+    let last = diagnostics.last().expect("there are some");
     assert_eq!(last.message, "950 more lines below could not be read");
 }
 
 #[test]
 fn lines_and_labels_are_bounded() {
-    let long = format!("up{{a=\"{}\"}} 1\n", "x".repeat(LINE_BYTES_MAX));
+    let long = format!("up{{a=\"{}\"}} 1\n", "x".repeat(64 << 10));
     let labels: String = (0..100).map(|index| format!("l{index}=\"1\",")).collect();
     check(
         &(long + &format!("up{{{labels}}} 1\n")),
@@ -179,5 +199,116 @@ proptest! {
         prop_assert_eq!(diagnostics, vec![]);
         prop_assert_eq!(&samples[0].labels, &labels);
         prop_assert!(samples[0].value == number || number.is_nan());
+    }
+}
+
+/// What a page says, however it is cut.
+#[track_caller]
+fn read_in_pieces(page: &[u8], format: Format, limits: PageLimits, piece_bytes: usize) -> (String, usize) {
+    let mut all = Collected { now_ms: NOW_MS, samples: Vec::new() };
+    let mut scanner = Scanner::new(format, limits);
+    for piece in page.chunks(piece_bytes.max(1)) {
+        scanner.feed(piece, &mut all);
+    }
+    let rejected = scanner.close(&mut all);
+    (format!("{:?} {:?}", all.samples, rejected.diagnostics), rejected.lines)
+}
+
+const SMALL: PageLimits =
+    PageLimits { bytes_max: 100, line_bytes_max: 20, samples_max: 3, labels_max: 2, label_bytes_max: 5 };
+
+#[track_caller]
+fn check_small(page: &str, format: Format, expect: &str) {
+    for piece_bytes in [1, 2, 3, 7, 1_000] {
+        let (shown, _) = read_in_pieces(page.as_bytes(), format, SMALL, piece_bytes);
+        let messages = shown.split("message: ").skip(1).map(|rest| rest.split(" }").next().unwrap());
+        let messages: Vec<&str> = messages.collect();
+        assert_eq!(messages.join("\n"), expect, "in pieces of {piece_bytes} bytes");
+    }
+}
+
+#[test]
+fn every_limit_is_named_wherever_the_page_is_cut() {
+    check_small("a 1\n", Format::Text, "");
+    check_small("a 1\n# EOF\n", Format::OpenMetrics, "");
+    check_small("a 1\n", Format::OpenMetrics, r#""page has no `# EOF`: it may have been cut""#);
+    let long = format!("a{{b=\"{}\"}} 1\na 1\n", "x".repeat(20));
+    check_small(&long, Format::Text, r#""line is longer than 20 bytes""#);
+    check_small(&long[..25], Format::Text, r#""line is longer than 20 bytes""#);
+    check_small(
+        "a{b=\"123456\"} 1",
+        Format::Text,
+        r#""name or value of a label is longer than 5 bytes: `123456`""#,
+    );
+    check_small(
+        "a 1\nb 1\nc 1\nd 1\n# c\ne 1\n",
+        Format::Text,
+        r#""page has 2 samples more than the 3 that are read""#,
+    );
+    check_small(&"#\n".repeat(51), Format::Text, r#""page is longer than 100 bytes: the rest is not read""#);
+    check_small(&"#\n".repeat(50), Format::Text, "");
+}
+
+#[test]
+fn a_broken_exemplar_is_named_and_the_sample_is_kept() {
+    check(
+        concat!(
+            "a_total 1 # {trace_id=\"x\"} 0.1 1.5\n",
+            "b_total 2 # {trace_id=\"x} 0.1\n",
+            "c_total 3 9.5 # nothing\n",
+            "d_total 4 # {a=\"}\"} 1 # {} 1\n",
+            "a_created 1.5e9\n",
+            "# EOF\n",
+        ),
+        &expect![[r#"
+            a_total 1 @1000
+            b_total 2 @1000
+            c_total 3 @9500
+            d_total 4 @1000
+            a_created 1500000000 @1000
+            line 2: exemplar `{trace_id="x} 0.1` of `b_total` cannot be read; the sample is kept
+            line 3: exemplar `nothing` of `c_total` cannot be read; the sample is kept
+            line 4: exemplar `{a="}"} 1 # {} 1` of `d_total` cannot be read; the sample is kept
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_not_utf8_costs_only_its_line() {
+    let (shown, lines) =
+        read_in_pieces(b"a 1\nb{c=\"\xff\"} 1\nd 1\n", Format::Text, PageLimits::default(), 5);
+    assert_eq!(lines, 1);
+    assert!(shown.contains("line is not UTF-8") && shown.contains("[Sample { labels: a"), "{shown}");
+}
+
+#[test]
+fn the_format_is_what_the_response_says() {
+    for (content_type, format) in [
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", Format::OpenMetrics),
+        ("Application/OpenMetrics-Text", Format::OpenMetrics),
+        ("text/plain; version=0.0.4", Format::Text),
+        ("", Format::Text),
+    ] {
+        assert_eq!(Format::of_content_type(content_type), format, "{content_type}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn cuts_do_not_matter(
+        page in "([a-c{}\"=\\\\,# .0-9é\n]|# TYPE|# EOF|\n|a 1\n|b\\{c=\"d\"\\} 2\n){0,60}",
+        is_openmetrics in any::<bool>(),
+        is_small in any::<bool>(),
+        piece_bytes in 1usize..20,
+    ) {
+        let format = if is_openmetrics { Format::OpenMetrics } else { Format::Text };
+        let limits = if is_small { SMALL } else { PageLimits::default() };
+        let whole = read_in_pieces(page.as_bytes(), format, limits, usize::MAX);
+        prop_assert_eq!(whole, read_in_pieces(page.as_bytes(), format, limits, piece_bytes));
+    }
+
+    #[test]
+    fn never_panics_on_bytes(page in prop::collection::vec(any::<u8>(), 0..200), piece_bytes in 1usize..20) {
+        read_in_pieces(&page, Format::OpenMetrics, SMALL, piece_bytes);
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn windows(
             continue;
         }
         samples.clear();
-        samples.extend(series.window(start_ms, end_ms));
+        series.window(start_ms, end_ms, &mut samples);
         evaluator.spend(samples.len())?;
         if !samples.is_empty() {
             visit(Window { labels, drop_name: false, start_ms, end_ms, samples: &samples });

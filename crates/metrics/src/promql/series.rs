@@ -45,7 +45,7 @@ pub fn series(store: &Store, selectors: &[SeriesSelector], from_ms: i64, to_ms: 
     let mut take = |name: Option<&str>, accepts: &dyn Fn(&Labels) -> bool| {
         for (labels, series) in store.select(name) {
             samples.clear();
-            samples.extend(series.window(from_ms, to_ms).take(1));
+            series.window(from_ms, to_ms, &mut samples);
             if !samples.is_empty() && accepts(labels) {
                 found.push(labels.clone());
             }

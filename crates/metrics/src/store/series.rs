@@ -1,11 +1,15 @@
-//! Owns the samples of one series, in the order of time.
-
-use std::collections::VecDeque;
+//! Owns the samples of one series, in the order of time: complete chunks, and the one that is being filled.
 
 use super::Limits;
+use super::chunk::{Chunk, Head};
+use crate::labels::Labels;
 
 /// The NaN that says "this series ended here"; Prometheus chose these bits, and no arithmetic yields them.
 const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+/// Samples of a chunk: enough that its frame does not count, few enough that one is soon read.
+const CHUNK_SAMPLES: usize = 120;
+/// A chunk spans this part of the retention at most, because it is dropped as a whole.
+const SPANS: i64 = 8;
 
 /// Who writes a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,18 +24,31 @@ pub(super) enum Owner {
 /// What became of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
-    /// It is there now, or was before.
+    /// It is there now.
     Stored,
+    /// It was there before.
+    Repeated,
     /// The responder writes this series, a target may not.
     Owned,
 }
 
 /// The samples of one series.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Series {
+    labels: Labels,
+    head: Head,
+    /// Behind a pointer, because a store has very many series and most of them are short.
+    sealed: Option<Box<Sealed>>,
+    /// The target that it came from, by number; 0 is the responder.
+    source: u32,
+    /// The segment of the log that defines it.
+    pub(super) defined_in: u32,
     owner: Owner,
-    samples: VecDeque<(i64, f64)>,
 }
+
+/// Complete chunks, the oldest first.
+#[derive(Debug, Default)]
+struct Sealed(Vec<Chunk>);
 
 /// Returns the value that marks the end of a series.
 pub(super) fn stale() -> f64 {
@@ -46,8 +63,13 @@ pub(crate) fn is_stale(value: f64) -> bool {
 // === impl Series ===
 
 impl Series {
+    pub(super) fn new(labels: Labels, source: u32) -> Self {
+        Self { labels, head: Head::default(), sealed: None, source, defined_in: 0, owner: Owner::default() }
+    }
+
     /// Adds a sample at the end and makes room at the front; fails with the time of the last sample if that is not
     /// older.
+    #[inline]
     pub(super) fn push(
         &mut self,
         owner: Owner,
@@ -63,26 +85,101 @@ impl Series {
             && newest_ms >= at_ms
         {
             let same = newest_ms == at_ms && newest.to_bits() == value.to_bits();
-            return if same { Ok(Written::Stored) } else { Err(newest_ms) };
+            return if same { Ok(Written::Repeated) } else { Err(newest_ms) };
         }
-        self.keep_after(at_ms.saturating_sub(limits.retention_ms));
-        if self.samples.len() >= limits.samples_per_series_max {
-            self.samples.pop_front();
+        // Small limits get small chunks, so that what is dropped at once is small as well.
+        let chunk_samples = CHUNK_SAMPLES.min(limits.samples_per_series_max / 8).max(1);
+        let span_ms = (limits.retention_ms / SPANS).max(1);
+        let begun = self.head.len() > 0;
+        if begun && (self.head.len() >= chunk_samples || at_ms.saturating_sub(self.head.first_ms()) > span_ms)
+        {
+            self.seal();
+            self.keep_after(at_ms.saturating_sub(limits.retention_ms));
+            self.keep_samples(limits.samples_per_series_max.saturating_sub(1));
         }
-        self.samples.push_back((at_ms, value));
+        self.head.push(at_ms, value);
         Ok(Written::Stored)
     }
 
-    /// Drops the samples up to a time; tells whether any are left.
+    fn seal(&mut self) {
+        let sealed = &mut self.sealed.get_or_insert_default().0;
+        sealed.reserve_exact(1);
+        sealed.push(self.head.seal());
+    }
+
+    /// Drops the chunks that end before a time, or at it; tells whether any samples are left.
     pub(super) fn keep_after(&mut self, oldest_ms: i64) -> bool {
-        while self.samples.front().is_some_and(|(at_ms, _)| *at_ms <= oldest_ms) {
-            self.samples.pop_front();
+        self.evict(oldest_ms);
+        if self.head.last().is_some_and(|(last_ms, _)| last_ms <= oldest_ms) {
+            self.head = Head::default();
         }
-        !self.samples.is_empty()
+        self.len() > 0
+    }
+
+    /// Drops the complete chunks that end before a time, or at it.
+    pub(super) fn evict(&mut self, oldest_ms: i64) {
+        let n_old = self.sealed().partition_point(|chunk| chunk.last_ms <= oldest_ms);
+        self.drop_first(n_old);
+    }
+
+    /// Drops the oldest chunks until there are so many samples at most; the one that is being filled stays.
+    fn keep_samples(&mut self, samples_max: usize) {
+        let (mut left, mut n_old) = (self.len(), 0);
+        for chunk in self.sealed() {
+            if left <= samples_max {
+                break;
+            }
+            left -= usize::from(chunk.n_samples);
+            n_old += 1;
+        }
+        self.drop_first(n_old);
+    }
+
+    fn drop_first(&mut self, n_old: usize) {
+        if let Some(sealed) = self.sealed.as_mut().filter(|_| n_old > 0) {
+            sealed.0.drain(..n_old);
+            sealed.0.shrink_to_fit();
+        }
+    }
+
+    /// Fills an empty series with chunks, each later than the one before; tells whether they were whole.
+    pub(super) fn restore(&mut self, owner: Owner, mut chunks: Vec<Chunk>) -> bool {
+        let in_order = chunks.is_sorted_by(|before, after| before.last_ms < after.first_ms);
+        if self.len() > 0 || !in_order || !chunks.iter().all(Chunk::is_whole) {
+            return false;
+        }
+        let Some(last) = chunks.pop() else { return false };
+        self.owner = owner;
+        self.head = Head::of(&last);
+        self.sealed = (!chunks.is_empty()).then(|| Box::new(Sealed(chunks)));
+        true
+    }
+
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    pub(super) fn source(&self) -> u32 {
+        self.source
     }
 
     pub(super) fn len(&self) -> usize {
-        self.samples.len()
+        self.head.len() + self.sealed().iter().map(|chunk| usize::from(chunk.n_samples)).sum::<usize>()
+    }
+
+    /// Returns how many bytes the samples take.
+    pub(super) fn bytes(&self) -> usize {
+        self.head.bytes() + self.sealed().iter().map(Chunk::size).sum::<usize>()
+    }
+
+    /// Returns the chunks that are complete, the oldest first.
+    pub(super) fn sealed(&self) -> &[Chunk] {
+        self.sealed.as_ref().map_or(&[], |sealed| &sealed.0)
+    }
+
+    /// Returns the chunk that is being filled, as it is now.
+    pub(super) fn open_chunk(&self) -> Option<Chunk> {
+        (self.head.len() > 0).then(|| self.head.chunk())
     }
 
     pub(super) fn owner(&self) -> Owner {
@@ -90,32 +187,53 @@ impl Series {
     }
 
     /// Returns the last sample, be it a stale marker.
+    #[inline]
     pub(super) fn last(&self) -> Option<(i64, f64)> {
-        self.samples.back().copied()
+        self.head.last()
     }
 
     /// Returns the last value that is not a stale marker.
     pub(super) fn last_value(&self) -> Option<f64> {
-        self.samples.iter().rev().map(|(_, value)| *value).find(|value| !is_stale(*value))
+        let last = |samples: super::chunk::Samples<'_>| {
+            samples.map(|(_, value)| value).filter(|value| !is_stale(*value)).last()
+        };
+        last(self.head.samples())
+            .or_else(|| self.sealed().iter().rev().find_map(|chunk| last(chunk.samples())))
     }
 
     /// Returns the newest sample after `from_ms` and not after `to_ms`, unless the series had ended by then.
     pub(crate) fn newest(&self, from_ms: i64, to_ms: i64) -> Option<(i64, f64)> {
-        let end = self.samples.partition_point(|(at_ms, _)| *at_ms <= to_ms);
-        let (at_ms, value) = *self.samples.get(end.checked_sub(1)?)?;
+        let (last_ms, last) = self.last()?;
+        let (at_ms, value) = if last_ms <= to_ms {
+            (last_ms, last)
+        } else if self.head.first_ms() <= to_ms {
+            self.head.samples().take_while(|(at_ms, _)| *at_ms <= to_ms).last()?
+        } else {
+            let chunk = self.sealed().iter().rev().find(|chunk| chunk.first_ms <= to_ms)?;
+            chunk.samples().take_while(|(at_ms, _)| *at_ms <= to_ms).last()?
+        };
         (at_ms > from_ms && !is_stale(value)).then_some((at_ms, value))
     }
 
-    /// Returns the samples after `from_ms` and not after `to_ms`, without stale markers.
-    pub(crate) fn window(&self, from_ms: i64, to_ms: i64) -> impl Iterator<Item = (i64, f64)> {
-        let start = self.samples.partition_point(|(at_ms, _)| *at_ms <= from_ms);
-        let end = self.samples.partition_point(|(at_ms, _)| *at_ms <= to_ms).max(start);
-        self.samples.range(start..end).copied().filter(|(_, value)| !is_stale(*value))
+    /// Adds the samples after `from_ms` and not after `to_ms` to a list, without stale markers.
+    pub(crate) fn window(&self, from_ms: i64, to_ms: i64, found: &mut Vec<(i64, f64)>) {
+        let mut add = |samples: super::chunk::Samples<'_>| {
+            let samples = samples.skip_while(|(at_ms, _)| *at_ms <= from_ms);
+            let samples = samples.take_while(|(at_ms, _)| *at_ms <= to_ms);
+            found.extend(samples.filter(|(_, value)| !is_stale(*value)));
+        };
+        let start = self.sealed().partition_point(|chunk| chunk.last_ms <= from_ms);
+        for chunk in self.sealed()[start..].iter().take_while(|chunk| chunk.first_ms <= to_ms) {
+            add(chunk.samples());
+        }
+        if self.last().is_some_and(|(last_ms, _)| last_ms > from_ms) && self.head.first_ms() <= to_ms {
+            add(self.head.samples());
+        }
     }
 
     /// Returns every sample, stale markers included.
     #[cfg(test)]
-    pub(super) fn all(&self) -> impl Iterator<Item = (i64, f64)> {
-        self.samples.iter().copied()
+    pub(crate) fn all(&self) -> impl Iterator<Item = (i64, f64)> {
+        self.sealed().iter().flat_map(Chunk::samples).chain(self.head.samples())
     }
 }

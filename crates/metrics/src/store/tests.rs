@@ -226,3 +226,161 @@ fn what_is_forgotten_was_never_there() {
     store.append(&series("up", "fs"), 1, 1.0).unwrap();
     assert_eq!(store.size(), Size { series: 2, samples: 2 });
 }
+
+#[test]
+fn a_target_that_makes_up_labels_harms_nobody_else() {
+    let bounds = Bounds { series_per_target_max: 4, ..Bounds::default() };
+    let mut store = Store::new(LIMITS).with_bounds(bounds);
+    let bomb = |round: usize| {
+        (0..1_000).map(|index| format!("bomb{{l=\"{round}-{index}\"}} 1\n")).collect::<String>()
+    };
+    let other = Labels::from_iter([("server_name", "other")]);
+    for round in 0..3 {
+        let now_ms = 10 + 10 * round as i64;
+        let summary = store.scrape(&target(), &bomb(round), now_ms);
+        assert_eq!(
+            (summary.samples, summary.samples_refused),
+            if round == 0 { (4, 996) } else { (0, 1_000) }
+        );
+        assert_eq!(summary.refusals.len(), 10, "only the first are told in full");
+        assert!(
+            summary.refusals[0].to_string().ends_with("its target has 4 series"),
+            "{:?}",
+            summary.refusals
+        );
+        let unharmed = store.scrape(&other, "a 1\nb 2\n", now_ms);
+        assert_eq!((unharmed.samples, unharmed.samples_refused), (2, 0));
+    }
+    assert_eq!(store.size().series, 6);
+    assert_eq!(store.counters().series_refused, 2_996);
+    // What the bomb took becomes free when its series are older than the retention.
+    let summary = store.scrape(&target(), "good 1\n", 200_000);
+    assert_eq!(summary.samples, 1);
+}
+
+#[test]
+fn the_oldest_chunks_go_when_there_are_too_many_bytes() {
+    let limits = Limits { retention_ms: i64::MAX, series_max: 10, samples_per_series_max: 100_000 };
+    let bounds = Bounds { bytes_max: 10_000, ..Bounds::default() };
+    let mut store = Store::new(limits).with_bounds(bounds);
+    let page = |round: i64| format!("a {}\nb {}\n", (round as f64).sin(), round);
+    for round in 0..5_000 {
+        store.scrape(&target(), &page(round), round * 5_000);
+    }
+    store.prune(25_000_000);
+    assert!(store.sample_bytes() <= 10_000, "{}", store.sample_bytes());
+    assert_eq!(store.counters().samples_evicted + store.size().samples as u64, 10_000);
+    for (labels, series) in store.select(None) {
+        let newest = series.newest(0, i64::MAX).unwrap();
+        assert_eq!(newest.0, 4_999 * 5_000, "{labels}");
+        assert!(series.len() > 120, "what is kept is the newest of every series: {}", series.len());
+    }
+}
+
+#[test]
+fn times_far_away_are_refused_whoever_claims_them() {
+    let mut store = Store::new(LIMITS);
+    let page = format!("a 1 {}\nb 1 {}\nc 1 150000\nd NaN\ne +Inf 150001\n", i64::MIN, i64::MAX);
+    let summary = store.scrape(&target(), &page, 200_000);
+    assert_eq!((summary.samples, summary.samples_refused), (3, 2));
+    assert_eq!(store.size().series, 3, "what was refused made no series");
+    assert!(
+        summary.refusals[0].to_string().ends_with("is older than the retention"),
+        "{:?}",
+        summary.refusals
+    );
+}
+
+#[test]
+fn a_scrape_that_is_late_gets_the_time_when_it_was_due() {
+    let mut store =
+        Store::new(Limits { retention_ms: 1_000_000, series_max: 10, samples_per_series_max: 800 });
+    // On time, late, late, early, late, much too late, and on time from there.
+    for now_ms in [1_000, 6_003, 11_009, 15_998, 21_001, 26_500, 31_504, 36_511] {
+        store.scrape(&target(), &format!("a {now_ms}\n"), now_ms);
+    }
+    check(
+        &store,
+        &expect![[r#"
+            a{server_name="mem"} 1000@1000 6003@6003 11009@11003 15998@15998 21001@20998 26500@26500 31504@31504 36511@36504
+        "#]],
+    );
+}
+
+/// Samples in the order of the page, and how they are written.
+fn shuffled() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
+    prop::collection::vec((0u8..6, 0u8..4, 0u8..3), 0..8)
+}
+
+proptest! {
+    /// A line that is recognised does what it would do if it were read; pieces of a page are as good as the whole.
+    #[test]
+    fn recognition_changes_nothing(
+        pages in prop::collection::vec(prop::option::of(shuffled()), 1..12),
+        piece_bytes in 1usize..40,
+    ) {
+        let (mut quick, mut slow, mut piecewise) = (Store::new(LIMITS), Store::new(LIMITS), Store::new(LIMITS));
+        for (round, page) in pages.iter().enumerate() {
+            let now_ms = 10 + round as i64 * 10;
+            let Some(page) = page else {
+                let ended = quick.scrape_failed(&target(), now_ms);
+                prop_assert_eq!(slow.scrape_failed(&target(), now_ms), ended);
+                prop_assert_eq!(piecewise.scrape_failed(&target(), now_ms), ended);
+                continue;
+            };
+            let write = |blanks: &str| {
+                let line = |(series, value, form): &(u8, u8, u8)| match form {
+                    0 => format!("c{series}_total{blanks}{{l=\"v\"}} {value}\n"),
+                    1 => format!("c{series}_total{blanks}{{l=\"v\",}} {value}\n"),
+                    _ => format!("c{series}_total{blanks}{{l=\"v\"}} {value} {}\n", now_ms - 1),
+                };
+                page.iter().map(line).collect::<String>()
+            };
+            let summary = quick.scrape(&target(), &write(""), now_ms);
+            // Never written twice in the same way.
+            prop_assert_eq!(&slow.scrape(&target(), &write(&" ".repeat(round + 1)), now_ms), &summary);
+            let mut scrape = piecewise.begin_scrape(&target(), crate::Format::Text, now_ms);
+            for piece in write("").as_bytes().chunks(piece_bytes) {
+                scrape.feed(&mut piecewise, piece);
+            }
+            prop_assert_eq!(&scrape.close(&mut piecewise), &summary);
+        }
+        let all = |store: &Store| -> Vec<(Labels, Vec<(i64, u64)>)> {
+            let bits = |series: &Series| series.all().map(|(at_ms, value)| (at_ms, value.to_bits())).collect();
+            store.select(None).map(|(labels, series)| (labels.clone(), bits(series))).collect()
+        };
+        prop_assert_eq!(all(&quick), all(&slow));
+        prop_assert_eq!(all(&quick), all(&piecewise));
+    }
+
+    /// Windows and newest samples are those of a plain list, whatever was sealed.
+    #[test]
+    fn samples_are_found_in_chunks(
+        steps in prop::collection::vec((1i64..50, prop_oneof![Just(0.0), Just(1.5), Just(f64::NAN)], any::<bool>()), 1..300),
+        from_ms in -10i64..3_000,
+        length_ms in 0i64..3_000,
+    ) {
+        let limits = Limits { retention_ms: i64::MAX, series_max: 1, samples_per_series_max: 800 };
+        let mut series = Series::new(Labels::empty(), 0);
+        let (mut at_ms, mut plain) = (0, Vec::new());
+        for (step, value, ends) in steps {
+            at_ms += step;
+            let value = if ends { series::stale() } else { value };
+            prop_assert_eq!(series.push(Owner::Target, at_ms, value, &limits), Ok(Written::Stored));
+            plain.push((at_ms, value));
+        }
+        let bits = |(at_ms, value): (i64, f64)| (at_ms, value.to_bits());
+        let to_ms = from_ms + length_ms;
+        let within = |sample: &&(i64, f64)| sample.0 > from_ms && sample.0 <= to_ms;
+        let expected: Vec<_> =
+            plain.iter().filter(within).filter(|sample| !is_stale(sample.1)).copied().map(bits).collect();
+        let mut found = Vec::new();
+        series.window(from_ms, to_ms, &mut found);
+        prop_assert_eq!(found.into_iter().map(bits).collect::<Vec<_>>(), expected);
+        let newest = plain.iter().rfind(|sample| sample.0 <= to_ms);
+        let newest = newest.filter(|sample| sample.0 > from_ms && !is_stale(sample.1)).copied();
+        prop_assert_eq!(series.newest(from_ms, to_ms).map(bits), newest.map(bits));
+        let last_value = plain.iter().rfind(|sample| !is_stale(sample.1)).map(|sample| sample.1.to_bits());
+        prop_assert_eq!(series.last_value().map(f64::to_bits), last_value);
+    }
+}

@@ -6,6 +6,7 @@ mod dependency;
 mod error;
 mod load;
 mod place;
+mod samples;
 mod schema;
 mod secret;
 mod span;
@@ -28,6 +29,7 @@ pub use error::{ConfigError, Problem};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
+pub use samples::Metrics;
 pub use schema::schema;
 pub use secret::{Secret, Text, is_secret_name};
 pub use span::Span;
@@ -98,20 +100,6 @@ pub struct Probe {
     pub interval: Span,
     /// How long one probe may take.
     pub timeout: Span,
-}
-
-/// `[metrics]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Metrics {
-    /// The time between two scrapes of a guard's `/metrics`.
-    pub scrape_interval: Span,
-    /// The time between two evaluations of the rules.
-    pub evaluation_interval: Span,
-    /// How long samples are kept, in memory.
-    pub retention: Span,
-    /// How many series are kept at most.
-    pub series_max: usize,
 }
 
 /// `[verify]`
@@ -296,19 +284,6 @@ fn default_critical() -> bool {
 impl Default for Probe {
     fn default() -> Self {
         Self { interval: Span::seconds(5), timeout: Span::seconds(3) }
-    }
-}
-
-// === impl Metrics ===
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self {
-            scrape_interval: Span::seconds(10),
-            evaluation_interval: Span::seconds(5),
-            retention: Span::seconds(2 * 60 * 60),
-            series_max: 100_000,
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod evaluating;
+mod keeping;
 mod probing;
 mod pulse;
 mod scraping;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::{AlertingRule, Alerts, AppendError, Labels, Limits, Store};
+use metrics::{AlertingRule, Alerts, AppendError, Bounds, Labels, Limits, Store};
 use probe::Report;
 use tokio::sync::Notify;
 
@@ -34,6 +35,7 @@ const SIGHT_MAX: Duration = Duration::from_secs(30);
 /// What is known, shared by the loops.
 pub(crate) struct Watch {
     store: Mutex<Store>,
+    files: keeping::Files,
     alerts: Mutex<Alerts>,
     looked: Mutex<BTreeMap<String, Looked>>,
     vitals: Mutex<HashMap<String, Vitals>>,
@@ -64,19 +66,32 @@ pub(crate) struct Looked {
 // === impl Watch ===
 
 impl Watch {
+    /// Begins with the samples of the `serve` before, which nothing is concluded from until every server was looked at.
     pub(crate) fn new(config: &Config, rules: Vec<AlertingRule>) -> Self {
         let limits = Limits {
             retention_ms: config.metrics.retention.ms(),
             series_max: config.metrics.series_max,
             samples_per_series_max: SAMPLES_PER_SERIES_MAX,
         };
+        let bounds = Bounds {
+            bytes_max: usize::try_from(config.metrics.bytes_max.0).unwrap_or(usize::MAX),
+            series_per_target_max: config.metrics.series_per_server_max,
+        };
+        let mut store = Store::new(limits).with_bounds(bounds);
+        let (files, n_samples) = keeping::open(config, &mut store);
+        let mut pulse = Pulse::new(lookers(config), clock::now_ms());
+        if n_samples > 0 {
+            tracing::info!(samples = n_samples, "samples of the run before are there");
+            pulse.look_anew();
+        }
         Self {
-            store: Mutex::new(Store::new(limits)),
+            store: Mutex::new(store),
+            files,
             alerts: Mutex::new(Alerts::new(rules)),
             looked: Mutex::default(),
             vitals: Mutex::default(),
             answers: Answers::default(),
-            pulse: Mutex::new(Pulse::new(lookers(config), clock::now_ms())),
+            pulse: Mutex::new(pulse),
             sighted: Notify::new(),
         }
     }

@@ -28,6 +28,11 @@ impl Pulse {
         Self { lookers, blind: BTreeSet::new(), last_beat_ms: now_ms, gaps: 0 }
     }
 
+    /// What is known is from before our time: everybody has to look.
+    pub(super) fn look_anew(&mut self) {
+        self.blind.extend(self.lookers.keys().cloned());
+    }
+
     /// One more looks, every so many milliseconds.
     pub(super) fn add(&mut self, looker: String, interval_ms: i64) {
         self.lookers.insert(looker, interval_ms);
@@ -73,6 +78,17 @@ mod tests {
 
     fn pulse() -> Pulse {
         Pulse::new([("a", 250), ("b", 250), ("slow", 7_200_000)].map(|(a, b)| (a.to_owned(), b)).into(), 0)
+    }
+
+    #[test]
+    fn what_is_from_before_is_believed_after_a_look_of_everybody() {
+        let mut pulse = pulse();
+        pulse.look_anew();
+        for looker in ["a", "b", "slow"] {
+            assert!(!pulse.sees());
+            pulse.looked(looker, pulse.gaps());
+        }
+        assert!(pulse.sees());
     }
 
     #[test]

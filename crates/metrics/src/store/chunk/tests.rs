@@ -1,0 +1,116 @@
+//! Owns the tests of chunks: whatever goes in comes out, bit for bit.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn filled(samples: &[(i64, f64)]) -> Head {
+    let mut head = Head::default();
+    for (at_ms, value) in samples {
+        head.push(*at_ms, *value);
+    }
+    head
+}
+
+#[track_caller]
+fn check(samples: &[(i64, f64)]) -> Chunk {
+    let chunk = filled(samples).chunk();
+    let bits = |(at_ms, value): (i64, f64)| (at_ms, value.to_bits());
+    let read: Vec<_> = chunk.samples().map(bits).collect();
+    assert_eq!(read, samples.iter().copied().map(bits).collect::<Vec<_>>());
+    chunk
+}
+
+fn every_ms(step_ms: i64, values: impl Iterator<Item = f64>) -> Vec<(i64, f64)> {
+    values.enumerate().map(|(index, value)| (1_700_000_000_000 + index as i64 * step_ms, value)).collect()
+}
+
+#[test]
+fn special_values_are_exact() {
+    let nan = f64::from_bits(0x7ff8_0000_dead_beef);
+    let stale = f64::from_bits(0x7ff0_0000_0000_0002);
+    let values = [
+        0.0,
+        -0.0,
+        nan,
+        -nan,
+        stale,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MIN_POSITIVE,
+        f64::from_bits(1),
+        f64::MAX,
+        f64::MIN,
+        9_007_199_254_740_991.0,
+        -9_007_199_254_740_991.0,
+        9_007_199_254_740_992.0,
+        1.5,
+        1.0,
+        -1.0,
+    ];
+    let all: Vec<f64> = values.iter().flat_map(|one| values.map(|other| [*one, other])).flatten().collect();
+    check(&every_ms(5_000, all.into_iter()));
+    check(&[(i64::MIN, 1.0), (-1, 1.0), (0, 2.0), (i64::MAX, 2.0)]);
+}
+
+#[test]
+fn a_sample_like_the_one_before_costs_two_bits() {
+    let constant = check(&every_ms(5_000, std::iter::repeat_n(7.0, 121)));
+    assert!(constant.bytes.len() <= 8 + 3 + 30, "{}", constant.bytes.len());
+    let counter = check(&every_ms(5_000, (0..121).map(|index| f64::from(index * 3))));
+    assert!(counter.bytes.len() <= 8 + 3 + 120 * 9 / 8 + 1, "{}", counter.bytes.len());
+}
+
+#[test]
+fn what_is_cut_or_lies_is_not_whole() {
+    let chunk = check(&every_ms(5_000, (0..50).map(f64::from)));
+    assert!(chunk.is_whole());
+    for length in 0..chunk.bytes.len() - 1 {
+        assert!(!Chunk { bytes: chunk.bytes[..length].into(), ..chunk.clone() }.is_whole(), "{length}");
+    }
+    assert!(!Chunk { n_samples: 51, ..chunk.clone() }.is_whole());
+    assert!(!Chunk { last_ms: 0, ..chunk.clone() }.is_whole());
+    assert!(!Chunk { n_samples: 0, ..chunk }.is_whole());
+}
+
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<u64>().prop_map(f64::from_bits),
+        (-100i64..100).prop_map(|number| number as f64),
+        any::<i64>().prop_map(|number| number as f64),
+        Just(0.25),
+    ]
+}
+
+fn step() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(5_000u64), 4_990u64..5_010, 1u64..100_000, 1u64..1 << 40]
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_comes_back(
+        start in any::<i64>(),
+        samples in prop::collection::vec((step(), value()), 1..150),
+    ) {
+        let mut at_ms = start;
+        let samples: Vec<(i64, f64)> = samples
+            .into_iter()
+            .map(|(step, value)| {
+                at_ms = at_ms.saturating_add_unsigned(step);
+                (at_ms, value)
+            })
+            .collect();
+        check(&samples);
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_panic(
+        first_ms in any::<i64>(),
+        n_samples in any::<u16>(),
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let chunk = Chunk { first_ms, last_ms: 0, n_samples, bytes: bytes.into() };
+        prop_assert!(chunk.samples().count() <= usize::from(n_samples));
+        let _ = chunk.is_whole();
+    }
+}
