@@ -163,6 +163,13 @@ fn grafana_gets_what_it_asks_for() {
     assert_eq!(answer["data"], json!([{"__name__": "mcp_server_up", "server_name": "notes"}]));
     let (_, answer) = get("label/__name__/values");
     assert!(answer["data"].as_array().unwrap().iter().any(|name| name == "mcp_server_up"), "{answer}");
+    let family = eventually("the metadata", || {
+        let (_, answer) = get("metadata?metric=mcp_server_errors_total");
+        Some(answer["data"]["mcp_server_errors_total"][0].clone()).filter(Value::is_object)
+    });
+    assert_eq!((&family["type"], &family["help"]), (&json!("counter"), &json!("What went wrong.")));
+    let (_, answer) = get("metadata");
+    assert_eq!(answer["data"]["mcp_server_up"][0]["type"], "gauge", "{answer}");
     assert_eq!(get("status/buildinfo").1["status"], "success");
     for (path, code, error_type) in [
         ("query", 400, "bad_data"),

@@ -13,12 +13,14 @@
 
 mod families;
 mod line;
+mod metadata;
 mod number;
 mod scanner;
 
 use crate::labels::{Labels, Sample};
 pub(crate) use families::{Families, Kind};
 pub(crate) use line::Pairs;
+pub use metadata::{Metadata, metadata};
 pub(crate) use scanner::{Reading, Scanner, Sink};
 
 /// Something in a text that could not be used, and where.

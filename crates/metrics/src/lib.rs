@@ -17,7 +17,7 @@ mod store;
 
 pub use alert::{Alert, AlertState, Alerts, AtOnce, EvaluationError, Transition};
 pub use disk::{Damage, Disk, DiskError, Files, Recovery};
-pub use exposition::{Format, PageLimits};
+pub use exposition::{Format, Metadata, PageLimits, metadata};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use inhibition::{InhibitRule, inhibitors};
 pub use labels::{Labels, METRIC_NAME, Sample};

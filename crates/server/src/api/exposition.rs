@@ -11,7 +11,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::handlers::Failure;
 use crate::flow::Flow;
 use crate::watch::Looked;
 
@@ -59,7 +58,7 @@ const NO_SEVERITY: &str = "none";
 const SEVERITIES: [&str; 4] = ["critical", "warning", "info", NO_SEVERITY];
 
 /// Renders the page from what is known now.
-pub(super) async fn page(flow: &Flow) -> Result<String, Failure> {
+pub(crate) async fn page(flow: &Flow) -> Result<String, EngineError> {
     let mut registry = Registry::default();
     servers(flow, &mut registry);
     vitals(flow, &mut registry);

@@ -5,7 +5,7 @@
 pub mod answer;
 mod parameters;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics::{Labels, Query, Store};
+use metrics::{Labels, Metadata, Query, Store};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -85,6 +85,7 @@ pub(super) fn routes() -> Router<Arc<Flow>> {
         .route("/api/v1/series", get(series).post(series))
         .route("/api/v1/labels", get(labels).post(labels))
         .route("/api/v1/label/{name}/values", get(label_values))
+        .route("/api/v1/metadata", get(metadata))
         .route("/api/v1/status/buildinfo", get(build))
 }
 
@@ -133,6 +134,15 @@ async fn label_values(
     let found = found(flow, &parameters).await?;
     let values: BTreeSet<&str> = found.iter().filter_map(|labels| labels.get(&name)).collect();
     Ok(success(values.into_iter().take(limit).map(str::to_owned).collect()))
+}
+
+/// Each family has one entry: pages that differ in what they tell of it are told apart by nobody.
+async fn metadata(State(flow): Shared, RawForm(form): RawForm) -> Answered<BTreeMap<String, [Metadata; 1]>> {
+    let parameters = Parameters::read(&form)?;
+    let (limit, only) = (parameters.limit(LIST_MAX)?, parameters.metric());
+    let known = flow.watch.metadata().into_iter();
+    let wanted = known.filter(|(name, _)| only.is_none_or(|only| only == name)).take(limit);
+    Ok(success(wanted.map(|(name, family)| (name, [family])).collect()))
 }
 
 async fn build() -> Json<Answer<Build>> {

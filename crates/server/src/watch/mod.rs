@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::{AlertingRule, Alerts, AppendError, Bounds, Labels, Limits, Store};
+use metrics::{AlertingRule, Alerts, AppendError, Bounds, Labels, Limits, Metadata, Store};
 use probe::Report;
 use tokio::sync::Notify;
 
@@ -32,6 +32,9 @@ const SAMPLES_PER_SERIES_MAX: usize = 100_000;
 /// How long the rules wait at most for looks that were missed: a look takes its interval and its deadline.
 const SIGHT_MAX: Duration = Duration::from_secs(30);
 
+/// Of how many families is remembered what they mean; the pages of servers decide their names.
+const FAMILIES_MAX: usize = 10_000;
+
 /// What is known, shared by the loops.
 pub(crate) struct Watch {
     store: Mutex<Store>,
@@ -39,6 +42,7 @@ pub(crate) struct Watch {
     alerts: Mutex<Alerts>,
     looked: Mutex<BTreeMap<String, Looked>>,
     vitals: Mutex<HashMap<String, Vitals>>,
+    metadata: Mutex<BTreeMap<String, Metadata>>,
     answers: Answers,
     pulse: Mutex<Pulse>,
     /// Tells that somebody has looked after a gap.
@@ -90,6 +94,7 @@ impl Watch {
             alerts: Mutex::new(Alerts::new(rules)),
             looked: Mutex::default(),
             vitals: Mutex::default(),
+            metadata: Mutex::default(),
             answers: Answers::default(),
             pulse: Mutex::new(pulse),
             sighted: Notify::new(),
@@ -155,6 +160,21 @@ impl Watch {
     /// What the last look at a server said; none before the first.
     pub(crate) fn looked(&self, server: &str) -> Option<Looked> {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).get(server).cloned()
+    }
+
+    /// Remembers what a page tells of its families.
+    fn learn(&self, page: &str) {
+        let mut known = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, family) in metrics::metadata(page) {
+            if known.len() < FAMILIES_MAX || known.contains_key(&name) {
+                known.insert(name, family);
+            }
+        }
+    }
+
+    /// What is known of families, by the name under which their series are asked for.
+    pub(crate) fn metadata(&self) -> BTreeMap<String, Metadata> {
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How our questions were answered.

@@ -8,7 +8,7 @@ use probe::ScrapeError;
 use tokio::time::Instant;
 
 use super::{Watch, scraper};
-use crate::api::exposition::own_page;
+use crate::api::exposition::{own_page, page as page_of};
 use crate::clock;
 use crate::fleet::{Member, Source};
 use crate::flow::Flow;
@@ -16,6 +16,9 @@ use crate::world::ServeWorld;
 
 /// The largest page that is read from a guard, in bytes.
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a page tells of its families is read so often: it does not change, but there may be more of them.
+const LEARN_EVERY: u32 = 60;
 
 /// Scrapes the guard of one server until the task is dropped.
 pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, member: Arc<Member>) {
@@ -25,6 +28,7 @@ pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
     let interval = world.config.metrics.scrape_interval.get();
     let mut ticks = tokio::time::interval_at(Instant::now(), interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut n_pages: u32 = 0;
     // All begin at once, and go on at moments of their own.
     let mut first = Some(interval.mul_f64(share(&member.config.name)));
     loop {
@@ -36,6 +40,12 @@ pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
             // A page that took a gap is none: whoever was stopped cannot tell how old it is, or who was late.
             if watch.gaps() == gaps {
                 if !member.is_absent() {
+                    if let Ok(page) = &page {
+                        if n_pages.is_multiple_of(LEARN_EVERY) {
+                            watch.learn(page);
+                        }
+                        n_pages = n_pages.wrapping_add(1);
+                    }
                     keep(&watch, &target, page, started.elapsed());
                 }
                 watch.saw(&scraper(&member.config.name), gaps);
@@ -69,8 +79,15 @@ pub(crate) async fn scrape_self(flow: Arc<Flow>) {
     let target = Labels::from_iter([("job", "paramedic")]);
     let mut ticks = tokio::time::interval(flow.world.config.metrics.scrape_interval.get());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut n_pages: u32 = 0;
     loop {
         ticks.tick().await;
+        if n_pages.is_multiple_of(LEARN_EVERY)
+            && let Ok(page) = page_of(&flow).await
+        {
+            flow.watch.learn(&page);
+        }
+        n_pages = n_pages.wrapping_add(1);
         let started = Instant::now();
         match own_page(&flow).await {
             Ok(page) => keep(&flow.watch, &target, Ok(page), started.elapsed()),

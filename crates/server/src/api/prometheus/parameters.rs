@@ -29,6 +29,11 @@ impl Parameters {
         Query::parse(self.required("query")?).map_err(|error| invalid("query", error))
     }
 
+    /// The one metric that is asked about, if only one is.
+    pub(super) fn metric(&self) -> Option<&str> {
+        self.get("metric")
+    }
+
     /// The selectors of `match[]`.
     pub(super) fn selectors(&self) -> Result<Vec<SeriesSelector>, Refusal> {
         let all = self.0.iter().filter(|(name, _)| name == "match[]");
