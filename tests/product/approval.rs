@@ -4,7 +4,7 @@ use std::fs;
 
 use incident::Record;
 
-use crate::site::{Server, Setup, Site};
+use crate::site::{Server, Setup, Site, run};
 use crate::story::is_intent;
 
 /// The unit of the shipped runbook that restarts the server.
@@ -37,8 +37,14 @@ fn waiting() -> (Site, String) {
 #[test]
 fn a_yes_lets_it_run() {
     let (site, id) = waiting();
-    site.run(&["incident", "approve", &id, "7.1"]).failed(1, &["`7.1`", "what waits: 6.1"]);
-    site.run(&["incident", "approve", &id, RESTART]).done();
+    site.approve(&id, "7.1").failed(1, &["`7.1`", "what waits: 6.1"]);
+    // A yes is to a question that was read: without it nothing is approved, and it is shown.
+    let unread = site.run(&["incident", "approve", &id, RESTART]);
+    let shown = site.run(&["incident", "show", &id]).done();
+    let command = shown.lines().find(|line| line.contains("paramedic incident approve")).unwrap().trim();
+    unread.failed(2, &["nothing was approved", "paramedic server restart", command]);
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    site.run(&words).done();
     let story = site.resolved("notes");
     assert_eq!(story.restarts(), 1);
     assert!(story.has(|record| matches!(record, Record::Approved { by, .. } if by == "tester")), "{story}");
@@ -52,7 +58,7 @@ fn a_yes_lets_it_run() {
         })
     };
     assert!(finds(Some("2.1"), "liveness") && finds(None, "process_exit"), "{story}");
-    site.run(&["incident", "approve", &id, RESTART]).failed(1, &["nothing waits"]);
+    site.approve(&id, RESTART).failed(1, &["nothing waits"]);
 }
 
 #[test]
@@ -92,9 +98,10 @@ fn the_kill_switch_stops_every_change() {
 #[test]
 fn a_person_takes_over_hands_back_and_says_what_only_people_know() {
     let (site, id) = waiting();
+    let read = site.approval(&id, RESTART);
     site.run(&["incident", "hold", &id, "--reason", "I look first"]).done();
     site.run(&["incident", "hold", &id]).failed(1, &["held by a person already"]);
-    site.run(&["incident", "approve", &id, RESTART]).failed(1, &["nothing waits"]);
+    site.approve(&id, RESTART).failed(1, &["nothing waits"]);
     let table = site.run(&["incident", "list"]).done();
     assert!(table.contains("whoever holds it"), "{table}");
     site.run(&["incident", "note", &id, "the cable was loose"]).done();
@@ -106,7 +113,9 @@ fn a_person_takes_over_hands_back_and_says_what_only_people_know() {
     site.incident("notes", "asked anew", |story| {
         story.count(|record| matches!(record, Record::ApprovalAsked { .. })) == 2
     });
-    site.run(&["incident", "approve", &id, RESTART]).done();
+    // Somebody has read the first question, and answers now.
+    run(read).failed(1, &["is not the one that was read", "asked anew"]);
+    site.approve(&id, RESTART).done();
     let story = site.resolved("notes");
     assert_eq!(story.restarts(), 1);
     site.run(&["incident", "close", &id, "--reason", "done"]).failed(1, &["follow-ups are open: 1"]);

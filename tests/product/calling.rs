@@ -122,7 +122,7 @@ fn a_command_is_told_of_everything_once_and_the_levels_are_called() {
         ),
         "{said}"
     );
-    site.run(&["incident", "approve", story.id(), "1.1"]).done();
+    site.approve(story.id(), "1.1").done();
     site.resolved("notes");
     let told = || fs::read_to_string(site.path("news")).unwrap_or_default();
     eventually("the end is told", || told().contains("resolved on-call").then_some(()));

@@ -24,7 +24,7 @@ fn in_maintenance_it_looks_and_the_change_waits_for_a_yes_or_the_end() {
     assert!(!story.has(|record| is_intent(record, RESTART)), "{story}");
     let shown = site.run(&["incident", "show", story.id()]).done();
     assert!(shown.contains("in maintenance until") && shown.contains("(new disk, by tester)"), "{shown}");
-    site.run(&["incident", "approve", story.id(), RESTART]).done();
+    site.approve(story.id(), RESTART).done();
     assert_eq!(site.resolved("notes").restarts(), 1);
 }
 

@@ -94,7 +94,7 @@ fn a_job_outlives_serve_and_ends_with_the_incident() {
     site.serve();
     let found = printed(&site);
     eventually("the job goes on with the next serve", || (printed(&site) > found + 10).then_some(()));
-    site.run(&["incident", "approve", story.id(), "2"]).done();
+    site.approve(story.id(), "2").done();
 
     let story = site.resolved("notes");
     let (first, last, reason) = told(&story);

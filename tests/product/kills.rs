@@ -186,7 +186,7 @@ impl Place {
                 self.site.run(&["incident", "reject", &id, unit, "--reason", "it was done"]);
             } else {
                 self.count.once_more += u64::from(reason.contains("once more"));
-                self.site.run(&["incident", "approve", &id, unit]);
+                self.site.approve(&id, unit);
             }
         }
         if newest.person_needed.is_some() && self.site.status("notes").phase != "ready" {

@@ -54,7 +54,7 @@ fn serve_looks_asks_and_refuses() {
         let story = site.incident(SERVER, "there", |_| true);
         let waiting: Vec<Summary> = site.get("/api/v1/incidents")?;
         if let Some(unit) = waiting.first().and_then(|one| one.waiting.first().cloned()) {
-            site.run(&["incident", "approve", &id, &unit]);
+            site.approve(&id, &unit);
         }
         (story.is_reported() || story.person_needed().is_some()).then_some(story)
     });

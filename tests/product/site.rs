@@ -281,6 +281,23 @@ impl Site {
         Story::new(serde_json::from_str(&self.run(&["incident", "show", &id, "-o", "json"]).done()).unwrap())
     }
 
+    /// Reads the question that is open at a unit, and says yes to it. Where none is, the answer says so.
+    pub(crate) fn approve(&self, id: &str, unit: &str) -> Ran {
+        run(self.approval(id, unit))
+    }
+
+    /// The command for that.
+    pub(crate) fn approval(&self, id: &str, unit: &str) -> Command {
+        let incident =
+            self.get::<Detail>(&format!("/api/v1/incidents/{id}")).and_then(|detail| detail.fold());
+        let open = |incident: incident::Incident| {
+            let mut open = incident.open_questions().filter(|(named, ..)| named.unit == unit);
+            open.next().map(|(.., asked)| asked.mark().to_owned())
+        };
+        let read = incident.and_then(open).unwrap_or_default();
+        self.command(&["incident", "approve", id, unit, "--question", &read])
+    }
+
     /// Kills the process of a server with SIGKILL; returns its pid.
     #[track_caller]
     pub(crate) fn kill(&self, server: &str) -> i32 {

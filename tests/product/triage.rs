@@ -120,7 +120,7 @@ fn a_killed_server_that_is_unwell_too_is_one_incident() {
     let unwell = alerts(&site).into_iter().find(|one| one.name == "Unwell").unwrap();
     assert_eq!((unwell.inhibited_by.as_deref(), unwell.server.as_str()), (Some("Down"), "notes"));
     assert_eq!(site.incidents().len(), 1);
-    site.run(&["incident", "approve", story.id(), "1.1"]).done();
+    site.approve(story.id(), "1.1").done();
     assert_eq!(site.resolved("notes").restarts(), 1);
     assert_eq!(site.incidents().len(), 1);
 }

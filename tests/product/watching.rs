@@ -68,7 +68,7 @@ fn it_tells_what_happens_across_a_restart_of_serve_until_the_end() {
     site.serve();
     site.run(&["incident", "note", &id, "serve is back"]).done();
     watcher.until("tester notes: serve is back");
-    site.run(&["incident", "approve", &id, RESTART]).done();
+    site.approve(&id, RESTART).done();
     let (code, told) = watcher.end();
     assert_eq!(code, Some(0), "{told:#?}");
     let told = told.join("\n");
@@ -131,12 +131,12 @@ fn the_first_of_two_yeses_says_that_it_is_not_enough() {
     site.incident("notes", "waiting", |story| {
         story.has(|record| matches!(record, Record::ApprovalAsked { .. }))
     });
-    let first = site.run(&["incident", "approve", &id, "1.1"]);
+    let first = site.approve(&id, "1.1");
     for words in ["tester said yes to 1.1", "a second person has to approve it", "nothing is run yet"] {
         assert!(first.code == Some(0) && first.stderr.contains(words), "{words}: {first:?}");
     }
-    site.run(&["incident", "approve", &id, "1.1"]).failed(1, &["two different people"]);
-    let mut second = site.command(&["incident", "approve", &id, "1.1"]);
+    site.approve(&id, "1.1").failed(1, &["two different people"]);
+    let mut second = site.approval(&id, "1.1");
     let second = crate::site::run({
         second.env("USER", "ada");
         second

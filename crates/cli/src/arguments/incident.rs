@@ -108,6 +108,10 @@ pub(crate) enum IncidentCommand {
         id: String,
         /// What waits, for example 6.1
         unit: String,
+        /// The question that was read, as `incident show` prints it: a yes to another one is refused. Without it nothing is
+        /// approved, and the question is printed
+        #[arg(long, value_name = "QUESTION")]
+        question: Option<String>,
         /// A parameter that was missing
         #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = assignment)]
         parameters: Vec<(String, String)>,

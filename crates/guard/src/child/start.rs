@@ -83,7 +83,10 @@ impl Keeper {
 
     /// Looks whether the child that starts gets on; gives it up when its time is up.
     pub(super) async fn look(&mut self) {
-        let (Some(start), Some(running)) = (&mut self.start, &self.running) else { return };
+        let (Some(start), Some(running)) = (&mut self.start, &self.running) else {
+            self.start = None;
+            return;
+        };
         let (child, began) = (running.child.id, running.child.started);
         let seen = start.look(child, Some(began)).await;
         let changed = {

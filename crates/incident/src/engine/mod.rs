@@ -14,6 +14,7 @@ mod notices;
 mod output;
 mod people;
 mod permit;
+mod reading;
 mod ready;
 mod recover;
 mod relapse;
@@ -132,6 +133,10 @@ pub enum EngineError {
     Ambiguous { typed: String, count: usize },
     #[error("nothing waits for a word at `{unit}` of incident `{incident}`{waiting}")]
     NothingAsked { incident: IncidentId, unit: String, waiting: String },
+    #[error(
+        "the question at {unit} is not the one that was read: {changed}; `paramedic incident show {incident}` shows it"
+    )]
+    AskedAnew { incident: IncidentId, unit: String, changed: String },
     #[error("the values of {0} are missing; give them with -p NAME=VALUE")]
     Missing(String),
     #[error("`{0}` belongs to the shell; it is no parameter")]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use probe::CheckType;
 
+use super::reading::check_read;
 use super::{Engine, EngineError};
+use crate::fold::Asked;
 use crate::id::IncidentId;
 use crate::record::{ApprovalEnd, Record, UnitRef};
 use crate::state::State;
@@ -54,21 +56,23 @@ impl<W: World> Engine<W> {
         self.walk_on(id).await
     }
 
-    /// A person says yes to the open question at `unit`, supplying `values` that were missing.
+    /// A person says yes to the open question at `unit`, supplying `values` that were missing. `read` is the question that
+    /// they have read: the beginning of its binding, eight digits at least.
     ///
     /// # Errors
-    /// Where nothing is asked there, the question has expired, or the values are not those that it asks for.
+    /// Where nothing is asked there, another question stands there by now, the question has expired, or the values are not those that it asks for.
     pub async fn approve(
         &self,
         id: &IncidentId,
         unit: &str,
         by: &str,
+        read: &str,
         values: BTreeMap<String, String>,
     ) -> Result<(), EngineError> {
         if let Some(name) = values.keys().find(|name| runbook::is_reserved_variable(name)) {
             return Err(EngineError::Reserved(name.clone()));
         }
-        let (unit, binding, missing, expires_ms) = self.question(id, unit).await?;
+        let (unit, Asked { binding, missing, expires_ms, .. }) = self.question(id, unit, Some(read)).await?;
         let lacks = |name: &&String| values.get(*name).is_none_or(String::is_empty);
         let lacking: Vec<&str> = missing.iter().filter(lacks).map(String::as_str).collect();
         if !lacking.is_empty() {
@@ -95,27 +99,27 @@ impl<W: World> Engine<W> {
         by: &str,
         reason: &str,
     ) -> Result<(), EngineError> {
-        let (unit, ..) = self.question(id, unit).await?;
+        let (unit, _) = self.question(id, unit, None).await?;
         let (end, by, reason) = (ApprovalEnd::Rejected, Some(by.to_owned()), reason.to_owned());
         self.record(id, Record::ApprovalEnded { unit, end, by, reason }).await
     }
 
+    /// The open question at a unit; `read` is the one that it has to be.
     async fn question(
         &self,
         id: &IncidentId,
         unit: &str,
-    ) -> Result<(UnitRef, String, Vec<String>, i64), EngineError> {
+        read: Option<&str>,
+    ) -> Result<(UnitRef, Asked), EngineError> {
         self.inner
             .ledger
             .with(id, |incident| {
                 let open: Vec<_> = incident.open_questions().collect();
                 match open.iter().find(|(asked, ..)| asked.unit == unit) {
-                    Some((asked, _, question)) => Ok((
-                        (*asked).clone(),
-                        question.binding.clone(),
-                        question.missing.clone(),
-                        question.expires_ms,
-                    )),
+                    Some((unit, _, asked)) => {
+                        read.map_or(Ok(()), |read| check_read(incident, unit, asked, read))?;
+                        Ok(((*unit).clone(), (*asked).clone()))
+                    }
                     None => {
                         let names: Vec<_> = open.iter().map(|(asked, ..)| asked.unit.as_str()).collect();
                         let waiting = match names.as_slice() {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::record::{ApprovalEnd, Output, Record, UnitEnd, UnitRef, WatchEnd};
 
+/// So many digits of a binding name a question: nobody finds another one with them by chance.
+const MARK_DIGITS: usize = 12;
+
 /// A unit as the records tell it.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "each field is what its name says")]
@@ -53,6 +56,15 @@ pub struct Asked {
     pub people: u32,
     /// The first yes of two.
     pub first: Option<(String, BTreeMap<String, String>)>,
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// What names it to whoever answers: as much of its binding as can be typed.
+    pub fn mark(&self) -> &str {
+        self.binding.get(..MARK_DIGITS).unwrap_or(&self.binding)
+    }
 }
 
 /// A yes.

@@ -36,10 +36,24 @@ async fn a_question_expires_and_is_asked_anew() {
     life.asked(&id).await;
 
     life.world.advance(HALF_AN_HOUR);
-    let late = life.engine.approve(&id, "1.1", "ada", BTreeMap::new()).await;
+    let late = life.approve(&id, "1.1", "ada", BTreeMap::new()).await;
     assert!(matches!(late, Err(EngineError::Expired)), "{late:?}");
 
-    life.until(&id, |incident| count(incident, "approval_asked") == 2).await;
+    let incident = life.until(&id, |incident| count(incident, "approval_asked") == 2).await;
+    // Whoever has read the first one has not read this one.
+    let first = incident.timeline.iter().find_map(|(_, record)| match record {
+        Record::ApprovalAsked { binding, .. } => Some(binding.clone()),
+        _ => None,
+    });
+    for (read, words) in [
+        (first.unwrap().as_str(), "its text is the same, and it was asked anew since"),
+        ("0123456789ab", "no question there was ever called `0123456789ab`"),
+        ("", "no question there was ever called ``"),
+    ] {
+        let late = life.engine.approve(&id, "1.1", "ada", read, BTreeMap::new()).await.unwrap_err();
+        assert!(matches!(late, EngineError::AskedAnew { .. }), "{late:?}");
+        assert!(late.to_string().contains(words), "{late}");
+    }
     life.yes(&id, "1.1").await;
     let incident = life.resolved(&id).await;
     check_story(
@@ -117,13 +131,13 @@ async fn a_word_where_nothing_is_asked_is_refused() {
     let id = life.fire().await;
     life.asked(&id).await;
 
-    let yes = life.engine.approve(&id, "9.9", "ada", BTreeMap::new()).await.unwrap_err();
+    let yes = life.approve(&id, "9.9", "ada", BTreeMap::new()).await.unwrap_err();
     assert_eq!(
         yes.to_string(),
         format!("nothing waits for a word at `9.9` of incident `{id}`; what waits: 1.1")
     );
     life.yes(&id, "1.1").await;
-    let again = life.engine.approve(&id, "1.1", "bob", BTreeMap::new()).await.unwrap_err();
+    let again = life.approve(&id, "1.1", "bob", BTreeMap::new()).await.unwrap_err();
     assert!(matches!(again, EngineError::NothingAsked { .. }), "{again:?}");
     life.resolved(&id).await;
     assert_eq!(life.world.executed(RESTART), 1);

@@ -143,7 +143,7 @@ async fn what_comes_back_too_often_is_for_a_person() {
     };
     assert_eq!(told(&incident), 1);
     // A yes is for this change; the mark stays.
-    life.engine.approve(&id, "2.1", "ada", BTreeMap::new()).await.unwrap();
+    life.approve(&id, "2.1", "ada", BTreeMap::new()).await.unwrap();
     let incident = over(&life, &id).await;
     assert_eq!(life.world.executed(RESTART), 3);
     assert!(incident.flapping.is_some(), "nobody has said that it is mended");
@@ -188,7 +188,7 @@ async fn a_yes_that_comes_after_the_alert_is_void() {
     life.world.state().problem = None;
     life.alert_over().await;
     // Whoever is quicker, the walker or the person.
-    let _late = life.engine.approve(&id, "2.1", "ada", BTreeMap::new()).await;
+    let _late = life.approve(&id, "2.1", "ada", BTreeMap::new()).await;
     let incident = life.until(&id, Incident::is_reported).await;
     assert_eq!((incident.state, life.world.executed(RESTART)), (State::Resolved, 0));
     let void = incident.timeline.iter().any(|(_, record)| {

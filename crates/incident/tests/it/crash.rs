@@ -77,7 +77,7 @@ impl Scenario {
                 Some((unit, Word::Yes(values))) => {
                     let value = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
                     let values: BTreeMap<_, _> = values.iter().map(value).collect();
-                    life.engine.approve(&id, &unit, "ada", values).await?;
+                    life.approve(&id, &unit, "ada", values).await?;
                 }
                 Some((unit, Word::No)) => life.engine.reject(&id, &unit, "ada", "not now").await?,
                 Some((_, Word::AlertOver)) | None => over(life, stands).await?,

@@ -55,7 +55,7 @@ async fn three_servers_on_one_failed_dependency_are_one_incident() {
 
     // The first is well again while the others are not: nothing is changed about it any more, whoever says yes.
     life.engine.alerts_standing(&standing(&["b-postgres", "c-postgres"]), |_| true).await.unwrap();
-    let _late = life.engine.approve(id, "2.1", "ada", BTreeMap::new()).await;
+    let _late = life.approve(id, "2.1", "ada", BTreeMap::new()).await;
     let incident = life.until(id, |incident| incident.state == State::Mitigated).await;
     assert_eq!((incident.alert_resolved_ms, life.world.executed(RESTART)), (None, 0));
     life.engine.alerts_standing(&standing(&["c-postgres"]), |_| true).await.unwrap();

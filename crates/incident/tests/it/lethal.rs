@@ -116,7 +116,7 @@ async fn yes_to_all(life: &Life, id: &IncidentId) -> Incident {
         let Some((unit, _, asked)) = incident.open_questions().next() else { return incident };
         let values: BTreeMap<_, _> =
             asked.missing.iter().map(|name| (name.clone(), "8001".to_owned())).collect();
-        life.engine.approve(id, &unit.unit, "ada", values).await.unwrap();
+        life.approve(id, &unit.unit, "ada", values).await.unwrap();
     }
 }
 

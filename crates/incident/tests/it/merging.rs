@@ -145,7 +145,7 @@ fn a_merge_that_was_cut_in_half_is_brought_to_its_end() {
         let absorbed = life.incident(&first).await.absorbed.len();
         assert_eq!(absorbed, 1, "it is written down once");
         // A question that stood in it is void.
-        let late = life.engine.approve(&second, "2.1", "ada", BTreeMap::new()).await;
+        let late = life.approve(&second, "2.1", "ada", BTreeMap::new()).await;
         assert!(late.is_err());
         life.check_invariants().await;
     });

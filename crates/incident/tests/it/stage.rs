@@ -224,10 +224,24 @@ impl Life {
         Question { unit: unit.unit.clone(), reason: asked.reason.clone(), missing: asked.missing.clone() }
     }
 
+    /// Reads the question about a unit and says yes to it at once, if there is one.
+    pub(crate) async fn approve(
+        &self,
+        id: &IncidentId,
+        unit: &str,
+        by: &str,
+        values: BTreeMap<String, String>,
+    ) -> Result<(), EngineError> {
+        let incident = self.incident(id).await;
+        let read = incident.open_questions().find(|(asked, ..)| asked.unit == unit);
+        let read = read.map(|(.., asked)| asked.mark().to_owned()).unwrap_or_default();
+        self.engine.approve(id, unit, by, &read, values).await
+    }
+
     /// Waits for a question about a unit, and says yes.
     pub(crate) async fn yes(&self, id: &IncidentId, unit: &str) {
         assert_eq!(self.asked(id).await.unit, unit);
-        self.engine.approve(id, unit, "ada", BTreeMap::new()).await.unwrap();
+        self.approve(id, unit, "ada", BTreeMap::new()).await.unwrap();
     }
 
     /// Waits for a question about a unit, and says no.
@@ -245,7 +259,7 @@ impl Life {
     ) -> Result<(), EngineError> {
         assert_eq!(self.asked(id).await.unit, unit);
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        self.engine.approve(id, unit, "ada", values).await
+        self.approve(id, unit, "ada", values).await
     }
 
     /// Waits until recovery is verified, ends the alert, and waits for the report.

@@ -20,7 +20,7 @@ fn stage() -> Stage {
 }
 
 async fn yes(life: &Life, id: &IncidentId, by: &str) -> Result<(), EngineError> {
-    life.engine.approve(id, "1.1", by, BTreeMap::new()).await
+    life.approve(id, "1.1", by, BTreeMap::new()).await
 }
 
 #[tokio::test]
@@ -149,12 +149,12 @@ async fn both_say_yes_to_the_same_values() {
     let id = life.fire().await;
     life.supply(&id, "1.1", &[("SHARD", "seven")]).await.unwrap();
     let shard = |value: &str| BTreeMap::from([("SHARD".to_owned(), value.to_owned())]);
-    let other = life.engine.approve(&id, "1.1", "bob", shard("eight")).await.unwrap_err();
+    let other = life.approve(&id, "1.1", "bob", shard("eight")).await.unwrap_err();
     assert_eq!(
         other.to_string(),
         "a second yes by bob is not possible: the first one, by ada, was to SHARD=seven"
     );
-    life.engine.approve(&id, "1.1", "bob", shard("seven")).await.unwrap();
+    life.approve(&id, "1.1", "bob", shard("seven")).await.unwrap();
     life.resolved(&id).await;
     assert_eq!(life.world.state().runs[0].environment["SHARD"], "seven");
 }

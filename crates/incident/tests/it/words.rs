@@ -37,7 +37,7 @@ async fn what_waits_is_void_when_a_person_takes_over_and_asked_anew_when_they_ha
     life.asked(&id).await;
 
     say(&life, &id, Word::Hold { reason: reason("I am on it") }).await.unwrap();
-    let late = life.engine.approve(&id, "2.1", "bob", BTreeMap::new()).await;
+    let late = life.approve(&id, "2.1", "bob", BTreeMap::new()).await;
     assert!(matches!(late, Err(EngineError::NothingAsked { .. })), "{late:?}");
     let again = say(&life, &id, Word::Hold { reason: reason("me too") }).await;
     assert_eq!(again.unwrap_err().to_string(), "`hold` is not possible: it is held by a person already");

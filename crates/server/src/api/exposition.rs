@@ -126,7 +126,7 @@ fn servers(flow: &Flow, registry: &mut Registry) {
     let dependencies = Family::<OfDependency, Gauge>::default();
     for member in flow.fleet.members().filter(|member| !member.is_absent()) {
         let server_name = member.config.name.clone();
-        let Some(Looked { liveness, readiness }) = flow.watch.looked(&server_name) else { continue };
+        let Some(Looked { liveness, readiness, .. }) = flow.watch.looked(&server_name) else { continue };
         let answers = i64::from(liveness.health == probe::Health::Healthy);
         up.get_or_create(&OfServer { server_name: server_name.clone() }).set(answers);
         for report in [&liveness, &readiness] {

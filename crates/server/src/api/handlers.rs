@@ -40,6 +40,7 @@ impl From<EngineError> for Failure {
             EngineError::NoIncident(_) => StatusCode::NOT_FOUND,
             EngineError::Refused(_)
             | EngineError::NothingAsked { .. }
+            | EngineError::AskedAnew { .. }
             | EngineError::Expired
             | EngineError::CannotUndo { .. }
             | EngineError::NotWell(_) => StatusCode::CONFLICT,
@@ -153,10 +154,10 @@ pub(super) async fn resolve(
 pub(super) async fn approve(
     State(flow): Shared,
     Path(typed): Path<String>,
-    Json(Approve { unit, by, values }): Json<Approve>,
+    Json(Approve { unit, by, question, values }): Json<Approve>,
 ) -> Result<Json<Detail>, Failure> {
     let id = found(&flow, &typed).await?;
-    flow.engine.approve(&id, &unit, &by, values).await?;
+    flow.engine.approve(&id, &unit, &by, &question, values).await?;
     detail(&flow, &id).await
 }
 

@@ -180,6 +180,9 @@ pub struct Approve {
     pub unit: String,
     /// Who says so.
     pub by: String,
+    /// The question that they have read: the beginning of its `binding`, eight digits at least. A yes to another one than
+    /// is open is refused.
+    pub question: String,
     /// Values of parameters that were missing.
     #[serde(default)]
     pub values: BTreeMap<String, String>,

@@ -68,7 +68,7 @@ pub(super) enum LaunchError {
 
 impl Launch {
     pub(super) fn new(config: &Config, server: &Server, surroundings: &Surroundings) -> Self {
-        let control = config.run_dir.join("guards").join(format!("{}.sock", server.name));
+        let control = control(config, &server.name);
         let log = config.log_dir.join(format!("{}.log", server.name));
         let messages = config.log_dir.join(format!("{}.guard.log", server.name));
         let listen = format!("{}", std::net::SocketAddr::new(config.guard_address, server.port));
@@ -160,6 +160,11 @@ impl Launch {
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
         last.unwrap_or("it said nothing").trim().to_owned()
     }
+}
+
+/// Where the control socket of a server's guard is.
+pub(super) fn control(config: &Config, server: &str) -> PathBuf {
+    config.run_dir.join("guards").join(format!("{server}.sock"))
 }
 
 /// Whether the first message of a connection is the greeting that it must be.

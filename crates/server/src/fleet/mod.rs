@@ -198,7 +198,7 @@ impl Fleet {
                         server: server.name.clone(),
                         unit: unit.clone(),
                         systemd: systemd.clone(),
-                        control: config.run_dir.join("guards").join(format!("{}.sock", server.name)),
+                        control: server.upstream.is_none().then(|| launch::control(config, &server.name)),
                         orders: unit::Orders::new(&config.run_dir.join("units"), &server.name),
                         timeout: server.start_timeout.get(),
                     };

@@ -61,7 +61,7 @@ pub(super) struct Care {
     pub(super) systemd: Systemd,
     pub(super) orders: Orders,
     /// Where the guard in it listens, if there is one.
-    pub(super) control: PathBuf,
+    pub(super) control: Option<PathBuf>,
     /// How long an order may take.
     pub(super) timeout: Duration,
 }

@@ -53,12 +53,13 @@ pub(crate) async fn evaluate(
         .filter_map(|alert| {
             let server = alert.labels.get("server_name").unwrap_or_default();
             let exit = exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
-            // What an operator has stopped stays stopped; what is gone with its client is not down; and neither is what
-            // a package manager still works for, however long nobody has seen it answer.
-            let excused = fleet.get(server).is_some_and(|member| match member.phase() {
-                Some(Phase::Stopped) => true,
-                Some(Phase::Installing) => exit.is_none(),
-                _ => member.is_absent(),
+            // What an operator has stopped stays stopped; what is gone with its client is not down; and neither is what is
+            // being started or installed, or was when it was looked at: its last sample may be one of the time before. Its
+            // guard says when it has failed.
+            let was_starting = || watch.looked(server).is_some_and(|looked| !looked.settled);
+            let excused = fleet.get(server).is_some_and(|member| {
+                let is_starting = exit.is_none() && (!member.is_settled() || was_starting());
+                member.phase() == Some(Phase::Stopped) || member.is_absent() || is_starting
             });
             (!excused).then(|| fired(watch, &alert, server, exit))
         })

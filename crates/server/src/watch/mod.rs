@@ -65,6 +65,8 @@ pub(crate) enum Kept {
 pub(crate) struct Looked {
     pub(crate) liveness: Report,
     pub(crate) readiness: Report,
+    /// Whether it was neither being started nor being looked for.
+    pub(crate) settled: bool,
 }
 
 // === impl Watch ===

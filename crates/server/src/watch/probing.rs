@@ -82,7 +82,7 @@ async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member, gaps: u6
     // After a start of ours the first look that says something is the first look: until then an alert from before is
     // not over because there is no sample.
     if settled || watch.looked(&member.config.name).is_some() {
-        watch.keep(Looked { liveness, readiness });
+        watch.keep(Looked { liveness, readiness, settled });
     }
 }
 

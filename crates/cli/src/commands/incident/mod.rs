@@ -77,11 +77,8 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
             said(&desk, &id, word, "written down").await?;
         }
         IncidentCommand::Close { id, reason } => said(&desk, &id, Word::Close { reason }, "closed").await?,
-        IncidentCommand::Approve { id, unit, parameters } => {
-            let values = parameters.into_iter().collect();
-            let word = Approve { unit, by: actor(), values };
-            let after = desk.word(&id, "approve", &word).await?;
-            anstream::eprintln!("{}", approved(&after, &word.unit));
+        IncidentCommand::Approve { id, unit, question, parameters } => {
+            approve(&desk, &id, unit, question, parameters).await?;
         }
         IncidentCommand::Undo { id, what } => return undo(&desk, &id, what, output).await,
         IncidentCommand::Reject { id, unit, reason } => {
@@ -109,6 +106,35 @@ async fn said(desk: &Desk, id: &str, word: Word, done: &str) -> Result<(), Failu
     Ok(())
 }
 
+async fn approve(
+    desk: &Desk,
+    id: &str,
+    unit: String,
+    question: Option<String>,
+    parameters: Vec<(String, String)>,
+) -> Result<(), Failure> {
+    if question.is_none() {
+        show_unread(&desk.detail(id).await?, &unit)?;
+    }
+    let values = parameters.into_iter().collect();
+    let yes = Approve { unit, by: actor(), question: question.unwrap_or_default(), values };
+    let after = desk.word(id, "approve", &yes).await?;
+    anstream::eprintln!("{}", approved(&after, &yes.unit));
+    Ok(())
+}
+
+/// A yes is to a question that was read. Prints the one that is open; where none is, `serve` says so.
+fn show_unread(detail: &Detail, unit: &str) -> Result<(), Failure> {
+    let Some(incident) = detail.fold() else { return Ok(()) };
+    let mut open = incident.open_questions().filter(|(named, ..)| named.unit == unit);
+    let Some((unit, view, asked)) = open.next() else { return Ok(()) };
+    let lines = question(&incident, unit, view, asked).join("\n");
+    Err(Failure::usage(anyhow::anyhow!(
+        "a yes is to a question that was read, so nothing was approved. {}",
+        lines.trim_start()
+    )))
+}
+
 /// What a yes has brought about: where two people have to say it, the first one alone brings about nothing.
 fn approved(after: &Detail, unit: &str) -> String {
     let incident = after.fold();
@@ -118,7 +144,7 @@ fn approved(after: &Detail, unit: &str) -> String {
     });
     match waits {
         Some((first, _)) => format!(
-            "{first} said yes to {unit}, and nothing is run yet: a second person has to approve it, with `paramedic incident approve {} {unit}`",
+            "{first} said yes to {unit}, and nothing is run yet: a second person has to approve it; `paramedic incident show {}` says how",
             after.id
         ),
         None => format!("approved: {unit}"),
@@ -203,7 +229,7 @@ fn question(incident: &Incident, unit: &UnitRef, view: &UnitView, asked: &Asked)
             plain(&asked.reason),
             plain(&view.statement)
         ),
-        format!("  paramedic incident approve {} {unit}{missing}", incident.id),
+        format!("  paramedic incident approve {} {unit} --question {}{missing}", incident.id, asked.mark()),
         format!("  paramedic incident reject {} {unit}", incident.id),
     ]
 }

@@ -106,10 +106,10 @@ async fn follow(
         };
         narrate(&record);
         match &record {
-            Record::ApprovalAsked { unit, .. } => {
+            Record::ApprovalAsked { unit, binding, .. } => {
                 let asked = ask(&record, consent).await;
                 let word = match asked {
-                    Word::Yes => engine.approve(id, &unit.unit, &actor(), BTreeMap::new()).await,
+                    Word::Yes => engine.approve(id, &unit.unit, &actor(), binding, BTreeMap::new()).await,
                     Word::No => {
                         code = Code::Refused;
                         engine.reject(id, &unit.unit, &actor(), "the person at the keyboard said no").await

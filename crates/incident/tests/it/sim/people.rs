@@ -19,6 +19,8 @@ struct Question {
     expires_ms: i64,
     /// What tells it from every other question, and a second yes from the first.
     name: String,
+    /// What it is called by whoever answers it.
+    read: String,
     is_second: bool,
 }
 
@@ -57,6 +59,7 @@ fn open_questions(incident: &incident::Incident) -> Vec<Question> {
             missing: asked.missing.clone(),
             expires_ms: asked.expires_ms,
             name: format!("{} {is_second}", asked.binding),
+            read: asked.mark().to_owned(),
             is_second,
         }
     };
@@ -81,7 +84,7 @@ async fn answer(sim: Arc<Sim>, engine: Engine<SimWorld>, question: Question) {
     let said = if says_yes {
         let values: BTreeMap<_, _> =
             question.missing.iter().map(|name| (name.clone(), "seven".to_owned())).collect();
-        engine.approve(&question.incident, &question.unit, by, values).await
+        engine.approve(&question.incident, &question.unit, by, &question.read, values).await
     } else {
         engine.reject(&question.incident, &question.unit, by, "not now").await
     };

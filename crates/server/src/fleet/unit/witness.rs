@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 
 use super::super::link::keep_up;
 
-/// The time between two attempts to find the guard.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The time between two attempts to find the guard, while there is none: until it is found a unit that is active passes
+/// for a server that is ready.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A guard says how its server ended before it ends itself, so that this only waits for our own turn.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -35,9 +36,16 @@ pub(super) struct Witness {
 // === impl Witness ===
 
 impl Witness {
-    pub(super) fn listen(control: PathBuf) -> Self {
+    /// None stands for a unit in which the server speaks HTTP itself.
+    pub(super) fn listen(control: Option<PathBuf>) -> Self {
         let (sender, said) = watch::channel(Said::default());
-        Self { said, listening: tokio::spawn(listen(control, sender)) }
+        let listening = tokio::spawn(async move {
+            match control {
+                Some(control) => listen(control, sender).await,
+                None => sender.closed().await,
+            }
+        });
+        Self { said, listening }
     }
 
     /// Waits for news.

@@ -183,7 +183,7 @@ mod tests {
             6.1 waits for a person (disrupt): the mode is `suggest`
             restart [31m"$X"
 
-              paramedic incident approve 20261123-184501-7f3a 6.1 -p X=VALUE
+              paramedic incident approve 20261123-184501-7f3a 6.1 --question b -p X=VALUE
               paramedic incident reject 20261123-184501-7f3a 6.1
 
             [── triggered, 1 min 1 s · step 6 awaiting a person: Restart]
