@@ -374,7 +374,7 @@ fn the_heap_of_a_node_server_in_a_unit() {
     let settings = format!("LISTEN=127.0.0.1:7801\nCOMMAND=node {} stdio\n", script.display());
     site.machine.write("/etc/paramedic/servers/mem.env", &settings);
     let own = "[Service]\nEnvironment=NODE_OPTIONS=--enable-source-maps\n";
-    site.machine.write("/etc/systemd/system/mcp-server-mem.service.d/own.conf", own);
+    site.machine.write("/etc/systemd/system/mcp-server-mem.service.d/10-own.conf", own);
     site.machine.run(&["systemctl", "daemon-reload"]);
     site.machine.run(&["systemctl", "restart", "mcp-server-mem"]);
     site.ready("mem");
@@ -393,7 +393,15 @@ fn the_heap_of_a_node_server_in_a_unit() {
     tune(&["--undo", "--restart"]).done();
     assert_eq!(options(), "NODE_OPTIONS=--enable-source-maps\n");
 
-    // What a file of the unit sets wins over a drop-in.
+    // What is read later wins, and so does a file of the unit: then nothing is left of ours.
+    let later = "[Service]\nEnvironment=NODE_OPTIONS=--trace-gc\nMemoryMax=2G\n";
+    site.machine.write("/etc/systemd/system/mcp-server-mem.service.d/90-own.conf", later);
+    site.machine.run(&["systemctl", "daemon-reload"]);
+    tune(&["--heap", "384MiB"]).failed(4, &["no effect on Environment", "read later"]);
+    tune(&["--memory-limit", "1GiB"]).failed(4, &["no effect on MemoryMax", "read later"]);
+    assert!(!site.machine.path(DROP_IN).exists());
+    site.machine.run(&["rm", "/etc/systemd/system/mcp-server-mem.service.d/90-own.conf"]);
+    site.machine.run(&["systemctl", "daemon-reload"]);
     site.machine.write("/etc/paramedic/servers/mem.env", &format!("{settings}NODE_OPTIONS=--trace-gc\n"));
     site.machine.run(&["chmod", "0600", "/etc/paramedic/servers/mem.env"]);
     tune(&["--heap", "384MiB"]).failed(4, &["/etc/paramedic/servers/mem.env", "would win"]);

@@ -135,10 +135,21 @@ impl Desk {
             Some(new) => new.plan(&root),
             None => drop_in::removal(&root, unit, topic.as_str()),
         };
-        match change.map_err(failed)? {
-            Some(change) => self.systemd.apply(&change, RELOAD_MAX).await.map(drop).map_err(failed),
-            None => Ok(()),
-        }
+        let Some(change) = change.map_err(failed)? else { return Ok(()) };
+        self.systemd.apply(&change, RELOAD_MAX).await.map_err(failed)?;
+        let settings = new.map(DropIn::settings).unwrap_or_default();
+        let without = match self.systemd.without_effect(unit, settings).await {
+            Ok(without) if without.is_empty() => return Ok(()),
+            without => without,
+        };
+        self.systemd.apply(&change.reversed(), RELOAD_MAX).await.map_err(failed)?;
+        Err(match without {
+            Ok(names) => Trouble::Refused(format!(
+                "it would have no effect on {}: a drop-in of `{unit}` that is read later sets that too",
+                names.join(", ")
+            )),
+            Err(error) => failed(error),
+        })
     }
 
     /// Refuses variables that could make a server run something else, and those that would have no effect.

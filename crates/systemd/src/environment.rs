@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::name::UnitName;
 
 /// The interface of what runs processes.
-const SERVICE: &str = "org.freedesktop.systemd1.Service";
+pub(crate) const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
 /// What a unit sets.
 #[derive(Clone, Default, PartialEq, Eq)]
