@@ -2,7 +2,7 @@
 
 use super::Setting;
 use crate::Systemd;
-use crate::environment::SERVICE;
+use crate::bus::SERVICE;
 use crate::error::Error;
 use crate::name::UnitName;
 use crate::unit::Limit;
