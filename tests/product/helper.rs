@@ -344,6 +344,12 @@ fn whoever_must_not_gets_a_reason_and_nothing_is_written() {
     site.refused(who, &variables("NODE_OPTIONS", "--require=/tmp/x.js"), "size of a heap");
     // The shipped list names no such unit of a server that is not there.
     site.refused(who, write("mcp-server-gone.service", limit()).to_line().as_bytes(), "there is no unit");
+    // The name of a server that somebody gave to something else does not help.
+    let other = "[Service]\nExecStart=/bin/sleep 1000\n[Install]\nAlias=mcp-server-alias.service\n";
+    site.machine.install(&[("other.service", other)]);
+    site.machine.run(&["systemctl", "enable", "other.service"]);
+    let alias = write("mcp-server-alias.service", limit());
+    site.refused(who, alias.to_line().as_bytes(), "is another name of `other.service`");
     let over = Request::WriteDropIn {
         unit: unit.to_owned(),
         topic: Topic::Tuning,

@@ -121,15 +121,22 @@ impl Desk {
         new: Option<&DropIn>,
         allowed: &Allowed,
     ) -> Result<(), Trouble> {
-        if let Some(new) = new {
-            self.check_variables(unit, new, allowed).await?;
-        }
         let failed = |error: systemd::Error| match error {
             systemd::Error::NoSuchUnit { .. } | systemd::Error::Moved { .. } => {
                 Trouble::Refused(chain(&error))
             }
             error => Trouble::Failed(chain(&error)),
         };
+        // A drop-in of an alias is one of the unit that it stands for.
+        let id = self.systemd.unit(unit).await.map_err(failed)?.id;
+        if !allowed.has_unit(&id) {
+            return Err(Trouble::Refused(format!(
+                "`{unit}` is another name of `{id}`, which is not on the list"
+            )));
+        }
+        if let Some(new) = new {
+            self.check_variables(unit, new, allowed).await?;
+        }
         let root = self.runtime();
         let change = match new {
             Some(new) => new.plan(&root),
