@@ -29,6 +29,24 @@ const LIST: &str = include_str!("../../deploy/helper.toml");
 /// The drop-in of the first server.
 const DROP_IN: &str = "/run/systemd/system/mcp-server-mem.service.d/50-paramedic-tuning.conf";
 
+/// A runbook that tunes a unit, and then the kernel.
+const RUNBOOK: &str = r#"
+## Too Much Memory
+
+### Alert: TooMuchMemory
+
+**Severity**: Warning
+**Alert Query**: `mcp_memory > 1000`
+
+### Response (0-5 minutes)
+
+1. **Limit it**
+
+   ```bash {verify="ready"}
+   paramedic server tune "$SERVER_NAME" --memory-limit 300MiB
+   ```
+"#;
+
 /// Somebody who may ask for nothing.
 const STRANGER: &str = "nobody";
 
@@ -39,9 +57,14 @@ struct Site {
 
 impl Site {
     fn new() -> Option<Self> {
+        Self::of(CONFIG)
+    }
+
+    fn of(config: &str) -> Option<Self> {
         let machine = Machine::boot()?;
         install_servers(&machine);
-        machine.write("/etc/paramedic/paramedic.toml", CONFIG);
+        machine.write("/etc/paramedic/paramedic.toml", config);
+        machine.write("/etc/paramedic/tune.md", RUNBOOK);
         machine.write("/etc/paramedic/helper.toml", LIST);
         machine.write("/etc/polkit-1/rules.d/50-paramedic.rules", RULES);
         machine.write("/etc/tmpfiles.d/paramedic.conf", FILES);
@@ -264,7 +287,14 @@ fn the_kernel_is_tuned_from_a_closed_list() {
     tune(&["net.core.wmem_max=300000"]).failed(4, &["not on the list"]);
     tune(&["kernel.panic=1"]).failed(4, &["not on the list"]);
     assert_eq!(read(), "1234");
+    // Two in one file: each is put back by itself.
+    let list = LIST.replace("\"vm.swappiness\"]", "\"net.ipv4.tcp_fin_timeout\"]");
+    site.machine.write("/etc/paramedic/helper.toml", &list);
+    tune(&["net.ipv4.tcp_fin_timeout=33"]).done();
     tune(&["net.core.somaxconn", "--undo"]).done();
+    let left = fs::read_to_string(&kept).unwrap();
+    assert!(left.contains("tcp_fin_timeout = 33\n") && !left.contains("somaxconn"), "{left}");
+    tune(&["net.ipv4.tcp_fin_timeout", "--undo"]).done();
     assert_eq!((read(), kept.exists()), (before, false));
 }
 
@@ -314,6 +344,12 @@ fn whoever_must_not_gets_a_reason_and_nothing_is_written() {
     site.refused(who, &variables("NODE_OPTIONS", "--require=/tmp/x.js"), "size of a heap");
     // The shipped list names no such unit of a server that is not there.
     site.refused(who, write("mcp-server-gone.service", limit()).to_line().as_bytes(), "there is no unit");
+    // The name of a server that somebody gave to something else does not help.
+    let other = "[Service]\nExecStart=/bin/sleep 1000\n[Install]\nAlias=mcp-server-alias.service\n";
+    site.machine.install(&[("other.service", other)]);
+    site.machine.run(&["systemctl", "enable", "other.service"]);
+    let alias = write("mcp-server-alias.service", limit());
+    site.refused(who, alias.to_line().as_bytes(), "is another name of `other.service`");
     let over = Request::WriteDropIn {
         unit: unit.to_owned(),
         topic: Topic::Tuning,
@@ -374,7 +410,7 @@ fn the_heap_of_a_node_server_in_a_unit() {
     let settings = format!("LISTEN=127.0.0.1:7801\nCOMMAND=node {} stdio\n", script.display());
     site.machine.write("/etc/paramedic/servers/mem.env", &settings);
     let own = "[Service]\nEnvironment=NODE_OPTIONS=--enable-source-maps\n";
-    site.machine.write("/etc/systemd/system/mcp-server-mem.service.d/own.conf", own);
+    site.machine.write("/etc/systemd/system/mcp-server-mem.service.d/10-own.conf", own);
     site.machine.run(&["systemctl", "daemon-reload"]);
     site.machine.run(&["systemctl", "restart", "mcp-server-mem"]);
     site.ready("mem");
@@ -393,11 +429,38 @@ fn the_heap_of_a_node_server_in_a_unit() {
     tune(&["--undo", "--restart"]).done();
     assert_eq!(options(), "NODE_OPTIONS=--enable-source-maps\n");
 
-    // What a file of the unit sets wins over a drop-in.
+    // What is read later wins, and so does a file of the unit: then nothing is left of ours.
+    let later = "[Service]\nEnvironment=NODE_OPTIONS=--trace-gc\nMemoryMax=2G\n";
+    site.machine.write("/etc/systemd/system/mcp-server-mem.service.d/90-own.conf", later);
+    site.machine.run(&["systemctl", "daemon-reload"]);
+    tune(&["--heap", "384MiB"]).failed(4, &["no effect on Environment", "read later"]);
+    tune(&["--memory-limit", "1GiB"]).failed(4, &["no effect on MemoryMax", "read later"]);
+    assert!(!site.machine.path(DROP_IN).exists());
+    site.machine.run(&["rm", "/etc/systemd/system/mcp-server-mem.service.d/90-own.conf"]);
+    site.machine.run(&["systemctl", "daemon-reload"]);
     site.machine.write("/etc/paramedic/servers/mem.env", &format!("{settings}NODE_OPTIONS=--trace-gc\n"));
     site.machine.run(&["chmod", "0600", "/etc/paramedic/servers/mem.env"]);
     tune(&["--heap", "384MiB"]).failed(4, &["/etc/paramedic/servers/mem.env", "would win"]);
     assert!(!site.machine.path(DROP_IN).exists());
+}
+
+/// A step of a runbook is run by `serve`, in the sandbox of its unit, as its user.
+#[test]
+fn a_step_of_a_runbook_tunes_a_unit_and_is_taken_back() {
+    let config = format!("runbooks = [\"/etc/paramedic/tune.md\"]\n{CONFIG}");
+    let Some(site) = Site::of(&config) else { return };
+    let open = ["incident", "open", "--server", "mem", "--procedure", "TooMuchMemory", "--reason", "much"];
+    let id = site.paramedic(&open).done().trim().to_owned();
+    let limit = || site.property("mcp-server-mem", "MemoryMax");
+    let shown = || site.paramedic(&["incident", "show", &id]).stdout;
+    let limited = within(DEADLINE, || (limit() == "314572800").then_some(()));
+    assert!(limited.is_some(), "{}\n{}", shown(), site.log("paramedic-helper"));
+    let noted = within(DEADLINE, || shown().contains("change c1: tuning of server `mem`").then_some(()));
+    assert!(noted.is_some(), "{}", shown());
+    let undone = site.paramedic(&["incident", "undo", &id, "c1"]).done();
+    assert!(undone.contains("-MemoryMax=314572800"), "{undone}");
+    assert_eq!((limit().as_str(), site.machine.path(DROP_IN).exists()), ("infinity", false));
+    site.paramedic(&["incident", "undo", &id, "c1"]).failed(1, &["took it back already"]);
 }
 
 #[test]

@@ -7,8 +7,10 @@ use std::path::Path;
 
 use process::Signal;
 
+use crate::machine::Machine;
 use crate::receiver::{Answer, Receiver};
 use crate::site::{Server, Setup, Site};
+use crate::two_units::install_program;
 
 /// Found nowhere but where it belongs.
 const SECRET: &str = "hunter2-of-the-test";
@@ -196,4 +198,26 @@ fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
             && ran.stderr.contains("`LoadCredential=a-token:PATH`"),
         "{ran:?}"
     );
+}
+
+/// What systemd gives to a unit of an ordinary user is found there, and by nobody else.
+#[test]
+fn a_credential_is_read_in_a_unit_that_has_it() {
+    let Some(machine) = Machine::boot() else { return };
+    install_program(&machine);
+    machine.write("/etc/paramedic/credentials/a-token", SECRET);
+    machine.run(&["chmod", "0600", "/etc/paramedic/credentials/a-token"]);
+    let config = "data_dir = \"/var/lib/paramedic\"\n[[server]]\nname = \"notes\"\nport = 7801\nstdio = [\"x\"]\n\
+                  environment = { A_TOKEN = { credential = \"a-token\" } }\n";
+    machine.write("/etc/paramedic/paramedic.toml", config);
+    let check = ["/usr/bin/paramedic", "--config=/etc/paramedic/paramedic.toml", "config", "check"];
+    let unit = ["systemd-run", "--quiet", "--wait", "--pipe", "--property=User=paramedic"];
+    let run = |more: &[&str]| machine.try_run(&[&unit, more, &check].concat()).unwrap();
+    let with = run(&["--property=LoadCredential=a-token:/etc/paramedic/credentials/a-token"]);
+    let said = String::from_utf8_lossy(&with.stderr).into_owned();
+    assert!(with.status.success() && !said.contains("not looked at"), "{with:?}");
+    let other = run(&["--property=LoadCredential=other:/etc/paramedic/credentials/a-token"]);
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success() && said.contains("`A_TOKEN` of the server `notes`"), "{other:?}");
+    assert!(!has(&other.stderr) && !has(&with.stderr));
 }

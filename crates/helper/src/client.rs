@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use crate::allowed::OWNER;
 use crate::request::{Answer, Request};
 
 /// Where systemd listens for it: in a folder that is root's, so that nobody else can put a socket there.
@@ -51,7 +50,8 @@ pub enum ClientError {
     Content(#[from] serde_json::Error),
 }
 
-/// Asks the helper at `socket`, normally [`SOCKET`]. `owner` is who has to listen there, normally [`OWNER`].
+/// Asks the helper at `socket`, normally [`SOCKET`]. `owner` is who has to listen there, normally
+/// [`crate::OWNER`].
 ///
 /// # Errors
 /// Where nobody or somebody else listens, this user may not ask, or no answer comes.
@@ -66,7 +66,7 @@ async fn talk(socket: &Path, owner: u32, request: &Request) -> Result<Answer, Cl
         _ => ClientError::Io(error),
     })?;
     let uid = stream.peer_cred()?.uid();
-    if uid != owner && uid != OWNER {
+    if uid != owner {
         return Err(ClientError::Impostor { path: socket.to_owned(), uid });
     }
     // Where it has refused before the end of the request, its reason can still be read.

@@ -121,24 +121,42 @@ impl Desk {
         new: Option<&DropIn>,
         allowed: &Allowed,
     ) -> Result<(), Trouble> {
-        if let Some(new) = new {
-            self.check_variables(unit, new, allowed).await?;
-        }
         let failed = |error: systemd::Error| match error {
             systemd::Error::NoSuchUnit { .. } | systemd::Error::Moved { .. } => {
                 Trouble::Refused(chain(&error))
             }
             error => Trouble::Failed(chain(&error)),
         };
+        // A drop-in of an alias is one of the unit that it stands for.
+        let id = self.systemd.unit(unit).await.map_err(failed)?.id;
+        if !allowed.has_unit(&id) {
+            return Err(Trouble::Refused(format!(
+                "`{unit}` is another name of `{id}`, which is not on the list"
+            )));
+        }
+        if let Some(new) = new {
+            self.check_variables(unit, new, allowed).await?;
+        }
         let root = self.runtime();
         let change = match new {
             Some(new) => new.plan(&root),
             None => drop_in::removal(&root, unit, topic.as_str()),
         };
-        match change.map_err(failed)? {
-            Some(change) => self.systemd.apply(&change, RELOAD_MAX).await.map(drop).map_err(failed),
-            None => Ok(()),
-        }
+        let Some(change) = change.map_err(failed)? else { return Ok(()) };
+        self.systemd.apply(&change, RELOAD_MAX).await.map_err(failed)?;
+        let settings = new.map(DropIn::settings).unwrap_or_default();
+        let without = match self.systemd.without_effect(unit, settings).await {
+            Ok(without) if without.is_empty() => return Ok(()),
+            without => without,
+        };
+        self.systemd.apply(&change.reversed(), RELOAD_MAX).await.map_err(failed)?;
+        Err(match without {
+            Ok(names) => Trouble::Refused(format!(
+                "it would have no effect on {}: a drop-in of `{unit}` that is read later sets that too",
+                names.join(", ")
+            )),
+            Err(error) => failed(error),
+        })
     }
 
     /// Refuses variables that could make a server run something else, and those that would have no effect.

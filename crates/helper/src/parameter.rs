@@ -96,7 +96,7 @@ impl ParameterState {
     }
 
     /// Whether both say the same.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         let kept = |state: &Self| state.kept.as_deref().map(spelled);
         is_same(&self.live, &other.live) && kept(self) == kept(other)
     }

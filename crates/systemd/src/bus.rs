@@ -22,6 +22,10 @@ pub(crate) const SYSTEMD: &str = "org.freedesktop.systemd1";
 pub(crate) const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 /// Its one manager, as an interface.
 pub(crate) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+/// What every unit has, whatever its kind.
+pub(crate) const UNIT_INTERFACE: &str = "org.freedesktop.systemd1.Unit";
+/// What units have that run processes.
+pub(crate) const SERVICE: &str = "org.freedesktop.systemd1.Service";
 /// What every object has for its properties.
 pub(crate) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// The bus itself: name and interface.

@@ -6,11 +6,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::Systemd;
+use crate::bus::SERVICE;
 use crate::error::Error;
 use crate::name::UnitName;
-
-/// The interface of what runs processes.
-const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
 /// What a unit sets.
 #[derive(Clone, Default, PartialEq, Eq)]

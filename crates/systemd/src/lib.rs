@@ -41,6 +41,9 @@ use own::Own;
 /// Where the system bus of every Linux with D-Bus is.
 pub const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 
+/// The time between two looks at a socket that is being closed: that takes milliseconds.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// How long systemd may take to answer: it answers in milliseconds, also while units hang.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -97,16 +100,30 @@ impl Systemd {
         }
     }
 
-    /// Stops the socket that starts a service, so that nobody starts it any more. Where there is none that is so already.
+    /// Stops the socket that starts a service, so that nobody starts it any more, and waits until nobody listens there. Where
+    /// there is none that is so already.
     ///
     /// # Errors
-    /// When it is denied, or systemd cannot be reached or does not answer in time.
+    /// When it is denied or takes longer than a call may, or systemd cannot be reached or does not answer in time.
     pub async fn close_socket_of(&self, name: &UnitName) -> Result<(), Error> {
-        let socket = name.socket();
-        match self.bus.manage("StopUnit", None, &(socket.as_str(), "replace")).await {
-            Err(Error::NoSuchUnit { .. }) => Ok(()),
-            result => result.map(drop),
+        let (socket, path) = name.socket();
+        match self.bus.manage("StopUnit", Some(name), &(socket.as_str(), "replace")).await {
+            Err(Error::NoSuchUnit { .. }) => return Ok(()),
+            result => result.map(drop)?,
         }
+        let timeout = self.bus.call_timeout;
+        let closing = async {
+            loop {
+                let state = self.bus.property(&path, bus::UNIT_INTERFACE, "ActiveState").await?;
+                let state = String::try_from(state).map_err(|error| Error::answer("ActiveState", &error))?;
+                if matches!(ActiveState::from(state.as_str()), ActiveState::Inactive | ActiveState::Failed) {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let late = |_| Error::Deadline { call: "StopUnit".to_owned(), timeout };
+        tokio::time::timeout(timeout, closing).await.map_err(late)?
     }
 
     /// Has systemd read all unit files anew.

@@ -84,9 +84,11 @@ impl UnitName {
         &self.0
     }
 
-    /// The socket that starts it.
-    pub(crate) fn socket(&self) -> String {
-        format!("{}.socket", self.stem())
+    /// The socket that starts it, and where systemd has that on the bus.
+    pub(crate) fn socket(&self) -> (String, String) {
+        let socket = format!("{}.socket", self.stem());
+        let path = object_path(&socket);
+        (socket, path)
     }
 
     fn stem(&self) -> &str {
@@ -95,7 +97,7 @@ impl UnitName {
 
     /// Where systemd has the unit on the bus.
     pub(crate) fn object_path(&self) -> String {
-        format!("/org/freedesktop/systemd1/unit/{}", label(&self.0))
+        object_path(&self.0)
     }
 }
 
@@ -152,6 +154,10 @@ impl FromStr for Pattern {
         }
         Ok(Self(pattern.to_owned()))
     }
+}
+
+fn object_path(unit: &str) -> String {
+    format!("/org/freedesktop/systemd1/unit/{}", label(unit))
 }
 
 fn check_letters(name: &str, allowed: impl Fn(char) -> bool) -> Result<(), BadName> {

@@ -33,8 +33,17 @@ enum Verdict {
 }
 
 pub(super) fn run(named: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
-    let mut findings =
-        vec![bash(), pidfd(), subreaper(), proc_readable(), user(), kernel_log(), cgroups(), systemd()];
+    let mut findings = vec![
+        bash(),
+        pidfd(),
+        subreaper(),
+        proc_readable(),
+        user(),
+        kernel_log(),
+        cgroups(),
+        systemd(),
+        helper(),
+    ];
     match context::load_or_default(named) {
         Ok((config, path)) => {
             findings.push(configuration(&config, &path));
@@ -122,6 +131,26 @@ fn user() -> Finding {
             Verdict::Ok,
             format!("user {}: everything lives under one data directory", uid.as_raw()),
         )
+    }
+}
+
+fn helper() -> Finding {
+    use rustix::fs::{Access, access};
+    if rustix::process::geteuid().is_root() {
+        return finding("helper", Verdict::Ok, "root needs none to tune units and the kernel");
+    }
+    match access(helper::SOCKET, Access::WRITE_OK) {
+        Ok(()) => {
+            finding("helper", Verdict::Ok, "what takes root to tune units and the kernel can be asked for")
+        }
+        Err(error) => finding(
+            "helper",
+            Verdict::Limited,
+            format!(
+                "{}: {error}; units and the kernel are tuned by root only (deploy/README.md)",
+                helper::SOCKET
+            ),
+        ),
     }
 }
 

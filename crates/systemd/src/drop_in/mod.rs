@@ -3,6 +3,7 @@
 //! A change is a file `UNIT.d/50-paramedic-TOPIC.conf` below `/run/systemd/system`, before and after. It is made only
 //! where the file is as it was when the change was planned, and so is its undo: what somebody edited is not overwritten.
 
+mod effect;
 mod read;
 mod setting;
 

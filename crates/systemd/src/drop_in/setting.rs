@@ -156,7 +156,7 @@ impl Setting {
         }
     }
 
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::MemoryMax(_) => "MemoryMax",
             Self::MemoryHigh(_) => "MemoryHigh",

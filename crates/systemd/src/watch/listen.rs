@@ -11,7 +11,7 @@ use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 use super::fold::{Heard, Tracked};
 use super::{Event, Told};
 use crate::Systemd;
-use crate::bus::{self, ALL_INTERFACES, Call, Link, PROPERTIES, SYSTEMD, is_signal};
+use crate::bus::{self, ALL_INTERFACES, Call, Link, PROPERTIES, SYSTEMD, UNIT_INTERFACE, is_signal};
 use crate::error::Error;
 use crate::job::{JOB_REMOVED, JobId, JobKind, JobRemoved};
 use crate::name::UnitName;
@@ -23,7 +23,6 @@ const JOB_NEW: &str = "type='signal',sender='org.freedesktop.systemd1',path='/or
 const RELOADING: &str = "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',\
      interface='org.freedesktop.systemd1.Manager',member='Reloading'";
 const JOB_INTERFACE: &str = "org.freedesktop.systemd1.Job";
-const UNIT_INTERFACE: &str = "org.freedesktop.systemd1.Unit";
 
 /// Listens to what systemd says of some units.
 pub(super) struct Listener {

@@ -46,7 +46,7 @@ impl Hand<'_> {
             helper::ask(Path::new(SOCKET), helper::OWNER, &request).await.map_err(unasked)?
         };
         match answer {
-            Answer::Done { .. } => check_made(change),
+            Answer::Done { .. } => check_made(change, &request),
             Answer::Refused { reason, .. } => Err(Failure::new(Code::Refused, anyhow::anyhow!(reason))),
             Answer::Failed { reason, .. } => Err(Failure::no(anyhow::anyhow!(reason))),
         }
@@ -115,14 +115,18 @@ fn allowed(order: &Order) -> Allowed {
 }
 
 /// Somebody else has the last word on what is in a file of root: it is looked at.
-fn check_made(change: &Change) -> Result<(), Failure> {
+fn check_made(change: &Change, request: &Request) -> Result<(), Failure> {
+    if let Request::SetParameter { key, to, .. } = request {
+        // Its file has other parameters too, which are no business of this change.
+        let now = ParameterState::read(Path::new("/"), key).map_err(Failure::no)?;
+        return match now {
+            Some(now) if now.is(to) => Ok(()),
+            _ => Err(Failure::no(anyhow::anyhow!("`{key}` is not as it was to be"))),
+        };
+    }
     for place in &change.places {
         let found = read_place(&place.path).map_err(failure)?;
-        let is_so = match (&found, &place.new) {
-            (Some(found), Some(new)) => helper::is_same(found, new),
-            (found, new) => found == new,
-        };
-        if !is_so {
+        if found != place.new {
             let message = format!("`{}` is not as it was to be", place.path.display());
             return Err(Failure::no(anyhow::anyhow!(message)));
         }
