@@ -151,9 +151,14 @@ impl Store {
 
     /// Returns the series with these labels; makes one where there is none and there is room.
     fn find_or_insert(&mut self, labels: &Labels, source: u32) -> Result<SeriesId, AppendError> {
-        if let Some(id) = self.table.find(labels) {
-            return Ok(id);
+        match self.table.find(labels) {
+            Some(id) => Ok(id),
+            None => self.insert(labels, source),
         }
+    }
+
+    /// Makes a series that is not there yet, if there is room.
+    fn insert(&mut self, labels: &Labels, source: u32) -> Result<SeriesId, AppendError> {
         let Bounds { series_per_target_max, .. } = self.bounds;
         let series_max = self.limits.series_max;
         let error = if self.table.len() >= series_max {

@@ -49,7 +49,7 @@ pub(crate) fn parse() {
     println!("reading and storing one like the last: {:.2} M samples per CPU-second", best_again / 1e6);
 }
 
-/// Scrapes a fleet over loopback, round after round without a pause, with real times of arrival.
+/// Scrapes a fleet over loopback, round after round without a pause; what jitters is what the pages took to arrive.
 pub(crate) fn scrape(fleet: Fleet, address: &str, rounds: u64) {
     let mut store = Store::new(LIMITS);
     let mut connection = BufReader::new(TcpStream::connect(address).expect("the pages are served"));
@@ -57,14 +57,16 @@ pub(crate) fn scrape(fleet: Fleet, address: &str, rounds: u64) {
     let mut page = Vec::new();
     let (mut n_samples, mut cpu, mut first_cpu) = (0, 0.0, 0.0);
     for round in 0..rounds {
-        let begun = Instant::now();
         let before = cpu_seconds("self");
         for (index, target) in targets.iter().enumerate() {
             let path = format!("/{index}/{}/{round}", fleet.series);
+            let begun = Instant::now();
             get(&mut connection, &path, &mut page);
+            let took_ms = begun.elapsed().as_millis() as i64;
             let text = std::str::from_utf8(&page).expect("it is text");
-            let now_ms =
-                START_MS + round as i64 * fleet.interval_ms + begun.elapsed().as_millis() as i64 % 50;
+            // Each target is asked at its own time of the interval, and its page is as late as it was here.
+            let due_ms = fleet.interval_ms * index as i64 / fleet.targets as i64;
+            let now_ms = START_MS + round as i64 * fleet.interval_ms + due_ms + took_ms;
             n_samples += store.scrape(target, text, now_ms).samples;
         }
         let spent = cpu_seconds("self") - before;

@@ -183,6 +183,33 @@ fn cut_at_every_byte_what_was_whole_comes_back() {
 }
 
 #[test]
+fn a_checkpoint_that_was_cut_is_named_and_what_was_whole_is_used() {
+    let memory = Memory::default();
+    let (store, mut disk, _) = memory.open(1_000);
+    (0..20).for_each(|step| happen(&store, step));
+    disk.checkpoint(&store).unwrap();
+    happen(&store, 24);
+    disk.flush(&store, 0).unwrap();
+    let (before, name) = (all(&store), "checkpoint-00000002");
+    let (length, mut most) = (memory.files.lock().unwrap()[name].len(), 0);
+    for cut in 0..length {
+        let cut_disk = memory.copy();
+        cut_disk.cut(name, cut);
+        let (store, _, recovery) = cut_disk.open(1_000);
+        let found = all(&store);
+        // A cut between two records looks like an end; nothing tells how many series there were.
+        assert!(recovery.damage.len() <= 1 && recovery.damage.iter().all(|damage| damage.file == name));
+        assert!(found.len() >= most, "a longer checkpoint holds as much as a shorter one");
+        most = found.len();
+        // The log stands for itself.
+        assert!(found.iter().any(|line| line.starts_with("up ") && line.ends_with("@3400")), "{found:?}");
+        let is_known = |line: &String| before.contains(line) || line.starts_with("up ");
+        assert!(found.iter().all(is_known), "cut at {cut}: {found:?}");
+    }
+    assert_eq!(most, before.len());
+}
+
+#[test]
 fn what_is_corrupt_in_the_middle_costs_the_rest_of_its_segment_only() {
     let memory = Memory::default();
     for run in 0..3 {

@@ -133,12 +133,16 @@ impl Sink for Intake<'_> {
         let exported = exported.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let further = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).chain(exported);
         let labels = self.store.table.labels(further, &self.progress.target);
-        let is_new = self.store.table.find(&labels).is_none();
         let (at_ms, now_ms) = (reading.at_ms.unwrap_or(self.progress.now_ms), self.progress.now_ms);
-        if is_new && let Err(error) = self.store.check_time(&labels, at_ms, now_ms) {
-            return self.progress.summary.refuse(error);
-        }
-        match self.store.find_or_insert(&labels, self.progress.source) {
+        let id = match self.store.table.find(&labels) {
+            Some(id) => Ok(id),
+            // What is refused makes no series.
+            None => self
+                .store
+                .check_time(&labels, at_ms, now_ms)
+                .and_then(|()| self.store.insert(&labels, self.progress.source)),
+        };
+        match id {
             Ok(id) => {
                 let length = u32::try_from(raw.len()).unwrap_or(u32::MAX);
                 let known = Known { hash, length, id, is_live: false, is_seen: false };

@@ -75,6 +75,7 @@ pub(crate) async fn own_page(flow: &Flow) -> Result<String, EngineError> {
     flow.watch.answers().register(&mut registry);
     incidents(flow, &mut registry).await?;
     notices(flow, &mut registry);
+    samples(flow, &mut registry);
     let mut page = String::new();
     let _: fmt::Result = encode_registry(&mut page, &registry).and_then(|()| encode_eof(&mut page));
     Ok(page)
@@ -118,6 +119,37 @@ fn notices(flow: &Flow, registry: &mut Registry) {
         count.get_or_create(&labels).inc_by(times);
     }
     registry.register("paramedic_notifications", "Notices to contacts by what became of them", count);
+}
+
+/// What the store of samples holds, and what it did not take or keep since the start of this `serve`.
+fn samples(flow: &Flow, registry: &mut Registry) {
+    let (size, counters) = {
+        let store = flow.watch.store();
+        (store.size(), store.counters())
+    };
+    let gauges = [
+        ("paramedic_series", "Series that are kept", size.series),
+        ("paramedic_samples", "Samples that are kept", size.samples),
+    ];
+    for (name, help, value) in gauges {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    }
+    let counts = [
+        ("paramedic_samples_refused", "Samples that were not taken", counters.samples_refused),
+        ("paramedic_series_refused", "New series that found no room", counters.series_refused),
+        (
+            "paramedic_samples_evicted",
+            "Samples that went before their time for want of room",
+            counters.samples_evicted,
+        ),
+    ];
+    for (name, help, value) in counts {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
 }
 
 fn servers(flow: &Flow, registry: &mut Registry) {
