@@ -16,7 +16,10 @@ pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use inhibition::{InhibitRule, inhibitors};
 pub use labels::{Labels, METRIC_NAME, Sample};
 pub use matcher::{Comparison, Matcher, MatcherError, all_match, parse_matchers};
-pub use promql::{Element, Position, Query, QueryError, Series, Steps, Value};
+pub use promql::{
+    Annotation, AnnotationKind, Answer, Bounds, Element, Position, Query, QueryError, QueryLimits, Series,
+    Steps, Value,
+};
 pub use rule::{ALERT_NAME, AlertingRule};
 pub use silence::{Breadth, Silence, SilenceError, SilenceState, Silences};
 pub use store::{AppendError, Limits, ScrapeSummary, Size, Store};

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::labels::Labels;
 pub use scrape::ScrapeSummary;
 use scrape::Target;
-pub(crate) use series::Series;
 use series::{Owner, Written};
+pub(crate) use series::{Series, is_stale};
 
 /// How often series that hold nothing any more are looked for; it costs one pass over all of them.
 const PRUNE_INTERVAL_MS: i64 = 60_000;

@@ -106,11 +106,21 @@ impl Series {
         (at_ms > from_ms && !is_stale(value)).then_some((at_ms, value))
     }
 
-    /// Returns the samples after `from_ms` and not after `to_ms`, without stale markers.
-    pub(crate) fn window(&self, from_ms: i64, to_ms: i64) -> impl Iterator<Item = (i64, f64)> {
-        let start = self.samples.partition_point(|(at_ms, _)| *at_ms <= from_ms);
-        let end = self.samples.partition_point(|(at_ms, _)| *at_ms <= to_ms).max(start);
-        self.samples.range(start..end).copied().filter(|(_, value)| !is_stale(*value))
+    /// Adds the samples after `from_ms` and not after `to_ms` to a buffer, stale markers included.
+    pub(crate) fn read(&self, from_ms: i64, to_ms: i64, into: &mut Vec<(i64, f64)>) {
+        // Most windows begin before the first sample or end after the last one: then there is nothing to search.
+        let (Some((first_ms, _)), Some((last_ms, _))) = (self.samples.front(), self.samples.back()) else {
+            return;
+        };
+        let start = match *first_ms > from_ms {
+            true => 0,
+            false => self.samples.partition_point(|(at_ms, _)| *at_ms <= from_ms),
+        };
+        let end = match *last_ms <= to_ms {
+            true => self.samples.len(),
+            false => self.samples.partition_point(|(at_ms, _)| *at_ms <= to_ms).max(start),
+        };
+        into.extend(self.samples.range(start..end));
     }
 
     /// Returns every sample, stale markers included.
