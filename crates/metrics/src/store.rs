@@ -7,6 +7,7 @@ mod scrape;
 mod series;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::labels::Labels;
 pub use scrape::ScrapeSummary;
@@ -16,6 +17,8 @@ pub(crate) use series::{Series, is_stale};
 
 /// How often series that hold nothing any more are looked for; it costs one pass over all of them.
 const PRUNE_INTERVAL_MS: i64 = 60_000;
+/// The next number for a set of series; no two sets of one process have the same.
+static NEXT_SHAPE: AtomicU64 = AtomicU64::new(0);
 
 /// How much a store may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +78,7 @@ pub struct Store {
     /// By the name of the metric, then by labels: most queries name their metric, and what they get is in order.
     metrics: BTreeMap<Box<str>, BTreeMap<Labels, Series>>,
     series: usize,
+    shape: u64,
     targets: HashMap<Labels, Target>,
     pruned_ms: i64,
 }
@@ -84,7 +88,8 @@ pub struct Store {
 impl Store {
     /// Returns an empty store.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, metrics: BTreeMap::new(), series: 0, targets: HashMap::new(), pruned_ms: i64::MIN }
+        let (metrics, targets) = (BTreeMap::new(), HashMap::new());
+        Self { limits, metrics, series: 0, shape: next_shape(), targets, pruned_ms: i64::MIN }
     }
 
     /// Adds one sample to a series of the responder's own. A sample equal to the last one is accepted again.
@@ -107,7 +112,7 @@ impl Store {
             of_name.retain(|labels, _| !is_it(labels));
         }
         self.metrics.retain(|_, of_name| !of_name.is_empty());
-        self.series = self.metrics.values().map(BTreeMap::len).sum();
+        self.count_series();
         self.targets.retain(|target, _| !is_it(target));
     }
 
@@ -118,7 +123,7 @@ impl Store {
             of_name.retain(|_, series| series.keep_after(oldest_ms));
         }
         self.metrics.retain(|_, of_name| !of_name.is_empty());
-        self.series = self.metrics.values().map(BTreeMap::len).sum();
+        self.count_series();
         self.targets.retain(|_, target| target.attempted_ms > oldest_ms);
         self.pruned_ms = now_ms;
     }
@@ -134,6 +139,19 @@ impl Store {
         let one = name.and_then(|name| self.metrics.get(name));
         let all = name.is_none().then(|| self.metrics.values());
         one.into_iter().chain(all.into_iter().flatten()).flatten()
+    }
+
+    /// Returns a number that changes whenever a series comes or goes, and that no other store has.
+    pub(crate) fn shape(&self) -> u64 {
+        self.shape
+    }
+
+    fn count_series(&mut self) {
+        let series = self.metrics.values().map(BTreeMap::len).sum();
+        if series != self.series {
+            self.series = series;
+            self.shape = next_shape();
+        }
     }
 
     fn find(&self, labels: &Labels) -> Option<&Series> {
@@ -157,6 +175,7 @@ impl Store {
             }
             None => {
                 self.series += 1;
+                self.shape = next_shape();
                 self.metrics.entry(name.into()).or_default().entry(labels.clone()).or_default()
             }
         };
@@ -172,6 +191,10 @@ impl Store {
             self.prune(now_ms);
         }
     }
+}
+
+fn next_shape() -> u64 {
+    NEXT_SHAPE.fetch_add(1, Ordering::Relaxed)
 }
 
 #[cfg(test)]

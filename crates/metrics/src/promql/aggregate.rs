@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::eval::Evaluator;
 use super::grid::Grid;
-use super::index::{Index, Projection};
+use super::index::Projection;
+use super::memo::Grouper;
 use super::syntax::{Aggregation, Expr, Grouping, Kind};
 use super::value::{ABSENT, Key, Vector, brief, is_absent, shown};
 use super::{QueryError, rank, reduce};
@@ -33,7 +34,7 @@ pub(super) fn evaluate(evaluator: &Evaluator<'_>, expr: &Expr, grid: Grid) -> Re
     };
     param.check(evaluator, *aggregation)?;
     let vector = evaluator.vector(inner, grid)?;
-    let groups = Groups::of(&vector, grouping);
+    let groups = Groups::of(evaluator, expr, &vector, grouping);
     let reduce: fn(&mut Vec<f64>) -> f64 = match aggregation {
         Aggregation::Sum => |values| reduce::sum(values.iter().copied()),
         Aggregation::Avg => |values| reduce::mean(values.iter().copied()),
@@ -107,21 +108,21 @@ impl Parameter<'_> {
 
 impl Groups {
     /// Puts rows into groups, in the order in which the groups first occur.
-    fn of(vector: &Vector, grouping: &Grouping) -> Self {
-        let mut index = Index::new(Projection::of(grouping));
+    fn of(evaluator: &Evaluator<'_>, expr: &Expr, vector: &Vector, grouping: &Grouping) -> Self {
+        let mut grouper = Grouper::new(evaluator, expr, Projection::of(grouping));
         let mut drop_names = Vec::new();
         let numbers: Vec<usize> = vector
             .keys
             .iter()
             .map(|key| {
-                let number = index.number(&key.labels);
+                let number = grouper.number(key);
                 if number == drop_names.len() {
                     drop_names.push(key.drop_name);
                 }
                 number
             })
             .collect();
-        let mut ends = vec![0; index.len()];
+        let mut ends = vec![0; drop_names.len()];
         numbers.iter().for_each(|number| ends[*number] += 1);
         let mut end = 0;
         for count in &mut ends {
@@ -135,8 +136,8 @@ impl Groups {
             rows[ends[*number]] = row as u32;
             ends[*number] += 1;
         }
-        let keys = index.into_labels().zip(drop_names);
-        let keys = keys.map(|(labels, drop_name)| Key { labels, drop_name }).collect();
+        let keys = grouper.finish().into_iter().zip(drop_names);
+        let keys = keys.map(|(labels, drop_name)| Key { drop_name, ..Key::of(labels) }).collect();
         Self { keys, rows, ends }
     }
 
@@ -198,7 +199,7 @@ fn count_values(evaluator: &Evaluator<'_>, expr: &Expr, grid: Grid) -> Result<Ve
             if place == next {
                 evaluator.budget.numbers(1, grid.count)?;
                 let labels = group.with(&label, &shown(*value));
-                counts.add(Key { labels, drop_name: key.drop_name });
+                counts.add(Key { drop_name: key.drop_name, ..Key::of(labels) });
             }
             let count = &mut counts.row_mut(place)[step];
             *count = if is_absent(*count) { 1.0 } else { *count + 1.0 };

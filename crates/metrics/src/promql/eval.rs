@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::annotation::{Annotation, AnnotationKind, Annotations};
 use super::bounds::{Bounds, Budget};
 use super::grid::{Grid, Steps};
+use super::memo::Memo;
 use super::syntax::{Expr, Kind, Length};
 use super::value::{Element, Key, Operand, Series, Value, Vector, brief, is_absent};
 use super::{Position, QueryError, aggregate, functions, matching, selector, window};
@@ -20,14 +21,21 @@ pub(super) struct Evaluator<'e> {
     pub(super) steps: Steps,
     pub(super) budget: Budget<'e>,
     annotations: RefCell<Annotations>,
+    /// What earlier evaluations of the same query found out about labels.
+    pub(super) memo: &'e Memo,
 }
 
 // === impl Evaluator ===
 
 impl<'e> Evaluator<'e> {
-    pub(super) fn new(store: &'e Store, text: &'e str, steps: Steps, bounds: Bounds<'e>) -> Self {
+    pub(super) fn new(
+        store: &'e Store,
+        (text, memo): (&'e str, &'e Memo),
+        steps: Steps,
+        bounds: Bounds<'e>,
+    ) -> Self {
         let (budget, annotations) = (Budget::new(bounds), RefCell::default());
-        Self { store, text, steps, budget, annotations }
+        Self { store, text, steps, budget, annotations, memo }
     }
 
     /// Evaluates a whole query at one moment.
@@ -243,7 +251,7 @@ impl<'e> Evaluator<'e> {
         window::each_series(self, expr, grid, &mut |key, run| {
             let samples = run.windows().next().map_or(&[][..], |(_, window)| window.samples);
             if !samples.is_empty() {
-                all.push(Series { labels: key.clone().into_final(), samples: samples.to_vec() });
+                all.push(Series { labels: key.into_final(), samples: samples.to_vec() });
             }
             Ok(())
         })?;

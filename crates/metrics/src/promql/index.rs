@@ -8,18 +8,18 @@ use super::syntax::Grouping;
 use crate::labels::{Labels, METRIC_NAME};
 
 /// Which labels count.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Projection<'p> {
-    Only(&'p [String]),
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Projection {
+    Only(Vec<String>),
     /// All but these, and but the metric's name.
-    AllBut(&'p [String]),
+    AllBut(Vec<String>),
     /// All but one.
-    AllButOne(&'p str),
+    AllButOne(&'static str),
 }
 
 /// Numbers label sets so that those which agree in the labels that count have the same number.
-pub(super) struct Index<'p> {
-    projection: Projection<'p>,
+pub(super) struct Index {
+    projection: Projection,
     state: RandomState,
     /// By hash; those with the same hash are a chain.
     heads: HashMap<u64, u32, BuildIdentity>,
@@ -43,27 +43,27 @@ struct Identity(u64);
 
 // === impl Projection ===
 
-impl<'p> Projection<'p> {
+impl Projection {
     /// Returns the labels by which elements are put together.
-    pub(super) fn of(grouping: &'p Grouping) -> Self {
+    pub(super) fn of(grouping: &Grouping) -> Self {
         match grouping {
-            Grouping::By(names) => Self::Only(names),
-            Grouping::Without(names) => Self::AllBut(names),
+            Grouping::By(names) => Self::Only(names.clone()),
+            Grouping::Without(names) => Self::AllBut(names.clone()),
         }
     }
 
-    fn keeps(self, name: &str) -> bool {
+    fn keeps(&self, name: &str) -> bool {
         match self {
             Self::Only(names) => names.iter().any(|known| known == name),
             Self::AllBut(names) => name != METRIC_NAME && !names.iter().any(|known| known == name),
-            Self::AllButOne(other) => name != other,
+            Self::AllButOne(other) => name != *other,
         }
     }
 
     /// Returns the labels that count.
-    pub(super) fn apply(self, labels: &Labels) -> Labels {
+    pub(super) fn apply(&self, labels: &Labels) -> Labels {
         match self {
-            Self::Only([]) => Labels::empty(),
+            Self::Only(names) if names.is_empty() => Labels::empty(),
             _ => labels.filtered(|name| self.keeps(name)),
         }
     }
@@ -71,8 +71,8 @@ impl<'p> Projection<'p> {
 
 // === impl Index ===
 
-impl<'p> Index<'p> {
-    pub(super) fn new(projection: Projection<'p>) -> Self {
+impl Index {
+    pub(super) fn new(projection: Projection) -> Self {
         Self { projection, state: RandomState::new(), heads: HashMap::default(), groups: Vec::new(), last: 0 }
     }
 
@@ -107,19 +107,10 @@ impl<'p> Index<'p> {
         self.groups.len()
     }
 
-    /// Returns the labels that count of each group, in the order of their numbers.
-    pub(super) fn into_labels(self) -> impl Iterator<Item = Labels> {
-        let projection = self.projection;
-        self.groups.into_iter().map(move |group| projection.apply(&group.first))
-    }
-
-    /// Returns the first label set of each group, in the order of their numbers.
-    pub(super) fn into_first(self) -> impl Iterator<Item = Labels> {
-        self.groups.into_iter().map(|group| group.first)
-    }
-
     fn hash(&self, labels: &Labels) -> u64 {
-        if let Projection::Only([]) = self.projection {
+        if let Projection::Only(names) = &self.projection
+            && names.is_empty()
+        {
             return 0;
         }
         let mut hasher = self.state.build_hasher();

@@ -14,6 +14,7 @@ mod grid;
 mod histogram;
 mod index;
 mod matching;
+mod memo;
 mod rank;
 mod reduce;
 mod selector;
@@ -31,17 +32,22 @@ pub use bounds::{Bounds, QueryLimits};
 pub use error::{Position, QueryError};
 use eval::Evaluator;
 pub use grid::Steps;
+use memo::Memo;
 use syntax::Expr;
 pub(crate) use value::shown;
 pub use value::{Element, Series, Value};
 
 /// A query that was read and can be evaluated again and again; cheap to clone.
+///
+/// It remembers how the labels of series were grouped, as long as no series comes or goes: some bytes for each series and
+/// aggregation.
 #[derive(Clone)]
 pub struct Query(Arc<Parsed>);
 
 struct Parsed {
     text: String,
     expr: Expr,
+    memo: Memo,
 }
 
 /// What an evaluation yields, and what it has to say beside it.
@@ -64,7 +70,7 @@ impl Query {
     /// where in the text.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         let expr = syntax::parse(text)?;
-        Ok(Self(Arc::new(Parsed { text: text.to_owned(), expr })))
+        Ok(Self(Arc::new(Parsed { text: text.to_owned(), expr, memo: Memo::default() })))
     }
 
     /// Returns the text that was parsed.
@@ -97,7 +103,7 @@ impl Query {
     /// Fails if vectors do not match, a result has one label set twice, a value cannot be used where it stands, or
     /// more is needed than the bounds allow.
     pub fn answer(&self, store: &Store, at_ms: i64, bounds: Bounds<'_>) -> Result<Answer, QueryError> {
-        let evaluator = Evaluator::new(store, self.text(), Steps::one(at_ms), bounds);
+        let evaluator = Evaluator::new(store, (self.text(), &self.0.memo), Steps::one(at_ms), bounds);
         let value = evaluator.at_one(&self.0.expr)?;
         Ok(Answer { value, annotations: evaluator.into_annotations() })
     }
@@ -114,7 +120,7 @@ impl Query {
         steps: Steps,
         bounds: Bounds<'_>,
     ) -> Result<(Vec<Series>, Vec<Annotation>), QueryError> {
-        let evaluator = Evaluator::new(store, self.text(), steps, bounds);
+        let evaluator = Evaluator::new(store, (self.text(), &self.0.memo), steps, bounds);
         let series = evaluator.at_all(&self.0.expr)?;
         Ok((series, evaluator.into_annotations()))
     }

@@ -6,7 +6,7 @@ use super::QueryError;
 use super::eval::Evaluator;
 use super::grid::Grid;
 use super::syntax::{At, Condition, Matcher, Selector, When};
-use super::value::{ABSENT, Key, Vector, is_absent};
+use super::value::{ABSENT, Key, Source, Vector, is_absent};
 use crate::labels::{Labels, METRIC_NAME};
 use crate::store::{Series, is_stale};
 
@@ -17,7 +17,7 @@ const LOOKBACK_MS: i64 = 5 * 60_000;
 pub(super) type Sample = (i64, f64);
 
 /// Takes the samples of one series.
-type Visitor<'v> = dyn FnMut(&Labels, &[Sample]) -> Result<(), QueryError> + 'v;
+type Visitor<'v> = dyn FnMut(Key, &[Sample]) -> Result<(), QueryError> + 'v;
 
 /// Yields, for each selected series and step, what `pick` makes of the time and the value of the newest sample.
 pub(super) fn instant(
@@ -29,12 +29,13 @@ pub(super) fn instant(
     let seen = moments(evaluator, &selector.when, grid)?;
     let mut found = Vector::empty(grid.count);
     let mut buffer = Vec::<Sample>::new();
-    each(evaluator, &selector.matchers, &mut |labels, series| {
+    each(evaluator, selector, &mut |source, labels, series| {
+        let key = || Key { source, ..Key::of(labels.clone()) };
         if seen.count == 1 {
             let newest = series.newest(seen.start_ms.saturating_sub(LOOKBACK_MS), seen.start_ms);
             if let Some((at_ms, value)) = newest {
                 evaluator.budget.numbers(1, grid.count)?;
-                found.add_constant(Key::of(labels.clone()), pick(at_ms, value));
+                found.add_constant(key(), pick(at_ms, value));
             }
             return Ok(());
         }
@@ -45,7 +46,7 @@ pub(super) fn instant(
             return Ok(());
         }
         evaluator.budget.numbers(1, grid.count)?;
-        let row = found.add(Key::of(labels.clone()));
+        let row = found.add(key());
         let mut next = 0;
         for (step, at_ms) in seen.moments().enumerate() {
             while buffer.get(next).is_some_and(|(sample_ms, _)| *sample_ms <= at_ms) {
@@ -72,39 +73,36 @@ pub(super) fn instant(
 /// Hands the samples of each selected series after one moment and not after another to `visit`.
 pub(super) fn samples(
     evaluator: &Evaluator<'_>,
-    matchers: &[Matcher],
+    selector: &Selector,
     (from_ms, to_ms): (i64, i64),
     visit: &mut Visitor<'_>,
 ) -> Result<(), QueryError> {
     let mut buffer = Vec::<Sample>::new();
-    each(evaluator, matchers, &mut |labels, series| {
+    each(evaluator, selector, &mut |source, labels, series| {
         buffer.clear();
         series.read(from_ms, to_ms, &mut buffer);
         buffer.retain(|(_, value)| !is_stale(*value));
         evaluator.budget.samples(buffer.len())?;
-        if buffer.is_empty() { Ok(()) } else { visit(labels, &buffer) }
+        if buffer.is_empty() { Ok(()) } else { visit(Key { source, ..Key::of(labels.clone()) }, &buffer) }
     })
 }
 
 /// Hands each series that all matchers accept to `visit`, in the order of their labels.
 fn each(
     evaluator: &Evaluator<'_>,
-    matchers: &[Matcher],
-    visit: &mut dyn FnMut(&Labels, &Series) -> Result<(), QueryError>,
+    selector: &Selector,
+    visit: &mut dyn FnMut(Source, &Labels, &Series) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
-    let name = matchers.iter().find_map(|matcher| match &matcher.condition {
-        Condition::Equal(name) if matcher.name == METRIC_NAME && !name.is_empty() => Some(name.as_str()),
-        _ => None,
-    });
+    let name = selector.metric_name();
     let is_settled = |matcher: &Matcher| {
         let Condition::Equal(value) = &matcher.condition else { return false };
         matcher.name == METRIC_NAME && Some(value.as_str()) == name
     };
-    let others: Vec<&Matcher> = matchers.iter().filter(|matcher| !is_settled(matcher)).collect();
-    for (labels, series) in evaluator.store.select(name) {
+    let others: Vec<&Matcher> = selector.matchers.iter().filter(|matcher| !is_settled(matcher)).collect();
+    for (ordinal, (labels, series)) in evaluator.store.select(name).enumerate() {
         evaluator.budget.samples(1)?;
         if others.iter().all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or_default())) {
-            visit(labels, series)?;
+            visit(Source::series(selector.offset, ordinal), labels, series)?;
         }
     }
     Ok(())

@@ -167,6 +167,41 @@ fn a_dot_matches_a_newline_and_matchers_are_anchored() {
     }
 }
 
+#[test]
+fn what_a_query_remembers_is_right_when_series_come_and_go() {
+    let texts = [
+        "sum by (l) (a)",
+        "count without (le) (a or b)",
+        "histogram_quantile(0.5, rate(a[10s]))",
+        "histogram_quantile(0.5, sum by (le, l) (a))",
+        "topk by (l) (1, a)",
+        "avg by (l) (label_replace(a, \"l\", \"same\", \"\", \"\"))",
+        "sum by (l) (a{le=\"1\"}) + on(l) count by (l) (b)",
+        "histogram_fraction(0, 1, b)",
+    ];
+    let queries: Vec<Query> = texts.iter().map(|text| Query::parse(text).expect("it is valid")).collect();
+    let mut stores = [Store::new(LIMITS), Store::new(LIMITS)];
+    for step in 0..120_i64 {
+        // Two stores in turn: what is remembered of one says nothing of the other.
+        let store = &mut stores[usize::from(step % 5 == 0)];
+        if step % 17 == 16 {
+            store.forget("l", &(step % 3).to_string());
+        }
+        for series in 0..(step % 7) {
+            let name = if series % 3 == 0 { "b" } else { "a" };
+            let (l, le) =
+                (((series + step) % 3).to_string(), ["1", "2.5", "+Inf", "odd"][series as usize % 4]);
+            let labels = Labels::metric(name, &[("l", &l), ("le", le)]);
+            store.append(&labels, step * 1_000, (step * series % 11) as f64).unwrap();
+        }
+        for (query, text) in queries.iter().zip(texts) {
+            let fresh = Query::parse(text).expect("it is valid");
+            let shown = |query: &Query| query.instant(store, step * 1_000).map(shown_value);
+            assert_eq!(shown(query), shown(&fresh), "{text} at {step}");
+        }
+    }
+}
+
 const LEAVES: [&str; 17] = [
     "a",
     "a{l=\"1\"}",

@@ -41,6 +41,16 @@ pub struct Series {
 pub(super) struct Key {
     pub(super) labels: Labels,
     pub(super) drop_name: bool,
+    pub(super) source: Source,
+}
+
+/// Where the labels of a row come from, as long as they are those of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Source {
+    /// The selector, by its place in the query.
+    pub(super) selector: u32,
+    /// The place of the series among those that the selector looks at.
+    pub(super) ordinal: u32,
 }
 
 /// An instant vector at each of some steps: a row for each series, a number or none for each step.
@@ -72,16 +82,31 @@ pub(super) fn is_absent(value: f64) -> bool {
 
 impl Key {
     pub(super) fn of(labels: Labels) -> Self {
-        Self { labels, drop_name: false }
+        Self { labels, drop_name: false, source: Source::NONE }
     }
 
     /// A row whose metric name is lost.
     pub(super) fn nameless(labels: Labels) -> Self {
-        Self { labels, drop_name: true }
+        Self { labels, drop_name: true, source: Source::NONE }
     }
 
     pub(super) fn into_final(self) -> Labels {
         if self.drop_name { self.labels.without(METRIC_NAME) } else { self.labels }
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Labels that were computed.
+    pub(super) const NONE: Self = Self { selector: u32::MAX, ordinal: 0 };
+
+    /// The series at this place among those that a selector looks at; too far away is nowhere.
+    pub(super) fn series(selector: usize, ordinal: usize) -> Self {
+        match (u32::try_from(selector), u32::try_from(ordinal)) {
+            (Ok(selector), Ok(ordinal)) => Self { selector, ordinal },
+            _ => Self::NONE,
+        }
     }
 }
 

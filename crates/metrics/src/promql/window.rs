@@ -37,16 +37,15 @@ pub(super) fn each_series(
     evaluator: &Evaluator<'_>,
     expr: &Expr,
     grid: Grid,
-    visit: &mut dyn FnMut(&Key, Run<'_>) -> Result<(), QueryError>,
+    visit: &mut dyn FnMut(Key, Run<'_>) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
     match &expr.unwrapped().kind {
         Kind::Range { selector, range } => {
             let range_ms = evaluator.range_millis(range)?;
             let ends = selector::moments(evaluator, &selector.when, grid)?;
             let stretch = (ends.start_ms.saturating_sub(range_ms), ends.last_ms());
-            selector::samples(evaluator, &selector.matchers, stretch, &mut |labels, samples| {
-                let key = Key::of(labels.clone());
-                visit(&key, Run { samples, ends, range_ms, steps: grid.count })
+            selector::samples(evaluator, selector, stretch, &mut |key, samples| {
+                visit(key, Run { samples, ends, range_ms, steps: grid.count })
             })
         }
         Kind::Subquery { inner, range, step, when } => {
@@ -66,7 +65,7 @@ pub(super) fn each_series(
                 buffer.clear();
                 buffer.extend(eval::samples(inside, row));
                 evaluator.budget.samples(buffer.len())?;
-                visit(key, Run { samples: &buffer, ends, range_ms, steps: grid.count })?;
+                visit(key.clone(), Run { samples: &buffer, ends, range_ms, steps: grid.count })?;
             }
             Ok(())
         }

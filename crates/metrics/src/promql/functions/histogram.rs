@@ -4,7 +4,8 @@ use super::{Arguments, Function, Signature};
 use crate::labels::Labels;
 use crate::promql::QueryError;
 use crate::promql::histogram::{self, BUCKET_LABEL, Bucket, Raised};
-use crate::promql::index::{Index, Projection};
+use crate::promql::index::Projection;
+use crate::promql::memo::Grouper;
 use crate::promql::syntax::Expr;
 use crate::promql::syntax::Type::{Scalar, Text, Vector as InstantVector};
 use crate::promql::value::{Key, Operand, Vector, brief, is_absent, shown};
@@ -46,24 +47,31 @@ struct Rows {
 
 /// Puts buckets together by their other labels; an element without a bound is none, and that is said.
 fn collect(arguments: Arguments<'_>, expr: &Expr, vector: &Vector) -> Vec<Rows> {
-    let mut index = Index::new(Projection::AllButOne(BUCKET_LABEL));
+    // The metric's name goes at the very end, and until then tells what the histogram is.
+    let projection = Projection::AllButOne(BUCKET_LABEL);
+    let mut grouper = Grouper::new(arguments.evaluator, arguments.call, projection);
     let mut histograms: Vec<Vec<(usize, f64)>> = Vec::new();
     for (row, key) in vector.keys.iter().enumerate() {
-        let bound = key.labels.get(BUCKET_LABEL).unwrap_or_default();
-        let Some(upper) = bound.parse::<f64>().ok().filter(|upper| !upper.is_nan()) else {
-            let text = format!("bucket label \"le\" is missing or has a malformed value of {bound:?}");
+        let upper = grouper.fact(key, bound);
+        if upper.is_nan() {
+            let le = key.labels.get(BUCKET_LABEL).unwrap_or_default();
+            let text = format!("bucket label \"le\" is missing or has a malformed value of {le:?}");
             arguments.evaluator.warn(expr, with_name(text, key.labels.metric_name()));
             continue;
-        };
-        let number = index.number(&key.labels);
+        }
+        let number = grouper.number(key);
         if number == histograms.len() {
             histograms.push(Vec::with_capacity(16));
         }
         histograms[number].push((row, upper));
     }
-    // The metric's name goes at the very end, and until then tells what the histogram is.
-    let labels = index.into_first().map(|first| first.without(BUCKET_LABEL));
-    labels.zip(histograms).map(|(labels, buckets)| Rows { labels, buckets }).collect()
+    let histograms = grouper.finish().into_iter().zip(histograms);
+    histograms.map(|(labels, buckets)| Rows { labels, buckets }).collect()
+}
+
+/// Returns the upper bound that a label set tells; NaN if it tells none.
+fn bound(labels: &Labels) -> f64 {
+    labels.get(BUCKET_LABEL).and_then(|bound| bound.parse().ok()).unwrap_or(f64::NAN)
 }
 
 fn with_name(text: String, name: Option<&str>) -> String {

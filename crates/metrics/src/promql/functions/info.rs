@@ -24,14 +24,13 @@ pub(super) fn find(name: &str) -> Option<Signature> {
 fn info(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
     let base = arguments.vector(0)?;
     let (named, wanted) = conditions(arguments)?;
-    let identifying = IDENTIFYING.map(str::to_owned);
-    let identity = Projection::Only(&identifying);
+    let identity = Projection::Only(IDENTIFYING.map(str::to_owned).to_vec());
     let anonymous = |labels: &Labels| identity.apply(labels).is_empty();
     let is_info = |labels: &Labels| {
         let name = labels.metric_name().unwrap_or_default();
         named.iter().all(|matcher| matcher.accepts(name))
     };
-    let mut index = Index::new(identity);
+    let mut index = Index::new(identity.clone());
     let ignored: Vec<bool> = base.keys.iter().map(|key| is_info(&key.labels)).collect();
     let groups: Vec<Option<usize>> = base
         .keys
@@ -54,7 +53,7 @@ fn info(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
             let place = *places.entry((row, labels.clone())).or_insert(next);
             if place == next {
                 arguments.evaluator.budget.numbers(1, base.steps)?;
-                enriched.add(Key { labels, drop_name: key.drop_name });
+                enriched.add(Key { drop_name: key.drop_name, ..Key::of(labels) });
             }
             enriched.row_mut(place)[step] = value;
         }
@@ -95,10 +94,11 @@ impl InfoSeries {
         arguments: Arguments<'_>,
         named: &[Matcher],
         wanted: &[Matcher],
-        index: &Index<'_>,
+        index: &Index,
     ) -> Result<Self, QueryError> {
         let matchers = named.iter().chain(wanted).cloned().collect();
-        let selector = Selector { matchers, when: when_of(arguments)? };
+        // Its place is none of the query's.
+        let selector = Selector { matchers, when: when_of(arguments)?, offset: usize::MAX };
         let grid = arguments.grid;
         let times = selector::instant(arguments.evaluator, &selector, grid, |at_ms, _| at_ms as f64)?;
         let mut rows = vec![BTreeMap::<String, Vec<usize>>::new(); index.len()];

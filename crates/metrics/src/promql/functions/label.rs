@@ -8,7 +8,7 @@ use crate::labels::METRIC_NAME;
 use crate::promql::QueryError;
 use crate::promql::syntax::Type::{Text, Vector};
 use crate::promql::syntax::anchored;
-use crate::promql::value::{Key, Operand};
+use crate::promql::value::{Key, Operand, Source};
 
 pub(super) fn find(name: &str) -> Option<Signature> {
     Some(match name {
@@ -81,6 +81,7 @@ fn target(arguments: Arguments<'_>) -> Result<String, QueryError> {
 /// Sets a label; a metric name that is set by hand stays.
 fn relabel(key: &mut Key, target: &str, value: &str) {
     key.labels = key.labels.with(target, value);
+    key.source = Source::NONE;
     if target == METRIC_NAME {
         key.drop_name = false;
     }

@@ -16,7 +16,7 @@ pub(super) use signature::{Signature, Support};
 use super::QueryError;
 use super::eval::Evaluator;
 use super::grid::Grid;
-use super::syntax::Expr;
+use super::syntax::{Expr, Kind};
 use super::value::{ABSENT, Key, Operand, Vector, is_absent};
 use super::window::{self, Window};
 use date::Date;
@@ -62,10 +62,10 @@ pub(super) fn evaluate(
     match function.implementation {
         Function::Element(compute) => elementwise::each(arguments.vector(0)?, |_, value| compute(value)),
         Function::Date(part) => date::evaluate(arguments, part),
-        Function::Window(compute) => arguments.each_pure_window(compute, Key::nameless_of),
-        Function::Kept(compute) => arguments.each_pure_window(compute, Key::clone),
+        Function::Window(compute) => arguments.each_pure_window(compute, Key::into_nameless),
+        Function::Kept(compute) => arguments.each_pure_window(compute, |key| key),
         Function::Counter(compute) => {
-            let vector = arguments.each_pure_window(compute, Key::nameless_of)?;
+            let vector = arguments.each_pure_window(compute, Key::into_nameless)?;
             arguments.inform_of_gauges(&vector)?;
             Ok(vector)
         }
@@ -76,8 +76,8 @@ pub(super) fn evaluate(
 // === impl Key ===
 
 impl Key {
-    fn nameless_of(key: &Self) -> Self {
-        Self::nameless(key.labels.clone())
+    fn into_nameless(self) -> Self {
+        Self { drop_name: true, ..self }
     }
 }
 
@@ -112,7 +112,7 @@ impl<'a> Arguments<'a> {
     fn each_pure_window(
         self,
         compute: fn(Window<'_>) -> Option<f64>,
-        key_of: fn(&Key) -> Key,
+        key_of: fn(Key) -> Key,
     ) -> Result<Operand, QueryError> {
         let mut found = Vector::empty(self.grid.count);
         window::each_series(self.evaluator, self.expr(0)?, self.grid, &mut |key, run| {
@@ -137,7 +137,7 @@ impl<'a> Arguments<'a> {
     ) -> Result<Operand, QueryError> {
         let mut found = Vector::empty(self.grid.count);
         window::each_series(self.evaluator, self.expr(index)?, self.grid, &mut |key, run| {
-            self.add_windows(&mut found, Key::nameless_of(key), run, &mut compute)
+            self.add_windows(&mut found, key.into_nameless(), run, &mut compute)
         })?;
         Ok(Operand::Vector(found))
     }
@@ -166,15 +166,27 @@ impl<'a> Arguments<'a> {
     /// Says which of the series do not look like counters by their names.
     fn inform_of_gauges(self, found: &Operand) -> Result<(), QueryError> {
         let Operand::Vector(vector) = found else { return Ok(()) };
-        let mut last: Option<&str> = None;
-        for name in vector.keys.iter().filter_map(|key| key.labels.metric_name()) {
-            let is_counter = COUNTER_ENDINGS.iter().any(|ending| name.ends_with(ending));
-            if is_counter || last == Some(name) {
-                continue;
+        let expr = self.expr(0)?;
+        let inform = |name: &str| {
+            if !COUNTER_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+                let reason = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket";
+                self.evaluator.inform(expr, format!("{reason}: {name:?}"));
             }
-            last = Some(name);
-            let reason = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket";
-            self.evaluator.inform(self.expr(0)?, format!("{reason}: {name:?}"));
+        };
+        if let Kind::Range { selector, .. } = &expr.unwrapped().kind
+            && let Some(name) = selector.metric_name()
+        {
+            // All have the same name; there is no need to look at each.
+            if vector.len() > 0 {
+                inform(name);
+            }
+            return Ok(());
+        }
+        let mut last = None;
+        for name in vector.keys.iter().filter_map(|key| key.labels.metric_name()) {
+            if last.replace(name) != Some(name) {
+                inform(name);
+            }
         }
         Ok(())
     }

@@ -169,7 +169,7 @@ impl Join<'_> {
         if place == next {
             let drop_name = many_key.is_some_and(|key| key.drop_name) || self.computation.drops_name();
             self.evaluator.budget.numbers(1, self.joined.steps)?;
-            self.joined.add(Key { labels, drop_name });
+            self.joined.add(Key { drop_name, ..Key::of(labels) });
             self.marks.push(None);
         }
         Ok(place)

@@ -14,12 +14,12 @@ pub(super) fn combine(
     mut left: Vector,
     mut right: Vector,
 ) -> Result<Vector, QueryError> {
-    let projection = Projection::of(&matching.labels);
+    let projection = || Projection::of(&matching.labels);
     match operator {
-        SetOperator::And => keep(&mut left, &right, projection, true),
-        SetOperator::Unless => keep(&mut left, &right, projection, false),
+        SetOperator::And => keep(&mut left, &right, projection(), true),
+        SetOperator::Unless => keep(&mut left, &right, projection(), false),
         SetOperator::Or => {
-            keep(&mut right, &left, projection, false);
+            keep(&mut right, &left, projection(), false);
             left.keys.append(&mut right.keys);
             left.values.append(&mut right.values);
             // At one step, two elements with the same labels may still be told apart by what follows.
@@ -30,7 +30,7 @@ pub(super) fn combine(
 }
 
 /// Keeps the elements that have a partner on the other side at the same step, or those that have none.
-fn keep(vector: &mut Vector, other: &Vector, projection: Projection<'_>, wanted: bool) {
+fn keep(vector: &mut Vector, other: &Vector, projection: Projection, wanted: bool) {
     let steps = vector.steps;
     let mut index = Index::new(projection);
     let mut there: Vec<bool> = Vec::new();

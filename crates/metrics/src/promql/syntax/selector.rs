@@ -58,7 +58,7 @@ impl Parser<'_> {
             }
         }
         let accepts_all = matchers.iter().all(|matcher| matcher.accepts(""));
-        let selector = Selector { matchers, when: When::default() };
+        let selector = Selector { matchers, when: When::default(), offset: first.offset };
         Ok((self.node(Kind::Selector(selector), first.offset, 0)?, accepts_all))
     }
 
