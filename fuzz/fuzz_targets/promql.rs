@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use libfuzzer_sys::fuzz_target;
-use metrics::{Bounds, Labels, Limits, Query, QueryLimits, Steps, Store};
+use metrics::{QueryBounds, Labels, Limits, Query, QueryLimits, Steps, Store};
 
 /// A text that needs more than this is refused; a fuzzer has many to try.
 const LIMITS: QueryLimits = QueryLimits { samples_max: 200_000, numbers_max: 200_000, steps_max: 100 };
@@ -26,7 +26,7 @@ fuzz_target!(|text: &str| {
         looks.set(looks.get() + 1);
         looks.get() > LOOKS_MAX
     };
-    let bounds = Bounds { limits: LIMITS, is_late: &is_late };
+    let bounds = QueryBounds { limits: LIMITS, is_late: &is_late };
     let _ = query.answer(&store, 9_000, bounds);
     let _ = query.range_answer(&store, Steps { start_ms: 0, end_ms: 9_000, step_ms: 700 }, bounds);
 });

@@ -17,8 +17,8 @@ pub use inhibition::{InhibitRule, inhibitors};
 pub use labels::{Labels, METRIC_NAME, Sample};
 pub use matcher::{Comparison, Matcher, MatcherError, all_match, parse_matchers};
 pub use promql::{
-    Annotation, AnnotationKind, Answer, Bounds, Element, Position, Query, QueryError, QueryLimits, Series,
-    Steps, Value,
+    Annotation, AnnotationKind, Answer, Element, Position, Query, QueryBounds, QueryError, QueryLimits,
+    Series, Steps, Value,
 };
 pub use rule::{ALERT_NAME, AlertingRule};
 pub use silence::{Breadth, Silence, SilenceError, SilenceState, Silences};

@@ -18,7 +18,7 @@ pub struct QueryLimits {
 
 /// What an evaluation may use, and who says when it has taken too long.
 #[derive(Clone, Copy)]
-pub struct Bounds<'b> {
+pub struct QueryBounds<'b> {
     /// How much it may use.
     pub limits: QueryLimits,
     /// Is asked now and then, at least once in some thousand samples; `true` ends the evaluation.
@@ -32,7 +32,7 @@ const UNITS_BETWEEN_LOOKS: usize = 4096;
 
 /// What is left of the bounds.
 pub(super) struct Budget<'b> {
-    bounds: Bounds<'b>,
+    bounds: QueryBounds<'b>,
     samples_left: Cell<usize>,
     numbers_left: Cell<usize>,
     unlooked: Cell<usize>,
@@ -46,25 +46,25 @@ impl Default for QueryLimits {
     }
 }
 
-// === impl Bounds ===
+// === impl QueryBounds ===
 
-impl Default for Bounds<'_> {
+impl Default for QueryBounds<'_> {
     /// Limits as they should be for a query whose author is known; never late.
     fn default() -> Self {
         Self { limits: QueryLimits::default(), is_late: &|| false }
     }
 }
 
-impl fmt::Debug for Bounds<'_> {
+impl fmt::Debug for QueryBounds<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bounds").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("QueryBounds").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
 // === impl Budget ===
 
 impl<'b> Budget<'b> {
-    pub(super) fn new(bounds: Bounds<'b>) -> Self {
+    pub(super) fn new(bounds: QueryBounds<'b>) -> Self {
         Self {
             bounds,
             samples_left: Cell::new(bounds.limits.samples_max),

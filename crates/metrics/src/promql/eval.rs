@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::annotation::{Annotation, AnnotationKind, Annotations};
-use super::bounds::{Bounds, Budget};
+use super::bounds::{Budget, QueryBounds};
 use super::grid::{Grid, Steps};
 use super::memo::Memo;
 use super::syntax::{Expr, Kind, Length};
@@ -32,7 +32,7 @@ impl<'e> Evaluator<'e> {
         store: &'e Store,
         (text, memo): (&'e str, &'e Memo),
         steps: Steps,
-        bounds: Bounds<'e>,
+        bounds: QueryBounds<'e>,
     ) -> Self {
         let (budget, annotations) = (Budget::new(bounds), RefCell::default());
         Self { store, text, steps, budget, annotations, memo }

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use crate::store::Store;
 pub use annotation::{Annotation, AnnotationKind};
-pub use bounds::{Bounds, QueryLimits};
+pub use bounds::{QueryBounds, QueryLimits};
 pub use error::{Position, QueryError};
 use eval::Evaluator;
 pub use grid::Steps;
@@ -84,7 +84,7 @@ impl Query {
     ///
     /// As [`Query::answer`].
     pub fn instant(&self, store: &Store, at_ms: i64) -> Result<Value, QueryError> {
-        self.answer(store, at_ms, Bounds::default()).map(|answer| answer.value)
+        self.answer(store, at_ms, QueryBounds::default()).map(|answer| answer.value)
     }
 
     /// Evaluates the query at each step of a stretch of time, within default bounds.
@@ -93,7 +93,7 @@ impl Query {
     ///
     /// As [`Query::range_answer`].
     pub fn range(&self, store: &Store, steps: Steps) -> Result<Vec<Series>, QueryError> {
-        self.range_answer(store, steps, Bounds::default()).map(|(series, _)| series)
+        self.range_answer(store, steps, QueryBounds::default()).map(|(series, _)| series)
     }
 
     /// Evaluates the query at one moment.
@@ -102,7 +102,7 @@ impl Query {
     ///
     /// Fails if vectors do not match, a result has one label set twice, a value cannot be used where it stands, or
     /// more is needed than the bounds allow.
-    pub fn answer(&self, store: &Store, at_ms: i64, bounds: Bounds<'_>) -> Result<Answer, QueryError> {
+    pub fn answer(&self, store: &Store, at_ms: i64, bounds: QueryBounds<'_>) -> Result<Answer, QueryError> {
         let evaluator = Evaluator::new(store, (self.text(), &self.0.memo), Steps::one(at_ms), bounds);
         let value = evaluator.at_one(&self.0.expr)?;
         Ok(Answer { value, annotations: evaluator.into_annotations() })
@@ -118,7 +118,7 @@ impl Query {
         &self,
         store: &Store,
         steps: Steps,
-        bounds: Bounds<'_>,
+        bounds: QueryBounds<'_>,
     ) -> Result<(Vec<Series>, Vec<Annotation>), QueryError> {
         let evaluator = Evaluator::new(store, (self.text(), &self.0.memo), steps, bounds);
         let series = evaluator.at_all(&self.0.expr)?;

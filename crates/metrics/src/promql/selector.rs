@@ -81,7 +81,9 @@ pub(super) fn samples(
     each(evaluator, selector, &mut |source, labels, series| {
         buffer.clear();
         series.read(from_ms, to_ms, &mut buffer);
-        buffer.retain(|(_, value)| !is_stale(*value));
+        if buffer.iter().any(|(_, value)| is_stale(*value)) {
+            buffer.retain(|(_, value)| !is_stale(*value));
+        }
         evaluator.budget.samples(buffer.len())?;
         if buffer.is_empty() { Ok(()) } else { visit(Key { source, ..Key::of(labels.clone()) }, &buffer) }
     })

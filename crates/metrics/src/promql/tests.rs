@@ -38,7 +38,7 @@ fn queries_are_bounded() {
 /// Evaluates within limits of one kind, and says what was too much.
 fn refusal(text: &str, limits: QueryLimits, steps: Steps) -> String {
     let query = Query::parse(text).expect("it is valid");
-    let bounds = Bounds { limits, ..Bounds::default() };
+    let bounds = QueryBounds { limits, ..QueryBounds::default() };
     query.range_answer(&small_store(), steps, bounds).expect_err("it is too much").to_string()
 }
 
@@ -81,7 +81,7 @@ fn evaluation_ends_when_it_is_late() {
         looks.set(looks.get() + 1);
         looks.get() > 3
     };
-    let bounds = Bounds { is_late: &is_late, ..Bounds::default() };
+    let bounds = QueryBounds { is_late: &is_late, ..QueryBounds::default() };
     assert_eq!(query.answer(&small_store(), 10_000, bounds), Err(QueryError::Late));
     assert_eq!(looks.get(), 4);
 }
@@ -94,7 +94,7 @@ fn remarks_are_bounded_and_point_into_the_query() {
         store.append(&labels, 1_000, 1.0).unwrap();
     }
     let query = Query::parse("1 +\n  histogram_quantile(1.5, h)").expect("it is valid");
-    let answer = query.answer(&store, 1_000, Bounds::default()).expect("it can be evaluated");
+    let answer = query.answer(&store, 1_000, QueryBounds::default()).expect("it can be evaluated");
     assert_eq!(answer.annotations.len(), 100);
     let first = answer.annotations.first().map(ToString::to_string);
     let says = "PromQL warning: quantile value should be between 0 and 1, got 1.5 (2:22)";
@@ -376,7 +376,7 @@ proptest! {
     fn evaluating_never_panics(text in expression(), store in any_store(), at_s in -5i64..20) {
         if let Ok(query) = Query::parse(&text) {
             let limits = QueryLimits { samples_max: 100_000, numbers_max: 100_000, steps_max: 100 };
-            let bounds = Bounds { limits, ..Bounds::default() };
+            let bounds = QueryBounds { limits, ..QueryBounds::default() };
             let _ = query.answer(&store, at_s * 1_000, bounds);
             let steps = Steps { start_ms: 0, end_ms: at_s * 1_000, step_ms: 700 };
             let _ = query.range_answer(&store, steps, bounds);

@@ -9,6 +9,8 @@ pub(super) struct Random(u64);
 
 pub(super) struct Generator {
     random: Random,
+    /// Within a subquery there is no other: the edges of its windows would fall upon steps.
+    in_subquery: bool,
 }
 
 /// How deep expressions nest.
@@ -51,7 +53,7 @@ const ELEMENTWISE: [&str; 12] = [
 ];
 /// Versions differ in the deviation of what is no number, so that is asked for of gauges only.
 const AGGREGATIONS: [&str; 7] = ["sum", "avg", "min", "max", "count", "group", "quantile"];
-const ARITHMETIC: [&str; 6] = ["+", "-", "*", "/", "%", "^"];
+const ARITHMETIC: [&str; 5] = ["+", "-", "*", "/", "^"];
 const COMPARISONS: [&str; 6] = ["==", "!=", ">", "<", ">=", "<="];
 
 // === impl Random ===
@@ -78,7 +80,7 @@ impl Random {
 
 impl Generator {
     pub(super) fn new(seed: u64) -> Self {
-        Self { random: Random::new(seed) }
+        Self { random: Random::new(seed), in_subquery: false }
     }
 
     /// Returns a query.
@@ -163,9 +165,12 @@ impl Generator {
     fn of_gauges(&mut self, depth: usize) -> String {
         let range = match self.random.below(3) {
             // The steps of a subquery are at full seconds, the edges of its window at half ones.
-            0 => {
+            0 if !self.in_subquery => {
+                self.in_subquery = true;
+                let inner = self.vector(depth - 1);
+                self.in_subquery = false;
                 let step = 5 + self.random.below(60);
-                format!("({})[{}:{step}s]{}", self.vector(depth - 1), self.length(), self.when())
+                format!("({inner})[{}:{step}s]{}", self.length(), self.when())
             }
             _ => {
                 let name = self.random.one(&["g", "g", "rare"]);
@@ -196,6 +201,11 @@ impl Generator {
         let inner = self.vector(depth - 1);
         match self.random.one(&ELEMENTWISE) {
             function @ ("clamp_min" | "clamp_max") => format!("{function}({inner}, {})", self.number()),
+            // Of what was computed, the last bit can make the next whole number of it; and what the date of no number is
+            // depends on the processor.
+            function @ ("ceil" | "floor" | "round" | "sgn" | "hour" | "minute") => {
+                format!("{function}({} % 7)", self.selector())
+            }
             function => format!("{function}({inner})"),
         }
     }

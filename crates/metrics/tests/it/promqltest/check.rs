@@ -1,6 +1,8 @@
 //! Owns holding one case to what it expects.
 
-use metrics::{Annotation, AnnotationKind, Bounds, Labels, Query, QueryError, Series, Steps, Store, Value};
+use metrics::{
+    Annotation, AnnotationKind, Labels, Query, QueryBounds, QueryError, Series, Steps, Store, Value,
+};
 
 use super::format::{Eval, Expected, Moment, Remarks, Rows};
 
@@ -73,11 +75,11 @@ fn holds(store: &Store, eval: &Eval) -> Result<Option<String>, Failure> {
 fn evaluate(query: &Query, store: &Store, moment: Moment) -> Result<(Value, Vec<Annotation>), QueryError> {
     match moment {
         Moment::Instant(at_ms) => {
-            let answer = query.answer(store, at_ms, Bounds::default())?;
+            let answer = query.answer(store, at_ms, QueryBounds::default())?;
             Ok((answer.value, answer.annotations))
         }
         Moment::Range(steps) => {
-            let (series, annotations) = query.range_answer(store, steps, Bounds::default())?;
+            let (series, annotations) = query.range_answer(store, steps, QueryBounds::default())?;
             Ok((Value::Matrix(series), annotations))
         }
     }
