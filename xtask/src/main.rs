@@ -1,4 +1,4 @@
-//! Owns what a developer runs: `cargo xtask tidy`, `cargo xtask docs`.
+//! Owns what a developer runs: `cargo xtask tidy`, `cargo xtask docs`, `cargo xtask promqltest`.
 
 mod tidy;
 
@@ -8,13 +8,16 @@ use std::process::{Command, ExitCode};
 use anyhow::Context;
 
 const USAGE: &str = "usage: cargo xtask tidy    checks the rules of this workspace that no compiler checks
-       cargo xtask docs    writes docs/commands.md anew, from the command line itself";
+       cargo xtask docs    writes docs/commands.md anew, from the command line itself
+       cargo xtask promqltest DIR
+                           runs the PromQL cases of the files DIR/*.test, and says which do not hold";
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tidy"] => run_tidy(),
         ["docs"] => write_docs(),
+        ["promqltest", folder] => run_promqltest(folder),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -39,6 +42,13 @@ fn run_tidy() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// The runner belongs to the crate whose tests it is; here are no crates of the product.
+fn run_promqltest(folder: &str) -> anyhow::Result<ExitCode> {
+    let run = ["run", "--quiet", "-p", "metrics", "--example", "promqltest", "--", folder];
+    let status = Command::new(env!("CARGO")).args(run).status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The test that holds the page to the program writes it as well.

@@ -23,7 +23,8 @@ pub use inhibition::{InhibitRule, inhibitors};
 pub use labels::{Labels, METRIC_NAME, Sample};
 pub use matcher::{Comparison, Matcher, MatcherError, all_match, parse_matchers};
 pub use promql::{
-    Element, Position, Query, QueryError, Series, SeriesSelector, Steps, Value, duration_ms, series, shown,
+    Annotation, AnnotationKind, Answer, Element, Position, Query, QueryBounds, QueryError, QueryLimits,
+    SelectorError, Series, SeriesSelector, Steps, Value, duration_ms, series, shown,
 };
 pub use rule::{ALERT_NAME, AlertingRule};
 pub use silence::{Breadth, Silence, SilenceError, SilenceState, Silences};

@@ -22,8 +22,8 @@ pub use limits::{AppendError, Bounds, Counters, Limits, Size};
 pub(crate) use recover::Replay;
 use scrape::Target;
 pub use scrape::{Scrape, ScrapeSummary};
-pub(crate) use series::Series;
 use series::{Owner, Written};
+pub(crate) use series::{Series, is_stale};
 use table::{SeriesId, Table};
 
 /// How often series that hold nothing any more are looked for; it costs one pass over all of them.
@@ -143,6 +143,11 @@ impl Store {
     /// Returns the series of one metric, or of all, in the order of their labels.
     pub(crate) fn select(&self, name: Option<&str>) -> impl Iterator<Item = (&Labels, &Series)> {
         self.table.select(name)
+    }
+
+    /// Returns a number that changes whenever a series comes or goes, and that no other store has.
+    pub(crate) fn shape(&self) -> u64 {
+        self.table.shape()
     }
 
     fn oldest_ms(&self, now_ms: i64) -> i64 {

@@ -56,7 +56,10 @@ async fn once(client: &Client, arguments: &QueryArguments, output: Output) -> Re
 async fn ask(client: &Client, what: &str, parameters: &[(&str, String)]) -> Result<Data, Failure> {
     let path = format!("/prometheus/api/v1/{what}");
     match client.ask::<Answer<Data>>(&path, parameters).await? {
-        Answer::Success { data } => Ok(data),
+        Answer::Success { data, warnings, infos } => {
+            warnings.iter().chain(&infos).for_each(|text| anstream::eprintln!("{text}"));
+            Ok(data)
+        }
         Answer::Error { error, .. } => Err(Failure::usage(anyhow::anyhow!(error))),
     }
 }

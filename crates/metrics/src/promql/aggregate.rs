@@ -1,143 +1,171 @@
-//! Owns aggregations: the grouping of elements, and what becomes of each group.
+//! Owns aggregations: the grouping of rows, and what becomes of each group at each step.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use promql_parser::parser::token::{
-    T_AVG, T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_GROUP, T_LIMIT_RATIO, T_LIMITK, T_MAX, T_MIN, T_QUANTILE,
-    T_STDDEV, T_STDVAR, T_SUM, T_TOPK,
-};
-use promql_parser::parser::{AggregateExpr, LabelModifier};
-
 use super::eval::Evaluator;
-use super::value::{Point, shown};
-use super::{QueryError, reduce};
-use crate::fingerprint::Fingerprint;
-use crate::labels::{Labels, METRIC_NAME};
+use super::grid::Grid;
+use super::index::Projection;
+use super::memo::Grouper;
+use super::syntax::{Aggregation, Expr, Grouping, Kind};
+use super::value::{ABSENT, Key, Vector, brief, is_absent, shown};
+use super::{QueryError, rank, reduce};
+use crate::labels::Labels;
 
-/// Elements that are aggregated together.
-struct Group {
-    labels: Labels,
-    points: Vec<Point>,
+/// The rows of each group, and the labels that they have in common.
+pub(super) struct Groups {
+    pub(super) keys: Vec<Key>,
+    /// The rows of all groups, group after group, in the order of the rows.
+    rows: Vec<u32>,
+    /// Where each group ends in `rows`.
+    ends: Vec<usize>,
 }
 
-pub(super) fn evaluate(
-    evaluator: &Evaluator<'_>,
-    expr: &AggregateExpr,
-    at_ms: i64,
-) -> Result<Vec<Point>, QueryError> {
-    let modifier = expr.modifier.as_ref();
-    let number = || parameter(evaluator, expr, at_ms);
-    let points = || evaluator.vector(&expr.expr, at_ms);
-    match expr.op.id() {
-        T_SUM => Ok(reduced(group(points()?, modifier), |values| reduce::sum(values.into_iter()))),
-        T_AVG => Ok(reduced(group(points()?, modifier), |values| reduce::mean(values.into_iter()))),
-        T_MIN => Ok(reduced(group(points()?, modifier), |values| reduce::min(values.into_iter()))),
-        T_MAX => Ok(reduced(group(points()?, modifier), |values| reduce::max(values.into_iter()))),
-        T_COUNT => Ok(reduced(group(points()?, modifier), |values| values.len() as f64)),
-        T_GROUP => Ok(reduced(group(points()?, modifier), |_| 1.0)),
-        T_STDVAR => Ok(reduced(group(points()?, modifier), |values| reduce::variance(values.into_iter()))),
-        T_STDDEV => {
-            Ok(reduced(group(points()?, modifier), |values| reduce::variance(values.into_iter()).sqrt()))
+pub(super) fn evaluate(evaluator: &Evaluator<'_>, expr: &Expr, grid: Grid) -> Result<Vector, QueryError> {
+    let Kind::Aggregate { aggregation, grouping, param, inner } = &expr.kind else {
+        return Err(evaluator.invalid(expr, "expected an aggregation"));
+    };
+    if *aggregation == Aggregation::CountValues {
+        return count_values(evaluator, expr, grid);
+    }
+    let param = match param {
+        Some(param) => Parameter { expr: param, values: evaluator.scalar(param, grid)? },
+        None => Parameter { expr: inner, values: Vec::new() },
+    };
+    param.check(evaluator, *aggregation)?;
+    let vector = evaluator.vector(inner, grid)?;
+    let groups = Groups::of(evaluator, expr, &vector, grouping);
+    let reduce: fn(&mut Vec<f64>) -> f64 = match aggregation {
+        Aggregation::Sum => |values| reduce::sum(values.iter().copied()),
+        Aggregation::Avg => |values| reduce::mean(values.iter().copied()),
+        Aggregation::Min => |values| reduce::min(values.iter().copied()),
+        Aggregation::Max => |values| reduce::max(values.iter().copied()),
+        Aggregation::Count => |values| values.len() as f64,
+        Aggregation::Group => |_| 1.0,
+        Aggregation::Stdvar => |values| reduce::variance(values.iter().copied()),
+        Aggregation::Stddev => |values| reduce::variance(values.iter().copied()).sqrt(),
+        Aggregation::Quantile => {
+            evaluator.budget.numbers(groups.len(), grid.count)?;
+            return Ok(groups.reduced(&vector, |step, values| reduce::quantile(param.values[step], values)));
         }
-        T_QUANTILE => {
-            let q = number()?;
-            Ok(reduced(group(points()?, modifier), |values| reduce::quantile(q, values)))
+        Aggregation::Topk
+        | Aggregation::Bottomk
+        | Aggregation::Limitk
+        | Aggregation::LimitRatio
+        | Aggregation::CountValues => {
+            return Ok(rank::selected(*aggregation, vector, &groups, &param.values));
         }
-        T_COUNT_VALUES => count_values(evaluator, expr, at_ms),
-        T_TOPK => {
-            let count = whole(number()?)?;
-            Ok(selected(group(points()?, modifier), |points| ranked(points, count, Ordering::Greater)))
-        }
-        T_BOTTOMK => {
-            let count = whole(number()?)?;
-            Ok(selected(group(points()?, modifier), |points| ranked(points, count, Ordering::Less)))
-        }
-        T_LIMITK => {
-            let count = whole(number()?)?;
-            Ok(selected(group(points()?, modifier), |points| points.truncate(count)))
-        }
-        T_LIMIT_RATIO => {
-            let ratio = number()?;
-            if ratio.is_nan() {
-                return Err(QueryError::parameter("Ratio value is NaN"));
+    };
+    evaluator.budget.numbers(groups.len(), grid.count)?;
+    Ok(groups.reduced(&vector, |_, values| reduce(values)))
+}
+
+/// The number that stands before the vector, at each step.
+struct Parameter<'a> {
+    expr: &'a Expr,
+    values: Vec<f64>,
+}
+
+// === impl Parameter ===
+
+impl Parameter<'_> {
+    fn check(&self, evaluator: &Evaluator<'_>, aggregation: Aggregation) -> Result<(), QueryError> {
+        let any_nan = self.values.iter().any(|value| value.is_nan());
+        match aggregation {
+            Aggregation::Quantile => evaluator.check_quantiles(self.expr, &self.values),
+            Aggregation::Topk | Aggregation::Bottomk | Aggregation::Limitk => {
+                if any_nan {
+                    return Err(evaluator.invalid(self.expr, "Parameter value is NaN"));
+                }
+                if let Some(value) = self.values.iter().find(|value| value.abs() >= i64::MAX as f64) {
+                    let reason = if *value > 0.0 { "overflows" } else { "underflows" };
+                    let reason = format!("Scalar value {} {reason} int64", brief(*value));
+                    return Err(evaluator.invalid(self.expr, reason));
+                }
             }
-            Ok(selected(group(points()?, modifier), |points| {
-                points.retain(|point| is_sampled(&point.labels, ratio));
-            }))
+            Aggregation::LimitRatio => {
+                if any_nan {
+                    return Err(evaluator.invalid(self.expr, "Ratio value is NaN"));
+                }
+                let most = self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let least = self.values.iter().copied().fold(f64::INFINITY, f64::min);
+                for (is_odd, ratio, cap) in [(most > 1.0, most, "1"), (least < -1.0, least, "-1")] {
+                    if is_odd {
+                        let ratio = brief(ratio);
+                        let text =
+                            format!("ratio value should be between -1 and 1, got {ratio}, capping to {cap}");
+                        evaluator.warn(self.expr, text);
+                    }
+                }
+            }
+            _ => {}
         }
-        _ => Err(QueryError::Type { expected: "aggregation operator", got: "another word" }),
+        Ok(())
     }
 }
 
-fn parameter(evaluator: &Evaluator<'_>, expr: &AggregateExpr, at_ms: i64) -> Result<f64, QueryError> {
-    match &expr.param {
-        Some(param) => evaluator.scalar(param, at_ms),
-        None => Err(QueryError::Type { expected: "scalar", got: "nothing" }),
-    }
-}
+// === impl Groups ===
 
-/// Returns a number of elements; less than one is none.
-fn whole(number: f64) -> Result<usize, QueryError> {
-    if number.is_nan() {
-        return Err(QueryError::parameter("Parameter value is NaN"));
-    }
-    if number.abs() >= i64::MAX as f64 {
-        let reason = if number > 0.0 { "overflows" } else { "underflows" };
-        return Err(QueryError::Parameter { reason: format!("Scalar value {number} {reason} int64") });
-    }
-    Ok(number.max(0.0) as usize)
-}
-
-/// Puts elements into groups, in the order in which the groups first occur.
-fn group(points: Vec<Point>, modifier: Option<&LabelModifier>) -> Vec<Group> {
-    let mut index: HashMap<Labels, usize> = HashMap::new();
-    let mut groups: Vec<Group> = Vec::new();
-    for point in points {
-        let labels = group_labels(&point.labels, modifier);
-        let position = *index.entry(labels).or_insert_with_key(|labels| {
-            groups.push(Group { labels: labels.clone(), points: Vec::new() });
-            groups.len() - 1
-        });
-        groups[position].points.push(point);
-    }
-    groups
-}
-
-fn group_labels(labels: &Labels, modifier: Option<&LabelModifier>) -> Labels {
-    let named = |names: &[String], name: &str| names.iter().any(|known| known == name);
-    match modifier {
-        None => Labels::empty(),
-        Some(LabelModifier::Include(by)) => labels.filtered(|name| named(&by.labels, name)),
-        Some(LabelModifier::Exclude(without)) => {
-            labels.filtered(|name| name != METRIC_NAME && !named(&without.labels, name))
+impl Groups {
+    /// Puts rows into groups, in the order in which the groups first occur.
+    fn of(evaluator: &Evaluator<'_>, expr: &Expr, vector: &Vector, grouping: &Grouping) -> Self {
+        let mut grouper = Grouper::new(evaluator, expr, Projection::of(grouping));
+        let mut drop_names = Vec::new();
+        let numbers: Vec<usize> = vector
+            .keys
+            .iter()
+            .map(|key| {
+                let number = grouper.number(key);
+                if number == drop_names.len() {
+                    drop_names.push(key.drop_name);
+                }
+                number
+            })
+            .collect();
+        let mut ends = vec![0; drop_names.len()];
+        numbers.iter().for_each(|number| ends[*number] += 1);
+        let mut end = 0;
+        for count in &mut ends {
+            let start = end;
+            end += *count;
+            *count = start;
         }
+        // Each begins where the one before ends; filling it moves its mark to its own end.
+        let mut rows = vec![0; numbers.len()];
+        for (row, number) in numbers.iter().enumerate() {
+            rows[ends[*number]] = row as u32;
+            ends[*number] += 1;
+        }
+        let keys = grouper.finish().into_iter().zip(drop_names);
+        let keys = keys.map(|(labels, drop_name)| Key { drop_name, ..Key::of(labels) }).collect();
+        Self { keys, rows, ends }
     }
-}
 
-/// Makes one element of each group.
-fn reduced(groups: Vec<Group>, reduce: impl Fn(Vec<f64>) -> f64) -> Vec<Point> {
-    let reduced = groups.into_iter().map(|group| {
-        let drop_name = group.points.first().is_some_and(|point| point.drop_name);
-        let values = group.points.iter().map(|point| point.value).collect();
-        Point { labels: group.labels, value: reduce(values), drop_name }
-    });
-    reduced.collect()
-}
+    fn len(&self) -> usize {
+        self.keys.len()
+    }
 
-/// Keeps some elements of each group as they are.
-fn selected(groups: Vec<Group>, mut select: impl FnMut(&mut Vec<Point>)) -> Vec<Point> {
-    let selected = groups.into_iter().flat_map(|mut group| {
-        select(&mut group.points);
-        group.points
-    });
-    selected.collect()
-}
+    /// Returns the rows of each group.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.rows[start..*end])
+    }
 
-/// Keeps the elements with the largest or smallest values, in order; NaN is last either way.
-fn ranked(points: &mut Vec<Point>, count: usize, first: Ordering) {
-    points.sort_by(|left, right| by_value(left.value, right.value, first));
-    points.truncate(count);
+    /// Makes one row of each group.
+    fn reduced(&self, vector: &Vector, mut reduce: impl FnMut(usize, &mut Vec<f64>) -> f64) -> Vector {
+        let mut reduced = Vector::empty(vector.steps);
+        let mut values = Vec::new();
+        for (key, rows) in self.keys.iter().zip(self.iter()) {
+            let row = reduced.add(key.clone());
+            for (step, result) in row.iter_mut().enumerate() {
+                values.clear();
+                values.extend(rows.iter().filter_map(|row| vector.get(*row as usize, step)));
+                *result = if values.is_empty() { ABSENT } else { reduce(step, &mut values) };
+            }
+        }
+        reduced.compact();
+        reduced
+    }
 }
 
 /// Compares two values so that the larger (`Greater`) or the smaller (`Less`) comes first, and NaN last.
@@ -149,33 +177,33 @@ pub(super) fn by_value(left: f64, right: f64, first: Ordering) -> Ordering {
     }
 }
 
-/// Tells whether an element belongs to this part of all: the same ones each time, and the others for `ratio - 1`.
-fn is_sampled(labels: &Labels, ratio: f64) -> bool {
-    let place = Fingerprint::of(labels).number() as f64 / u64::MAX as f64;
-    if ratio >= 0.0 { place < ratio } else { place >= 1.0 + ratio }
-}
-
 /// Counts how often each value occurs; the value becomes a label.
-fn count_values(
-    evaluator: &Evaluator<'_>,
-    expr: &AggregateExpr,
-    at_ms: i64,
-) -> Result<Vec<Point>, QueryError> {
-    let Some(param) = &expr.param else {
-        return Err(QueryError::Type { expected: "string", got: "nothing" });
+fn count_values(evaluator: &Evaluator<'_>, expr: &Expr, grid: Grid) -> Result<Vector, QueryError> {
+    let Kind::Aggregate { grouping, param: Some(param), inner, .. } = &expr.kind else {
+        return Err(evaluator.invalid(expr, "expected a label name"));
     };
-    let label = evaluator.text(param, at_ms)?;
+    let label = evaluator.string(param)?;
     if label.is_empty() {
-        return Err(QueryError::parameter("invalid label name \"\""));
+        return Err(evaluator.invalid(param, "invalid label name \"\""));
     }
-    let mut points = evaluator.vector(&expr.expr, at_ms)?;
-    for point in &mut points {
-        point.labels = point.labels.with(&label, &shown(point.value));
+    let projection = Projection::of(grouping);
+    let vector = evaluator.vector(inner, grid)?;
+    let mut places: HashMap<Labels, usize> = HashMap::new();
+    let mut counts = Vector::empty(grid.count);
+    for (key, row) in vector.rows() {
+        let group = projection.apply(&key.labels);
+        for (step, value) in row.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
+            let labels = group.with(&label, &shown(*value));
+            let next = counts.len();
+            let place = *places.entry(labels).or_insert(next);
+            if place == next {
+                evaluator.budget.numbers(1, grid.count)?;
+                let labels = group.with(&label, &shown(*value));
+                counts.add(Key { drop_name: key.drop_name, ..Key::of(labels) });
+            }
+            let count = &mut counts.row_mut(place)[step];
+            *count = if is_absent(*count) { 1.0 } else { *count + 1.0 };
+        }
     }
-    let modifier = match expr.modifier.clone() {
-        None => Some(LabelModifier::include(vec![&label])),
-        Some(LabelModifier::Include(by)) => Some(LabelModifier::Include(by.append(label))),
-        without => without,
-    };
-    Ok(reduced(group(points, modifier.as_ref()), |values| values.len() as f64))
+    Ok(counts)
 }

@@ -1,18 +1,12 @@
 //! Owns lengths of time outside of queries, as Prometheus writes them.
 
-use promql_parser::util::parse_duration;
-
-/// Longer than any retention; a float beyond it would overflow on the way.
-const SECONDS_MAX: f64 = 100.0 * 365.0 * 86_400.0;
+use super::syntax::{DURATION_SECONDS_MAX, number};
 
 /// Reads a length of time: `15s`, `1h30m`, or a number of seconds such as `0.5`. Returns milliseconds; none where the text is
 /// neither, or negative, or longer than a century.
 pub fn duration_ms(text: &str) -> Option<i64> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return (0.0..=SECONDS_MAX).contains(&seconds).then(|| (seconds * 1e3).round() as i64);
-    }
-    let length = parse_duration(text).ok().filter(|length| length.as_secs_f64() <= SECONDS_MAX)?;
-    i64::try_from(length.as_millis()).ok()
+    let seconds = number(text).filter(|_| !text.is_empty())?;
+    (0.0..=DURATION_SECONDS_MAX).contains(&seconds).then(|| (seconds * 1e3).round() as i64)
 }
 
 #[cfg(test)]

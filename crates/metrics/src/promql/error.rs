@@ -5,7 +5,7 @@ use std::fmt;
 use crate::labels::Labels;
 
 /// A place in the text of a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// Bytes before it.
     pub offset: usize,
@@ -26,16 +26,18 @@ pub enum QueryError {
         position: Position,
         /// The text at that place.
         near: String,
-        /// What the parser says.
+        /// What is wrong there.
         reason: String,
     },
-    /// Valid PromQL that is not implemented.
-    #[error("`{name}` at {position} is not supported")]
+    /// Valid PromQL that is not implemented: it needs native histograms, or is experimental.
+    #[error("`{name}` at {position} is not supported: {reason}")]
     Unsupported {
-        /// The function or keyword.
+        /// The function, operator or keyword.
         name: String,
         /// Where it stands.
         position: Position,
+        /// What it would need.
+        reason: &'static str,
     },
     /// The query is longer or deeper than any sensible one.
     #[error("query has more than {limit} {unit}")]
@@ -45,7 +47,7 @@ pub enum QueryError {
         /// What is counted.
         unit: &'static str,
     },
-    /// Evaluation would read more than it may.
+    /// Evaluation would need more than it may.
     #[error("evaluation needs more than {limit} {unit}")]
     TooMuch {
         /// The limit.
@@ -53,30 +55,29 @@ pub enum QueryError {
         /// What is counted.
         unit: &'static str,
     },
+    /// Evaluation took longer than it may.
+    #[error("evaluation took longer than it may")]
+    Late,
     /// Two elements of a result would have the same labels.
-    #[error("vector cannot contain metrics with the same labelset `{labels}`")]
+    #[error("vector cannot contain metrics with the same labelset `{labels}` at {position}")]
     Duplicate {
         /// The labels.
         labels: Labels,
+        /// The expression that yields them.
+        position: Position,
     },
-    /// The two sides of an operator do not match one another.
-    #[error("{reason}")]
-    Matching {
-        /// What does not match.
+    /// A value came up that cannot be used where it stands, or two sides do not match one another.
+    #[error("{reason} at {position}")]
+    Invalid {
+        /// What cannot be used, or does not match.
         reason: String,
+        /// The expression at fault.
+        position: Position,
     },
-    /// A parameter has a value that cannot be used.
-    #[error("{reason}")]
-    Parameter {
-        /// What cannot be used.
-        reason: String,
-    },
-    /// An expression has another type than its place needs.
-    #[error("expected {expected}, got {got}")]
-    Type {
-        /// What the place needs.
-        expected: &'static str,
-        /// What is there.
+    /// A range query needs a number at each step.
+    #[error("a range query needs a scalar or instant vector, got {got}")]
+    NoSteps {
+        /// What the query yields.
         got: &'static str,
     },
 }
@@ -105,12 +106,11 @@ impl QueryError {
     /// Returns where in the text of the query the trouble is, if it is in one place.
     pub fn position(&self) -> Option<Position> {
         match self {
-            Self::Syntax { position, .. } | Self::Unsupported { position, .. } => Some(*position),
-            _ => None,
+            Self::Syntax { position, .. }
+            | Self::Unsupported { position, .. }
+            | Self::Duplicate { position, .. }
+            | Self::Invalid { position, .. } => Some(*position),
+            Self::TooLarge { .. } | Self::TooMuch { .. } | Self::Late | Self::NoSteps { .. } => None,
         }
-    }
-
-    pub(super) fn parameter(reason: impl Into<String>) -> Self {
-        Self::Parameter { reason: reason.into() }
     }
 }

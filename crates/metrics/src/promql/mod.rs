@@ -1,48 +1,66 @@
 //! Owns queries: PromQL as Prometheus 3 defines it for float samples, evaluated over the store.
 //!
-//! The parser is `promql-parser`; what is evaluated is its tree. Windows are open on the left, metric names are
-//! dropped at the end of an evaluation (delayed), native histograms do not exist here.
+//! Windows are open on the left, metric names are dropped at the end of an evaluation (delayed), native histograms do
+//! not exist here. A part of a query is evaluated once for all steps of a range query: series are selected once,
+//! labels are hashed once, windows slide.
 
 mod aggregate;
-mod binary;
+mod annotation;
+mod bounds;
 mod duration;
 mod error;
 mod eval;
 mod functions;
+mod grid;
 mod histogram;
+mod index;
 mod matching;
-mod parse;
-mod range;
+mod memo;
+mod rank;
 mod reduce;
-mod scan;
 mod selector;
 mod series;
+mod syntax;
 mod value;
+mod window;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use promql_parser::label::MatchOp;
-use promql_parser::parser::{Expr, VectorSelector};
-
-use crate::labels::METRIC_NAME;
 use crate::store::Store;
+pub use annotation::{Annotation, AnnotationKind};
+pub use bounds::{QueryBounds, QueryLimits};
 pub use duration::duration_ms;
 pub use error::{Position, QueryError};
 use eval::Evaluator;
-pub use range::Steps;
-pub use series::{SeriesSelector, series};
+pub use grid::Steps;
+use memo::Memo;
+pub use series::{SelectorError, SeriesSelector, series};
+use syntax::Expr;
 pub use value::shown;
 pub use value::{Element, Series, Value};
 
 /// A query that was read and can be evaluated again and again; cheap to clone.
+///
+/// It remembers how the labels of series were grouped, as long as no series comes or goes: some bytes for each series and
+/// aggregation.
 #[derive(Clone)]
 pub struct Query(Arc<Parsed>);
 
 struct Parsed {
     text: String,
     expr: Expr,
+    memo: Memo,
+}
+
+/// What an evaluation yields, and what it has to say beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The result.
+    pub value: Value,
+    /// Warnings and remarks, warnings first, each once; there are never more than 100.
+    pub annotations: Vec<Annotation>,
 }
 
 // === impl Query ===
@@ -55,8 +73,8 @@ impl Query {
     /// Fails if the text is not PromQL, is too large, or uses something that is not implemented; the error knows
     /// where in the text.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
-        let expr = parse::parse(text)?;
-        Ok(Self(Arc::new(Parsed { text: text.to_owned(), expr })))
+        let expr = syntax::parse(text)?;
+        Ok(Self(Arc::new(Parsed { text: text.to_owned(), expr, memo: Memo::default() })))
     }
 
     /// Returns the text that was parsed.
@@ -64,30 +82,57 @@ impl Query {
         &self.0.text
     }
 
+    /// Evaluates the query at one moment, within default bounds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Query::answer`].
+    pub fn instant(&self, store: &Store, at_ms: i64) -> Result<Value, QueryError> {
+        self.answer(store, at_ms, QueryBounds::default()).map(|answer| answer.value)
+    }
+
+    /// Evaluates the query at each step of a stretch of time, within default bounds.
+    ///
+    /// # Errors
+    ///
+    /// As [`Query::range_answer`].
+    pub fn range(&self, store: &Store, steps: Steps) -> Result<Vec<Series>, QueryError> {
+        self.range_answer(store, steps, QueryBounds::default()).map(|(series, _)| series)
+    }
+
     /// Evaluates the query at one moment.
     ///
     /// # Errors
     ///
-    /// Fails if vectors do not match, a result has one label set twice, or more samples are needed than a query
-    /// may read.
-    pub fn instant(&self, store: &Store, at_ms: i64) -> Result<Value, QueryError> {
-        let evaluator = Evaluator::new(store, Steps { start_ms: at_ms, end_ms: at_ms, step_ms: 0 });
-        evaluator.value(&self.0.expr, at_ms)
+    /// Fails if vectors do not match, a result has one label set twice, a value cannot be used where it stands, or
+    /// more is needed than the bounds allow.
+    pub fn answer(&self, store: &Store, at_ms: i64, bounds: QueryBounds<'_>) -> Result<Answer, QueryError> {
+        let evaluator = Evaluator::new(store, (self.text(), &self.0.memo), Steps::one(at_ms), bounds);
+        let value = evaluator.at_one(&self.0.expr)?;
+        Ok(Answer { value, annotations: evaluator.into_annotations() })
     }
 
-    /// Evaluates the query at each step of a stretch of time and joins the results by their labels.
+    /// Evaluates the query at each step of a stretch of time; returns a series for each label set, in their order,
+    /// and what there is to say.
     ///
     /// # Errors
     ///
-    /// As [`Query::instant`], and if there are too many steps or the result has no numbers.
-    pub fn range(&self, store: &Store, steps: Steps) -> Result<Vec<Series>, QueryError> {
-        range::evaluate(store, &self.0.expr, steps)
+    /// As [`Query::answer`], and if there are too many steps or the result has no numbers.
+    pub fn range_answer(
+        &self,
+        store: &Store,
+        steps: Steps,
+        bounds: QueryBounds<'_>,
+    ) -> Result<(Vec<Series>, Vec<Annotation>), QueryError> {
+        let evaluator = Evaluator::new(store, (self.text(), &self.0.memo), steps, bounds);
+        let series = evaluator.at_all(&self.0.expr)?;
+        Ok((series, evaluator.into_annotations()))
     }
 
     /// Returns the names of the metrics that the query selects by name.
     pub fn metric_names(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
-        collect_names(&self.0.expr, &mut names);
+        self.0.expr.selectors(&mut |selector| names.extend(selector.metric_name().map(str::to_owned)));
         names
     }
 }
@@ -111,35 +156,6 @@ impl PartialEq for Query {
 }
 
 impl Eq for Query {}
-
-fn collect_names(expr: &Expr, names: &mut BTreeSet<String>) {
-    match expr {
-        Expr::VectorSelector(selector) => names.extend(selector_name(selector)),
-        Expr::MatrixSelector(matrix) => names.extend(selector_name(&matrix.vs)),
-        Expr::Aggregate(aggregate) => {
-            aggregate.param.iter().for_each(|param| collect_names(param, names));
-            collect_names(&aggregate.expr, names);
-        }
-        Expr::Unary(unary) => collect_names(&unary.expr, names),
-        Expr::Paren(paren) => collect_names(&paren.expr, names),
-        Expr::Subquery(subquery) => collect_names(&subquery.expr, names),
-        Expr::Binary(binary) => {
-            collect_names(&binary.lhs, names);
-            collect_names(&binary.rhs, names);
-        }
-        Expr::Call(call) => call.args.args.iter().for_each(|argument| collect_names(argument, names)),
-        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {}
-    }
-}
-
-/// Returns the one metric name that a selector selects, if it does.
-fn selector_name(selector: &VectorSelector) -> Option<String> {
-    selector.name.clone().or_else(|| {
-        let matchers = selector.matchers.matchers.iter();
-        let mut named = matchers.filter(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal);
-        named.next().map(|matcher| matcher.value.clone())
-    })
-}
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,11 @@ impl Sum {
         if self.sum.is_infinite() { self.sum } else { self.sum + self.lost }
     }
 
+    /// The sum and what was lost, whatever they are.
+    pub(super) fn whole(self) -> f64 {
+        self.sum + self.lost
+    }
+
     fn scaled(self, factor: f64) -> Self {
         Self { sum: self.sum * factor, lost: self.lost * factor }
     }
@@ -85,8 +90,8 @@ pub(super) fn variance(values: impl Iterator<Item = f64>) -> f64 {
     (squares.sum + squares.lost) / count
 }
 
-/// The quantile by linear interpolation between ranks; NaN counts as the smallest value.
-pub(super) fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
+/// The quantile by linear interpolation between ranks; NaN counts as the smallest value. Sorts the values.
+pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
     }
@@ -109,17 +114,26 @@ pub(super) fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
     values[lower] * (1.0 - weight) + values[(lower + 1).min(last)] * weight
 }
 
-/// The line of least squares through points in seconds; returns its slope and its value at 0.
-pub(super) fn line(points: &[(f64, f64)]) -> (f64, f64) {
-    let Some((_, first)) = points.first().copied() else { return (f64::NAN, f64::NAN) };
-    if points.iter().all(|(_, y)| *y == first) {
+/// The line of least squares through points, of which there is at least one; returns its slope and its value at 0.
+pub(super) fn line(points: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {
+    let (mut sum_x, mut sum_y) = (Sum::default(), Sum::default());
+    let (mut sum_xy, mut sum_xx) = (Sum::default(), Sum::default());
+    let (mut count, mut first, mut constant) = (0.0, f64::NAN, true);
+    for (x, y) in points {
+        if count == 0.0 {
+            first = y;
+        }
+        constant &= count == 0.0 || y == first;
+        count += 1.0;
+        sum_x.add(x);
+        sum_y.add(y);
+        sum_xy.add(x * y);
+        sum_xx.add(x * x);
+    }
+    if constant {
         return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
     }
-    let count = points.len() as f64;
-    let x = sum(points.iter().map(|(x, _)| *x));
-    let y = sum(points.iter().map(|(_, y)| *y));
-    let xy = sum(points.iter().map(|(x, y)| x * y));
-    let xx = sum(points.iter().map(|(x, _)| x * x));
+    let (x, y, xy, xx) = (sum_x.whole(), sum_y.whole(), sum_xy.whole(), sum_xx.whole());
     let slope = (xy - x * y / count) / (xx - x * x / count);
     (slope, y / count - slope * x / count)
 }

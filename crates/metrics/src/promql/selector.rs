@@ -1,147 +1,140 @@
-//! Owns the selection of samples: matchers, `offset` and `@`, look-back, windows and subqueries.
+//! Owns the selection of samples, the only place that reads the store: matchers, `offset` and `@`, look-back.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
 
-use promql_parser::label::{MatchOp, Matcher};
-use promql_parser::parser::{AtModifier, MatrixSelector, Offset, SubqueryExpr, VectorSelector};
-
+use super::QueryError;
 use super::eval::Evaluator;
-use super::value::{Point, Window};
-use super::{QueryError, selector_name};
-use crate::labels::Labels;
+use super::grid::Grid;
+use super::syntax::{At, Condition, Matcher, Selector, When};
+use super::value::{ABSENT, Key, Source, Vector, is_absent};
+use crate::labels::{Labels, METRIC_NAME};
+use crate::store::{Series, is_stale};
 
 /// How old a sample may be and still be the value of its series; the default of Prometheus.
 const LOOKBACK_MS: i64 = 5 * 60_000;
-/// The step of a subquery that names none: the default evaluation interval of Prometheus.
-const SUBQUERY_STEP_MS: i64 = 60_000;
-/// As many steps as a range query may have.
-const SUBQUERY_STEPS_MAX: i64 = 11_000;
-/// A step costs as much as reading this many samples, even if it finds none: subqueries nest.
-const SUBQUERY_STEP_COST: usize = 20;
 
-/// Returns the newest sample of each selected series, and its time.
+/// A moment in milliseconds since the Unix epoch, and the value.
+pub(super) type Sample = (i64, f64);
+
+/// Takes the samples of one series.
+type Visitor<'v> = dyn FnMut(Key, &[Sample]) -> Result<(), QueryError> + 'v;
+
+/// Yields, for each selected series and step, what `pick` makes of the time and the value of the newest sample.
 pub(super) fn instant(
     evaluator: &Evaluator<'_>,
-    selector: &VectorSelector,
-    at_ms: i64,
-) -> Result<Vec<(Point, i64)>, QueryError> {
-    let to_ms = moment(evaluator, selector.at.as_ref(), selector.offset.as_ref(), at_ms);
-    let from_ms = to_ms.saturating_sub(LOOKBACK_MS);
-    let name = selector_name(selector);
-    let mut found = Vec::new();
-    for (labels, series) in evaluator.store.select(name.as_deref()) {
-        evaluator.spend(1)?;
-        if matches(&selector.matchers.matchers, labels)
-            && let Some((sample_ms, value)) = series.newest(from_ms, to_ms)
-        {
-            found.push((Point { labels: labels.clone(), value, drop_name: false }, sample_ms));
+    selector: &Selector,
+    grid: Grid,
+    pick: fn(i64, f64) -> f64,
+) -> Result<Vector, QueryError> {
+    let seen = moments(evaluator, &selector.when, grid)?;
+    let mut found = Vector::empty(grid.count);
+    let mut buffer = Vec::<Sample>::new();
+    each(evaluator, selector, &mut |source, labels, series| {
+        let key = || Key { source, ..Key::of(labels.clone()) };
+        if seen.count == 1 {
+            let newest = series.newest(seen.start_ms.saturating_sub(LOOKBACK_MS), seen.start_ms);
+            if let Some((at_ms, value)) = newest {
+                evaluator.budget.numbers(1, grid.count)?;
+                found.add_constant(key(), pick(at_ms, value));
+            }
+            return Ok(());
         }
-    }
+        buffer.clear();
+        series.read(seen.start_ms.saturating_sub(LOOKBACK_MS), seen.last_ms(), &mut buffer);
+        evaluator.budget.samples(buffer.len())?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        evaluator.budget.numbers(1, grid.count)?;
+        let row = found.add(key());
+        let mut next = 0;
+        for (step, at_ms) in seen.moments().enumerate() {
+            while buffer.get(next).is_some_and(|(sample_ms, _)| *sample_ms <= at_ms) {
+                next += 1;
+            }
+            let newest = next.checked_sub(1).map(|newest| buffer[newest]);
+            row[step] = match newest {
+                Some((sample_ms, value))
+                    if sample_ms > at_ms.saturating_sub(LOOKBACK_MS) && !is_stale(value) =>
+                {
+                    pick(sample_ms, value)
+                }
+                _ => ABSENT,
+            };
+        }
+        if row.iter().all(|value| is_absent(*value)) {
+            found.pop();
+        }
+        Ok(())
+    })?;
     Ok(found)
 }
 
-/// Hands the samples of each selected series to `visit`.
-pub(super) fn windows(
+/// Hands the samples of each selected series after one moment and not after another to `visit`.
+pub(super) fn samples(
     evaluator: &Evaluator<'_>,
-    matrix: &MatrixSelector,
-    at_ms: i64,
-    visit: &mut dyn FnMut(Window<'_>),
+    selector: &Selector,
+    (from_ms, to_ms): (i64, i64),
+    visit: &mut Visitor<'_>,
 ) -> Result<(), QueryError> {
-    let selector = &matrix.vs;
-    let end_ms = moment(evaluator, selector.at.as_ref(), selector.offset.as_ref(), at_ms);
-    let start_ms = end_ms.saturating_sub(millis(matrix.range));
-    let name = selector_name(selector);
-    let mut samples = Vec::new();
-    for (labels, series) in evaluator.store.select(name.as_deref()) {
-        evaluator.spend(1)?;
-        if !matches(&selector.matchers.matchers, labels) {
-            continue;
+    let mut buffer = Vec::<Sample>::new();
+    each(evaluator, selector, &mut |source, labels, series| {
+        buffer.clear();
+        series.read(from_ms, to_ms, &mut buffer);
+        if buffer.iter().any(|(_, value)| is_stale(*value)) {
+            buffer.retain(|(_, value)| !is_stale(*value));
         }
-        samples.clear();
-        series.window(start_ms, end_ms, &mut samples);
-        evaluator.spend(samples.len())?;
-        if !samples.is_empty() {
-            visit(Window { labels, drop_name: false, start_ms, end_ms, samples: &samples });
+        evaluator.budget.samples(buffer.len())?;
+        if buffer.is_empty() { Ok(()) } else { visit(Key { source, ..Key::of(labels.clone()) }, &buffer) }
+    })
+}
+
+/// Hands each series that all matchers accept to `visit`, in the order of their labels.
+fn each(
+    evaluator: &Evaluator<'_>,
+    selector: &Selector,
+    visit: &mut dyn FnMut(Source, &Labels, &Series) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let name = selector.metric_name();
+    let is_settled = |matcher: &Matcher| {
+        let Condition::Equal(value) = &matcher.condition else { return false };
+        matcher.name == METRIC_NAME && Some(value.as_str()) == name
+    };
+    let others: Vec<&Matcher> = selector.matchers.iter().filter(|matcher| !is_settled(matcher)).collect();
+    for (ordinal, (labels, series)) in evaluator.store.select(name).enumerate() {
+        evaluator.budget.samples(1)?;
+        if others.iter().all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or_default())) {
+            visit(Source::series(selector.offset, ordinal), labels, series)?;
         }
     }
     Ok(())
 }
 
-/// Evaluates the inner expression at each step of a stretch, and hands what each series yielded to `visit`.
-///
-/// Steps are multiples of their length since the epoch, whatever the moment of evaluation.
-pub(super) fn subquery(
-    evaluator: &Evaluator<'_>,
-    subquery: &SubqueryExpr,
-    at_ms: i64,
-    visit: &mut dyn FnMut(Window<'_>),
-) -> Result<(), QueryError> {
-    let end_ms = moment(evaluator, subquery.at.as_ref(), subquery.offset.as_ref(), at_ms);
-    let start_ms = end_ms.saturating_sub(millis(subquery.range));
-    let step_ms = subquery.step.map_or(SUBQUERY_STEP_MS, millis).max(1);
-    if millis(subquery.range) / step_ms > SUBQUERY_STEPS_MAX {
-        return Err(QueryError::TooMuch { limit: SUBQUERY_STEPS_MAX as usize, unit: "steps of a subquery" });
-    }
-    let mut all: BTreeMap<Labels, (bool, Vec<(i64, f64)>)> = BTreeMap::new();
-    let mut step = start_ms.div_euclid(step_ms).saturating_add(1).saturating_mul(step_ms);
-    while step <= end_ms {
-        evaluator.spend(SUBQUERY_STEP_COST)?;
-        for point in evaluator.vector(&subquery.expr, step)? {
-            let (drop_name, samples) = all.entry(point.labels).or_default();
-            *drop_name = point.drop_name;
-            if samples.last().is_some_and(|(last_ms, _)| *last_ms == step) {
-                let reason = "subquery yields the same series twice at one step";
-                return Err(QueryError::Matching { reason: reason.to_owned() });
-            }
-            evaluator.spend(1)?;
-            samples.push((step, point.value));
-        }
-        step = match step.checked_add(step_ms) {
-            Some(next) => next,
-            None => break,
-        };
-    }
-    for (labels, (drop_name, samples)) in &all {
-        visit(Window { labels, drop_name: *drop_name, start_ms, end_ms, samples });
-    }
-    Ok(())
-}
-
-/// Tells whether all matchers accept a label set; an absent label counts as empty.
-pub(super) fn matches(matchers: &[Matcher], labels: &Labels) -> bool {
-    matchers.iter().all(|matcher| matcher.is_match(labels.get(&matcher.name).unwrap_or_default()))
+/// Returns the moments that something looks at from the steps of a grid; one, if they are all the same.
+pub(super) fn moments(evaluator: &Evaluator<'_>, when: &When, grid: Grid) -> Result<Grid, QueryError> {
+    let offset_ms = when.offset.as_ref().map_or(Ok(0), |offset| evaluator.millis(offset))?;
+    let fixed_ms = match when.at {
+        None => None,
+        Some(At::Start) => Some(evaluator.steps.start_ms),
+        Some(At::End) => Some(evaluator.steps.end_ms),
+        Some(At::Millis(at_ms)) => Some(at_ms),
+    };
+    Ok(match fixed_ms {
+        Some(at_ms) => Grid { start_ms: at_ms.saturating_sub(offset_ms), step_ms: 1, count: 1 },
+        None => Grid { start_ms: grid.start_ms.saturating_sub(offset_ms), ..grid },
+    })
 }
 
 /// Returns the labels that `absent` can tell of what it did not find: those that were asked to be equal, once.
-pub(super) fn expected_labels(selector: &VectorSelector) -> Labels {
+pub(super) fn expected_labels(selector: &Selector) -> Labels {
     let mut expected: BTreeMap<&str, Option<&str>> = BTreeMap::new();
-    for matcher in &selector.matchers.matchers {
-        let once = !expected.contains_key(matcher.name.as_str()) && matcher.op == MatchOp::Equal;
-        expected.insert(&matcher.name, once.then_some(matcher.value.as_str()));
+    for matcher in &selector.matchers {
+        let value = match &matcher.condition {
+            Condition::Equal(value) if !expected.contains_key(matcher.name.as_str()) => Some(value.as_str()),
+            _ => None,
+        };
+        expected.insert(&matcher.name, value);
     }
     let expected = expected.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    expected.collect::<Labels>().without(crate::labels::METRIC_NAME)
-}
-
-/// Returns the moment that a selector looks at from `at_ms`.
-fn moment(evaluator: &Evaluator<'_>, at: Option<&AtModifier>, offset: Option<&Offset>, at_ms: i64) -> i64 {
-    let base_ms = match at {
-        None => at_ms,
-        Some(AtModifier::Start) => evaluator.steps.start_ms,
-        Some(AtModifier::End) => evaluator.steps.end_ms,
-        Some(AtModifier::At(time)) => match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => millis(after),
-            Err(before) => -millis(before.duration()),
-        },
-    };
-    match offset {
-        None => base_ms,
-        Some(Offset::Pos(duration)) => base_ms.saturating_sub(millis(*duration)),
-        Some(Offset::Neg(duration)) => base_ms.saturating_add(millis(*duration)),
-    }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+    expected.collect::<Labels>().without(METRIC_NAME)
 }

@@ -1,15 +1,13 @@
 //! Owns the listing of series: which ones a selector finds, whatever their values.
 
-use promql_parser::parser::{Expr, VectorSelector};
-
-use super::selector::matches;
-use super::{QueryError, parse, selector_name};
+use super::QueryError;
+use super::syntax::{self, Kind, Selector};
 use crate::labels::Labels;
-use crate::store::Store;
+use crate::store::{Store, is_stale};
 
 /// A series selector, as `match[]` of Prometheus' API has it: `up`, `{job="guard"}`.
 #[derive(Debug, Clone)]
-pub struct SeriesSelector(VectorSelector);
+pub struct SeriesSelector(Selector);
 
 // === impl SeriesSelector ===
 
@@ -19,22 +17,30 @@ impl SeriesSelector {
     /// # Errors
     ///
     /// Fails if the text is not PromQL, or any expression that is not a selector of series alone.
-    pub fn parse(text: &str) -> Result<Self, QueryError> {
-        match parse::parse(text)? {
-            Expr::VectorSelector(selector) if selector.offset.is_none() && selector.at.is_none() => {
+    pub fn parse(text: &str) -> Result<Self, SelectorError> {
+        match syntax::parse(text)?.kind {
+            Kind::Selector(selector) if selector.when.at.is_none() && selector.when.offset.is_none() => {
                 Ok(Self(selector))
             }
-            _ => Err(QueryError::Type { expected: "series selector", got: "expression" }),
+            _ => Err(SelectorError::Expression),
         }
     }
 
-    fn name(&self) -> Option<String> {
-        selector_name(&self.0)
-    }
-
     fn accepts(&self, labels: &Labels) -> bool {
-        matches(&self.0.matchers.matchers, labels)
+        let mut matchers = self.0.matchers.iter();
+        matchers.all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or_default()))
     }
+}
+
+/// Why something is no series selector.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectorError {
+    /// It is no query.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// It is a query that does more than selecting series.
+    #[error("a series selector is expected, such as `up` or `{{job=\"guard\"}}`, and nothing around it")]
+    Expression,
 }
 
 /// Returns the label sets, sorted and each once, of the series that any of the selectors selects (without selectors: of all)
@@ -45,8 +51,8 @@ pub fn series(store: &Store, selectors: &[SeriesSelector], from_ms: i64, to_ms: 
     let mut take = |name: Option<&str>, accepts: &dyn Fn(&Labels) -> bool| {
         for (labels, series) in store.select(name) {
             samples.clear();
-            series.window(from_ms, to_ms, &mut samples);
-            if !samples.is_empty() && accepts(labels) {
+            series.read(from_ms, to_ms, &mut samples);
+            if samples.iter().any(|(_, value)| !is_stale(*value)) && accepts(labels) {
                 found.push(labels.clone());
             }
         }
@@ -55,7 +61,7 @@ pub fn series(store: &Store, selectors: &[SeriesSelector], from_ms: i64, to_ms: 
         take(None, &|_| true);
     }
     for selector in selectors {
-        take(selector.name().as_deref(), &|labels| selector.accepts(labels));
+        take(selector.0.metric_name(), &|labels| selector.accepts(labels));
     }
     found.sort();
     found.dedup();

@@ -1,18 +1,15 @@
 //! Owns the values that queries yield, and those that their parts hand to one another.
 
-use std::collections::HashSet;
-
-use super::QueryError;
 use crate::labels::{Labels, METRIC_NAME};
 
-/// The result of a query at one moment.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// One number.
     Scalar(f64),
     /// A number for each of some series; no label set occurs twice.
     Vector(Vec<Element>),
-    /// The samples of each of some series: what a range selector selects.
+    /// The samples of each of some series: what a range selector selects, or what a range query yields.
     Matrix(Vec<Series>),
     /// A text.
     Text(String),
@@ -36,109 +33,176 @@ pub struct Series {
     pub samples: Vec<(i64, f64)>,
 }
 
-/// An element on its way through an evaluation.
+/// What tells a row from the others on its way through an evaluation.
 ///
 /// As in Prometheus 3, a function that loses the metric's name only marks it, and the name goes at the very end:
 /// until then `label_replace` and `by (__name__)` can still see it.
-#[derive(Debug, Clone)]
-pub(super) struct Point {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
     pub(super) labels: Labels,
-    pub(super) value: f64,
     pub(super) drop_name: bool,
+    pub(super) source: Source,
+}
+
+/// Where the labels of a row come from, as long as they are those of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Source {
+    /// The selector, by its place in the query.
+    pub(super) selector: u32,
+    /// The place of the series among those that the selector looks at.
+    pub(super) ordinal: u32,
+}
+
+/// An instant vector at each of some steps: a row for each series, a number or none for each step.
+#[derive(Debug, Clone)]
+pub(super) struct Vector {
+    pub(super) steps: usize,
+    pub(super) keys: Vec<Key>,
+    /// Row after row.
+    pub(super) values: Vec<f64>,
 }
 
 /// What a part of a query evaluates to.
 #[derive(Debug, Clone)]
 pub(super) enum Operand {
-    Scalar(f64),
-    Vector(Vec<Point>),
+    /// A number for each step.
+    Scalar(Vec<f64>),
+    Vector(Vector),
     Text(String),
 }
 
-/// The samples of one series in a stretch of time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Window<'w> {
-    pub(super) labels: &'w Labels,
-    pub(super) drop_name: bool,
-    /// The stretch begins after this moment…
-    pub(super) start_ms: i64,
-    /// … and reaches up to this one.
-    pub(super) end_ms: i64,
-    /// In the order of time; never empty, without stale markers.
-    pub(super) samples: &'w [(i64, f64)],
+/// The number that is none: a NaN with bits of its own, which no sample and no arithmetic on samples has.
+pub(super) const ABSENT: f64 = f64::from_bits(0x7ff8_a5e7_0000_0a0b);
+
+pub(super) fn is_absent(value: f64) -> bool {
+    value.to_bits() == ABSENT.to_bits()
 }
 
-// === impl Point ===
+// === impl Key ===
 
-impl Point {
-    /// An element whose metric name is lost.
-    pub(super) fn nameless(labels: Labels, value: f64) -> Self {
-        Self { labels, value, drop_name: true }
+impl Key {
+    pub(super) fn of(labels: Labels) -> Self {
+        Self { labels, drop_name: false, source: Source::NONE }
     }
 
-    pub(super) fn final_labels(&self) -> Labels {
-        if self.drop_name { self.labels.without(METRIC_NAME) } else { self.labels.clone() }
+    /// A row whose metric name is lost.
+    pub(super) fn nameless(labels: Labels) -> Self {
+        Self { labels, drop_name: true, source: Source::NONE }
+    }
+
+    pub(super) fn into_final(self) -> Labels {
+        if self.drop_name { self.labels.without(METRIC_NAME) } else { self.labels }
     }
 }
 
-// === impl Operand ===
+// === impl Source ===
 
-impl Operand {
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Scalar(_) => "scalar",
-            Self::Vector(_) => "instant vector",
-            Self::Text(_) => "string",
+impl Source {
+    /// Labels that were computed.
+    pub(super) const NONE: Self = Self { selector: u32::MAX, ordinal: 0 };
+
+    /// The series at this place among those that a selector looks at; too far away is nowhere.
+    pub(super) fn series(selector: usize, ordinal: usize) -> Self {
+        match (u32::try_from(selector), u32::try_from(ordinal)) {
+            (Ok(selector), Ok(ordinal)) => Self { selector, ordinal },
+            _ => Self::NONE,
         }
     }
+}
 
-    /// Drops the names that are to be dropped; fails if that makes two elements the same.
-    pub(super) fn finish(self) -> Result<Value, QueryError> {
-        match self {
-            Self::Scalar(value) => Ok(Value::Scalar(value)),
-            Self::Text(text) => Ok(Value::Text(text)),
-            Self::Vector(points) => {
-                let elements: Vec<Element> = points
-                    .iter()
-                    .map(|point| Element { labels: point.final_labels(), value: point.value })
-                    .collect();
-                check_unique(elements.iter().map(|element| &element.labels))?;
-                Ok(Value::Vector(elements))
+// === impl Vector ===
+
+impl Vector {
+    pub(super) fn empty(steps: usize) -> Self {
+        Self { steps, keys: Vec::new(), values: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Adds a row without numbers, and returns where they go.
+    pub(super) fn add(&mut self, key: Key) -> &mut [f64] {
+        self.keys.push(key);
+        let start = self.values.len();
+        self.values.resize(start + self.steps, ABSENT);
+        &mut self.values[start..]
+    }
+
+    /// Takes the last row away.
+    pub(super) fn pop(&mut self) {
+        self.keys.pop();
+        self.values.truncate(self.keys.len() * self.steps);
+    }
+
+    /// Adds a row with the same number at each step.
+    pub(super) fn add_constant(&mut self, key: Key, value: f64) {
+        self.add(key).fill(value);
+    }
+
+    pub(super) fn row(&self, index: usize) -> &[f64] {
+        &self.values[index * self.steps..][..self.steps]
+    }
+
+    pub(super) fn row_mut(&mut self, index: usize) -> &mut [f64] {
+        &mut self.values[index * self.steps..][..self.steps]
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &[f64])> {
+        self.keys.iter().enumerate().map(|(index, key)| (key, self.row(index)))
+    }
+
+    pub(super) fn get(&self, row: usize, step: usize) -> Option<f64> {
+        let value = self.values[row * self.steps + step];
+        (!is_absent(value)).then_some(value)
+    }
+
+    /// Computes a new number, or none, of each number there is.
+    pub(super) fn map(&mut self, mut compute: impl FnMut(usize, f64) -> f64) {
+        for row in self.values.chunks_mut(self.steps.max(1)) {
+            for (step, value) in row.iter_mut().enumerate() {
+                if !is_absent(*value) {
+                    *value = compute(step, *value);
+                }
             }
         }
     }
-}
 
-// === impl Window ===
-
-impl Window<'_> {
-    pub(super) fn values(&self) -> impl Iterator<Item = f64> + '_ {
-        self.samples.iter().map(|(_, value)| *value)
+    pub(super) fn drop_names(&mut self) {
+        self.keys.iter_mut().for_each(|key| key.drop_name = true);
     }
 
-    pub(super) fn first(&self) -> Option<(i64, f64)> {
-        self.samples.first().copied()
-    }
-
-    pub(super) fn last(&self) -> Option<(i64, f64)> {
-        self.samples.last().copied()
-    }
-
-    /// Returns the pairs of neighbours.
-    pub(super) fn steps(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.samples.windows(2).map(|pair| (pair[0].1, pair[1].1))
-    }
-}
-
-/// Fails if a label set occurs twice.
-pub(super) fn check_unique<'l>(all: impl Iterator<Item = &'l Labels>) -> Result<(), QueryError> {
-    let mut seen = HashSet::new();
-    for labels in all {
-        if !seen.insert(labels) {
-            return Err(QueryError::Duplicate { labels: labels.clone() });
+    /// Drops the rows that have no number at any step.
+    pub(super) fn compact(&mut self) {
+        if self.steps == 0 {
+            self.keys.clear();
+            return;
         }
+        let mut kept = 0;
+        for row in 0..self.keys.len() {
+            if self.row(row).iter().all(|value| is_absent(*value)) {
+                continue;
+            }
+            if kept != row {
+                self.keys.swap(kept, row);
+                self.values.copy_within(row * self.steps..(row + 1) * self.steps, kept * self.steps);
+            }
+            kept += 1;
+        }
+        self.keys.truncate(kept);
+        self.values.truncate(kept * self.steps);
     }
-    Ok(())
+
+    /// Puts the rows into another order.
+    pub(super) fn reorder(&mut self, order: &[usize]) {
+        let mut ordered = Self::empty(self.steps);
+        ordered.values.reserve(self.values.len());
+        for row in order {
+            ordered.keys.push(self.keys[*row].clone());
+            ordered.values.extend_from_slice(self.row(*row));
+        }
+        *self = ordered;
+    }
 }
 
 /// Returns a number as Prometheus writes it into labels and texts: without an exponent, infinities with their sign.
@@ -147,4 +211,20 @@ pub fn shown(value: f64) -> String {
         return if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() };
     }
     value.to_string()
+}
+
+/// Returns a number as Prometheus writes it into messages: with an exponent if it is very large or very small.
+pub(super) fn brief(value: f64) -> String {
+    let scientific = format!("{value:e}");
+    let parts = scientific.split_once('e').and_then(|(digits, exponent)| {
+        let exponent: i32 = exponent.parse().ok()?;
+        (!(-4..21).contains(&exponent)).then(|| (digits.to_owned(), exponent))
+    });
+    match parts {
+        Some((digits, exponent)) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        None => shown(value),
+    }
 }

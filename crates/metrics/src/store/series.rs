@@ -215,12 +215,11 @@ impl Series {
         (at_ms > from_ms && !is_stale(value)).then_some((at_ms, value))
     }
 
-    /// Adds the samples after `from_ms` and not after `to_ms` to a list, without stale markers.
-    pub(crate) fn window(&self, from_ms: i64, to_ms: i64, found: &mut Vec<(i64, f64)>) {
+    /// Adds the samples after `from_ms` and not after `to_ms` to a buffer, stale markers included.
+    pub(crate) fn read(&self, from_ms: i64, to_ms: i64, into: &mut Vec<(i64, f64)>) {
         let mut add = |samples: super::chunk::Samples<'_>| {
             let samples = samples.skip_while(|(at_ms, _)| *at_ms <= from_ms);
-            let samples = samples.take_while(|(at_ms, _)| *at_ms <= to_ms);
-            found.extend(samples.filter(|(_, value)| !is_stale(*value)));
+            into.extend(samples.take_while(|(at_ms, _)| *at_ms <= to_ms));
         };
         let start = self.sealed().partition_point(|chunk| chunk.last_ms <= from_ms);
         for chunk in self.sealed()[start..].iter().take_while(|chunk| chunk.first_ms <= to_ms) {

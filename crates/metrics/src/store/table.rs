@@ -1,9 +1,13 @@
 //! Owns all series: by number, and by the name of their metric and their labels.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::series::Series;
 use crate::labels::{Labels, Symbols};
+
+/// The next number for a set of series; no two sets of one process have the same.
+static NEXT_SHAPE: AtomicU64 = AtomicU64::new(1);
 
 /// A series by number. A number is used again, a generation is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +27,8 @@ pub(super) struct Table {
     /// How many series each source has.
     of_source: HashMap<u32, usize>,
     n_series: usize,
+    /// See [`Table::shape`]; 0 is the one of all tables that are still empty.
+    shape: u64,
 }
 
 #[derive(Debug)]
@@ -45,6 +51,11 @@ impl SeriesId {
 impl Table {
     pub(super) fn len(&self) -> usize {
         self.n_series
+    }
+
+    /// Returns a number that changes whenever a series comes or goes, and that no table with other series has.
+    pub(super) fn shape(&self) -> u64 {
+        self.shape
     }
 
     /// Returns how many series came from a source.
@@ -124,6 +135,7 @@ impl Table {
         };
         *self.of_source.entry(source).or_default() += 1;
         self.n_series += 1;
+        self.shape = NEXT_SHAPE.fetch_add(1, Ordering::Relaxed);
         SeriesId { index, generation: self.slots[index as usize].generation }
     }
 
@@ -147,6 +159,7 @@ impl Table {
             }
         }
         if is_gone {
+            self.shape = NEXT_SHAPE.fetch_add(1, Ordering::Relaxed);
             self.metrics.retain(|_, of_name| !of_name.is_empty());
             self.of_source.retain(|_, count| *count > 0);
             self.symbols.prune();

@@ -7,14 +7,14 @@ mod parameters;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, RawForm, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics::{Labels, Metadata, Query, Store};
+use metrics::{Labels, Metadata, Query, QueryBounds, QueryError, Store};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -29,6 +29,9 @@ const QUERIES_MAX: usize = 2;
 
 /// How long a query waits for its turn.
 const TURN_MAX: Duration = Duration::from_secs(10);
+
+/// How long an evaluation may take: as long wait rules and scrapes.
+const EVALUATION_MAX: Duration = Duration::from_secs(5);
 
 /// The most label sets or values in one answer, whatever `limit` says.
 const LIST_MAX: usize = 100_000;
@@ -60,8 +63,12 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, error_type: "bad_data", error: error.to_string() }
     }
 
-    fn execution(error: &impl ToString) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, error_type: "execution", error: error.to_string() }
+    fn evaluation(error: &QueryError) -> Self {
+        let (status, error_type) = match error {
+            QueryError::Late => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
+            _ => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
+        };
+        Self { status, error_type, error: error.to_string() }
     }
 
     fn busy() -> Self {
@@ -93,16 +100,22 @@ async fn query(State(flow): Shared, RawForm(form): RawForm) -> Answered<Data> {
     let parameters = Parameters::read(&form)?;
     let query = parameters.query()?;
     let at_ms = parameters.moment("time")?.unwrap_or_else(clock::now_ms);
-    let value = with_store(flow, move |store| query.instant(store, at_ms)).await?;
-    Ok(success(Data::at(value.map_err(|error| Refusal::execution(&error))?, at_ms)))
+    let allowed = parameters.timeout(EVALUATION_MAX)?;
+    let answer = with_store(flow, move |store| bounded(allowed, |bounds| query.answer(store, at_ms, bounds)));
+    let metrics::Answer { value, annotations } =
+        answer.await?.map_err(|error| Refusal::evaluation(&error))?;
+    Ok(Json(Answer::success(Data::at(value, at_ms), &annotations)))
 }
 
 async fn query_range(State(flow): Shared, RawForm(form): RawForm) -> Answered<Data> {
     let parameters = Parameters::read(&form)?;
     let query: Query = parameters.query()?;
     let steps = parameters.steps()?;
-    let series = with_store(flow, move |store| query.range(store, steps)).await?;
-    Ok(success(Data::over(series.map_err(|error| Refusal::execution(&error))?)))
+    let allowed = parameters.timeout(EVALUATION_MAX)?;
+    let answer =
+        with_store(flow, move |store| bounded(allowed, |bounds| query.range_answer(store, steps, bounds)));
+    let (series, annotations) = answer.await?.map_err(|error| Refusal::evaluation(&error))?;
+    Ok(Json(Answer::success(Data::over(series), &annotations)))
 }
 
 async fn series(State(flow): Shared, RawForm(form): RawForm) -> Answered<Vec<Labels>> {
@@ -173,6 +186,12 @@ async fn with_store<T: Send + 'static>(
     })
 }
 
+/// Evaluates for so long at most.
+fn bounded<T>(allowed: Duration, evaluate: impl FnOnce(QueryBounds<'_>) -> T) -> T {
+    let until = Instant::now() + allowed;
+    evaluate(QueryBounds { is_late: &|| Instant::now() > until, ..QueryBounds::default() })
+}
+
 fn success<T: Serialize>(data: T) -> Json<Answer<T>> {
-    Json(Answer::Success { data })
+    Json(Answer::success(data, &[]))
 }

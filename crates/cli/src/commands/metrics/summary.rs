@@ -131,7 +131,7 @@ impl Source<'_> {
                 let time = (at_ms as f64 / 1e3).to_string();
                 let parameters = [("query", column.query.to_owned()), ("time", time)];
                 match client.ask::<Answer<Data>>("/prometheus/api/v1/query", &parameters).await? {
-                    Answer::Success { data: Data::Vector(found) } => Ok(found
+                    Answer::Success { data: Data::Vector(found), .. } => Ok(found
                         .iter()
                         .filter_map(|one| Some((one.metric.get("server_name")?, one.value.number()?)))
                         .filter(|(_, value)| value.is_finite())

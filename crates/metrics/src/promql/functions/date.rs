@@ -1,15 +1,15 @@
 //! Owns the functions that read a number as a moment and tell a part of its date, in UTC.
 
-use super::{Arguments, Function};
+use super::{Arguments, Function, Signature, elementwise};
 use crate::labels::Labels;
 use crate::promql::QueryError;
-use crate::promql::value::{Operand, Point};
+use crate::promql::value::{Key, Operand, Vector};
 
 const DAY_S: i64 = 86_400;
 
 /// A moment of the Gregorian calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Date {
+pub(in crate::promql) struct Date {
     year: i64,
     /// From 1.
     month: i64,
@@ -20,39 +20,37 @@ pub(super) struct Date {
     second_of_day: i64,
 }
 
-pub(super) fn find(name: &str) -> Option<Function> {
-    let part: fn(Date) -> i64 = match name {
-        "day_of_month" => |date| date.day,
+pub(super) fn find(name: &str) -> Option<Signature> {
+    let (name, part): (_, fn(Date) -> i64) = match name {
+        "day_of_month" => ("day_of_month", |date| date.day),
         // The epoch was a Thursday; Sunday is 0.
-        "day_of_week" => |date| (date.days + 4).rem_euclid(7),
-        "day_of_year" => |date| date.days - days_of(date.year, 1, 1) + 1,
-        "days_in_month" => |date| {
+        "day_of_week" => ("day_of_week", |date| (date.days + 4).rem_euclid(7)),
+        "day_of_year" => ("day_of_year", |date| date.days - days_of(date.year, 1, 1) + 1),
+        "days_in_month" => ("days_in_month", |date| {
             let (year, month) =
                 if date.month == 12 { (date.year + 1, 1) } else { (date.year, date.month + 1) };
             days_of(year, month, 1) - days_of(date.year, date.month, 1)
-        },
-        "hour" => |date| date.second_of_day / 3600,
-        "minute" => |date| date.second_of_day / 60 % 60,
-        "month" => |date| date.month,
-        "year" => |date| date.year,
+        }),
+        "hour" => ("hour", |date| date.second_of_day / 3600),
+        "minute" => ("minute", |date| date.second_of_day / 60 % 60),
+        "month" => ("month", |date| date.month),
+        "year" => ("year", |date| date.year),
         _ => return None,
     };
-    Some(Function::Date(part))
+    Some(Signature::vector(name, Function::Date(part)).optional(1))
 }
 
 pub(super) fn evaluate(arguments: Arguments<'_>, part: fn(Date) -> i64) -> Result<Operand, QueryError> {
-    let points = match arguments.len() {
-        0 => {
-            let value = arguments.at_ms as f64 / 1000.0;
-            vec![Point { labels: Labels::empty(), value, drop_name: false }]
-        }
-        _ => arguments.vector(0)?,
-    };
-    let parts = points.into_iter().map(|point| {
-        let value = part(Date::of(point.value)) as f64;
-        Point::nameless(point.labels, value)
-    });
-    Ok(Operand::Vector(parts.collect()))
+    if arguments.len() > 0 {
+        return elementwise::each(arguments.vector(0)?, |_, value| part(Date::of(value)) as f64);
+    }
+    let grid = arguments.grid;
+    let mut now = Vector::empty(arguments.evaluator.scalars(grid)?);
+    let row = now.add(Key::of(Labels::empty()));
+    for (value, at_ms) in row.iter_mut().zip(grid.moments()) {
+        *value = part(Date::of((at_ms / 1000) as f64)) as f64;
+    }
+    Ok(Operand::Vector(now))
 }
 
 // === impl Date ===

@@ -2,92 +2,103 @@
 
 use std::cmp::Ordering;
 
-use promql_parser::label::{MatchOp, Matcher};
-use promql_parser::parser::token::T_EQL_REGEX;
-
-use super::{Arguments, Function};
+use super::signature::VECTOR_AND_TEXTS;
+use super::{Arguments, Function, Signature, whole};
 use crate::labels::METRIC_NAME;
 use crate::promql::QueryError;
-use crate::promql::value::{Operand, Point, check_unique};
+use crate::promql::syntax::Type::{Text, Vector};
+use crate::promql::syntax::anchored;
+use crate::promql::value::{Key, Operand, Source};
 
-pub(super) fn find(name: &str) -> Option<Function> {
-    let compute: fn(Arguments<'_>) -> Result<Operand, QueryError> = match name {
-        "label_join" => label_join,
-        "label_replace" => label_replace,
-        "sort_by_label" => |arguments| sorted(arguments, |order| order),
-        "sort_by_label_desc" => |arguments| sorted(arguments, Ordering::reverse),
+pub(super) fn find(name: &str) -> Option<Signature> {
+    Some(match name {
+        "label_join" => {
+            Signature::new("label_join", &[Vector, Text, Text, Text], Function::Whole(label_join))
+                .optional(1)
+                .repeated(None)
+        }
+        "label_replace" => {
+            Signature::new("label_replace", &[Vector, Text, Text, Text, Text], Function::Whole(label_replace))
+        }
+        "sort_by_label" => {
+            let ascending = |arguments: Arguments<'_>| sorted(arguments, |order| order);
+            Signature::new("sort_by_label", VECTOR_AND_TEXTS, Function::Whole(ascending))
+                .optional(1)
+                .repeated(None)
+        }
+        "sort_by_label_desc" => {
+            let descending = |arguments: Arguments<'_>| sorted(arguments, Ordering::reverse);
+            Signature::new("sort_by_label_desc", VECTOR_AND_TEXTS, Function::Whole(descending))
+                .optional(1)
+                .repeated(None)
+        }
         _ => return None,
-    };
-    Some(Function::Whole(compute))
+    })
 }
 
 fn label_replace(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let (target, replacement) = (target(arguments)?, arguments.text(2)?);
-    let (source, pattern) = (arguments.text(3)?, arguments.text(4)?);
-    // The parser's matcher compiles the expression: anchored, and as lenient with braces as Go's.
-    let compiled = Matcher::new_matcher(T_EQL_REGEX, source.clone(), format!("(?s:{pattern})"));
-    let MatchOp::Re(regex) = compiled.map_err(QueryError::parameter)?.op else {
-        return Err(QueryError::parameter("no regular expression"));
-    };
-    let mut points = arguments.vector(0)?;
-    for point in &mut points {
+    let (replacement, source, pattern) = (arguments.text(2)?, arguments.text(3)?, arguments.text(4)?);
+    let regex = anchored(&pattern).map_err(|_| {
+        arguments.invalid(format!("invalid regular expression in label_replace(): {pattern}"))
+    })?;
+    let target = target(arguments)?;
+    let mut vector = arguments.vector(0)?;
+    for key in &mut vector.keys {
         let mut value = String::new();
-        let Some(captures) = regex.captures(point.labels.get(&source).unwrap_or_default()) else { continue };
+        let Some(captures) = regex.captures(key.labels.get(&source).unwrap_or_default()) else { continue };
         captures.expand(&replacement, &mut value);
-        relabel(point, &target, &value);
+        relabel(key, &target, &value);
     }
-    unique(points)
+    arguments.evaluator.merged(arguments.call, vector).map(Operand::Vector)
 }
 
 fn label_join(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
     let (target, separator) = (target(arguments)?, arguments.text(2)?);
     let sources: Vec<String> =
         (3..arguments.len()).map(|index| arguments.text(index)).collect::<Result<_, _>>()?;
-    let mut points = arguments.vector(0)?;
-    for point in &mut points {
-        let parts: Vec<&str> =
-            sources.iter().map(|source| point.labels.get(source).unwrap_or_default()).collect();
-        let value = parts.join(&separator);
-        relabel(point, &target, &value);
+    if sources.iter().any(String::is_empty) {
+        return Err(arguments.invalid("invalid source label name in label_join(): "));
     }
-    unique(points)
+    let mut vector = arguments.vector(0)?;
+    for key in &mut vector.keys {
+        let parts: Vec<&str> =
+            sources.iter().map(|source| key.labels.get(source).unwrap_or_default()).collect();
+        let value = parts.join(&separator);
+        relabel(key, &target, &value);
+    }
+    arguments.evaluator.merged(arguments.call, vector).map(Operand::Vector)
 }
 
 fn target(arguments: Arguments<'_>) -> Result<String, QueryError> {
     let target = arguments.text(1)?;
     if target.is_empty() {
-        let reason = format!("invalid destination label name in {}(): \"\"", arguments.call.func.name);
-        return Err(QueryError::Parameter { reason });
+        let function = arguments.function.name;
+        return Err(arguments.invalid(format!("invalid destination label name in {function}(): ")));
     }
     Ok(target)
 }
 
 /// Sets a label; a metric name that is set by hand stays.
-fn relabel(point: &mut Point, target: &str, value: &str) {
-    point.labels = point.labels.with(target, value);
+fn relabel(key: &mut Key, target: &str, value: &str) {
+    key.labels = key.labels.with(target, value);
+    key.source = Source::NONE;
     if target == METRIC_NAME {
-        point.drop_name = false;
+        key.drop_name = false;
     }
-}
-
-fn unique(points: Vec<Point>) -> Result<Operand, QueryError> {
-    check_unique(points.iter().map(|point| &point.labels))?;
-    Ok(Operand::Vector(points))
 }
 
 /// Sorts by the given labels in turn, and then by all labels.
 fn sorted(arguments: Arguments<'_>, direct: fn(Ordering) -> Ordering) -> Result<Operand, QueryError> {
     let names: Vec<String> =
         (1..arguments.len()).map(|index| arguments.text(index)).collect::<Result<_, _>>()?;
-    let mut points = arguments.vector(0)?;
-    points.sort_by(|left, right| {
-        let by_name = names.iter().map(|name| {
-            natural(left.labels.get(name).unwrap_or_default(), right.labels.get(name).unwrap_or_default())
-        });
+    whole::sorted_by(arguments, |vector, left, right| {
+        let (left, right) = (&vector.keys[left].labels, &vector.keys[right].labels);
+        let by_name = names
+            .iter()
+            .map(|name| natural(left.get(name).unwrap_or_default(), right.get(name).unwrap_or_default()));
         let order = by_name.fold(Ordering::Equal, Ordering::then);
-        direct(order.then_with(|| left.labels.cmp(&right.labels)))
-    });
-    Ok(Operand::Vector(points))
+        direct(order.then_with(|| left.cmp(right)))
+    })
 }
 
 /// Compares texts the way people do: numbers within them by their value.

@@ -1,7 +1,9 @@
 //! Owns the functions that tell how fast something moves: rates, increases, deltas, slopes.
 
-use super::{Arguments, Function};
-use crate::promql::value::{Operand, Point, Window};
+use super::{Arguments, Function, Signature};
+use crate::promql::syntax::Type::{Range, Scalar};
+use crate::promql::value::Operand;
+use crate::promql::window::Window;
 use crate::promql::{QueryError, reduce};
 
 /// A sample that is further from the edge of its window than the usual distance and a tenth did not begin (or end)
@@ -16,27 +18,43 @@ enum Reading {
     Gauge,
 }
 
-pub(super) fn find(name: &str) -> Option<Function> {
-    let compute: fn(Window<'_>) -> Option<f64> = match name {
-        "delta" => |window| extrapolated(window, Reading::Gauge),
-        "deriv" => |window| line_from_first(window).map(|(slope, _)| slope),
-        "idelta" => |window| latest(window).map(|(before, after)| after.1 - before.1),
-        "increase" => |window| extrapolated(window, Reading::Counter),
-        "irate" => instant_rate,
-        "rate" => |window| {
-            let length_s = window.end_ms.saturating_sub(window.start_ms) as f64 / 1000.0;
-            extrapolated(window, Reading::Counter).map(|increase| increase / length_s)
-        },
-        "predict_linear" => return Some(Function::Whole(predict_linear)),
+pub(super) fn find(name: &str) -> Option<Signature> {
+    Some(match name {
+        "delta" => {
+            let delta = |window: Window<'_>| extrapolated(window, Reading::Gauge, 1.0);
+            Signature::range("delta", Function::Window(delta))
+        }
+        "deriv" => {
+            let slope = |window: Window<'_>| line_from_first(window).map(|(slope, _)| slope);
+            Signature::range("deriv", Function::Window(slope))
+        }
+        "idelta" => {
+            let difference = |window: Window<'_>| latest(window).map(|(before, after)| after.1 - before.1);
+            Signature::range("idelta", Function::Window(difference))
+        }
+        "increase" => {
+            let increase = |window: Window<'_>| extrapolated(window, Reading::Counter, 1.0);
+            Signature::range("increase", Function::Counter(increase))
+        }
+        "irate" => Signature::range("irate", Function::Window(instant_rate)),
+        "rate" => Signature::range("rate", Function::Counter(rate)),
+        "predict_linear" => {
+            Signature::new("predict_linear", &[Range, Scalar], Function::Whole(predict_linear))
+        }
         _ => return None,
-    };
-    Some(Function::Window(compute))
+    })
+}
+
+fn rate(window: Window<'_>) -> Option<f64> {
+    let length_s = window.end_ms.saturating_sub(window.start_ms) as f64 / 1000.0;
+    extrapolated(window, Reading::Counter, length_s)
 }
 
 /// Returns by how much a series moved, as if its samples reached to the edges of the window.
 ///
 /// A counter cannot have been below zero, so it is not taken further back than to where it would have been zero.
-fn extrapolated(window: Window<'_>, reading: Reading) -> Option<f64> {
+/// The result is divided by `per`.
+fn extrapolated(window: Window<'_>, reading: Reading, per: f64) -> Option<f64> {
     let ((first_ms, first), (last_ms, last)) = (window.first()?, window.last()?);
     if window.samples.len() < 2 {
         return None;
@@ -47,16 +65,17 @@ fn extrapolated(window: Window<'_>, reading: Reading) -> Option<f64> {
     }
     let covered = last_ms.saturating_sub(first_ms) as f64 / 1000.0;
     let distance = covered / (window.samples.len() - 1) as f64;
+    let threshold = distance * GAP_FACTOR;
     let to_edge = |gap_ms: i64| {
         let gap = gap_ms as f64 / 1000.0;
-        if gap >= distance * GAP_FACTOR { distance / 2.0 } else { gap }
+        if gap >= threshold { distance / 2.0 } else { gap }
     };
     let mut before = to_edge(first_ms.saturating_sub(window.start_ms));
     if reading == Reading::Counter && moved > 0.0 && first >= 0.0 {
         before = before.min(covered * (first / moved));
     }
     let after = to_edge(window.end_ms.saturating_sub(last_ms));
-    Some(moved * ((covered + before + after) / covered))
+    Some(moved * ((covered + before + after) / covered / per))
 }
 
 fn latest(window: Window<'_>) -> Option<((i64, f64), (i64, f64))> {
@@ -80,18 +99,16 @@ fn line(window: Window<'_>, zero_ms: i64) -> Option<(f64, f64)> {
     if window.samples.len() < 2 {
         return None;
     }
-    let points: Vec<(f64, f64)> = window
-        .samples
-        .iter()
-        .map(|(at_ms, value)| (at_ms.saturating_sub(zero_ms) as f64 / 1000.0, *value))
-        .collect();
-    Some(reduce::line(&points))
+    let points =
+        window.samples.iter().map(|(at_ms, value)| (at_ms.saturating_sub(zero_ms) as f64 / 1000.0, *value));
+    Some(reduce::line(points))
 }
 
 fn predict_linear(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
     let ahead_s = arguments.scalar(1)?;
-    arguments.each_window(0, |window| {
-        let (slope, now) = line(window, arguments.at_ms)?;
-        Some(Point::nameless(window.labels.clone(), slope * ahead_s + now))
+    let grid = arguments.grid;
+    arguments.each_window(0, |step, window| {
+        let (slope, now) = line(window, grid.at(step))?;
+        Some(slope * ahead_s[step] + now)
     })
 }

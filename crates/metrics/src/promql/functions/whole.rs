@@ -1,129 +1,189 @@
-//! Owns the functions that do not work element by element: absence, histograms, order, time, and changes of type.
+//! Owns the functions that do not work element by element: absence, order, time, and changes of type.
 
 use std::cmp::Ordering;
 
-use promql_parser::parser::Expr;
-
-use super::{Arguments, Function};
+use super::{Arguments, Function, Signature};
 use crate::labels::Labels;
+use crate::promql::QueryError;
 use crate::promql::aggregate::by_value;
-use crate::promql::eval::unwrapped;
-use crate::promql::value::{Operand, Point, shown};
-use crate::promql::{QueryError, histogram, selector};
+use crate::promql::selector;
+use crate::promql::syntax::Kind;
+use crate::promql::syntax::Type::{Range, Scalar};
+use crate::promql::value::{ABSENT, Key, Operand, Vector, is_absent};
+use crate::promql::window;
 
-pub(super) fn find(name: &str) -> Option<Function> {
-    let compute: fn(Arguments<'_>) -> Result<Operand, QueryError> = match name {
-        "absent" => absent,
-        "absent_over_time" => absent_over_time,
-        "end" => |arguments| seconds(arguments.evaluator.steps.end_ms),
-        "histogram_fraction" => histogram_fraction,
-        "histogram_quantile" => histogram_quantile,
-        "histogram_quantiles" => histogram_quantiles,
-        "max_of" => |arguments| Ok(Operand::Scalar(arguments.scalar(0)?.max(arguments.scalar(1)?))),
-        "min_of" => |arguments| Ok(Operand::Scalar(arguments.scalar(0)?.min(arguments.scalar(1)?))),
-        "pi" => |_| Ok(Operand::Scalar(std::f64::consts::PI)),
-        "range" => |arguments| {
-            let steps = arguments.evaluator.steps;
-            seconds(steps.end_ms.saturating_sub(steps.start_ms))
-        },
-        "scalar" => scalar,
-        "sort" => |arguments| sorted(arguments, Ordering::Less),
-        "sort_desc" => |arguments| sorted(arguments, Ordering::Greater),
-        "start" => |arguments| seconds(arguments.evaluator.steps.start_ms),
-        "step" => |arguments| seconds(arguments.evaluator.steps.step_ms),
-        "time" => |arguments| seconds(arguments.at_ms),
-        "timestamp" => timestamp,
-        "vector" => |arguments| Ok(Operand::Vector(vec![unlabelled(arguments.scalar(0)?)])),
+pub(super) fn find(name: &str) -> Option<Signature> {
+    Some(match name {
+        "absent" => Signature::vector("absent", Function::Whole(absent)),
+        "absent_over_time" => Signature::new("absent_over_time", &[Range], Function::Whole(absent_over_time)),
+        "scalar" => Signature::vector("scalar", Function::Whole(scalar)).returning_number(),
+        "sort" => {
+            let ascending = |arguments: Arguments<'_>| sorted(arguments, Ordering::Less);
+            Signature::vector("sort", Function::Whole(ascending))
+        }
+        "sort_desc" => {
+            let descending = |arguments: Arguments<'_>| sorted(arguments, Ordering::Greater);
+            Signature::vector("sort_desc", Function::Whole(descending))
+        }
+        "timestamp" => Signature::vector("timestamp", Function::Whole(timestamp)),
+        "vector" => Signature::new("vector", &[Scalar], Function::Whole(vector)),
+        _ => return number(name),
+    })
+}
+
+/// Functions that yield a number whatever the samples are.
+fn number(name: &str) -> Option<Signature> {
+    Some(match name {
+        "end" => Signature::number(
+            "end",
+            Function::Whole(|arguments| constant(arguments, seconds(arguments.evaluator.steps.end_ms))),
+        ),
+        "start" => Signature::number(
+            "start",
+            Function::Whole(|arguments| constant(arguments, seconds(arguments.evaluator.steps.start_ms))),
+        ),
+        "step" => Signature::number(
+            "step",
+            Function::Whole(|arguments| constant(arguments, seconds(arguments.evaluator.steps.step_ms))),
+        ),
+        "range" => Signature::number(
+            "range",
+            Function::Whole(|arguments| {
+                let steps = arguments.evaluator.steps;
+                constant(arguments, seconds(steps.end_ms.saturating_sub(steps.start_ms)))
+            }),
+        ),
+        "pi" => {
+            Signature::number("pi", Function::Whole(|arguments| constant(arguments, std::f64::consts::PI)))
+        }
+        "time" => Signature::number("time", Function::Whole(time)),
+        "max_of" => Signature::new(
+            "max_of",
+            &[Scalar, Scalar],
+            Function::Whole(|arguments| of_two(arguments, f64::max)),
+        )
+        .returning_number(),
+        "min_of" => Signature::new(
+            "min_of",
+            &[Scalar, Scalar],
+            Function::Whole(|arguments| of_two(arguments, f64::min)),
+        )
+        .returning_number(),
         _ => return None,
-    };
-    Some(Function::Whole(compute))
+    })
 }
 
-fn seconds(milliseconds: i64) -> Result<Operand, QueryError> {
-    Ok(Operand::Scalar(milliseconds as f64 / 1000.0))
+fn seconds(milliseconds: i64) -> f64 {
+    milliseconds as f64 / 1000.0
 }
 
-fn unlabelled(value: f64) -> Point {
-    Point { labels: Labels::empty(), value, drop_name: false }
+fn constant(arguments: Arguments<'_>, value: f64) -> Result<Operand, QueryError> {
+    Ok(Operand::Scalar(vec![value; arguments.evaluator.scalars(arguments.grid)?]))
 }
 
-/// One element if there is none, with the labels that were asked for.
+fn time(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
+    arguments.evaluator.scalars(arguments.grid)?;
+    Ok(Operand::Scalar(arguments.grid.moments().map(seconds).collect()))
+}
+
+fn of_two(arguments: Arguments<'_>, compute: fn(f64, f64) -> f64) -> Result<Operand, QueryError> {
+    let (left, right) = (arguments.scalar(0)?, arguments.scalar(1)?);
+    Ok(Operand::Scalar(left.into_iter().zip(right).map(|(left, right)| compute(left, right)).collect()))
+}
+
+fn vector(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
+    let values = arguments.scalar(0)?;
+    Ok(Operand::Vector(Vector { steps: values.len(), keys: vec![Key::of(Labels::empty())], values }))
+}
+
+/// One element where there is none, with the labels that were asked for.
 fn absent(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let found = !arguments.vector(0)?.is_empty();
-    one_unless(found, arguments)
+    let vector = arguments.vector(0)?;
+    let mut found = vec![false; vector.steps];
+    for (_, row) in vector.rows() {
+        for (found, value) in found.iter_mut().zip(row) {
+            *found |= !is_absent(*value);
+        }
+    }
+    one_unless(&found, arguments)
 }
 
 fn absent_over_time(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let mut found = false;
-    arguments.evaluator.windows(arguments.expr(0)?, arguments.at_ms, &mut |_| found = true)?;
-    one_unless(found, arguments)
+    let mut found = vec![false; arguments.evaluator.scalars(arguments.grid)?];
+    window::each_series(arguments.evaluator, arguments.expr(0)?, arguments.grid, &mut |_, run| {
+        run.windows().for_each(|(step, _)| found[step] = true);
+        Ok(())
+    })?;
+    one_unless(&found, arguments)
 }
 
-fn one_unless(found: bool, arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let labels = match unwrapped(arguments.expr(0)?) {
-        Expr::VectorSelector(vector) => selector::expected_labels(vector),
-        Expr::MatrixSelector(matrix) => selector::expected_labels(&matrix.vs),
+fn one_unless(found: &[bool], arguments: Arguments<'_>) -> Result<Operand, QueryError> {
+    let labels = match &arguments.expr(0)?.unwrapped().kind {
+        Kind::Selector(selector) | Kind::Range { selector, .. } => selector::expected_labels(selector),
         _ => Labels::empty(),
     };
-    let absent = Point { labels, ..unlabelled(1.0) };
-    Ok(Operand::Vector(if found { Vec::new() } else { vec![absent] }))
-}
-
-fn histogram_fraction(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let (lower, upper) = (arguments.scalar(0)?, arguments.scalar(1)?);
-    let histograms = histogram::collect(&arguments.vector(2)?);
-    let fractions = histograms
-        .into_iter()
-        .map(|histogram| Point::nameless(histogram.labels.clone(), histogram.fraction(lower, upper)));
-    Ok(Operand::Vector(fractions.collect()))
-}
-
-fn histogram_quantile(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let q = arguments.scalar(0)?;
-    let histograms = histogram::collect(&arguments.vector(1)?);
-    let quantiles = histograms
-        .into_iter()
-        .map(|histogram| Point::nameless(histogram.labels.clone(), histogram.quantile(q)));
-    Ok(Operand::Vector(quantiles.collect()))
-}
-
-/// Several quantiles at once, each told by a label.
-fn histogram_quantiles(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let histograms = histogram::collect(&arguments.vector(0)?);
-    let label = arguments.text(1)?;
-    let mut points = Vec::new();
-    for index in 2..arguments.len() {
-        let q = arguments.scalar(index)?;
-        let mut name = shown(q);
-        if q.is_finite() && !name.contains('.') {
-            name.push_str(".0");
-        }
-        for histogram in &histograms {
-            points.push(Point::nameless(histogram.labels.with(&label, &name), histogram.quantile(q)));
-        }
+    let mut absent = Vector::empty(found.len());
+    let row = absent.add(Key::of(labels));
+    for (value, found) in row.iter_mut().zip(found) {
+        *value = if *found { ABSENT } else { 1.0 };
     }
-    Ok(Operand::Vector(points))
+    absent.compact();
+    Ok(Operand::Vector(absent))
 }
 
 /// The value of the only element; NaN if there is not exactly one.
 fn scalar(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let points = arguments.vector(0)?;
-    let [only] = &points[..] else { return Ok(Operand::Scalar(f64::NAN)) };
-    Ok(Operand::Scalar(only.value))
+    let vector = arguments.vector(0)?;
+    let mut values = vec![ABSENT; vector.steps];
+    let mut several = vec![false; vector.steps];
+    for (_, row) in vector.rows() {
+        for (step, value) in row.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
+            several[step] |= !is_absent(values[step]);
+            values[step] = *value;
+        }
+    }
+    for (value, several) in values.iter_mut().zip(several) {
+        if several || is_absent(*value) {
+            *value = f64::NAN;
+        }
+    }
+    Ok(Operand::Scalar(values))
 }
 
 fn sorted(arguments: Arguments<'_>, first: Ordering) -> Result<Operand, QueryError> {
-    let mut points = arguments.vector(0)?;
-    points.sort_by(|left, right| by_value(left.value, right.value, first));
-    Ok(Operand::Vector(points))
+    sorted_by(arguments, |vector, left, right| by_value(vector.values[left], vector.values[right], first))
+}
+
+/// Sorts the elements of an instant query; a range query yields its series in the order of their labels.
+pub(super) fn sorted_by(
+    arguments: Arguments<'_>,
+    compare: impl Fn(&Vector, usize, usize) -> Ordering,
+) -> Result<Operand, QueryError> {
+    let mut vector = arguments.vector(0)?;
+    if vector.steps == 1 {
+        let mut order: Vec<usize> = (0..vector.len()).collect();
+        order.sort_by(|left, right| compare(&vector, *left, *right));
+        vector.reorder(&order);
+    } else {
+        let text = "sort is ineffective for range queries since results are always ordered by labels";
+        arguments.evaluator.warn(arguments.call, text.to_owned());
+    }
+    Ok(Operand::Vector(vector))
 }
 
 /// The time of each sample, in seconds; of anything computed it is the moment of evaluation.
 fn timestamp(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let timed = match unwrapped(arguments.expr(0)?) {
-        Expr::VectorSelector(vector) => selector::instant(arguments.evaluator, vector, arguments.at_ms)?,
-        _ => arguments.vector(0)?.into_iter().map(|point| (point, arguments.at_ms)).collect(),
+    let grid = arguments.grid;
+    let mut vector = match &arguments.expr(0)?.unwrapped().kind {
+        Kind::Selector(found) => {
+            selector::instant(arguments.evaluator, found, grid, |at_ms, _| seconds(at_ms))?
+        }
+        _ => {
+            let mut vector = arguments.vector(0)?;
+            vector.map(|step, _| seconds(grid.at(step)));
+            vector
+        }
     };
-    let times = timed.into_iter().map(|(point, at_ms)| Point::nameless(point.labels, at_ms as f64 / 1000.0));
-    Ok(Operand::Vector(times.collect()))
+    vector.drop_names();
+    Ok(Operand::Vector(vector))
 }

@@ -1,6 +1,6 @@
 //! Owns the JSON forms of Prometheus' API.
 
-use metrics::{Element, Labels, Series, Value};
+use metrics::{Annotation, AnnotationKind, Element, Labels, Series, Value};
 use serde::{Deserialize, Serialize};
 
 /// The envelope of every answer.
@@ -11,6 +11,12 @@ pub enum Answer<T> {
     Success {
         /// What was asked for.
         data: T,
+        /// Why it may not be what was meant.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
+        /// What was assumed, or set right.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        infos: Vec<String>,
     },
     /// It was not.
     Error {
@@ -65,6 +71,18 @@ pub(super) struct Build {
     /// The language is the one of this version of Prometheus.
     version: &'static str,
     revision: &'static str,
+}
+
+// === impl Answer ===
+
+impl<T> Answer<T> {
+    pub(super) fn success(data: T, annotations: &[Annotation]) -> Self {
+        let of = |kind| {
+            let of_kind = annotations.iter().filter(|one| one.kind == kind);
+            of_kind.map(ToString::to_string).collect()
+        };
+        Self::Success { data, warnings: of(AnnotationKind::Warning), infos: of(AnnotationKind::Info) }
+    }
 }
 
 // === impl Data ===

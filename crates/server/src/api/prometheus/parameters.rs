@@ -1,5 +1,7 @@
 //! Owns the parameters of Prometheus' API: read from a query string or a form, each checked and named in its refusal.
 
+use std::time::Duration;
+
 use metrics::{Query, SeriesSelector, Steps};
 
 use super::Refusal;
@@ -65,6 +67,15 @@ impl Parameters {
             invalid("step", format!("`{step}` is no length of time above zero, such as 15s"))
         })?;
         Ok(Steps { start_ms, end_ms, step_ms })
+    }
+
+    /// How long the evaluation may take: as long as is asked for, and not longer than `most`.
+    pub(super) fn timeout(&self, most: Duration) -> Result<Duration, Refusal> {
+        let Some(text) = self.get("timeout") else { return Ok(most) };
+        let ms = metrics::duration_ms(text).and_then(|ms| u64::try_from(ms).ok());
+        let wanted =
+            ms.ok_or_else(|| invalid("timeout", format!("`{text}` is no length of time, such as 5s")))?;
+        Ok(most.min(Duration::from_millis(wanted)))
     }
 
     /// How many entries are wanted; 0 is as many as there are, up to `most`.

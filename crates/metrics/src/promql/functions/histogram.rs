@@ -1,0 +1,186 @@
+//! Owns the functions of classic histograms: buckets are put together by their other labels once, for all steps.
+
+use super::{Arguments, Function, Signature};
+use crate::labels::Labels;
+use crate::promql::QueryError;
+use crate::promql::histogram::{self, BUCKET_LABEL, Bucket, Raised};
+use crate::promql::index::Projection;
+use crate::promql::memo::Grouper;
+use crate::promql::syntax::Expr;
+use crate::promql::syntax::Type::{Scalar, Text, Vector as InstantVector};
+use crate::promql::value::{Key, Operand, Vector, brief, is_absent, shown};
+
+pub(super) fn find(name: &str) -> Option<Signature> {
+    Some(match name {
+        "histogram_fraction" => Signature::new(
+            "histogram_fraction",
+            &[Scalar, Scalar, InstantVector],
+            Function::Whole(histogram_fraction),
+        ),
+        "histogram_quantile" => Signature::new(
+            "histogram_quantile",
+            &[Scalar, InstantVector],
+            Function::Whole(histogram_quantile),
+        ),
+        "histogram_quantiles" => Signature::new(
+            "histogram_quantiles",
+            &[InstantVector, Text, Scalar],
+            Function::Whole(histogram_quantiles),
+        )
+        .repeated(Some(QUANTILES_MAX + 2)),
+        _ => return None,
+    })
+}
+
+/// As many quantiles at once as in Prometheus.
+const QUANTILES_MAX: usize = 10;
+
+/// What is said when a bucket has fewer observations than the one below it.
+const RAISED: &str = "input to histogram_quantile needed to be fixed for monotonicity \
+     (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
+
+/// The rows of a vector that are the buckets of one histogram, and their bounds.
+struct Rows {
+    labels: Labels,
+    buckets: Vec<(usize, f64)>,
+}
+
+/// Puts buckets together by their other labels; an element without a bound is none, and that is said.
+fn collect(arguments: Arguments<'_>, expr: &Expr, vector: &Vector) -> Vec<Rows> {
+    // The metric's name goes at the very end, and until then tells what the histogram is.
+    let projection = Projection::AllButOne(BUCKET_LABEL);
+    let mut grouper = Grouper::new(arguments.evaluator, arguments.call, projection);
+    let mut histograms: Vec<Vec<(usize, f64)>> = Vec::new();
+    for (row, key) in vector.keys.iter().enumerate() {
+        let upper = grouper.fact(key, bound);
+        if upper.is_nan() {
+            let le = key.labels.get(BUCKET_LABEL).unwrap_or_default();
+            let text = format!("bucket label \"le\" is missing or has a malformed value of {le:?}");
+            arguments.evaluator.warn(expr, with_name(text, key.labels.metric_name()));
+            continue;
+        }
+        let number = grouper.number(key);
+        if number == histograms.len() {
+            histograms.push(Vec::with_capacity(16));
+        }
+        histograms[number].push((row, upper));
+    }
+    let histograms = grouper.finish().into_iter().zip(histograms);
+    histograms.map(|(labels, buckets)| Rows { labels, buckets }).collect()
+}
+
+/// Returns the upper bound that a label set tells; NaN if it tells none.
+fn bound(labels: &Labels) -> f64 {
+    labels.get(BUCKET_LABEL).and_then(|bound| bound.parse().ok()).unwrap_or(f64::NAN)
+}
+
+fn with_name(text: String, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{text} for metric name {name:?}"),
+        None => text,
+    }
+}
+
+// === impl Rows ===
+
+impl Rows {
+    /// Takes the counts of one step; tells whether there are any.
+    fn at(&self, vector: &Vector, step: usize, buckets: &mut Vec<Bucket>) -> bool {
+        buckets.clear();
+        let counts =
+            self.buckets.iter().map(|(row, upper)| (vector.values[row * vector.steps + step], upper));
+        let there = counts.filter(|(count, _)| !is_absent(*count));
+        buckets.extend(there.map(|(count, upper)| Bucket { upper: *upper, count }));
+        !buckets.is_empty()
+    }
+}
+
+fn histogram_fraction(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
+    let (lower, upper) = (arguments.scalar(0)?, arguments.scalar(1)?);
+    let vector = arguments.vector(2)?;
+    let histograms = collect(arguments, arguments.expr(2)?, &vector);
+    arguments.evaluator.budget.numbers(histograms.len(), vector.steps)?;
+    let mut fractions = Vector::empty(vector.steps);
+    let mut buckets = Vec::new();
+    for histogram in histograms {
+        let row = fractions.add(Key::nameless(histogram.labels.clone()));
+        for (step, value) in row.iter_mut().enumerate() {
+            if histogram.at(&vector, step, &mut buckets) {
+                *value = histogram::fraction(lower[step], upper[step], &mut buckets);
+            }
+        }
+    }
+    Ok(Operand::Vector(fractions))
+}
+
+fn histogram_quantile(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
+    let quantiles = arguments.scalar(0)?;
+    arguments.evaluator.check_quantiles(arguments.expr(0)?, &quantiles);
+    let vector = arguments.vector(1)?;
+    let histograms = collect(arguments, arguments.expr(1)?, &vector);
+    let keys = histograms.iter().map(|histogram| histogram.labels.clone()).collect();
+    compute(arguments, (arguments.expr(1)?, &vector), &histograms, (&quantiles, keys)).map(Operand::Vector)
+}
+
+/// Several quantiles at once, each told by a label.
+fn histogram_quantiles(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
+    let vector = arguments.vector(0)?;
+    let label = arguments.text(1)?;
+    if label.is_empty() {
+        return Err(arguments.invalid("invalid label name \"\""));
+    }
+    let histograms = collect(arguments, arguments.expr(0)?, &vector);
+    let mut all = Vector::empty(vector.steps);
+    for index in 2..arguments.len() {
+        let quantiles = arguments.scalar(index)?;
+        arguments.evaluator.check_quantiles(arguments.expr(index)?, &quantiles);
+        // The label is the same at all steps where the number is.
+        let name = quantile_name(quantiles.first().copied().unwrap_or(f64::NAN));
+        if quantiles.iter().any(|q| quantile_name(*q) != name) {
+            return Err(arguments.invalid("a quantile must be the same at all steps"));
+        }
+        let keys = histograms.iter().map(|histogram| histogram.labels.with(&label, &name)).collect();
+        let vector = (arguments.expr(0)?, &vector);
+        let mut some = compute(arguments, vector, &histograms, (&quantiles, keys))?;
+        all.keys.append(&mut some.keys);
+        all.values.append(&mut some.values);
+    }
+    Ok(Operand::Vector(all))
+}
+
+/// Returns a number the way OpenMetrics writes it: with a point if it is whole.
+fn quantile_name(q: f64) -> String {
+    let name = shown(q);
+    if q.is_finite() && !name.contains('.') { format!("{name}.0") } else { name }
+}
+
+fn compute(
+    arguments: Arguments<'_>,
+    (expr, vector): (&Expr, &Vector),
+    histograms: &[Rows],
+    (quantiles, keys): (&[f64], Vec<Labels>),
+) -> Result<Vector, QueryError> {
+    arguments.evaluator.budget.numbers(histograms.len(), vector.steps)?;
+    let mut found = Vector::empty(vector.steps);
+    let mut buckets = Vec::new();
+    for (histogram, labels) in histograms.iter().zip(keys) {
+        let mut raised = None;
+        let row = found.add(Key::nameless(labels));
+        for (step, value) in row.iter_mut().enumerate() {
+            if histogram.at(vector, step, &mut buckets) {
+                let (quantile, now_raised) = histogram::quantile(quantiles[step], &mut buckets);
+                *value = quantile;
+                raised = raised.or(now_raised);
+            }
+        }
+        if let Some(raised) = raised {
+            let text = with_name(RAISED.to_owned(), histogram.labels.metric_name());
+            let Raised { lowest, highest, most } = raised;
+            let (lowest, highest) = (brief(lowest), brief(highest));
+            let where_to = format!(", from buckets {lowest} to {highest}, with a max diff of {most:.2e}");
+            arguments.evaluator.inform(expr, text + &where_to);
+        }
+    }
+    found.compact();
+    Ok(found)
+}
