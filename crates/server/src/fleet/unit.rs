@@ -4,6 +4,7 @@
 //! respected: a unit that somebody stopped is stopped, and not down.
 
 mod order;
+mod until;
 mod witness;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 use super::{Event, Order, Supervised, What};
 use crate::clock;
 pub(super) use order::Orders;
+use until::{NEWS_WITHIN, Until};
 use witness::Witness;
 
 /// How a person with `systemctl` is called: systemd does not say who they are.
@@ -112,7 +114,13 @@ pub(super) async fn supervise(
                 // A unit has nobody who could be told how its dependencies are.
                 Some(Order::Tell(_)) => {}
                 Some(Order::Do(deed)) => {
-                    under_way.spawn(care.orders.clone().carry_out(care.systemd.clone(), care.unit.clone(), deed, care.timeout));
+                    let until = Until {
+                        known: report.subscribe(),
+                        has_guard: care.control.is_some(),
+                        news_within: NEWS_WITHIN,
+                    };
+                    let target = (care.systemd.clone(), care.unit.clone());
+                    under_way.spawn(care.orders.clone().carry_out(target, deed, until, care.timeout));
                 }
             },
             Some(_) = under_way.join_next() => {}

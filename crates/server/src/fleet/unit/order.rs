@@ -8,8 +8,10 @@ use std::time::Duration;
 use process::ProcessId;
 use serde::{Deserialize, Serialize};
 use systemd::{ActiveState, Systemd, Unit, UnitName, Verb as Job};
+use tokio::time::Instant;
 
 use super::super::{Asked, Carried, Deed, Verb};
+use super::until::Until;
 use crate::{clock, document};
 
 /// The time between two looks at a unit that systemd is about to start again by itself.
@@ -38,8 +40,20 @@ impl Orders {
     }
 
     /// Carries out an order, and says what came of it.
-    pub(super) async fn carry_out(self, systemd: Systemd, unit: UnitName, deed: Deed, timeout: Duration) {
-        let done = self.give(&systemd, &unit, deed.verb, &deed.asked, timeout).await;
+    pub(super) async fn carry_out(
+        self,
+        (systemd, unit): (Systemd, UnitName),
+        deed: Deed,
+        until: Until,
+        timeout: Duration,
+    ) {
+        let deadline = Instant::now() + timeout;
+        let mut done = self.give(&systemd, &unit, deed.verb, &deed.asked, timeout).await;
+        if let (Ok(Carried { child: Some(child), .. }), Verb::Restart | Verb::Start) = (&done, deed.verb)
+            && let Err(reason) = until.answers(*child, deadline).await
+        {
+            done = Err(reason);
+        }
         let _ = deed.reply.send(done);
     }
 
