@@ -135,7 +135,7 @@ fn a_cold_npx_is_installing_and_not_down() {
     eventually("it is in the log", || {
         site.server_log("slow").iter().any(|line| line["package"]["version"] == "1.2.3").then_some(())
     });
-    let page = site.run(&["metrics", "slow"]).done();
+    let page = site.run(&["metrics", "slow", "-o", "prometheus"]).done();
     let series =
         "mcp_server_package{server_name=\"slow\",package=\"slow-server\",version=\"1.2.3\",kind=\"npm\"} 1";
     assert!(page.contains(series), "{page}");

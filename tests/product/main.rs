@@ -26,6 +26,7 @@ mod kills;
 mod logs;
 mod manual;
 mod original;
+mod pages;
 mod poll;
 mod processes;
 mod querying;

@@ -194,8 +194,9 @@ fn grafana_gets_what_it_asks_for() {
 /// The names in the first column of the tables of a document, from one heading on to another.
 fn names_of_tables(document: &str, from: &str, to: &str) -> Vec<String> {
     let part = document.split(from).nth(1).unwrap().split(to).next().unwrap();
-    let name = |line: &str| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned());
-    part.lines().filter_map(name).collect()
+    let cells = part.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    // Names stand between backticks, one or several in a cell.
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
 }
 
 #[test]

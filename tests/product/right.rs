@@ -39,7 +39,7 @@ fn a_wrapper_that_leaves_a_grandchild_behind() {
         all.filter(|one| !roles.iter().any(|role| one.command.contains(role))).collect()
     };
     let rss = "mcp_server_memory_usage_bytes{server_name=\"wrapped\",memory_type=\"rss\"}";
-    let page = || site.run(&["metrics", "wrapped"]).done();
+    let page = || site.run(&["metrics", "wrapped", "-o", "prometheus"]).done();
     let counts =
         |at_least: f64| eventually("its memory counts", || (value(&page(), rss) > at_least).then_some(()));
     counts(HELD_BYTES as f64);

@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use reqwest::{Client, ClientBuilder, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
+
+use crate::scrape::Tls;
 
 /// More than this is a circle, or a sign-in page.
 const REDIRECTS_MAX: usize = 3;
@@ -55,6 +57,19 @@ impl Clients {
 /// A client whose every request goes to this socket, whatever its address says.
 pub(crate) fn local(socket: &Path) -> reqwest::Result<Client> {
     settings().unix_socket(socket).tls_certs_only([]).build()
+}
+
+/// A client for one address that has its own idea of whom to trust, or wants to know who asks; it follows nobody.
+pub(crate) fn with_tls(tls: &Tls) -> reqwest::Result<Client> {
+    install_crypto();
+    let mut settings = settings().redirect(redirect::Policy::none());
+    if let Some(roots) = &tls.roots_pem {
+        settings = settings.tls_certs_only(Certificate::from_pem_bundle(roots)?);
+    }
+    if let Some(identity) = &tls.identity_pem {
+        settings = settings.identity(Identity::from_pem(identity)?);
+    }
+    settings.build()
 }
 
 /// No proxy, no pool of connections, few redirects.

@@ -23,5 +23,5 @@ pub use clients::install_crypto;
 pub use introduction::Introduction;
 pub use prober::{Prober, ProberError};
 pub use report::{CheckType, DependencyReport, Health, Report, Request, readiness_of};
-pub use scrape::ScrapeError;
+pub use scrape::{ScrapeError, Tls};
 pub use target::{Check, Criticality, Dependency, Endpoint, Target};

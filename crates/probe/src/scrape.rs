@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::time::timeout_at;
 
 use crate::body::{self, BodyError};
@@ -57,9 +58,38 @@ pub enum ScrapeError {
     },
 }
 
+/// Whom an address over HTTPS has to be, and who we are to it.
+#[derive(Clone, Default)]
+pub struct Tls {
+    /// The certificates that are trusted in place of those of this machine, in PEM.
+    pub roots_pem: Option<Vec<u8>>,
+    /// Our own certificate and its key, in PEM, one after the other.
+    pub identity_pem: Option<Vec<u8>>,
+}
+
 // === impl Prober ===
 
 impl Prober {
+    /// Fetches the page at `url`, as [`Prober::scrape`] does, as somebody: with a value of the header `Authorization`, and
+    /// with `tls`. No redirect is followed.
+    ///
+    /// # Errors
+    /// As [`Prober::scrape`], and where the certificates are none.
+    pub async fn scrape_as(
+        &self,
+        url: &str,
+        authorization: Option<HeaderValue>,
+        tls: &Tls,
+        deadline: Duration,
+        bytes_max: usize,
+    ) -> Result<String, ScrapeError> {
+        let deadline = Deadline::after(deadline);
+        let late = |_| ScrapeError::Deadline { url: url.to_owned(), deadline_ms: deadline.after.as_millis() };
+        let client = clients::with_tls(tls)
+            .map_err(|source| ScrapeError::Request { url: url.to_owned(), source: source.without_url() })?;
+        timeout_at(deadline.at, page(&client, url, authorization, bytes_max)).await.map_err(late)?
+    }
+
     /// Fetches the page at `url`, whole, within `deadline`.
     ///
     /// # Errors
@@ -72,7 +102,7 @@ impl Prober {
     ) -> Result<String, ScrapeError> {
         let deadline = Deadline::after(deadline);
         let late = |_| ScrapeError::Deadline { url: url.to_owned(), deadline_ms: deadline.after.as_millis() };
-        timeout_at(deadline.at, page(self.clients.at(url), url, bytes_max)).await.map_err(late)?
+        timeout_at(deadline.at, page(self.clients.at(url), url, None, bytes_max)).await.map_err(late)?
     }
 
     /// Fetches the page at `path` of a local socket in the same way.
@@ -91,14 +121,23 @@ impl Prober {
         let late = |_| ScrapeError::Deadline { url: url.clone(), deadline_ms: deadline.after.as_millis() };
         let client =
             clients::local(socket).map_err(|source| ScrapeError::Request { url: url.clone(), source })?;
-        timeout_at(deadline.at, page(&client, &url, bytes_max)).await.map_err(late)?
+        timeout_at(deadline.at, page(&client, &url, None, bytes_max)).await.map_err(late)?
     }
 }
 
-async fn page(client: &Client, url: &str, bytes_max: usize) -> Result<String, ScrapeError> {
+async fn page(
+    client: &Client,
+    url: &str,
+    authorization: Option<HeaderValue>,
+    bytes_max: usize,
+) -> Result<String, ScrapeError> {
     let url = || url.to_owned();
     let broken = |source: reqwest::Error| ScrapeError::Request { url: url(), source: source.without_url() };
-    let response = client.get(url()).send().await.map_err(broken)?;
+    let mut request = client.get(url());
+    if let Some(authorization) = authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    let response = request.send().await.map_err(broken)?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(ScrapeError::Status { url: url(), status });

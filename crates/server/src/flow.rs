@@ -55,6 +55,10 @@ impl Flow {
         let (world, watch, fleet) =
             (Arc::clone(&self.world), Arc::clone(&self.watch), Arc::clone(&self.fleet));
         loops.spawn(watch::take_vitals(world, watch, fleet));
+        for target in &self.world.config.scrape {
+            let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
+            loops.spawn(watch::scrape_page(world, watch, target.clone()));
+        }
         loops.spawn(watch::scrape_self(Arc::clone(self)));
         loops.spawn(Arc::clone(self).evaluate());
         loops.spawn(Arc::clone(&self.notifier).run(self.engine.clone()));

@@ -179,7 +179,12 @@ fn places(config: &Config) -> impl Iterator<Item = (String, &Secret)> {
             Some((format!("the variable `{name}` of the server `{}`", server.name), text.secret()?))
         })
     });
-    contacts.chain(servers)
+    let scrapes = config.scrape.iter().flat_map(|target| {
+        let of = |key: &str| format!("`{key}` of the scrape `{}` of `{}`", target.job, target.url);
+        let authorization = target.authorization.as_ref().map(|secret| (of("authorization"), secret));
+        authorization.into_iter().chain(target.key.as_ref().map(|secret| (of("key"), secret)))
+    });
+    contacts.chain(servers).chain(scrapes)
 }
 
 /// What keeps others away from a file.

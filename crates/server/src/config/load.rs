@@ -7,7 +7,7 @@ use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, Dependency, Place, Server, contact};
+use super::{Config, Dependency, Place, Server, contact, scrape};
 
 /// The longest name of a server: it becomes part of file names and unit names.
 const NAME_BYTES_MAX: usize = 63;
@@ -56,7 +56,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     check_servers(text, &config, &lines, &mut problems);
     check_policy(text, &config, &mut problems);
-    check_people(text, &config, &mut problems);
+    check_lists(text, &config, &mut problems);
     problems.sort_by_key(|problem| (problem.line, problem.column));
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
@@ -203,10 +203,11 @@ fn check_policy(text: &str, config: &Config, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_people(text: &str, config: &Config, problems: &mut Vec<Problem>) {
+fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
     let found = [
         ("[[contact]]", contact::contact_problems(config)),
         ("[escalation", contact::escalation_problems(config)),
+        ("[[scrape]]", scrape::problems(config)),
     ];
     for (table, found) in found {
         let from = text.find(table).unwrap_or(0);

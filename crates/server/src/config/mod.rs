@@ -8,6 +8,7 @@ mod load;
 mod place;
 mod samples;
 mod schema;
+mod scrape;
 mod secret;
 mod span;
 mod triage;
@@ -31,6 +32,7 @@ pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
 pub use samples::Metrics;
 pub use schema::schema;
+pub use scrape::ScrapeTarget;
 pub use secret::{Secret, Text, is_secret_name};
 pub use span::Span;
 pub use triage::Triage;
@@ -66,6 +68,9 @@ pub struct Config {
     /// How samples are kept and rules evaluated.
     #[serde(default)]
     pub metrics: Metrics,
+    /// Further pages of metrics that are read.
+    #[serde(default)]
+    pub scrape: Vec<ScrapeTarget>,
     /// What counts as recovered.
     #[serde(default)]
     pub verify: Verify,

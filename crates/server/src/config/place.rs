@@ -67,6 +67,12 @@ impl Place {
             contact.url.iter_mut().for_each(|url| url.settle(base));
             contact.authorization.iter_mut().for_each(|secret| secret.settle(base));
         }
+        for target in &mut config.scrape {
+            for path in target.ca.iter_mut().chain(&mut target.certificate) {
+                *path = base.join(&*path);
+            }
+            target.authorization.iter_mut().chain(&mut target.key).for_each(|secret| secret.settle(base));
+        }
         for server in &mut config.server {
             server.directory = server.directory.take().map(|path| base.join(path));
             server.environment.values_mut().for_each(|text| text.settle(base));

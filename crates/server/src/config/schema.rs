@@ -63,10 +63,11 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 13] = [
+    const TABLES: [(&str, &str); 14] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
+        ("`[[scrape]]`", "ScrapeTarget"),
         ("`[retention]`", "Retention"),
         ("`[verify]`", "Verify"),
         ("`[policy]`", "Policy"),

@@ -14,7 +14,7 @@ use process::control::{Exit, ExitCause, OutOfMemory, Phase, Status};
 use process::{Ending, ProcessId};
 use systemd::journal::{From, Wanted};
 use systemd::watch::{Event as UnitEvent, Told, Whose};
-use systemd::{ActiveState, JobKind, JobResult, Journal, Systemd, Unit, UnitName};
+use systemd::{ActiveState, JobKind, JobResult, Journal, SubState, Systemd, Unit, UnitName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -263,13 +263,15 @@ impl Known {
         }
     }
 
-    /// A unit that has failed before anybody listened is down; one that is inactive is so because somebody wants it.
+    /// A unit that has failed before anybody listened is down, and so is one whose process has ended and which systemd is
+    /// about to start again; one that is inactive is so because somebody wants it.
     fn down_already(&mut self, unit: &Unit, now_ms: i64) -> Option<What> {
-        let is_failed = unit.active == Some(ActiveState::Failed);
-        let end = unit.main_exit.filter(|_| is_failed);
+        let waits = unit.active == Some(ActiveState::Activating) && unit.sub == Some(SubState::AutoRestart);
+        let is_down = unit.active == Some(ActiveState::Failed) || waits;
+        let end = unit.main_exit.filter(|_| is_down);
         let at_ms = end.map_or(now_ms, |end| end.at_ms());
         let pid = end.and_then(|end| end.pid);
-        is_failed.then(|| {
+        is_down.then(|| {
             let reason = reason(end.and_then(|end| end.ending), None);
             What::Exited(self.exit(pid, end.and_then(|end| end.ending), at_ms, 0, reason))
         })

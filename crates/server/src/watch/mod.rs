@@ -3,6 +3,7 @@
 mod answers;
 mod evaluating;
 mod keeping;
+mod pages;
 mod probing;
 mod pulse;
 mod scraping;
@@ -21,6 +22,7 @@ use crate::config::Config;
 
 use answers::Answers;
 pub(crate) use evaluating::{alarm, evaluate};
+pub(crate) use pages::scrape_page;
 pub(crate) use probing::probe_server;
 use pulse::Pulse;
 pub(crate) use scraping::{scrape_guard, scrape_self};

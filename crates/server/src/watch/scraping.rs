@@ -18,7 +18,7 @@ use crate::world::ServeWorld;
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What a page tells of its families is read so often: it does not change, but there may be more of them.
-const LEARN_EVERY: u32 = 60;
+pub(super) const LEARN_EVERY: u32 = 60;
 
 /// Scrapes the guard of one server until the task is dropped.
 pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, member: Arc<Member>) {
@@ -46,7 +46,10 @@ pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
                         }
                         n_pages = n_pages.wrapping_add(1);
                     }
-                    keep(&watch, &target, page, started.elapsed());
+                    if let Err(error) = &page {
+                        tracing::debug!(%target, %error, "the guard's metrics could not be read");
+                    }
+                    keep(&watch, &target, page.ok(), started.elapsed());
                 }
                 watch.saw(&scraper(&member.config.name), gaps);
                 break;
@@ -66,8 +69,8 @@ async fn page(world: &ServeWorld, member: &Member, deadline: Duration) -> Result
     world.prober.scrape(&url, deadline, PAGE_BYTES_MAX).await
 }
 
-/// A share of one interval that is always the same for one server.
-fn share(server: &str) -> f64 {
+/// A share of one interval that is always the same for one name.
+pub(super) fn share(server: &str) -> f64 {
     let hash = server.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -90,7 +93,7 @@ pub(crate) async fn scrape_self(flow: Arc<Flow>) {
         n_pages = n_pages.wrapping_add(1);
         let started = Instant::now();
         match own_page(&flow).await {
-            Ok(page) => keep(&flow.watch, &target, Ok(page), started.elapsed()),
+            Ok(page) => keep(&flow.watch, &target, Some(page), started.elapsed()),
             Err(error) => {
                 tracing::warn!(error = %incident::error_chain(&error), "our own metrics are not known")
             }
@@ -99,25 +102,22 @@ pub(crate) async fn scrape_self(flow: Arc<Flow>) {
 }
 
 /// Keeps a page, and how the scrape went, as Prometheus does.
-fn keep(watch: &Watch, target: &Labels, page: Result<String, ScrapeError>, took: Duration) {
+pub(super) fn keep(watch: &Watch, target: &Labels, page: Option<String>, took: Duration) {
     let now_ms = clock::now_ms();
+    // The series of a guard have no `job`, so that ours stand in their place; how it was scraped is told with one.
     let job = target.get("job").unwrap_or("guard");
-    let server = target.get("server_name").unwrap_or_default();
-    let labels = [("job", job), ("server_name", server)];
-    watch.sample("up", &labels, if page.is_ok() { 1.0 } else { 0.0 });
+    let labels: Vec<(&str, &str)> =
+        target.iter().filter(|(name, _)| *name != "job").chain([("job", job)]).collect();
+    watch.sample("up", &labels, if page.is_some() { 1.0 } else { 0.0 });
     watch.sample("scrape_duration_seconds", &labels, took.as_secs_f64());
-    match page {
-        Ok(page) => {
-            let summary = watch.store().scrape(target, &page, now_ms);
-            let scraped = summary.samples + summary.samples_refused;
-            watch.sample("scrape_samples_scraped", &labels, scraped as f64);
-            for problem in summary.diagnostics.iter().take(3) {
-                tracing::warn!(server, line = problem.line, "{}", problem.message);
-            }
-        }
-        Err(error) => {
-            tracing::debug!(%target, %error, "the guard's metrics could not be read");
-            watch.store().scrape_failed(target, now_ms);
-        }
+    let Some(page) = page else {
+        watch.store().scrape_failed(target, now_ms);
+        return;
+    };
+    let summary = watch.store().scrape(target, &page, now_ms);
+    let scraped = summary.samples + summary.samples_refused;
+    watch.sample("scrape_samples_scraped", &labels, scraped as f64);
+    for problem in summary.diagnostics.iter().take(3) {
+        tracing::warn!(%target, line = problem.line, "{}", problem.message);
     }
 }

@@ -103,6 +103,14 @@ fn what_systemd_does_by_itself_is_counted_and_told() {
 fn a_unit_that_was_down_before_anybody_listened() {
     check(&[seen(ActiveState::Failed)], &["exited: ended, nobody knows how at 9"], Some(Phase::Exited));
     check(&[seen(ActiveState::Inactive)], &[], Some(Phase::Stopped));
+    // It ended a moment ago, and systemd waits before it starts it again.
+    let activating = |sub| {
+        let unit = Unit { sub: Some(sub), ..unit(ActiveState::Activating) };
+        told(UnitEvent::Seen(Box::new(unit)))
+    };
+    let ended = ["exited: ended, nobody knows how at 9"];
+    check(&[activating(SubState::AutoRestart)], &ended, Some(Phase::Starting));
+    check(&[activating(SubState::Start)], &[], Some(Phase::Starting));
 }
 
 #[test]
