@@ -84,6 +84,9 @@ impl Orders {
                 .map_err(|error| format!("the order cannot be written down: {error}"))?;
         }
         let finished = systemd.order(unit, job, timeout).await.map_err(told)?;
+        if verb != Verb::Stop && finished.unit.as_ref().is_some_and(|unit| !unit.is_up()) {
+            return Err("it was started, and has ended again at once".to_owned());
+        }
         let child = finished.unit.and_then(|unit| unit.main_pid).and_then(ProcessId::of);
         Ok(Carried { child, anew: true })
     }
