@@ -199,49 +199,74 @@ impl<'c> Samples<'c> {
         }
     }
 
-    fn read(&mut self) -> Option<()> {
+    /// Adds the samples after one moment and not after another to a buffer.
+    pub(super) fn read(self, from_ms: i64, to_ms: i64, into: &mut Vec<(i64, f64)>) {
+        into.reserve(usize::from(self.left));
+        for (at_ms, value) in self {
+            if at_ms > to_ms {
+                break;
+            }
+            if at_ms > from_ms {
+                into.push((at_ms, value));
+            }
+        }
+    }
+
+    /// Goes to the next sample. A look at one word is enough for most: a time takes 20 bits, a whole number 36.
+    #[inline]
+    fn advance(&mut self) -> Option<()> {
+        let mut word = self.stream.word();
         if self.is_first {
             self.is_first = false;
-            self.value = f64::from_bits(self.stream.take(64)?);
-            return Some(());
+            self.value = f64::from_bits(self.stream.take(64));
+            return self.stream.is_within().then_some(());
         }
-        let change = match self.stream.ones(4)? {
-            0 => 0,
-            1 => self.stream.take(6)?,
-            2 => self.stream.take(10)?,
-            3 => self.stream.take(16)?,
-            _ => self.stream.take(64)?,
+        let (change, used) = match word.leading_ones() {
+            0 => (0, 1),
+            1 => (word << 2 >> 58, 8),
+            2 => (word << 3 >> 54, 13),
+            3 => (word << 4 >> 48, 20),
+            _ => {
+                self.stream.skip(4);
+                let change = self.stream.take(64);
+                word = self.stream.word();
+                (change, 0)
+            }
         };
         self.distance = self.distance.wrapping_add(unzigzag(change));
         self.at_ms = self.at_ms.wrapping_add(self.distance);
-        match self.stream.ones(3)? {
-            0 => {}
+        word <<= used;
+        match word.leading_ones() {
+            0 => self.stream.skip(used + 1),
             1 => {
-                let width = WIDTHS[self.stream.take(2)? as usize];
-                let difference = unzigzag(self.stream.take(width)?);
+                let width = WIDTHS[(word >> 60 & 3) as usize];
+                let difference = unzigzag(word << 4 >> (64 - width));
                 self.value = (self.value as i64).saturating_add(difference) as f64;
+                self.stream.skip(used + 4 + width);
             }
             ones => {
-                if ones == 3 {
-                    let (leading, length) = (self.stream.take(6)?, self.stream.take(6)? + 1);
-                    self.window = Window { leading: leading as u8, length: length as u8 };
+                self.stream.skip(used + 3);
+                if ones > 2 {
+                    let header = self.stream.take(12);
+                    self.window = Window { leading: (header >> 6) as u8, length: (header & 0x3f) as u8 + 1 };
                 }
                 let Window { leading, length } = self.window;
                 let trailing = 64u32.checked_sub(u32::from(leading) + u32::from(length))?;
-                let differ = self.stream.take(u32::from(length))?.checked_shl(trailing)?;
+                let differ = self.stream.take(u32::from(length)).checked_shl(trailing)?;
                 self.value = f64::from_bits(self.value.to_bits() ^ differ);
             }
         }
-        Some(())
+        self.stream.is_within().then_some(())
     }
 }
 
 impl Iterator for Samples<'_> {
     type Item = (i64, f64);
 
+    #[inline]
     fn next(&mut self) -> Option<(i64, f64)> {
         self.left = self.left.checked_sub(1)?;
-        if self.read().is_none() {
+        if self.advance().is_none() {
             self.left = 0;
             return None;
         }

@@ -217,16 +217,12 @@ impl Series {
 
     /// Adds the samples after `from_ms` and not after `to_ms` to a buffer, stale markers included.
     pub(crate) fn read(&self, from_ms: i64, to_ms: i64, into: &mut Vec<(i64, f64)>) {
-        let mut add = |samples: super::chunk::Samples<'_>| {
-            let samples = samples.skip_while(|(at_ms, _)| *at_ms <= from_ms);
-            into.extend(samples.take_while(|(at_ms, _)| *at_ms <= to_ms));
-        };
         let start = self.sealed().partition_point(|chunk| chunk.last_ms <= from_ms);
         for chunk in self.sealed()[start..].iter().take_while(|chunk| chunk.first_ms <= to_ms) {
-            add(chunk.samples());
+            chunk.samples().read(from_ms, to_ms, into);
         }
         if self.last().is_some_and(|(last_ms, _)| last_ms > from_ms) && self.head.first_ms() <= to_ms {
-            add(self.head.samples());
+            self.head.samples().read(from_ms, to_ms, into);
         }
     }
 

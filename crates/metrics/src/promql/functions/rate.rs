@@ -60,8 +60,10 @@ fn extrapolated(window: Window<'_>, reading: Reading, per: f64) -> Option<f64> {
         return None;
     }
     let mut moved = last - first;
-    if reading == Reading::Counter {
-        window.steps().filter(|(before, after)| after < before).for_each(|(before, _)| moved += before);
+    let is_restart = |(before, after): &(f64, f64)| after < before;
+    // Most counters did not start again, and to see that costs less than to add up what they did not lose.
+    if reading == Reading::Counter && window.steps().any(|pair| is_restart(&pair)) {
+        window.steps().filter(is_restart).for_each(|(before, _)| moved += before);
     }
     let covered = last_ms.saturating_sub(first_ms) as f64 / 1000.0;
     let distance = covered / (window.samples.len() - 1) as f64;

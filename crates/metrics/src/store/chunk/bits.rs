@@ -51,44 +51,77 @@ impl<'b> Reader<'b> {
         Self { bytes, at_bit: 0 }
     }
 
-    /// Takes `count` bits, 64 at most, if there are as many.
+    /// Tells whether nothing was taken that lies beyond the end, where there are only zeros.
     #[inline]
-    pub(super) fn take(&mut self, count: u32) -> Option<u64> {
-        if count > 56 {
-            let high = self.take(count - 32)?;
-            return Some(high << 32 | self.take(32)?);
-        }
-        if self.at_bit + count as usize > self.bytes.len() * 8 {
-            return None;
-        }
-        if count == 0 {
-            return Some(0);
-        }
-        let word = self.word();
-        self.at_bit += count as usize;
-        Some(word >> (64 - count))
+    pub(super) fn is_within(&self) -> bool {
+        self.at_bit <= self.bytes.len() * 8
     }
 
-    /// Counts ones up to the first 0, which is taken as well, or up to `most`.
+    /// Takes `count` bits, 64 at most.
     #[inline]
-    pub(super) fn ones(&mut self, most: u32) -> Option<u32> {
-        let ones = self.word().leading_ones().min(most);
-        self.take(if ones < most { ones + 1 } else { ones })?;
-        Some(ones)
+    pub(super) fn take(&mut self, count: u32) -> u64 {
+        if count > 56 {
+            let high = self.take(count - 32);
+            return high << 32 | self.take(32);
+        }
+        let word = self.word();
+        self.skip(count);
+        // In two steps, because `count` may be 0.
+        word >> 1 >> (63 - count)
+    }
+
+    #[inline]
+    pub(super) fn skip(&mut self, count: u32) {
+        self.at_bit += count as usize;
     }
 
     /// Returns the next 57 bits or more at the top of a number, with zeros beyond the end.
     #[inline]
-    fn word(&self) -> u64 {
-        let rest = &self.bytes[(self.at_bit / 8).min(self.bytes.len())..];
-        let word = match rest.first_chunk::<8>() {
+    pub(super) fn word(&self) -> u64 {
+        let at = self.at_bit / 8;
+        let word = match self.bytes.get(at..at + 8).and_then(<[u8]>::first_chunk::<8>) {
             Some(word) => u64::from_be_bytes(*word),
-            None => {
-                let mut word = [0; 8];
-                word[..rest.len()].copy_from_slice(rest);
-                u64::from_be_bytes(word)
-            }
+            None => self.last_word(at),
         };
         word << (self.at_bit % 8)
+    }
+
+    /// Returns the bytes from there on, fewer than eight. Of a stream that hardly changes most samples lie there.
+    #[inline]
+    fn last_word(&self, at: usize) -> u64 {
+        let Some(word) = self.bytes.last_chunk::<8>() else {
+            let rest = self.bytes.iter().skip(at).zip((0..8).rev());
+            return rest.fold(0, |word, (byte, place)| word | u64::from(*byte) << (8 * place));
+        };
+        let n_before = 8u32.saturating_sub(self.bytes.len().saturating_sub(at) as u32);
+        u64::from_be_bytes(*word).checked_shl(8 * n_before).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_found_wherever_they_lie() {
+        let bytes: Vec<u8> = (0..20).map(|byte: u8| byte.wrapping_mul(91).wrapping_add(37)).collect();
+        for length in 0..=bytes.len() {
+            for at_bit in 0..=8 * length + 70 {
+                let bit = |at: usize| match bytes[..length].get(at / 8) {
+                    Some(byte) => u64::from(byte >> (7 - at % 8) & 1),
+                    None => 0,
+                };
+                for count in [0, 1, 7, 31, 56, 57, 63, 64] {
+                    let expect = (at_bit..at_bit + count).fold(0, |word, at| word << 1 | bit(at));
+                    let mut reader = Reader { bytes: &bytes[..length], at_bit };
+                    assert_eq!(
+                        reader.take(count as u32),
+                        expect,
+                        "{count} bits at {at_bit} of {length} bytes"
+                    );
+                    assert_eq!(reader.is_within(), at_bit + count <= 8 * length);
+                }
+            }
+        }
     }
 }

@@ -62,6 +62,43 @@ fn a_sample_like_the_one_before_costs_two_bits() {
 }
 
 #[test]
+fn only_what_lies_in_the_window_is_read() {
+    let samples = every_ms(5_000, (0..50).map(f64::from));
+    let chunk = check(&samples);
+    let start_ms = samples[0].0;
+    for (from, to) in [(-1, 250_000), (0, 5_000), (1, 4_999), (7_000, 100_000), (240_000, 300_000), (-9, -1)]
+    {
+        let (from_ms, to_ms) = (start_ms + from, start_ms + to);
+        let mut read = vec![(0, 0.0)];
+        chunk.samples().read(from_ms, to_ms, &mut read);
+        let within = samples.iter().filter(|(at_ms, _)| (from_ms + 1..=to_ms).contains(at_ms)).copied();
+        assert_eq!(read, std::iter::once((0, 0.0)).chain(within).collect::<Vec<_>>(), "{from} to {to}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_cut_yields_what_came_before() {
+    let values = [1.0, 1.0, 2.0, 200.0, 70_000.0, 3e9, 0.1, 0.2, f64::NAN, -0.0, f64::MAX];
+    let mut at_ms = 0;
+    let steps = [1, 1, 20, 500, 20_000, 1 << 40, 1, 1];
+    let samples: Vec<(i64, f64)> = (0..88)
+        .map(|index| {
+            at_ms += steps[index % steps.len()];
+            (at_ms, values[index % values.len()])
+        })
+        .collect();
+    let ends: Vec<usize> = (1..=samples.len()).map(|count| filled(&samples[..count]).bytes()).collect();
+    let chunk = check(&samples);
+    for length in 0..chunk.bytes.len() {
+        let cut = Chunk { bytes: chunk.bytes[..length].into(), ..chunk.clone() };
+        let complete = ends.iter().filter(|end| **end <= length).count();
+        let bits = |(at_ms, value): (i64, f64)| (at_ms, value.to_bits());
+        let read: Vec<_> = cut.samples().map(bits).collect();
+        assert_eq!(read, samples[..complete].iter().copied().map(bits).collect::<Vec<_>>(), "{length}");
+    }
+}
+
+#[test]
 fn what_is_cut_or_lies_is_not_whole() {
     let chunk = check(&every_ms(5_000, (0..50).map(f64::from)));
     assert!(chunk.is_whole());
