@@ -7,38 +7,17 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
 use serde_json::{Value, json};
 use server::config;
 
 use crate::client::ask;
+use crate::foreign::Foreign;
 use crate::machine::{Machine, within};
 use crate::poll::{DEADLINE, eventually};
-use crate::site::{EXE, Ran, Site, clean, free_port, run};
+use crate::site::{Ran, Site, free_port, run};
 use crate::two_units::{install_servers, plain_unit};
-
-/// A server under a guard that nobody of ours has started.
-struct Foreign(Child);
-
-impl Foreign {
-    fn start(site: &Site, name: &str, kind: &str, listen: &str) -> Self {
-        let (control, log) = (site.path(&format!("{name}.sock")), site.path(&format!("{name}.log")));
-        let mut command = Command::new(EXE);
-        command.args(["guard", "--name", name, "--listen", listen]).arg("--control").arg(control);
-        command.arg("--log").arg(log).args(["--", EXE, "demo-server", kind]).stderr(Stdio::null());
-        clean(&mut command, site.config().parent().unwrap());
-        Self(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Foreign {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// The first line of what came in, and all of it.
 fn request(stream: &mut TcpStream) -> (String, String) {

@@ -15,6 +15,7 @@ mod calling;
 mod client;
 mod crash;
 mod demo;
+mod foreign;
 mod guards;
 mod helper;
 mod hold;

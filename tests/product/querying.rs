@@ -1,33 +1,11 @@
 //! Tests of asking `serve` for numbers: PromQL on the command line, the API that Grafana speaks, the summary.
 
-use std::process::{Child, Command, Stdio};
-
 use serde_json::{Value, json};
 
 use crate::client::ask;
+use crate::foreign::Foreign;
 use crate::poll::eventually;
-use crate::site::{EXE, Server, Site, block_on, clean, free_port};
-
-/// A server that speaks HTTP, and that nobody of ours has started.
-struct Foreign(Child);
-
-impl Foreign {
-    fn start(site: &Site, port: u16) -> Self {
-        let mut command = Command::new(EXE);
-        command.args(["guard", "--name", "foreign", "--listen", &format!("127.0.0.1:{port}")]);
-        command.arg("--control").arg(site.path("foreign.sock")).arg("--log").arg(site.path("foreign.log"));
-        command.args(["--", EXE, "demo-server", "notes"]).stderr(Stdio::null());
-        clean(&mut command, site.config().parent().unwrap());
-        Self(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Foreign {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::site::{Server, Site, block_on, free_port};
 
 /// One server behind a guard of ours, and one that is somebody else's.
 fn watched() -> (Site, Foreign) {
@@ -35,7 +13,7 @@ fn watched() -> (Site, Foreign) {
     let foreign =
         format!("[[server]]\nname = \"foreign\"\nport = {port}\nupstream = \"http://127.0.0.1:{port}/mcp\"");
     let mut site = Site::new(&[Server::notes("notes").with(&foreign)]);
-    let started = Foreign::start(&site, port);
+    let started = Foreign::start(&site, "foreign", "notes", &format!("127.0.0.1:{port}"));
     site.serve_until_ready(&["notes"]);
     (site, started)
 }

@@ -2,17 +2,18 @@
 //! that nobody may be sent through, and servers that IPv6 alone reaches.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use process::{ProcessId, Signal};
 use serde_json::json;
 use server::api::wire::{ServerStatus, Summary};
 
 use crate::client::Question;
+use crate::foreign::Foreign;
 use crate::machine::{Machine, within};
 use crate::poll::{DEADLINE, eventually};
 use crate::processes;
-use crate::site::{EXE, Server, Setup, Site, clean, free_port};
+use crate::site::{EXE, Server, Setup, Site, free_port};
 use crate::two_units::install_program;
 
 /// What the process that a wrapper leaves behind holds in memory.
@@ -81,7 +82,7 @@ fn ports_80_and_8080_and_names_with_one_prefix() {
     machine.write("/etc/paramedic/paramedic.toml", &config);
     let log = fs::File::create(machine.path("/var/log/serve.log")).unwrap();
     let mut serve = machine.command(&["/usr/bin/paramedic", "serve"]);
-    let _serve = Ended(serve.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    let _serve = Foreign(serve.stdout(Stdio::null()).stderr(log).spawn().unwrap());
     let status = |name: &str, is: &dyn Fn(&ServerStatus) -> bool| {
         let found = within(DEADLINE, || {
             let argv = ["/usr/bin/paramedic", "server", "status", name, "-o", "json"];
@@ -115,26 +116,6 @@ fn ports_80_and_8080_and_names_with_one_prefix() {
     assert_eq!(incidents.iter().map(|one| one.server.as_str()).collect::<Vec<_>>(), ["mem"]);
 }
 
-/// A process that ends with its test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A server at an address of this machine that IPv4 does not reach; it belongs to somebody else.
-fn over_ipv6(site: &Site, port: u16) -> Ended {
-    let mut command = Command::new(EXE);
-    command.args(["guard", "--name", "six", "--listen", &format!("[::1]:{port}")]);
-    command.arg("--control").arg(site.path("six.sock")).arg("--log").arg(site.path("six.log"));
-    command.args(["--", EXE, "demo-server", "notes"]).stdout(Stdio::null()).stderr(Stdio::null());
-    clean(&mut command, &site.path(""));
-    Ended(command.spawn().unwrap())
-}
-
 /// With these proxies in the environment, everything here is asked directly: an upstream and a dependency over IPv6, and
 /// guards that listen there alone.
 #[track_caller]
@@ -150,7 +131,7 @@ fn without_a_detour(proxy: &str) {
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         site.set(name, proxy);
     }
-    let _six = over_ipv6(&site, six);
+    let _six = Foreign::start(&site, "six", "notes", &format!("[::1]:{six}"));
     site.serve_until_ready(&["notes"]);
     for name in ["notes", "six"] {
         let status = site.until(name, "healthy", |status| status.health == "healthy");

@@ -6,13 +6,14 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use process::{ProcessId, Signal};
 use serde_json::json;
 use server::api::wire::Summary;
 
 use crate::client::ask;
+use crate::foreign::Foreign;
 use crate::machine::{Machine, within};
 use crate::poll::{DEADLINE, eventually};
 use crate::processes;
@@ -93,14 +94,9 @@ fn the_tour_where_systemd_restarts_the_servers() {
     assert_eq!(String::from_utf8_lossy(&left.stdout), "", "`serve` ends with the tour");
 }
 
-/// A server of a person's own: a guard that nobody of ours has started.
-fn start(site: &Site, port: u16) -> Child {
-    let mut command = Command::new(EXE);
-    command.args(["guard", "--name", "notes", "--listen", &format!("127.0.0.1:{port}")]);
-    command.arg("--control").arg(site.path("notes.sock")).arg("--log").arg(site.path("notes.log"));
-    command.args(["--", EXE, "demo-server", "notes"]).stdout(Stdio::null()).stderr(Stdio::null());
-    clean(&mut command, &site.path(""));
-    let server = command.spawn().unwrap();
+/// A server of a person's own, which answers.
+fn start(site: &Site, port: u16) -> Foreign {
+    let server = Foreign::start(site, "notes", "notes", &format!("127.0.0.1:{port}"));
     let endpoint = format!("http://127.0.0.1:{port}/mcp");
     eventually("the server answers", || ask(&endpoint, "add_note", &json!({"text": "x"})).ok());
     server
@@ -127,7 +123,7 @@ fn the_tour_where_a_person_restarts_the_server() {
 
     let output = File::create(site.path("tour.txt")).unwrap();
     let mut tour = Command::new("bash");
-    tour.arg(site.path("tour.sh")).arg(server.id().to_string());
+    tour.arg(site.path("tour.sh")).arg(server.0.id().to_string());
     tour.stdout(output.try_clone().unwrap()).stderr(output).current_dir(site.path(""));
     clean(&mut tour, &site.path(""));
     let path = std::env::var("PATH").unwrap_or_default();
@@ -136,7 +132,7 @@ fn the_tour_where_a_person_restarts_the_server() {
     let mut tour = tour.spawn().unwrap();
     let text = || fs::read_to_string(site.path("tour.txt")).unwrap();
 
-    server.wait().unwrap();
+    server.0.wait().unwrap();
     eventually("the incident", || {
         assert_eq!(tour.try_wait().unwrap(), None, "{}", text());
         site.get::<Vec<Summary>>("/api/v1/incidents").filter(|all| !all.is_empty())
@@ -146,7 +142,7 @@ fn the_tour_where_a_person_restarts_the_server() {
     assert!(status.success(), "{}", text());
     println!("{}", text());
     told(&text(), "connection refused");
-    let id = ProcessId::of(i32::try_from(server.id()).unwrap()).unwrap();
+    let id = ProcessId::of(i32::try_from(server.0.id()).unwrap()).unwrap();
     processes::signal(id.pid, Signal::KILL);
-    server.wait().unwrap();
+    server.0.wait().unwrap();
 }

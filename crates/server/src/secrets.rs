@@ -9,6 +9,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use reqwest::header::HeaderValue;
 use rustix::fs::OFlags;
 
 use crate::config::{Config, Secret, Text};
@@ -92,6 +93,13 @@ impl Revealed {
     /// What it is.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+
+    /// The value of a header that shows itself in no log; none where it cannot be one.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(self.0.trim()).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use incident::{Notice, error_chain};
-use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use super::attempt::{Again, Attempt, Failed};
@@ -40,10 +40,8 @@ impl Sender {
             .json(notice);
         if let Some(secret) = &contact.authorization {
             let revealed = secrets.read(secret).await.map_err(|error| unknown("authorization", &error))?;
-            let value = HeaderValue::from_str(revealed.reveal().trim());
-            let mut value =
-                value.map_err(|_| Failed::never(format!("{secret} holds no value of a header")))?;
-            value.set_sensitive(true);
+            let value = revealed.header();
+            let value = value.ok_or_else(|| Failed::never(format!("{secret} holds no value of a header")))?;
             request = request.header(AUTHORIZATION, value);
         }
         match request.send().await {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use metrics::Labels;
 use probe::{ScrapeError, Tls};
-use reqwest::header::HeaderValue;
 use tokio::time::Instant;
 
 use super::Watch;
@@ -97,11 +96,8 @@ async fn page(world: &ServeWorld, secrets: &Secrets, target: &ScrapeTarget) -> R
     let timeout = target.timeout(&world.config).get();
     let mut authorization = None;
     if let Some(secret) = &target.authorization {
-        let revealed = secrets.read(secret).await?;
-        let value = HeaderValue::from_str(revealed.reveal().trim());
-        let mut value = value.map_err(|_| PageError::Header(secret.clone()))?;
-        value.set_sensitive(true);
-        authorization = Some(value);
+        let value = secrets.read(secret).await?.header();
+        authorization = Some(value.ok_or_else(|| PageError::Header(secret.clone()))?);
     }
     if authorization.is_none() && target.ca.is_none() && target.certificate.is_none() {
         return Ok(world.prober.scrape(&target.url, timeout, PAGE_BYTES_MAX).await?);
