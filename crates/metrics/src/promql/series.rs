@@ -3,7 +3,7 @@
 use super::QueryError;
 use super::syntax::{self, Kind, Selector};
 use crate::labels::Labels;
-use crate::store::{Store, is_stale};
+use crate::store::{Series, Store, is_stale};
 
 /// A series selector, as `match[]` of Prometheus' API has it: `up`, `{job="guard"}`.
 #[derive(Debug, Clone)]
@@ -47,15 +47,18 @@ pub enum SelectorError {
 /// and that have a sample after `from_ms` and not after `to_ms`.
 pub fn series(store: &Store, selectors: &[SeriesSelector], from_ms: i64, to_ms: i64) -> Vec<Labels> {
     let mut samples = Vec::new();
-    let mut found = Vec::new();
-    let mut take = |name: Option<&str>, accepts: &dyn Fn(&Labels) -> bool| {
-        for (labels, series) in store.select(name) {
+    let mut has_sample = |series: &Series| {
+        // Nearly always the newest sample is one; only what has ended is read.
+        series.newest(from_ms, to_ms).is_some() || {
             samples.clear();
             series.read(from_ms, to_ms, &mut samples);
-            if samples.iter().any(|(_, value)| !is_stale(*value)) && accepts(labels) {
-                found.push(labels.clone());
-            }
+            samples.iter().any(|(_, value)| !is_stale(*value))
         }
+    };
+    let mut found = Vec::new();
+    let mut take = |name: Option<&str>, accepts: &dyn Fn(&Labels) -> bool| {
+        let selected = store.select(name).filter(|(labels, series)| accepts(labels) && has_sample(series));
+        found.extend(selected.map(|(labels, _)| labels.clone()));
     };
     if selectors.is_empty() {
         take(None, &|_| true);

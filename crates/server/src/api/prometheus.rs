@@ -24,20 +24,21 @@ use crate::flow::Flow;
 use answer::{Answer, Build, Data};
 use parameters::Parameters;
 
-/// How many queries are evaluated at once: rules and scrapes need the series too.
-const QUERIES_MAX: usize = 2;
+/// How many queries are evaluated at once: rules and scrapes need the series too, and get as much time after each query as
+/// that took.
+const QUERIES_MAX: usize = 1;
 
 /// How long a query waits for its turn.
 const TURN_MAX: Duration = Duration::from_secs(10);
 
 /// How long an evaluation may take: as long wait rules and scrapes.
-const EVALUATION_MAX: Duration = Duration::from_secs(5);
+const EVALUATION_MAX: Duration = Duration::from_secs(1);
 
 /// The most label sets or values in one answer, whatever `limit` says.
 const LIST_MAX: usize = 100_000;
 
 /// Whose turn it is to evaluate a query.
-pub(crate) struct Turns(Semaphore);
+pub(crate) struct Turns(Arc<Semaphore>);
 
 /// Why there is no answer, in the words of Prometheus.
 struct Refusal {
@@ -52,7 +53,7 @@ type Answered<T> = Result<Json<Answer<T>>, Refusal>;
 
 impl Default for Turns {
     fn default() -> Self {
-        Self(Semaphore::new(QUERIES_MAX))
+        Self(Arc::new(Semaphore::new(QUERIES_MAX)))
     }
 }
 
@@ -175,11 +176,23 @@ async fn with_store<T: Send + 'static>(
     flow: Arc<Flow>,
     read: impl FnOnce(&Store) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    let turn = tokio::time::timeout(TURN_MAX, flow.queries.0.acquire()).await;
-    let Ok(Ok(_turn)) = turn else { return Err(Refusal::busy()) };
+    let turn = tokio::time::timeout(TURN_MAX, Arc::clone(&flow.queries.0).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else { return Err(Refusal::busy()) };
     let watch = Arc::clone(&flow.watch);
-    let reading = tokio::task::spawn_blocking(move || read(&watch.store()));
-    reading.await.map_err(|error| Refusal {
+    let reading = tokio::task::spawn_blocking(move || {
+        let store = watch.store();
+        let began = Instant::now();
+        // The turn lasts as long as the evaluation, also when nobody waits for the answer any more.
+        (read(&store), began.elapsed(), turn)
+    });
+    let read = reading.await.map(|(read, took, turn)| {
+        tokio::spawn(async move {
+            tokio::time::sleep(took).await;
+            drop(turn);
+        });
+        read
+    });
+    read.map_err(|error| Refusal {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         error_type: "internal",
         error: error.to_string(),
