@@ -1,11 +1,22 @@
 //! Measures what rules cost: CPU time of one evaluation over many series, as a busy fleet has them.
 //!
 //! `cargo bench -p metrics --bench promql` prints the table of `docs/benchmarks.md`. It reads `/proc/self/schedstat`,
-//! so that other work on the machine does not count.
+//! so that other work on the machine does not count. Where PARAMEDIC_TEST_DEBIAN says where Debian's Prometheus is, that one
+//! evaluates the same rules over the same samples in the same run.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot measure fails by panicking")]
 
+#[path = "../../../tests/product/poll.rs"]
+mod poll;
+#[path = "store/process.rs"]
+mod process;
+#[path = "../tests/it/prometheus/rival.rs"]
+mod rival;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 
 use metrics::{Labels, Limits, Query, QueryBounds, QueryLimits, Steps, Store, Value};
 
@@ -18,6 +29,8 @@ const BOUNDS: [&str; 12] =
 const ERRORS: usize = 40;
 const SAMPLES: usize = 40;
 const INTERVAL_MS: i64 = 5_000;
+/// When the samples begin, in milliseconds since the Unix epoch.
+const BEGIN_MS: i64 = 1_700_000_000_000;
 const LIMITS: Limits = Limits { retention_ms: 3_600_000, series_max: 400_000, samples_per_series_max: 1_000 };
 /// How often each query is evaluated.
 const ROUNDS: usize = 9;
@@ -42,28 +55,83 @@ fn main() {
         println!("\n{title}:\n");
         table(&store(tools));
     }
+    prometheus();
+}
+
+/// Labels as text, and the samples.
+type Rows = BTreeMap<String, Vec<(i64, f64)>>;
+
+/// How often the rival evaluates each query: it takes seconds.
+const RIVAL_ROUNDS: usize = 5;
+
+/// Measures Prometheus over the samples of the fleet in which some tools are slow.
+fn prometheus() {
+    let programs =
+        std::env::var_os("PARAMEDIC_TEST_DEBIAN").map(|folder| PathBuf::from(folder).join("usr/bin"));
+    let Some(programs) = programs.filter(|programs| programs.join("promtool").is_file()) else {
+        println!("\nSKIPPED Prometheus: PARAMEDIC_TEST_DEBIAN does not say where it is");
+        return;
+    };
+    let mut page = String::new();
+    samples(Tools::SomeSlow, |labels, at_ms, value| {
+        let (seconds, millis) = (at_ms / 1_000, at_ms % 1_000);
+        writeln!(page, "{labels} {value:?} {seconds}.{millis:03}").unwrap();
+    });
+    page.push_str("# EOF\n");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let rival = rival::Rival::start(&programs, folder.path(), &page);
+    drop(page);
+    let pid = rival.process.id().to_string();
+    println!(
+        "\nPrometheus over the samples with slow tools, {RIVAL_ROUNDS} times, CPU time of its process:\n"
+    );
+    println!("| query | min | median | max | results |\n|---|---:|---:|---:|---:|");
+    let row = |name: &str, ask: &dyn Fn() -> usize| {
+        let mut results = 0;
+        let mut seconds: Vec<f64> = (0..RIVAL_ROUNDS)
+            .map(|_| {
+                let before = process::cpu_seconds(&pid);
+                results = ask();
+                process::cpu_seconds(&pid) - before
+            })
+            .collect();
+        seconds.sort_by(f64::total_cmp);
+        let (least, median, most) = (seconds[0], seconds[RIVAL_ROUNDS / 2], seconds[RIVAL_ROUNDS - 1]);
+        println!("| {name} | {least:.2} s | {median:.2} s | {most:.2} s | {results} |");
+    };
+    for text in [P95, P95_BY_SERVER, INCREASE] {
+        row(&format!("`{text}`"), &|| rival.instant(text, now_ms()).unwrap().len());
+    }
+    row("the second one over 13 steps", &|| rival.range(P95_BY_SERVER, steps()).unwrap().len());
+    let (resident, _) = process::resident_mb(&pid);
+    println!("\n{resident:.0} MB resident");
+}
+
+fn steps() -> Steps {
+    Steps { start_ms: now_ms() - 60_000, end_ms: now_ms(), step_ms: INTERVAL_MS }
+}
+
+fn now_ms() -> i64 {
+    BEGIN_MS + SAMPLES as i64 * INTERVAL_MS
 }
 
 fn table(store: &Store) {
-    let now_ms = SAMPLES as i64 * INTERVAL_MS;
-    println!("| query | series | min | median | max | results | Prometheus 2.42 |");
-    println!("|---|---:|---:|---:|---:|---:|---:|");
+    let now_ms = now_ms();
+    println!("| query | series | min | median | max | results |");
+    println!("|---|---:|---:|---:|---:|---:|");
     let buckets = SERVERS * TOOLS * BOUNDS.len();
-    for (text, count, rival) in
-        [(P95, buckets, "4.06 s"), (P95_BY_SERVER, buckets, ""), (INCREASE, SERVERS * ERRORS, "0.11 s")]
-    {
+    for (text, count) in [(P95, buckets), (P95_BY_SERVER, buckets), (INCREASE, SERVERS * ERRORS)] {
         let query = Query::parse(text).unwrap();
         let row = measure(|| count_of(query.instant(store, now_ms).unwrap()));
-        println!("| `{text}` | {count} | {row} | {rival} |");
+        println!("| `{text}` | {count} | {row} |");
     }
     let row = measure(|| count_of(Query::parse(P95).unwrap().instant(store, now_ms).unwrap()));
-    println!("| the first one, for the first time | {buckets} | {row} | |");
+    println!("| the first one, for the first time | {buckets} | {row} |");
     let query = Query::parse(P95_BY_SERVER).unwrap();
-    let steps = Steps { start_ms: now_ms - 60_000, end_ms: now_ms, step_ms: INTERVAL_MS };
     let limits = QueryLimits { samples_max: 1_000_000_000, ..QueryLimits::default() };
     let bounds = QueryBounds { limits, ..QueryBounds::default() };
-    let row = measure(|| query.range_answer(store, steps, bounds).unwrap().0.len());
-    println!("| the second one over 13 steps | {buckets} | {row} | |");
+    let row = measure(|| query.range_answer(store, steps(), bounds).unwrap().0.len());
+    println!("| the second one over 13 steps | {buckets} | {row} |");
 }
 
 fn count_of(value: Value) -> usize {
@@ -77,9 +145,15 @@ fn series() -> usize {
     SERVERS * (TOOLS * BOUNDS.len() + ERRORS)
 }
 
-/// Fills a store with histograms of requests by server and tool, and counters of errors.
+/// Fills a store.
 fn store(tools: Tools) -> Store {
     let mut store = Store::new(LIMITS);
+    samples(tools, |labels, at_ms, value| store.append(labels, at_ms, value).unwrap());
+    store
+}
+
+/// Makes histograms of requests by server and tool, and counters of errors.
+fn samples(tools: Tools, mut take: impl FnMut(&Labels, i64, f64)) {
     for server in 0..SERVERS {
         let server_name = format!("server-{server:03}");
         for tool in 0..TOOLS {
@@ -94,7 +168,7 @@ fn store(tools: Tools) -> Store {
                 let labels = Labels::metric("mcp_request_duration_seconds_bucket", &labels);
                 let is_slow = tools == Tools::SomeSlow && tool % 30 == 0;
                 let reached = if is_slow { place + 1 } else { usize::min(place + 1, 4) };
-                fill(&mut store, &labels, reached as f64 * (1.0 + (tool % 7) as f64));
+                of_series(&labels, reached as f64 * (1.0 + (tool % 7) as f64), &mut take);
             }
         }
         for error in 0..ERRORS {
@@ -104,17 +178,16 @@ fn store(tools: Tools) -> Store {
                 ("error_type", kind.as_str()),
                 ("severity", "warning"),
             ];
-            fill(&mut store, &Labels::metric("mcp_server_errors_total", &labels), (error % 3) as f64);
+            of_series(&Labels::metric("mcp_server_errors_total", &labels), (error % 3) as f64, &mut take);
         }
     }
-    store
 }
 
-fn fill(store: &mut Store, labels: &Labels, growth: f64) {
+fn of_series(labels: &Labels, growth: f64, take: &mut impl FnMut(&Labels, i64, f64)) {
     for sample in 0..SAMPLES {
         // A little later than each full interval: no edge of a window falls upon a sample.
-        let at_ms = sample as i64 * INTERVAL_MS + 137;
-        store.append(labels, at_ms, 100.0 + growth * sample as f64).unwrap();
+        let at_ms = BEGIN_MS + sample as i64 * INTERVAL_MS + 137;
+        take(labels, at_ms, 100.0 + growth * sample as f64);
     }
 }
 

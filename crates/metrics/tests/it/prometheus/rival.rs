@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A Prometheus over given samples; it ends with this value.
 pub(super) struct Rival {
-    process: Child,
+    pub(super) process: Child,
     port: u16,
 }
 
