@@ -31,6 +31,8 @@ pub(crate) struct Replay {
     defined: HashMap<u64, Defined, Given>,
     /// Series of scrapes that were not over at the end of their record.
     begun: HashMap<Labels, Vec<Known>>,
+    /// The numbers that sources have now, by those that they had: whatever a file says, none comes to its end.
+    sources: HashMap<u32, u32, Given>,
     /// Samples that came back.
     pub(crate) n_samples: usize,
 }
@@ -204,14 +206,13 @@ impl Replay {
 
     fn series(&mut self, store: &mut Store, mut bytes: Bytes<'_>) -> Option<()> {
         let number = bytes.number()?;
-        let source = u32::try_from(bytes.number()?).ok()?;
+        let source = self.source(store, bytes.number()?)?;
         let owner = if bytes.byte()? == 0 { Owner::Target } else { Owner::Responder };
         let labels = self.labels.take(&mut bytes)?;
         let mut chunks = Vec::new();
         for _ in 0..bytes.number()? {
             chunks.push(take_chunk(&mut bytes)?);
         }
-        store.last_source = store.last_source.max(source);
         let n_samples: usize = chunks.iter().map(|chunk| usize::from(chunk.n_samples)).sum();
         let Ok(id) = store.find_or_insert(&labels, source) else { return Some(()) };
         if !store.table.get_mut(id)?.restore(owner, chunks) {
@@ -222,8 +223,20 @@ impl Replay {
         Some(())
     }
 
+    /// Returns the number that a source has now; the responder keeps its own.
+    fn source(&mut self, store: &mut Store, written: u64) -> Option<u32> {
+        let written = u32::try_from(written).ok()?;
+        if written == RESPONDER {
+            return Some(RESPONDER);
+        }
+        Some(*self.sources.entry(written).or_insert_with(|| {
+            store.last_source += 1;
+            store.last_source
+        }))
+    }
+
     fn target(&mut self, store: &mut Store, mut bytes: Bytes<'_>) -> Option<()> {
-        let source = u32::try_from(bytes.number()?).ok()?;
+        let source = self.source(store, bytes.number()?).filter(|source| *source != RESPONDER)?;
         let labels = self.labels.take(&mut bytes)?;
         let attempted_ms = bytes.signed()?;
         let succeeded = bytes.number()?;
@@ -233,7 +246,6 @@ impl Replay {
             let defined = self.defined.get(&bytes.number()?);
             known.extend(defined.and_then(|defined| defined.id).map(Known::live));
         }
-        store.last_source = store.last_source.max(source);
         let known = known.into();
         store.targets.insert(labels, Target { attempted_ms, interval_ms: 0, succeeded_ms, source, known });
         Some(())
@@ -261,4 +273,31 @@ fn take_chunk(bytes: &mut Bytes<'_>) -> Option<Chunk> {
     let last_ms = first_ms.wrapping_add(bytes.number()? as i64);
     let n_samples = u16::try_from(bytes.number()?).ok()?;
     Some(Chunk { first_ms, last_ms, n_samples, bytes: bytes.bytes()?.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Limits;
+    use super::*;
+
+    #[test]
+    fn no_number_of_a_source_is_the_last_one() {
+        let limits = Limits { retention_ms: 1_000, series_max: 10, samples_per_series_max: 10 };
+        let mut store = Store::new(limits);
+        let mut check = |source: u32, name: &str, expect: Option<u32>| {
+            let labels = Labels::from_iter([("server_name", name)]);
+            let mut payload = vec![TARGET];
+            put_number(&mut payload, u64::from(source));
+            LabelWriter::default().put(&mut payload, &labels);
+            put_signed(&mut payload, 5);
+            put_number(&mut payload, 1);
+            put_signed(&mut payload, 5);
+            Replay::default().checkpoint_record(&mut store, &payload);
+            assert_eq!(store.targets.get(&labels).map(|target| target.source), expect, "{source}");
+            assert_ne!(store.meet().source, RESPONDER);
+        };
+        check(u32::MAX, "a", Some(1));
+        check(7, "b", Some(3));
+        check(RESPONDER, "c", None);
+    }
 }
