@@ -44,6 +44,11 @@ fn a_wrapper_that_leaves_a_grandchild_behind() {
     let counts =
         |at_least: f64| eventually("its memory counts", || (value(&page(), rss) > at_least).then_some(()));
     counts(HELD_BYTES as f64);
+    // And so it does in the responder's own series, which stands in the place of the guard's.
+    eventually("`serve` counts it too", || {
+        let page = site.metrics();
+        page.contains(rss).then(|| value(&page, rss)).filter(|bytes| *bytes > HELD_BYTES as f64)
+    });
     let first = family();
     assert!(first.iter().any(|one| one.command.contains("held=")), "{first:#?}");
 

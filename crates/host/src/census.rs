@@ -18,6 +18,7 @@ pub struct Census {
 #[derive(Debug)]
 struct Counted {
     id: ProcessId,
+    parent: Option<i32>,
     rss_bytes: u64,
     cpu_ms: u64,
 }
@@ -46,6 +47,7 @@ impl Census {
             }
             let counted = Counted {
                 id: ProcessId { pid, start_ticks: stat.start_ticks },
+                parent: stat.parent,
                 rss_bytes: stat.rss_bytes().unwrap_or_default(),
                 cpu_ms: stat.cpu_ms().unwrap_or_default(),
             };
@@ -56,9 +58,24 @@ impl Census {
 
     /// What a process and everything below it use; `None` when it is gone.
     pub fn usage(&self, roots: &Roots, top: ProcessId) -> Option<Usage> {
-        self.processes.get(&top.pid).filter(|counted| counted.id == top)?;
+        self.find(top)?;
+        Some(self.sum(roots, vec![top.pid]))
+    }
+
+    /// What a child of a lifeline and everything that came of it use; `None` when it is gone. What its processes have left
+    /// behind belongs to the lifeline, which has started the child and nothing else.
+    pub fn usage_below_lifeline(&self, roots: &Roots, child: ProcessId) -> Option<Usage> {
+        let lifeline = self.find(child)?.parent?;
+        Some(self.sum(roots, self.children.get(&lifeline)?.clone()))
+    }
+
+    fn find(&self, process: ProcessId) -> Option<&Counted> {
+        self.processes.get(&process.pid).filter(|counted| counted.id == process)
+    }
+
+    /// What these and everything below them use.
+    fn sum(&self, roots: &Roots, mut waiting: Vec<i32>) -> Usage {
         let mut usage = Usage { descriptors: Some(0), ..Usage::default() };
-        let mut waiting = vec![top.pid];
         while let Some(pid) = waiting.pop() {
             let Some(counted) = self.processes.get(&pid) else { continue };
             // The list is not of one moment, so reused pids could close a circle: everybody is counted once.
@@ -70,7 +87,7 @@ impl Census {
             usage.descriptors = usage.descriptors.zip(open).map(|(sum, open)| sum + open);
             waiting.extend(self.children.get(&pid).into_iter().flatten());
         }
-        Some(usage)
+        usage
     }
 }
 
@@ -100,6 +117,15 @@ mod tests {
         let me = Census::take(&roots).usage(&roots, ProcessId::current()).unwrap();
         assert!(me.cpu.contains_key(&top) && me.cpu.contains_key(&ProcessId::current()), "{me:?}");
         assert!(me.rss_bytes > 1 << 20 && me.descriptors.unwrap() >= 4, "{me:?}");
+        let mut beside = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let other = ProcessId::of(i32::try_from(beside.id()).unwrap()).unwrap();
+        let census = Census::take(&roots);
+        assert!(!census.usage(&roots, top).unwrap().cpu.contains_key(&other));
+        let both = census.usage_below_lifeline(&roots, top).unwrap();
+        assert!(both.cpu.contains_key(&top) && both.cpu.contains_key(&other), "{both:?}");
+        assert!(!both.cpu.contains_key(&ProcessId::current()), "{both:?}");
+        beside.kill().unwrap();
+        beside.wait().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(Census::take(&roots).usage(&roots, top), None);

@@ -94,8 +94,14 @@ impl Before {
         let mut taken = HashMap::new();
         for member in members {
             let name = &member.config.name;
-            let Some(top) = member.child().or_else(|| self.found.get(name).copied()) else { continue };
-            let Some(usage) = census.usage(&roots, top) else { continue };
+            let supervised = member.supervised();
+            let guarded = supervised.status.as_ref().and_then(|status| status.child);
+            let Some(top) = supervised.child().or_else(|| self.found.get(name).copied()) else { continue };
+            let usage = match guarded {
+                Some(child) => census.usage_below_lifeline(&roots, child),
+                None => census.usage(&roots, top),
+            };
+            let Some(usage) = usage else { continue };
             let before = self.usages.get(name).filter(|before| before.cpu.contains_key(&top)).zip(elapsed);
             let vitals = Vitals {
                 rss_bytes: usage.rss_bytes,
