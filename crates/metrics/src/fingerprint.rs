@@ -32,7 +32,8 @@ impl Fingerprint {
         Self(bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME)))
     }
 
-    pub(crate) fn number(self) -> u64 {
+    /// Returns the hash.
+    pub fn number(self) -> u64 {
         self.0
     }
 }

@@ -167,7 +167,7 @@ pub(crate) fn is_metric_name(name: &str) -> bool {
 }
 
 /// Tells whether a name can stand outside quotes as the name of a label.
-pub(crate) fn is_label_name(name: &str) -> bool {
+pub fn is_label_name(name: &str) -> bool {
     is_metric_name(name) && !name.contains(':')
 }
 

@@ -20,7 +20,7 @@ pub use disk::{Damage, Disk, DiskError, Files, Recovery};
 pub use exposition::{Format, Metadata, PageLimits, metadata};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use inhibition::{InhibitRule, inhibitors};
-pub use labels::{Labels, METRIC_NAME, Sample};
+pub use labels::{Labels, METRIC_NAME, Sample, is_label_name};
 pub use matcher::{Comparison, Matcher, MatcherError, all_match, parse_matchers};
 pub use promql::{
     Annotation, AnnotationKind, Answer, Element, Position, Query, QueryBounds, QueryError, QueryLimits,

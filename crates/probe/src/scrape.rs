@@ -83,11 +83,9 @@ impl Prober {
         deadline: Duration,
         bytes_max: usize,
     ) -> Result<String, ScrapeError> {
-        let deadline = Deadline::after(deadline);
-        let late = |_| ScrapeError::Deadline { url: url.to_owned(), deadline_ms: deadline.after.as_millis() };
         let client = clients::with_tls(tls)
             .map_err(|source| ScrapeError::Request { url: url.to_owned(), source: source.without_url() })?;
-        timeout_at(deadline.at, page(&client, url, authorization, bytes_max)).await.map_err(late)?
+        page_within(deadline, &client, url, authorization, bytes_max).await
     }
 
     /// Fetches the page at `url`, whole, within `deadline`.
@@ -100,9 +98,7 @@ impl Prober {
         deadline: Duration,
         bytes_max: usize,
     ) -> Result<String, ScrapeError> {
-        let deadline = Deadline::after(deadline);
-        let late = |_| ScrapeError::Deadline { url: url.to_owned(), deadline_ms: deadline.after.as_millis() };
-        timeout_at(deadline.at, page(self.clients.at(url), url, None, bytes_max)).await.map_err(late)?
+        page_within(deadline, self.clients.at(url), url, None, bytes_max).await
     }
 
     /// Fetches the page at `path` of a local socket in the same way.
@@ -117,12 +113,22 @@ impl Prober {
         bytes_max: usize,
     ) -> Result<String, ScrapeError> {
         let url = format!("{LOCAL_URL}{path}");
-        let deadline = Deadline::after(deadline);
-        let late = |_| ScrapeError::Deadline { url: url.clone(), deadline_ms: deadline.after.as_millis() };
         let client =
             clients::local(socket).map_err(|source| ScrapeError::Request { url: url.clone(), source })?;
-        timeout_at(deadline.at, page(&client, &url, None, bytes_max)).await.map_err(late)?
+        page_within(deadline, &client, &url, None, bytes_max).await
     }
+}
+
+async fn page_within(
+    deadline: Duration,
+    client: &Client,
+    url: &str,
+    authorization: Option<HeaderValue>,
+    bytes_max: usize,
+) -> Result<String, ScrapeError> {
+    let deadline = Deadline::after(deadline);
+    let late = |_| ScrapeError::Deadline { url: url.to_owned(), deadline_ms: deadline.after.as_millis() };
+    timeout_at(deadline.at, page(client, url, authorization, bytes_max)).await.map_err(late)?
 }
 
 async fn page(

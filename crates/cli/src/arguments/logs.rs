@@ -37,7 +37,7 @@ impl Since {
     /// The moment, in milliseconds since the Unix epoch.
     pub(crate) fn at_ms(self, now_ms: i64) -> i64 {
         match self {
-            Self::Ago(time) => now_ms.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+            Self::Ago(time) => now_ms.saturating_sub(super::millis(time)),
             Self::Moment(at_ms) => at_ms,
         }
     }

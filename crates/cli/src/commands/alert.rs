@@ -10,7 +10,7 @@ use server::api::wire::{AddSilence, AlertStatus, By, SilenceStatus};
 use server::client::{Client, ClientError};
 use server::{DocumentError, SilenceFileError, add_silence, expire_silence, now_ms, read_silences};
 
-use crate::arguments::{AddArguments, AlertCommand, Output, SilenceCommand};
+use crate::arguments::{AddArguments, AlertCommand, Output, SilenceCommand, millis};
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::{hand, show};
@@ -63,7 +63,7 @@ async fn add(client: &Client, config: Option<PathBuf>, arguments: AddArguments) 
     let now_ms = now_ms();
     let AddArguments { matchers, length, until, from, by, comment, force } = arguments;
     let starts_ms = from.unwrap_or(now_ms);
-    let length_ms = length.map_or(0, |length| i64::try_from(length.as_millis()).unwrap_or(i64::MAX));
+    let length_ms = length.map_or(0, millis);
     let ends_ms = until.unwrap_or(starts_ms.saturating_add(length_ms));
     let by = by.unwrap_or_else(actor);
     let add = AddSilence { matchers, starts_ms, ends_ms, by, comment, force };

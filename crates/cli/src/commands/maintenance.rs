@@ -6,7 +6,7 @@ use incident::Window;
 use server::config::Config;
 use server::{MaintenanceFileError, change_maintenance, maintenance_path, now_ms, read_maintenance};
 
-use crate::arguments::{MaintenanceCommand, Output, StartArguments};
+use crate::arguments::{MaintenanceCommand, Output, StartArguments, millis};
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
@@ -41,7 +41,7 @@ fn start(config: &Config, arguments: StartArguments) -> Result<(), Failure> {
     }
     let now_ms = now_ms();
     let from_ms = from.unwrap_or(now_ms);
-    let length_ms = length.map_or(0, |length| i64::try_from(length.as_millis()).unwrap_or(i64::MAX));
+    let length_ms = length.map_or(0, millis);
     let until_ms = until.unwrap_or(from_ms.saturating_add(length_ms));
     let window = Window { number: 0, server, from_ms, until_ms, reason, by: actor() };
     let what = subject(&window);

@@ -7,7 +7,7 @@ use server::client::Client;
 use server::now_ms;
 
 use super::repeat::repeated;
-use crate::arguments::{Output, QueryArguments};
+use crate::arguments::{Output, QueryArguments, millis};
 use crate::context;
 use crate::fail::{Code, Failure};
 use crate::plot::{Size, Stretch, number, plot};
@@ -41,10 +41,10 @@ async fn once(client: &Client, arguments: &QueryArguments, output: Output) -> Re
         return Ok(at_one_moment(ask(client, "query", &parameters).await?, output));
     };
     let to_ms = arguments.until.unwrap_or_else(now_ms);
-    let length_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let length_ms = millis(since);
     let stretch = Stretch { from_ms: to_ms.saturating_sub(length_ms), to_ms };
     let step_ms = match arguments.step {
-        Some(step) => i64::try_from(step.as_millis()).unwrap_or(i64::MAX),
+        Some(step) => millis(step),
         None => (length_ms / MOMENTS).max(1),
     };
     parameters.push(("start", seconds(stretch.from_ms)));

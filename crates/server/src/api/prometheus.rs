@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics::{Labels, Metadata, Query, QueryBounds, QueryError, Store};
+use metrics::{Labels, Metadata, Query, QueryBounds, QueryError, SeriesSelector, Store};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -122,10 +122,11 @@ async fn query_range(State(flow): Shared, RawForm(form): RawForm) -> Answered<Da
 async fn series(State(flow): Shared, RawForm(form): RawForm) -> Answered<Vec<Labels>> {
     let parameters = Parameters::read(&form)?;
     let limit = parameters.limit(LIST_MAX)?;
-    if parameters.selectors()?.is_empty() {
+    let selectors = parameters.selectors()?;
+    if selectors.is_empty() {
         return Err(Refusal::bad_data(&"no match[] parameter provided"));
     }
-    let mut found = found(flow, &parameters).await?;
+    let mut found = found(flow, &parameters, selectors).await?;
     found.truncate(limit);
     Ok(success(found))
 }
@@ -133,7 +134,7 @@ async fn series(State(flow): Shared, RawForm(form): RawForm) -> Answered<Vec<Lab
 async fn labels(State(flow): Shared, RawForm(form): RawForm) -> Answered<Vec<String>> {
     let parameters = Parameters::read(&form)?;
     let limit = parameters.limit(LIST_MAX)?;
-    let found = found(flow, &parameters).await?;
+    let found = found(flow, &parameters, parameters.selectors()?).await?;
     let names: BTreeSet<&str> = found.iter().flat_map(Labels::iter).map(|(name, _)| name).collect();
     Ok(success(names.into_iter().take(limit).map(str::to_owned).collect()))
 }
@@ -145,7 +146,7 @@ async fn label_values(
 ) -> Answered<Vec<String>> {
     let parameters = Parameters::read(&form)?;
     let limit = parameters.limit(LIST_MAX)?;
-    let found = found(flow, &parameters).await?;
+    let found = found(flow, &parameters, parameters.selectors()?).await?;
     let values: BTreeSet<&str> = found.iter().filter_map(|labels| labels.get(&name)).collect();
     Ok(success(values.into_iter().take(limit).map(str::to_owned).collect()))
 }
@@ -163,9 +164,12 @@ async fn build() -> Json<Answer<Build>> {
     success(Build::current())
 }
 
-/// The series that `match[]`, `start` and `end` ask for.
-async fn found(flow: Arc<Flow>, parameters: &Parameters) -> Result<Vec<Labels>, Refusal> {
-    let selectors = parameters.selectors()?;
+/// The series of these selectors, from `start` to `end`.
+async fn found(
+    flow: Arc<Flow>,
+    parameters: &Parameters,
+    selectors: Vec<SeriesSelector>,
+) -> Result<Vec<Labels>, Refusal> {
     let from_ms = parameters.moment("start")?.unwrap_or(i64::MIN).saturating_sub(1);
     let to_ms = parameters.moment("end")?.unwrap_or(i64::MAX);
     with_store(flow, move |store| metrics::series(store, &selectors, from_ms, to_ms)).await

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use metrics::is_label_name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -73,11 +74,8 @@ impl ScrapeTarget {
 
     /// What is wrong with it: the key, and why.
     fn problem(&self, config: &Config) -> Option<(&'static str, String)> {
-        let is_name = |name: &str| {
-            name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
-                && !name.starts_with(|first: char| first.is_ascii_digit())
-        };
-        let bad_label = self.labels.keys().find(|name| !is_name(name) || OWN_LABELS.contains(&name.as_str()));
+        let is_bad = |name: &&String| !is_label_name(name) || OWN_LABELS.contains(&name.as_str());
+        let bad_label = self.labels.keys().find(is_bad);
         let interval = self.interval(config);
         let unknown = |server: &&String| config.server.iter().all(|known| known.name != **server);
         let is_https = self.url.starts_with("https:");

@@ -28,8 +28,7 @@ pub(crate) async fn evaluate(
         server_names: exited.iter().map(|(server, _)| (*server).to_owned()).collect::<BTreeSet<_>>(),
     };
     let (active, errors) = {
-        let mut store = watch.store();
-        store.prune(now_ms);
+        let store = watch.store();
         let mut alerts = watch.alerts();
         let (_, errors) = alerts.evaluate(&store, now_ms, &at_once);
         (alerts.active().cloned().collect::<Vec<Alert>>(), errors)

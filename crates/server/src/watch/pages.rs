@@ -47,7 +47,7 @@ pub(crate) async fn scrape_page(world: Arc<ServeWorld>, watch: Arc<Watch>, targe
     let secrets = Secrets::of_process(&world.exe);
     let interval = target.interval(&world.config).get();
     // Nobody waits for the first one, as the rules wait for the guards.
-    let first = Instant::now() + interval.mul_f64(share(&format!("{} {}", target.job, target.url)));
+    let first = Instant::now() + interval.mul_f64(share(&labels));
     let mut ticks = tokio::time::interval_at(first, interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut n_pages, mut failed) = (0_u32, None::<String>);

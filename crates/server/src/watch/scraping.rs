@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::Labels;
+use metrics::{Fingerprint, Labels};
 use probe::ScrapeError;
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ pub(crate) async fn scrape_guard(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut n_pages: u32 = 0;
     // All begin at once, and go on at moments of their own.
-    let mut first = Some(interval.mul_f64(share(&member.config.name)));
+    let mut first = Some(interval.mul_f64(share(&target)));
     loop {
         ticks.tick().await;
         loop {
@@ -69,12 +69,9 @@ async fn page(world: &ServeWorld, member: &Member, deadline: Duration) -> Result
     world.prober.scrape(&url, deadline, PAGE_BYTES_MAX).await
 }
 
-/// A share of one interval that is always the same for one name.
-pub(super) fn share(server: &str) -> f64 {
-    let hash = server.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash >> 11) as f64 / (1_u64 << 53) as f64
+/// A share of one interval that is always the same for one target.
+pub(super) fn share(target: &Labels) -> f64 {
+    (Fingerprint::of(target).number() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// Takes in the page of this `serve`, without the series of servers that it makes itself, until the task is dropped.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use metrics::{Query, Store, Value};
+use metrics::{Labels, Query, Store, Value};
 use serde::Serialize;
 use server::api::prometheus::answer::{Answer, Data};
 use server::client::{Client, ClientError};
@@ -126,35 +126,34 @@ const SINCE_START_ERRORS: &str = "sum by (server_name) (mcp_server_errors_total)
 impl Source<'_> {
     /// The finite values of a query by server.
     async fn values(&self, column: &Column, at_ms: i64) -> Result<Vec<(String, f64)>, ClientError> {
-        match self {
+        let refused = |message: String| ClientError::Refused { status: 422, message };
+        let found: Vec<(Labels, f64)> = match self {
             Self::Serve(client) => {
                 let time = (at_ms as f64 / 1e3).to_string();
                 let parameters = [("query", column.query.to_owned()), ("time", time)];
                 match client.ask::<Answer<Data>>("/prometheus/api/v1/query", &parameters).await? {
-                    Answer::Success { data: Data::Vector(found), .. } => Ok(found
-                        .iter()
-                        .filter_map(|one| Some((one.metric.get("server_name")?, one.value.number()?)))
-                        .filter(|(_, value)| value.is_finite())
-                        .map(|(server, value)| (server.to_owned(), value))
-                        .collect()),
-                    Answer::Success { .. } => Ok(Vec::new()),
-                    Answer::Error { error, .. } => Err(ClientError::Refused { status: 422, message: error }),
+                    Answer::Success { data: Data::Vector(found), .. } => {
+                        found.into_iter().filter_map(|one| Some((one.metric, one.value.number()?))).collect()
+                    }
+                    Answer::Success { .. } => Vec::new(),
+                    Answer::Error { error, .. } => return Err(refused(error)),
                 }
             }
             Self::Page(store) => {
                 let query = Query::parse(column.of_page.unwrap_or(column.query));
                 match query.and_then(|query| query.instant(store, at_ms)) {
-                    Ok(Value::Vector(found)) => Ok(found
-                        .iter()
-                        .filter_map(|one| Some((one.labels.get("server_name")?, one.value)))
-                        .filter(|(_, value)| value.is_finite())
-                        .map(|(server, value)| (server.to_owned(), value))
-                        .collect()),
-                    Ok(_) => Ok(Vec::new()),
-                    Err(error) => Err(ClientError::Refused { status: 422, message: error.to_string() }),
+                    Ok(Value::Vector(found)) => {
+                        found.into_iter().map(|one| (one.labels, one.value)).collect()
+                    }
+                    Ok(_) => Vec::new(),
+                    Err(error) => return Err(refused(error.to_string())),
                 }
             }
-        }
+        };
+        let finite = found.iter().filter(|(_, value)| value.is_finite());
+        Ok(finite
+            .filter_map(|(labels, value)| Some((labels.get("server_name")?.to_owned(), *value)))
+            .collect())
     }
 }
 
