@@ -12,6 +12,7 @@ mod error;
 mod eval;
 mod functions;
 mod grid;
+mod groups;
 mod histogram;
 mod index;
 mod matching;
