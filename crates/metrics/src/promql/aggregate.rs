@@ -8,7 +8,7 @@ use super::grid::Grid;
 use super::index::Projection;
 use super::memo::Grouper;
 use super::syntax::{Aggregation, Expr, Grouping, Kind};
-use super::value::{ABSENT, Key, Vector, brief, is_absent, shown};
+use super::value::{ABSENT, Key, KeyRef, Vector, brief, is_absent, shown};
 use super::{QueryError, rank, reduce};
 use crate::labels::Labels;
 
@@ -33,31 +33,48 @@ pub(super) fn evaluate(evaluator: &Evaluator<'_>, expr: &Expr, grid: Grid) -> Re
         None => Parameter { expr: inner, values: Vec::new() },
     };
     param.check(evaluator, *aggregation)?;
-    let vector = evaluator.vector(inner, grid)?;
-    let groups = Groups::of(evaluator, expr, &vector, grouping);
-    let reduce: fn(&mut Vec<f64>) -> f64 = match aggregation {
-        Aggregation::Sum => |values| reduce::sum(values.iter().copied()),
-        Aggregation::Avg => |values| reduce::mean(values.iter().copied()),
-        Aggregation::Min => |values| reduce::min(values.iter().copied()),
-        Aggregation::Max => |values| reduce::max(values.iter().copied()),
-        Aggregation::Count => |values| values.len() as f64,
-        Aggregation::Group => |_| 1.0,
-        Aggregation::Stdvar => |values| reduce::variance(values.iter().copied()),
-        Aggregation::Stddev => |values| reduce::variance(values.iter().copied()).sqrt(),
-        Aggregation::Quantile => {
-            evaluator.budget.numbers(groups.len(), grid.count)?;
-            return Ok(groups.reduced(&vector, |step, values| reduce::quantile(param.values[step], values)));
-        }
+    let mut members = Members::new(evaluator, expr, grouping);
+    let reduce: Option<fn(&mut Vec<f64>) -> f64> = match aggregation {
+        Aggregation::Sum => Some(|values| reduce::sum(values.iter().copied())),
+        Aggregation::Avg => Some(|values| reduce::mean(values.iter().copied())),
+        Aggregation::Min => Some(|values| reduce::min(values.iter().copied())),
+        Aggregation::Max => Some(|values| reduce::max(values.iter().copied())),
+        Aggregation::Count => Some(|values| values.len() as f64),
+        Aggregation::Group => Some(|_| 1.0),
+        Aggregation::Stdvar => Some(|values| reduce::variance(values.iter().copied())),
+        Aggregation::Stddev => Some(|values| reduce::variance(values.iter().copied()).sqrt()),
+        Aggregation::Quantile => None,
         Aggregation::Topk
         | Aggregation::Bottomk
         | Aggregation::Limitk
         | Aggregation::LimitRatio
         | Aggregation::CountValues => {
-            return Ok(rank::selected(*aggregation, vector, &groups, &param.values));
+            let vector = evaluator.vector(inner, grid)?;
+            vector.keys.iter().for_each(|key| members.add(key.lent()));
+            return Ok(rank::selected(*aggregation, vector, &members.groups(), &param.values));
         }
     };
-    evaluator.budget.numbers(groups.len(), grid.count)?;
-    Ok(groups.reduced(&vector, |_, values| reduce(values)))
+    let mut values = Vec::new();
+    evaluator.each_row(inner, grid, &mut |key, row| {
+        members.add(key);
+        values.extend_from_slice(row);
+        Ok(())
+    })?;
+    let groups = members.groups();
+    evaluator.budget.numbers(groups.keys.len(), grid.count)?;
+    Ok(groups.reduced((grid.count, &values), |step, values| match reduce {
+        Some(reduce) => reduce(values),
+        None => reduce::quantile(param.values[step], values),
+    }))
+}
+
+/// Which group each row belongs to.
+struct Members<'e> {
+    grouper: Grouper<'e>,
+    /// The number of the group of each row.
+    numbers: Vec<u32>,
+    /// Of each group.
+    drop_names: Vec<bool>,
 }
 
 /// The number that stands before the vector, at each step.
@@ -104,26 +121,28 @@ impl Parameter<'_> {
     }
 }
 
-// === impl Groups ===
+// === impl Members ===
 
-impl Groups {
-    /// Puts rows into groups, in the order in which the groups first occur.
-    fn of(evaluator: &Evaluator<'_>, expr: &Expr, vector: &Vector, grouping: &Grouping) -> Self {
-        let mut grouper = Grouper::new(evaluator, expr, Projection::of(grouping));
-        let mut drop_names = Vec::new();
-        let numbers: Vec<usize> = vector
-            .keys
-            .iter()
-            .map(|key| {
-                let number = grouper.number(key);
-                if number == drop_names.len() {
-                    drop_names.push(key.drop_name);
-                }
-                number
-            })
-            .collect();
+impl<'e> Members<'e> {
+    fn new(evaluator: &Evaluator<'e>, expr: &Expr, grouping: &Grouping) -> Self {
+        let grouper = Grouper::new(evaluator, expr, Projection::of(grouping));
+        Self { grouper, numbers: Vec::new(), drop_names: Vec::new() }
+    }
+
+    /// Adds the next row.
+    fn add(&mut self, key: KeyRef<'_>) {
+        let number = self.grouper.number(key);
+        if number == self.drop_names.len() {
+            self.drop_names.push(key.drop_name);
+        }
+        self.numbers.push(number as u32);
+    }
+
+    /// Puts the rows into groups, in the order in which the groups first occurred.
+    fn groups(self) -> Groups {
+        let Self { grouper, numbers, drop_names } = self;
         let mut ends = vec![0; drop_names.len()];
-        numbers.iter().for_each(|number| ends[*number] += 1);
+        numbers.iter().for_each(|number| ends[*number as usize] += 1);
         let mut end = 0;
         for count in &mut ends {
             let start = end;
@@ -133,18 +152,19 @@ impl Groups {
         // Each begins where the one before ends; filling it moves its mark to its own end.
         let mut rows = vec![0; numbers.len()];
         for (row, number) in numbers.iter().enumerate() {
-            rows[ends[*number]] = row as u32;
-            ends[*number] += 1;
+            let end = &mut ends[*number as usize];
+            rows[*end] = row as u32;
+            *end += 1;
         }
         let keys = grouper.finish().into_iter().zip(drop_names);
         let keys = keys.map(|(labels, drop_name)| Key { drop_name, ..Key::of(labels) }).collect();
-        Self { keys, rows, ends }
+        Groups { keys, rows, ends }
     }
+}
 
-    fn len(&self) -> usize {
-        self.keys.len()
-    }
+// === impl Groups ===
 
+impl Groups {
     /// Returns the rows of each group.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u32]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -152,14 +172,19 @@ impl Groups {
     }
 
     /// Makes one row of each group.
-    fn reduced(&self, vector: &Vector, mut reduce: impl FnMut(usize, &mut Vec<f64>) -> f64) -> Vector {
-        let mut reduced = Vector::empty(vector.steps);
+    fn reduced(
+        &self,
+        (steps, all): (usize, &[f64]),
+        mut reduce: impl FnMut(usize, &mut Vec<f64>) -> f64,
+    ) -> Vector {
+        let mut reduced = Vector::empty(steps);
         let mut values = Vec::new();
         for (key, rows) in self.keys.iter().zip(self.iter()) {
             let row = reduced.add(key.clone());
             for (step, result) in row.iter_mut().enumerate() {
                 values.clear();
-                values.extend(rows.iter().filter_map(|row| vector.get(*row as usize, step)));
+                let there = rows.iter().map(|row| all[*row as usize * steps + step]);
+                values.extend(there.filter(|value| !is_absent(*value)));
                 *result = if values.is_empty() { ABSENT } else { reduce(step, &mut values) };
             }
         }

@@ -39,34 +39,49 @@ const QUANTILES_MAX: usize = 10;
 const RAISED: &str = "input to histogram_quantile needed to be fixed for monotonicity \
      (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
 
-/// The rows of a vector that are the buckets of one histogram, and their bounds.
-struct Rows {
-    labels: Labels,
-    buckets: Vec<(usize, f64)>,
+/// Histograms, and the counts of their buckets at each step.
+struct Histograms {
+    all: Vec<Histogram>,
+    steps: usize,
+    /// Row after row.
+    counts: Vec<f64>,
 }
 
-/// Puts buckets together by their other labels; an element without a bound is none, and that is said.
-fn collect(arguments: Arguments<'_>, expr: &Expr, vector: &Vector) -> Vec<Rows> {
+struct Histogram {
+    labels: Labels,
+    /// The row of each bucket, and its bound.
+    buckets: Vec<(u32, f64)>,
+}
+
+/// Puts the buckets of a vector together by their other labels; an element without a bound is none, and that is said.
+fn collect(arguments: Arguments<'_>, expr: &Expr) -> Result<Histograms, QueryError> {
     // The metric's name goes at the very end, and until then tells what the histogram is.
     let projection = Projection::AllButOne(BUCKET_LABEL);
-    let mut grouper = Grouper::new(arguments.evaluator, arguments.call, projection);
-    let mut histograms: Vec<Vec<(usize, f64)>> = Vec::new();
-    for (row, key) in vector.keys.iter().enumerate() {
+    let Arguments { evaluator, grid, .. } = arguments;
+    let mut grouper = Grouper::new(evaluator, arguments.call, projection);
+    let (mut buckets, mut counts) = (Vec::<Vec<(u32, f64)>>::new(), Vec::new());
+    let mut n_rows = 0;
+    evaluator.each_row(expr, grid, &mut |key, row| {
         let upper = grouper.fact(key, bound);
         if upper.is_nan() {
             let le = key.labels.get(BUCKET_LABEL).unwrap_or_default();
             let text = format!("bucket label \"le\" is missing or has a malformed value of {le:?}");
-            arguments.evaluator.warn(expr, with_name(text, key.labels.metric_name()));
-            continue;
+            evaluator.warn(expr, with_name(text, key.labels.metric_name()));
+            return Ok(());
         }
         let number = grouper.number(key);
-        if number == histograms.len() {
-            histograms.push(Vec::with_capacity(16));
+        if number == buckets.len() {
+            buckets.push(Vec::with_capacity(16));
         }
-        histograms[number].push((row, upper));
-    }
-    let histograms = grouper.finish().into_iter().zip(histograms);
-    histograms.map(|(labels, buckets)| Rows { labels, buckets }).collect()
+        buckets[number].push((n_rows, upper));
+        counts.extend_from_slice(row);
+        n_rows += 1;
+        Ok(())
+    })?;
+    let all = grouper.finish().into_iter().zip(buckets);
+    let all: Vec<_> = all.map(|(labels, buckets)| Histogram { labels, buckets }).collect();
+    evaluator.budget.numbers(all.len(), grid.count)?;
+    Ok(Histograms { all, steps: grid.count, counts })
 }
 
 /// Returns the upper bound that a label set tells; NaN if it tells none.
@@ -81,14 +96,16 @@ fn with_name(text: String, name: Option<&str>) -> String {
     }
 }
 
-// === impl Rows ===
+// === impl Histograms ===
 
-impl Rows {
-    /// Takes the counts of one step; tells whether there are any.
-    fn at(&self, vector: &Vector, step: usize, buckets: &mut Vec<Bucket>) -> bool {
+impl Histograms {
+    /// Takes the counts of one histogram at one step; tells whether there are any.
+    fn at(&self, histogram: &Histogram, step: usize, buckets: &mut Vec<Bucket>) -> bool {
         buckets.clear();
-        let counts =
-            self.buckets.iter().map(|(row, upper)| (vector.values[row * vector.steps + step], upper));
+        let counts = histogram
+            .buckets
+            .iter()
+            .map(|(row, upper)| (self.counts[*row as usize * self.steps + step], upper));
         let there = counts.filter(|(count, _)| !is_absent(*count));
         buckets.extend(there.map(|(count, upper)| Bucket { upper: *upper, count }));
         !buckets.is_empty()
@@ -97,15 +114,13 @@ impl Rows {
 
 fn histogram_fraction(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
     let (lower, upper) = (arguments.scalar(0)?, arguments.scalar(1)?);
-    let vector = arguments.vector(2)?;
-    let histograms = collect(arguments, arguments.expr(2)?, &vector);
-    arguments.evaluator.budget.numbers(histograms.len(), vector.steps)?;
-    let mut fractions = Vector::empty(vector.steps);
+    let histograms = collect(arguments, arguments.expr(2)?)?;
+    let mut fractions = Vector::empty(histograms.steps);
     let mut buckets = Vec::new();
-    for histogram in histograms {
+    for histogram in &histograms.all {
         let row = fractions.add(Key::nameless(histogram.labels.clone()));
         for (step, value) in row.iter_mut().enumerate() {
-            if histogram.at(&vector, step, &mut buckets) {
+            if histograms.at(histogram, step, &mut buckets) {
                 *value = histogram::fraction(lower[step], upper[step], &mut buckets);
             }
         }
@@ -116,21 +131,20 @@ fn histogram_fraction(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
 fn histogram_quantile(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
     let quantiles = arguments.scalar(0)?;
     arguments.evaluator.check_quantiles(arguments.expr(0)?, &quantiles);
-    let vector = arguments.vector(1)?;
-    let histograms = collect(arguments, arguments.expr(1)?, &vector);
-    let keys = histograms.iter().map(|histogram| histogram.labels.clone()).collect();
-    compute(arguments, (arguments.expr(1)?, &vector), &histograms, (&quantiles, keys)).map(Operand::Vector)
+    let expr = arguments.expr(1)?;
+    let histograms = collect(arguments, expr)?;
+    Ok(Operand::Vector(compute(arguments, expr, &histograms, &quantiles, &|labels| labels.clone())))
 }
 
 /// Several quantiles at once, each told by a label.
 fn histogram_quantiles(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let vector = arguments.vector(0)?;
     let label = arguments.text(1)?;
     if label.is_empty() {
         return Err(arguments.invalid("invalid label name \"\""));
     }
-    let histograms = collect(arguments, arguments.expr(0)?, &vector);
-    let mut all = Vector::empty(vector.steps);
+    let expr = arguments.expr(0)?;
+    let histograms = collect(arguments, expr)?;
+    let mut all = Vector::empty(histograms.steps);
     for index in 2..arguments.len() {
         let quantiles = arguments.scalar(index)?;
         arguments.evaluator.check_quantiles(arguments.expr(index)?, &quantiles);
@@ -139,9 +153,9 @@ fn histogram_quantiles(arguments: Arguments<'_>) -> Result<Operand, QueryError> 
         if quantiles.iter().any(|q| quantile_name(*q) != name) {
             return Err(arguments.invalid("a quantile must be the same at all steps"));
         }
-        let keys = histograms.iter().map(|histogram| histogram.labels.with(&label, &name)).collect();
-        let vector = (arguments.expr(0)?, &vector);
-        let mut some = compute(arguments, vector, &histograms, (&quantiles, keys))?;
+        arguments.evaluator.budget.numbers(histograms.all.len(), histograms.steps)?;
+        let with_quantile = |labels: &Labels| labels.with(&label, &name);
+        let mut some = compute(arguments, expr, &histograms, &quantiles, &with_quantile);
         all.keys.append(&mut some.keys);
         all.values.append(&mut some.values);
     }
@@ -156,18 +170,18 @@ fn quantile_name(q: f64) -> String {
 
 fn compute(
     arguments: Arguments<'_>,
-    (expr, vector): (&Expr, &Vector),
-    histograms: &[Rows],
-    (quantiles, keys): (&[f64], Vec<Labels>),
-) -> Result<Vector, QueryError> {
-    arguments.evaluator.budget.numbers(histograms.len(), vector.steps)?;
-    let mut found = Vector::empty(vector.steps);
+    expr: &Expr,
+    histograms: &Histograms,
+    quantiles: &[f64],
+    name: &dyn Fn(&Labels) -> Labels,
+) -> Vector {
+    let mut found = Vector::empty(histograms.steps);
     let mut buckets = Vec::new();
-    for (histogram, labels) in histograms.iter().zip(keys) {
+    for histogram in &histograms.all {
         let mut raised = None;
-        let row = found.add(Key::nameless(labels));
+        let row = found.add(Key::nameless(name(&histogram.labels)));
         for (step, value) in row.iter_mut().enumerate() {
-            if histogram.at(vector, step, &mut buckets) {
+            if histograms.at(histogram, step, &mut buckets) {
                 let (quantile, now_raised) = histogram::quantile(quantiles[step], &mut buckets);
                 *value = quantile;
                 raised = raised.or(now_raised);
@@ -182,5 +196,5 @@ fn compute(
         }
     }
     found.compact();
-    Ok(found)
+    found
 }
