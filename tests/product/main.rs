@@ -7,6 +7,7 @@
 #[path = "../machine/mod.rs"]
 mod machine;
 
+mod alertmanager;
 mod approval;
 mod authoring;
 mod bad_input;
@@ -19,6 +20,7 @@ mod foreign;
 mod guards;
 mod helper;
 mod hold;
+mod inbound;
 mod init;
 mod installing;
 mod jobs;
@@ -26,6 +28,7 @@ mod journal;
 mod kills;
 mod logs;
 mod manual;
+mod monitoring;
 mod original;
 mod pages;
 mod poll;

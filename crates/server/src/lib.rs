@@ -1,5 +1,6 @@
 //! Owns `paramedic serve`: the configuration, the servers it watches, the loops and the API.
 
+mod alertmanager;
 pub mod alive;
 pub mod api;
 pub mod client;
@@ -8,11 +9,13 @@ pub mod config;
 mod document;
 mod fleet;
 mod flow;
+mod inbound;
 mod incident_clocks;
 mod kill_switch;
 mod lock;
 mod maintenance;
 mod notify;
+mod remote;
 mod retention;
 mod rules;
 mod secrets;

@@ -61,6 +61,12 @@ pub struct AlertStatus {
     pub silenced_by: Vec<u32>,
     /// The name of the alert beside which it says nothing new, where one fires.
     pub inhibited_by: Option<String>,
+    /// Who tells of it: `rule` is one of our own.
+    #[serde(default)]
+    pub from: String,
+    /// Why it opens no incident, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_nothing: Option<String>,
 }
 
 /// A silence, and where it stands.

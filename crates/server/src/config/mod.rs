@@ -1,11 +1,14 @@
 //! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
 
+mod alertmanager;
 mod bytes;
 mod contact;
 mod dependency;
 mod error;
+mod inbound;
 mod load;
 mod place;
+mod remote;
 mod samples;
 mod schema;
 mod scrape;
@@ -23,13 +26,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use systemd::UnitName;
 
+pub use alertmanager::Alertmanager;
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
 pub use error::{ConfigError, Problem};
+pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
+pub(crate) use remote::Remote;
 pub use samples::Metrics;
 pub use schema::schema;
 pub use scrape::ScrapeTarget;
@@ -95,6 +101,12 @@ pub struct Config {
     /// When an incident is opened again, and when that is too often.
     #[serde(default)]
     pub triage: Triage,
+    /// Who may tell of alerts over the network.
+    #[serde(default)]
+    pub inbound: Inbound,
+    /// The Alertmanager that is asked, and silenced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<Alertmanager>,
 }
 
 /// `[probe]`

@@ -73,6 +73,11 @@ impl Place {
             }
             target.authorization.iter_mut().chain(&mut target.key).for_each(|secret| secret.settle(base));
         }
+        config.inbound.token.iter_mut().for_each(|secret| secret.settle(base));
+        if let Some(one) = &mut config.alertmanager {
+            one.ca.iter_mut().chain(&mut one.certificate).for_each(|path| *path = base.join(&*path));
+            one.authorization.iter_mut().chain(&mut one.key).for_each(|secret| secret.settle(base));
+        }
         for server in &mut config.server {
             server.directory = server.directory.take().map(|path| base.join(path));
             server.environment.values_mut().for_each(|text| text.settle(base));
