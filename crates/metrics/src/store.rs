@@ -23,7 +23,7 @@ pub(crate) use recover::Replay;
 use scrape::Target;
 pub use scrape::{Scrape, ScrapeSummary};
 use series::{Owner, Written};
-pub(crate) use series::{Series, is_stale};
+pub(crate) use series::{Series, is_stale, stale};
 use table::{SeriesId, Table};
 
 /// How often series that hold nothing any more are looked for; it costs one pass over all of them.

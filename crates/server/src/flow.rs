@@ -34,7 +34,7 @@ pub(crate) struct Flow {
     pub(crate) clocks: IncidentClocks,
     /// Whose turn it is to ask for series.
     pub(crate) queries: Turns,
-    /// Which runbooks are not used, and why.
+    /// Which runbooks and rule files are not used, and why.
     pub(crate) unused: Vec<String>,
 }
 
@@ -151,12 +151,10 @@ impl Flow {
         tracing::warn!(server, "the clock was set back: the probes will say whether the server is up");
     }
 
-    /// The long way: rules over samples, at their interval.
+    /// The long way: rules over samples, each group at its interval.
     async fn evaluate(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(self.world.config.metrics.evaluation_interval.get());
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::time::sleep(self.watch.until_due(&self.world.config)).await;
             let _turn = self.turn.lock().await;
             watch::evaluate(&self.engine, &self.fleet, &self.watch, None).await;
         }

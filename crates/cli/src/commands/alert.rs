@@ -44,7 +44,8 @@ fn list(alerts: &[AlertStatus], output: Output) {
         anstream::eprintln!("no alerts");
         return;
     }
-    let header = ["alert", "state", "server", "since (UTC)", "value", "silenced by", "inhibited by"];
+    let header =
+        ["alert", "state", "server", "since (UTC)", "value", "answered by", "silenced by", "inhibited by"];
     show::rows(output, alerts, &header, |one| {
         let silences: Vec<String> = one.silenced_by.iter().map(ToString::to_string).collect();
         vec![
@@ -53,6 +54,7 @@ fn list(alerts: &[AlertStatus], output: Output) {
             one.server.clone(),
             show::time(one.since_ms),
             one.value.map(|value| value.to_string()).unwrap_or_default(),
+            one.procedure.clone().unwrap_or_else(|| "no runbook".to_owned()),
             silences.join(", "),
             one.inhibited_by.clone().unwrap_or_default(),
         ]

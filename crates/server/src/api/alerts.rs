@@ -10,6 +10,7 @@ use super::handlers::{Failure, Shared};
 use super::wire::{AddSilence, AlertStatus, By, SilenceStatus};
 use crate::clock;
 use crate::document::DocumentError;
+use crate::flow::Flow;
 use crate::silences::{SilenceFileError, add_silence, expire_silence, read_silences};
 
 impl From<SilenceFileError> for Failure {
@@ -38,16 +39,16 @@ pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
         .zip(suppressed(&firing))
         .map(|(alert, suppressed)| {
             let by = suppressed.inhibited_by.map(|idx| firing[idx].rule.clone());
-            status(alert, suppressed, by)
+            status(&flow, alert, suppressed, by)
         })
         .collect();
     // What does not fire inhibits nothing and is not inhibited; a silence holds for it all the same.
     let others = others.iter().zip(suppressed(&others));
-    all.extend(others.map(|(alert, suppressed)| status(alert, suppressed, None)));
+    all.extend(others.map(|(alert, suppressed)| status(&flow, alert, suppressed, None)));
     Json(all)
 }
 
-fn status(alert: &Alert, suppressed: Suppressed, inhibited_by: Option<String>) -> AlertStatus {
+fn status(flow: &Flow, alert: &Alert, suppressed: Suppressed, inhibited_by: Option<String>) -> AlertStatus {
     let since_ms = match alert.state {
         AlertState::Firing => alert.fired_ms,
         AlertState::Resolved => alert.resolved_ms,
@@ -57,6 +58,8 @@ fn status(alert: &Alert, suppressed: Suppressed, inhibited_by: Option<String>) -
         name: alert.rule.clone(),
         state: alert.state,
         server: alert.labels.get("server_name").unwrap_or_default().to_owned(),
+        source: alert.source.clone(),
+        procedure: flow.engine.shelf().for_alert(&alert.rule).map(|(_, procedure)| procedure.id.clone()),
         since_ms: since_ms.unwrap_or(alert.started_ms),
         value: Some(alert.value).filter(|value| value.is_finite()),
         labels: alert.labels.clone(),

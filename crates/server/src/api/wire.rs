@@ -49,6 +49,12 @@ pub struct AlertStatus {
     pub state: metrics::AlertState,
     /// The server that it names.
     pub server: String,
+    /// Where its rule comes from: `runbooks`, or a rule file.
+    #[serde(default)]
+    pub source: String,
+    /// The procedure that answers it; none where no runbook has one, and it opens no incident.
+    #[serde(default)]
+    pub procedure: Option<String>,
     /// Since when it stands so, in milliseconds since the Unix epoch.
     pub since_ms: i64,
     /// The last value of its element; none where that is no number.

@@ -6,6 +6,7 @@ mod dependency;
 mod error;
 mod load;
 mod place;
+mod rules;
 mod samples;
 mod schema;
 mod scrape;
@@ -30,6 +31,7 @@ pub use error::{ConfigError, Problem};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
+pub use rules::Rules;
 pub use samples::Metrics;
 pub use schema::schema;
 pub use scrape::ScrapeTarget;
@@ -80,6 +82,9 @@ pub struct Config {
     /// What may be done without asking.
     #[serde(default)]
     pub policy: Policy,
+    /// Rules beside the alerts of the runbooks.
+    #[serde(default)]
+    pub rules: Rules,
     /// Changes to the alerts of the runbooks, by the alert's name.
     #[serde(default)]
     pub alerts: BTreeMap<String, Alert>,

@@ -14,7 +14,7 @@ use crate::world::ServeWorld;
 /// The metric whose truth an exit tells at once.
 const UP: &str = "mcp_server_up";
 
-/// Evaluates all rules now. Alerts of the servers in `exited` that are about being up fire without waiting.
+/// Evaluates the rules that are due, and those about `exited`. Alerts of the servers in `exited` that are about being up fire without waiting.
 pub(crate) async fn evaluate(
     engine: &Engine<ServeWorld>,
     fleet: &Fleet,
@@ -27,14 +27,18 @@ pub(crate) async fn evaluate(
         metric: UP.to_owned(),
         server_names: exited.iter().map(|(server, _)| (*server).to_owned()).collect::<BTreeSet<_>>(),
     };
-    let (active, errors) = {
-        let store = watch.store();
+    let (active, changed, errors) = {
+        let mut store = watch.store();
         let mut alerts = watch.alerts();
-        let (_, errors) = alerts.evaluate(&store, now_ms, &at_once);
-        (alerts.active().cloned().collect::<Vec<Alert>>(), errors)
+        let (changed, errors) = alerts.evaluate_due(&mut store, now_ms, &at_once);
+        (alerts.active().cloned().collect::<Vec<Alert>>(), changed, errors)
     };
+    let is_answered = |rule: &str| engine.shelf().for_alert(rule).is_some();
+    for one in changed.iter().filter(|one| one.state == AlertState::Firing && !is_answered(&one.rule)) {
+        tracing::warn!(alert = one.rule, labels = %one.labels, "an alert fires that no runbook answers");
+    }
     for error in errors {
-        tracing::warn!(%error, "a rule could not be evaluated");
+        tracing::warn!(error = %error_chain(&error), "a rule could not be evaluated");
     }
     let standing: BTreeSet<String> = active
         .iter()
@@ -47,7 +51,8 @@ pub(crate) async fn evaluate(
         tracing::error!(error = %error_chain(&error), "the end of an alert could not be written down");
     }
     let refusing = engine.refusing();
-    let firing = active.into_iter().filter(|alert| alert.state == AlertState::Firing);
+    let firing =
+        active.into_iter().filter(|alert| alert.state == AlertState::Firing && is_answered(&alert.rule));
     let firing: Vec<Fired> = firing
         .filter_map(|alert| {
             let server = alert.labels.get("server_name").unwrap_or_default();
