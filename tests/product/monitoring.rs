@@ -21,7 +21,8 @@ pub(crate) fn programs() -> Option<PathBuf> {
         );
     }
     // Debian's Alertmanager reads its templates where it would be installed; it is shown that folder, and nobody else is.
-    let shown = found && Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
+    let shown =
+        found && Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
     if found && !shown {
         println!("SKIPPED: no Alertmanager without `unshare --map-root-user --mount`");
     }

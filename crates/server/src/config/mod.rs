@@ -9,6 +9,7 @@ mod inbound;
 mod load;
 mod place;
 mod remote;
+mod rules;
 mod samples;
 mod schema;
 mod scrape;
@@ -36,6 +37,7 @@ pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
 pub(crate) use remote::Remote;
+pub use rules::Rules;
 pub use samples::Metrics;
 pub use schema::schema;
 pub use scrape::ScrapeTarget;
@@ -86,6 +88,9 @@ pub struct Config {
     /// What may be done without asking.
     #[serde(default)]
     pub policy: Policy,
+    /// Rules beside the alerts of the runbooks.
+    #[serde(default)]
+    pub rules: Rules,
     /// Changes to the alerts of the runbooks, by the alert's name.
     #[serde(default)]
     pub alerts: BTreeMap<String, Alert>,

@@ -60,7 +60,7 @@ impl Place {
         settle(&mut config.log_dir, log, base);
         let kill_switch = config.policy.kill_switch.get_or_insert_default();
         settle(kill_switch, config.data_dir.join("kill-switch"), base);
-        for path in &mut config.runbooks {
+        for path in config.runbooks.iter_mut().chain(&mut config.rules.files) {
             *path = base.join(&*path);
         }
         for contact in &mut config.contact {
