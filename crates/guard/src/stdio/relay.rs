@@ -3,17 +3,19 @@
 //!
 //! The threads of `pumps` call it, and wait in it; the keeper opens and closes the door.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Verdict;
+use super::gate::Gate;
 use super::handshake::{Replay, announcements};
 use super::ledger::{Ledger, Note, Noted, Waiting};
 use super::record::Record;
 use super::streams::{Inlet, Outlet};
-use crate::envelope::{self, SERVER_ERROR};
+use crate::envelope::{self, PARSE_ERROR, SERVER_ERROR};
 use crate::metrics::Method;
 
 /// An answer to the guard's own question is shorter; what is longer is passed on before it is read along.
@@ -27,6 +29,8 @@ pub(crate) struct Relay {
     hold: Duration,
     inner: Mutex<Inner>,
     changed: Condvar,
+    /// Whether an announcement is about to be made.
+    announcing: AtomicBool,
     signals: mpsc::UnboundedSender<Signal>,
 }
 
@@ -84,19 +88,22 @@ impl Relay {
         client: Outlet,
         record: Record,
         word: u128,
+        gate: Gate,
         (hold, reason): (Duration, &str),
         signals: mpsc::UnboundedSender<Signal>,
     ) -> Self {
         let door = Door::Closed { hold_until: Instant::now() + hold, reason: reason.to_owned() };
-        let ledger = Ledger::new(word);
+        let ledger = Ledger::new(word, gate);
         let inner = Inner { ledger, door, generation: 0, questions: Vec::new(), n_questions: 0 };
-        Self { client, record, hold, inner: Mutex::new(inner), changed: Condvar::new(), signals }
+        let (changed, announcing) = (Condvar::new(), AtomicBool::new(false));
+        Self { client, record, hold, inner: Mutex::new(inner), changed, announcing, signals }
     }
 
     // --- from the client ---
 
     /// Passes a frame of the client on.
     pub(crate) fn client_said(&self, frame: &[u8]) {
+        let mut refused = false;
         loop {
             let mut inner = self.at_the_door();
             let inlet = match &inner.door {
@@ -113,6 +120,9 @@ impl Relay {
             let noted = inner.ledger.client_said(frame, Instant::now(), &mut notes);
             drop(inner);
             self.record.client_said(frame.len(), &notes);
+            if !std::mem::replace(&mut refused, true) {
+                self.say_refusals(&notes);
+            }
             let frame = match &noted.verdict {
                 Verdict::Pass => frame,
                 Verdict::Instead(other) => other,
@@ -124,9 +134,30 @@ impl Relay {
         }
     }
 
+    /// What is refused is answered once, however often the rest of its frame is tried.
+    fn say_refusals(&self, notes: &[Note]) {
+        for note in notes {
+            match note {
+                Note::Refused { id, reason, .. } => {
+                    self.say(&error(id, &self.record.reason(&format!("refuses it: {reason}"))))
+                }
+                Note::Withheld(why) => {
+                    let mut line =
+                        envelope::error(None, PARSE_ERROR, &format!("withheld from the server: {why}"));
+                    line.push(b'\n');
+                    self.say(&line);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Where the parts of a frame go that is too long to be read along; none where there is no server in time.
     pub(crate) fn way_for_parts(&self) -> Option<Arc<Inlet>> {
-        match &self.at_the_door().door {
+        let inner = self.at_the_door();
+        match &inner.door {
+            // Nobody knows what is in it.
+            Door::Open(_) if inner.ledger.gate.is_restricting() => None,
             Door::Open(inlet) => Some(Arc::clone(inlet)),
             Door::Closed { .. } | Door::Gone => None,
         }
@@ -203,7 +234,7 @@ impl Relay {
             match note {
                 Note::Met => self.signal(Signal::Met(generation)),
                 Note::Replayed(result) => self.signal(Signal::Replayed(generation, result)),
-                Note::Called(_) | Note::Answered(..) | Note::Own(_) | Note::Malformed(_) => {}
+                _ => {}
             }
         }
     }
@@ -324,6 +355,34 @@ impl Relay {
         drop(inner);
         inlet.slip_in(envelope::request_as(&id, method, params.as_deref()));
         Some(answer)
+    }
+
+    /// Tells the client that it may be shown other tools. Nobody waits here for it to read.
+    pub(crate) fn announce_tools(self: &Arc<Self>) {
+        if !self.is_met() || self.announcing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let relay = Arc::clone(self);
+        let told = std::thread::Builder::new().name("announcement".to_owned()).spawn(move || {
+            // What changes from now on needs another.
+            relay.announcing.store(false, Ordering::SeqCst);
+            let mut line = envelope::notification("notifications/tools/list_changed", None);
+            line.push(b'\n');
+            relay.say(&line);
+        });
+        if let Err(error) = told {
+            self.announcing.store(false, Ordering::SeqCst);
+            tracing::error!(%error, "the client cannot be told that its tools are others");
+        }
+    }
+
+    pub(crate) fn writes_in_flight(&self) -> usize {
+        self.lock().ledger.writes()
+    }
+
+    /// What is laid down, in words.
+    pub(crate) fn restriction(&self) -> Option<String> {
+        self.lock().ledger.gate.restriction()
     }
 
     pub(crate) fn is_met(&self) -> bool {
