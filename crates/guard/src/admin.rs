@@ -1,7 +1,7 @@
 //! Owns `/admin`: what an operator may have a guard do, the same in front of HTTP and inside a client's configuration.
 //!
 //! `POST readonly-mode`, `enable-writes` (`percent`, `client`), `clear-cache`, `drain` (`off`), `block` and `unblock`
-//! (`address`, `client` or `tool`; `for`), and `GET status`. Parameters stand in the query string or in a form; `by`
+//! (`address`, `client` or `tool`; `for`), and `GET status`. Parameters stand in the query string, in a form, or in an object of JSON; `by`
 //! and `reason` say who and why, `wait` how long is waited for what still runs. Answers are JSON. `POST controls` is for
 //! `paramedic server`, which writes down what it changes: it names what it expects to find.
 //!
@@ -167,7 +167,11 @@ async fn attempt<G: Governed>(
     let wait = form.wait.unwrap_or(WAIT).min(WAIT_MAX);
     match verb {
         Verb::ReadOnlyMode => {
-            let changed = change(guard, |controls| Ok(controls.read_only(set))).map_err(wrong)?;
+            let read_only = |controls: &mut Controls| {
+                controls.read_only(set);
+                Ok(())
+            };
+            let changed = change(guard, read_only).map_err(wrong)?;
             Ok(writes(guard, changed, wait).await)
         }
         Verb::EnableWrites => {

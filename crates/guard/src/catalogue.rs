@@ -95,7 +95,10 @@ async fn ask(link: &Link) -> Result<Vec<String>, String> {
     let capabilities = link.initialized().and_then(|result| envelope::member(result, "capabilities").ok()?);
     let has_tools = capabilities.is_some_and(|all| matches!(envelope::member(all, "tools"), Ok(Some(_))));
     let (mut pages, mut cursor, mut bytes) = (Vec::new(), None, 0);
-    while has_tools {
+    if !has_tools {
+        return Ok(pages);
+    }
+    loop {
         let params = cursor.map(|cursor: String| format!("{{\"cursor\":{cursor}}}"));
         let page = match link.ask("tools/list", params.as_deref(), PAGE_MAX).await {
             Ok(Answer::Result(page)) => page,
@@ -115,8 +118,7 @@ async fn ask(link: &Link) -> Result<Vec<String>, String> {
             return Err(format!("`tools/list` has more than {PAGES_MAX} pages or {BYTES_MAX} bytes"));
         }
         if cursor.is_none() {
-            break;
+            return Ok(pages);
         }
     }
-    Ok(pages)
 }

@@ -172,7 +172,7 @@ impl Guard {
             last_key: state.last_key.clone(),
             stopped_by: state.stopped_by.clone(),
             package: state.package.clone().map(Box::new),
-            restriction: self.restriction(),
+            restriction: self.restriction().map(Box::new),
         }
     }
 

@@ -149,7 +149,7 @@ pub struct Status {
     pub package: Option<Box<Package>>,
     /// What operators have laid down that clients notice, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restriction: Option<String>,
+    pub restriction: Option<Box<String>>,
 }
 
 /// A package with the version that was resolved for it.

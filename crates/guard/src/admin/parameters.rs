@@ -46,9 +46,7 @@ impl Parameters {
     /// Reads both places. What is in both, or unknown, is an error.
     pub(super) fn read(query: Option<&str>, body: &[u8]) -> Result<Self, String> {
         let body = std::str::from_utf8(body).map_err(|_| "the body is not text".to_owned())?;
-        let both = [query.unwrap_or_default(), body.trim()];
-        let text: Vec<&str> = both.into_iter().filter(|part| !part.is_empty()).collect();
-        let form: Form = serde_urlencoded::from_str(&text.join("&")).map_err(|error| error.to_string())?;
+        let form = form(query.unwrap_or_default(), body.trim())?;
         let names = [
             ("percent", form.percent.is_some()),
             ("client", form.client.is_some()),
@@ -107,6 +105,15 @@ impl Parameters {
     }
 }
 
+/// Both are forms, or the body is an object of texts, and then all there is.
+fn form(query: &str, body: &str) -> Result<Form, String> {
+    if body.starts_with('{') && query.is_empty() {
+        return serde_json::from_str(body).map_err(|error| error.to_string());
+    }
+    let text: Vec<&str> = [query, body].into_iter().filter(|part| !part.is_empty()).collect();
+    serde_urlencoded::from_str(&text.join("&")).map_err(|error| error.to_string())
+}
+
 fn percentage(text: &str) -> Result<u8, String> {
     let number = text.strip_suffix('%').unwrap_or(text).parse::<u8>().ok().filter(|number| *number <= 100);
     number.ok_or_else(|| format!("`{text}` is no percentage: 0 to 100"))
@@ -156,6 +163,8 @@ mod tests {
             both.check(Verb::ReadOnlyMode).unwrap_err(),
             "`readonly-mode` has no parameter `percent`, only `wait`, `by`, `reason`"
         );
+        assert_eq!(read(None, "{\"percent\": \"7\"}").unwrap().percent, Some(7));
+        assert!(read(Some("percent=7"), "{}").is_err());
         assert_eq!(read(Some("tool=x"), "").unwrap().what().unwrap(), (BlockKind::Tool, "x".to_owned()));
         for wrong in ["tool=x&client=y", "for=1h"] {
             assert!(read(Some(wrong), "").unwrap().what().is_err(), "{wrong}");

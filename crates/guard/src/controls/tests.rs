@@ -1,10 +1,17 @@
+//! Owns the tests of what operators lay down: who may write, what is blocked, and the file that says so.
+
 use std::fs;
 use std::net::IpAddr;
 
-use super::{Ask, Block, BlockKind, Controls, Exchanged, Kept, Refused, Set, only_reads};
+use super::{Ask, Block, BlockKind, Controls, ControlsError, Exchanged, Kept, Refused, Set, only_reads};
 
 fn set() -> Set {
     Set::new("ann", 0, Some("corrupt index"))
+}
+
+fn read_only(controls: &mut Controls) -> Result<(), ControlsError> {
+    controls.read_only(set());
+    Ok(())
 }
 
 fn block(kind: BlockKind, name: &str, until_ms: Option<i64>) -> Block {
@@ -94,7 +101,7 @@ fn blocks_end_and_networks_are_compared_by_their_bits() {
     assert_eq!(refused(call("c", 0, None), 9), Some(Refused::Tool), "a name that cannot be read");
     assert_eq!(refused(call("c", 0, Some("put")), 10), None, "it is over");
     assert_eq!(refused(call("bad", 0, Some("get")), 0), Some(Refused::Client));
-    assert!(controls.unblock(BlockKind::Address, "192.0.2.77/24", 0) == false);
+    assert!(!controls.unblock(BlockKind::Address, "192.0.2.77/24", 0));
     assert!(controls.unblock(BlockKind::Address, "192.0.2.0/24", 10));
     assert_eq!(controls.blocks.len(), 3, "what is over is forgotten with it");
 }
@@ -106,9 +113,9 @@ fn the_file_is_what_was_written_and_fails_closed() {
     let open = || Kept::open(Some(path.clone()), 7);
     let kept = open();
     assert!(!kept.now().is_restricting());
-    let (changed, problem) = kept.change(|controls| Ok(controls.read_only(set()))).unwrap();
+    let (changed, problem) = kept.change(read_only).unwrap();
     assert!(changed && problem.is_none());
-    assert!(!kept.change(|controls| Ok(controls.read_only(set()))).unwrap().0);
+    assert!(!kept.change(read_only).unwrap().0);
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(*open().now(), *kept.now());
     assert_eq!(Controls::parse(Some(&text)).unwrap().to_text().as_deref(), Some(&*text));
@@ -128,6 +135,6 @@ fn the_file_is_what_was_written_and_fails_closed() {
         assert!(kept.exchange(Some(wrong), Some(wrong)).is_err(), "nonsense is not laid down");
     }
     let nowhere = Kept::open(None, 0);
-    let (changed, problem) = nowhere.change(|controls| Ok(controls.read_only(set()))).unwrap();
+    let (changed, problem) = nowhere.change(read_only).unwrap();
     assert!(changed && problem.is_some() && nowhere.now().is_read_only(), "it holds all the same");
 }

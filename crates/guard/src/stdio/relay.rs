@@ -3,7 +3,9 @@
 //!
 //! The threads of `pumps` call it, and wait in it; the keeper opens and closes the door.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod forbidding;
+
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,7 @@ use super::handshake::{Replay, announcements};
 use super::ledger::{Ledger, Note, Noted, Waiting};
 use super::record::Record;
 use super::streams::{Inlet, Outlet};
-use crate::envelope::{self, PARSE_ERROR, SERVER_ERROR};
+use crate::envelope::{self, SERVER_ERROR};
 use crate::metrics::Method;
 
 /// An answer to the guard's own question is shorter; what is longer is passed on before it is read along.
@@ -130,24 +132,6 @@ impl Relay {
             };
             if inlet.write(frame).is_ok() || !self.comes_back(&inlet, &noted) {
                 return;
-            }
-        }
-    }
-
-    /// What is refused is answered once, however often the rest of its frame is tried.
-    fn say_refusals(&self, notes: &[Note]) {
-        for note in notes {
-            match note {
-                Note::Refused { id, reason, .. } => {
-                    self.say(&error(id, &self.record.reason(&format!("refuses it: {reason}"))))
-                }
-                Note::Withheld(why) => {
-                    let mut line =
-                        envelope::error(None, PARSE_ERROR, &format!("withheld from the server: {why}"));
-                    line.push(b'\n');
-                    self.say(&line);
-                }
-                _ => {}
             }
         }
     }
@@ -355,34 +339,6 @@ impl Relay {
         drop(inner);
         inlet.slip_in(envelope::request_as(&id, method, params.as_deref()));
         Some(answer)
-    }
-
-    /// Tells the client that it may be shown other tools. Nobody waits here for it to read.
-    pub(crate) fn announce_tools(self: &Arc<Self>) {
-        if !self.is_met() || self.announcing.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let relay = Arc::clone(self);
-        let told = std::thread::Builder::new().name("announcement".to_owned()).spawn(move || {
-            // What changes from now on needs another.
-            relay.announcing.store(false, Ordering::SeqCst);
-            let mut line = envelope::notification("notifications/tools/list_changed", None);
-            line.push(b'\n');
-            relay.say(&line);
-        });
-        if let Err(error) = told {
-            self.announcing.store(false, Ordering::SeqCst);
-            tracing::error!(%error, "the client cannot be told that its tools are others");
-        }
-    }
-
-    pub(crate) fn writes_in_flight(&self) -> usize {
-        self.lock().ledger.writes()
-    }
-
-    /// What is laid down, in words.
-    pub(crate) fn restriction(&self) -> Option<String> {
-        self.lock().ledger.gate.restriction()
     }
 
     pub(crate) fn is_met(&self) -> bool {

@@ -79,7 +79,7 @@ impl Shared {
             last_key: None,
             stopped_by: None,
             package: state.package.clone().map(Box::new),
-            restriction: self.relay.restriction(),
+            restriction: self.relay.restriction().map(Box::new),
         }
     }
 }

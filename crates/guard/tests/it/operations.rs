@@ -371,7 +371,7 @@ fn the_control_socket_exchanges_what_was_seen() {
         let (code, _) = exchange(&text, &Some("{}".to_owned())).await;
         assert_eq!(code, 400);
         assert_eq!(
-            guarded.status().await.restriction.unwrap(),
+            *guarded.status().await.restriction.unwrap(),
             "the server is in read-only mode: set by ann at 1970-01-01T00:00:00.007Z"
         );
         let (code, done) = exchange(&text, &None).await;

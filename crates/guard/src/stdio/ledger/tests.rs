@@ -277,8 +277,12 @@ fn a_read_only_server_is_only_read() {
     talk.meet();
     let before = Talk::client(&mut talk, &call("1", "put"));
     assert_eq!((before, talk.ledger.writes()), (Verdict::Pass, 1));
-    let _ =
-        talk.ledger.gate.kept().change(|controls| Ok(controls.read_only(Set::new("ann", 0, None)))).unwrap();
+    let _ = talk
+        .ledger
+        .gate
+        .kept()
+        .change(|controls| controls.enable_writes(0, None, Set::new("ann", 0, None)))
+        .unwrap();
     assert_eq!(talk.ledger.writes(), 1, "it still runs");
     // Nobody has listed the tools yet, so none is known to read.
     assert_eq!(talk.client(&call("2", "get")), Verdict::Drop);
