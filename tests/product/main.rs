@@ -14,6 +14,7 @@ mod bad_input;
 mod by_hand;
 mod calling;
 mod client;
+mod controls;
 mod crash;
 mod demo;
 mod foreign;

@@ -47,5 +47,5 @@ pub use serve::{
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
 pub use systemd::notify::watchdog;
 pub use trust::{Trust, TrustError};
-pub use tuning::tuning_path;
+pub use tuning::{control_socket, controls_path, tuning_path};
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

@@ -251,6 +251,9 @@ pub struct ServerStatus {
     pub stderr: Vec<String>,
     /// Who stopped it, where a person did.
     pub stopped_by: Option<String>,
+    /// What operators have laid down that clients notice.
+    #[serde(default)]
+    pub restriction: Option<String>,
 }
 
 /// What an order brought about.
