@@ -1,19 +1,9 @@
 //! Owns what is found without running anything: in how a process ended, in its last words, and in the host snapshot.
 
-use diagnosis::{Finding, Severity, kind};
+use diagnosis::{Finding, Severity, kind, log_error};
 use host::Snapshot;
 
 use crate::record::{Alarm, ExitFacts};
-
-/// What the last words on standard error are about, by what stands in them; the first that fits counts for a line.
-const LAST_WORDS: [(&str, &[&str]); 6] = [
-    ("no_space", &["no space left", "enospc", "disk full"]),
-    ("address_in_use", &["address already in use", "eaddrinuse"]),
-    ("out_of_memory", &["out of memory", "memoryerror", "cannot allocate memory", "outofmemoryerror"]),
-    ("connection", &["connection refused", "econnrefused", "connection reset", "etimedout"]),
-    ("configuration", &["missing required", "invalid configuration", "config error", "not configured"]),
-    ("unhandled", &["unhandled", "uncaught", "panicked at", "traceback (most recent call last)"]),
-];
 
 /// Returns what an alarm says by itself about a server.
 pub(crate) fn of_alarm(server: &str, alarm: &Alarm) -> Vec<Finding> {
@@ -32,14 +22,9 @@ fn of_exit(server: &str, exit: &ExitFacts) -> Vec<Finding> {
         Some(ending) => found.push(Finding::new(kind::PROCESS_EXIT, server).with_value(ending)),
         None => found.extend(of_failed_start(server, &exit.reason)),
     }
-    let words: Vec<String> = exit.stderr.iter().map(|line| line.to_lowercase()).collect();
-    for (class, needles) in LAST_WORDS {
-        let said = words.iter().position(|line| needles.iter().any(|needle| line.contains(needle)));
-        if let Some(idx) = said {
-            let finding = Finding::new(kind::LOG_ERROR, server).with_value(class);
-            found.push(finding.with_message(&exit.stderr[idx]));
-            break;
-        }
+    if let Some((class, idx)) = log_error(&exit.stderr) {
+        let finding = Finding::new(kind::LOG_ERROR, server).with_value(class);
+        found.push(finding.with_message(&exit.stderr[idx]));
     }
     found
 }
