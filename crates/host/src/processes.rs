@@ -70,8 +70,8 @@ pub enum State {
 /// The fields of `/proc/PID/stat` that are used here.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
-    comm: String,
-    state: Option<State>,
+    pub(crate) comm: String,
+    pub(crate) state: Option<State>,
     pub(crate) parent: Option<i32>,
     cpu_ticks: Option<u64>,
     threads: Option<u64>,
