@@ -163,6 +163,11 @@ pub fn process_state(roots: &Roots, pid: i32) -> Option<State> {
     Stat::read(&roots.process(pid))?.state
 }
 
+/// The name that the kernel keeps of a process; `None` when there is no such process.
+pub fn process_name(roots: &Roots, pid: i32) -> Option<String> {
+    Some(Stat::read(&roots.process(pid))?.comm)
+}
+
 /// The memory of a process and of all below it; `None` when it is gone itself. Pages that several of them share
 /// count for each, as everywhere where this number is shown.
 pub fn tree_rss_bytes(roots: &Roots, pid: i32) -> Option<u64> {

@@ -7,6 +7,7 @@
 mod body;
 mod clients;
 mod dependency;
+mod findings;
 mod host_checks;
 mod introduction;
 mod liveness;
@@ -20,6 +21,7 @@ mod sse;
 mod target;
 
 pub use clients::install_crypto;
+pub use findings::findings;
 pub use introduction::Introduction;
 pub use prober::{Prober, ProberError};
 pub use report::{CheckType, DependencyReport, Health, Report, Request, readiness_of};

@@ -18,6 +18,7 @@ mod rules;
 mod secrets;
 mod serve;
 mod silences;
+mod subject;
 mod trust;
 mod tuning;
 mod watch;
@@ -41,6 +42,7 @@ pub use serve::{
     SHIPPED, Serve, ServeError, Start, note_changes, open_stores, private_folder, program_folder,
 };
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
+pub use subject::subject;
 pub use systemd::notify::watchdog;
 pub use trust::{Trust, TrustError};
 pub use tuning::tuning_path;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use diagnosis::{Finding, kind};
+use host::Subject;
 use incident::{Escalating, Flapping, Hold, Kill, Mode, Policy, Storm, World};
 use metrics::Silences;
 use probe::{CheckType, Prober};
@@ -16,10 +18,14 @@ use crate::fleet::{Fleet, Source};
 use crate::kill_switch::kill_switch;
 use crate::maintenance;
 use crate::silences;
+use crate::subject::subject_of;
 use crate::trust::Trust;
 
 /// Where programs are looked for by shell units, after the folder of `paramedic` itself.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long dependencies are asked before the first step: it waits for that.
+const KNOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// The world of `serve`.
 pub struct ServeWorld {
@@ -60,6 +66,27 @@ impl World for ServeWorld {
 
     fn process(&self, server: &str) -> Option<i32> {
         Some(self.fleet.get(server)?.child()?.pid)
+    }
+
+    fn subject(&self, server: &str) -> Subject {
+        self.fleet
+            .get(server)
+            .map_or_else(|| Subject::named(server), |member| subject_of(&self.config, &member))
+    }
+
+    async fn known(&self, server: &str) -> Vec<Finding> {
+        let Some(member) = self.fleet.get(server).filter(|member| !member.is_absent()) else {
+            return Vec::new();
+        };
+        let report = self.prober.check(&member.target, CheckType::Dependency, KNOWN_WITHIN).await;
+        let mut found = probe::findings(&member.target, &report);
+        // Who is only slow is not silent: the steps ask again, and have the time for it.
+        found.retain(|finding| !finding.value().is_some_and(|value| value.to_string() == "timeout"));
+        let stopped = member.supervised();
+        if let Some(by) = stopped.stopped_by() {
+            found.push(Finding::new(kind::OPERATOR_STOP, server).with_value(by));
+        }
+        found
     }
 
     fn parameters(&self, server: &str) -> BTreeMap<String, String> {

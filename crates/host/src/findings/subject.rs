@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ::process::ProcessId;
+
 use crate::cgroup;
-use crate::listeners::Listener;
+use crate::listeners::{Listener, listeners};
 use crate::processes::{Process, Stat, pids};
 use crate::roots::{Roots, read};
 
@@ -55,6 +57,12 @@ impl Subject {
     /// A process of which nothing else is known.
     pub fn process(pid: i32) -> Self {
         Self { name: format!("process {pid}"), pid: Some(pid), ..Self::default() }
+    }
+
+    /// Its process at this moment, where it is found.
+    pub fn process_now(&self, roots: &Roots) -> Option<ProcessId> {
+        let pid = self.find(roots, &listeners(roots))?;
+        Stat::read(&roots.process(pid)).map(|stat| ProcessId { pid, start_ticks: stat.start_ticks })
     }
 
     /// Finds its process: the one that is known, the first of its unit, the child of its guard, or who listens for it.
@@ -145,9 +153,9 @@ pub(super) fn ancestors(processes: &[Process], pid: i32) -> Vec<i32> {
     found
 }
 
-/// Whether a path is part of a program, and not of its data.
+/// Whether a path is part of a program or of the kernel, and not data.
 pub(super) fn is_program(path: &Path) -> bool {
-    const FOLDERS: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix"];
+    const FOLDERS: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix", "/dev", "/proc", "/sys"];
     const ENDINGS: [&str; 6] = ["js", "mjs", "cjs", "py", "jar", "rb"];
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let inside = |name: &str| path.components().any(|part| part.as_os_str() == name);
