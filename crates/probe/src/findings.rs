@@ -2,11 +2,13 @@
 
 use diagnosis::{Finding, Severity, kind};
 
-use crate::report::{CheckType, Report};
+use crate::report::{CheckType, Report, Request};
 use crate::target::{Check, Criticality, Target};
 
 /// How a dependency answered, by what stands in the reason; the first that fits counts.
-const ANSWERS: [(&str, &[&str]); 7] = [
+const ANSWERS: [(&str, &[&str]); 9] = [
+    ("dns", &["the name `"]),
+    ("certificate", &["certificate"]),
     ("unauthorized", &["http 401", "http 403"]),
     ("rate_limited", &["http 429"]),
     ("server_error", &["http 5"]),
@@ -29,6 +31,7 @@ pub fn findings(target: &Target, report: &Report) -> Vec<Finding> {
         let about = |kind| Finding::new(kind, &report.target).with_message(&report.reason);
         found.push(about(kind::LIVENESS).with_value(value));
         found.extend(state.map(|state| about(kind::PROCESS_STATE).with_value(state)));
+        found.extend(asked(report));
     }
     for one in &report.dependencies {
         let severity = match one.critical {
@@ -48,6 +51,15 @@ pub fn findings(target: &Target, report: &Report) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// How long the requests took that were made to find out.
+fn asked(report: &Report) -> Option<Finding> {
+    let last = report.requests.last().filter(|request| request.succeeded)?;
+    let took = |request: &Request| format!("{} {:.1} ms", request.method, request.duration_ms);
+    let message = report.requests.iter().map(took).collect::<Vec<_>>().join(", ");
+    let seconds = (last.duration_ms * 10.0).round() / 1e4;
+    Some(Finding::new(kind::FIRST_BYTE_SECONDS, &report.target).with_value(seconds).with_message(&message))
 }
 
 /// How a server does not answer, and the state of its process where its guard has looked.
@@ -84,6 +96,8 @@ mod tests {
             ("HTTP 429", "rate_limited"),
             ("HTTP 503", "server_error"),
             ("HTTP 404", "HTTP 404"),
+            ("invalid peer certificate: expired", "certificate"),
+            ("the name `a.b` was not resolved: no answer within 3000 ms", "dns"),
         ] {
             assert_eq!(super::silence(reason), (expect, None));
         }

@@ -7,6 +7,7 @@
 mod body;
 mod clients;
 mod dependency;
+mod dig;
 mod findings;
 mod host_checks;
 mod introduction;
@@ -21,6 +22,7 @@ mod sse;
 mod target;
 
 pub use clients::install_crypto;
+pub use dig::{CertificateFault, Families, Names, Phases, Reached, Said};
 pub use findings::findings;
 pub use introduction::Introduction;
 pub use prober::{Prober, ProberError};

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use diagnosis::{Finding, kind};
 use host::Subject;
 use incident::{Escalating, Flapping, Hold, Kill, Mode, Policy, Storm, World};
 use metrics::Silences;
-use probe::{CheckType, Prober};
+use probe::{CheckType, Names, Prober};
 use runbook::Severity;
 
 use crate::clock;
@@ -78,8 +78,9 @@ impl World for ServeWorld {
         let Some(member) = self.fleet.get(server).filter(|member| !member.is_absent()) else {
             return Vec::new();
         };
-        let report = self.prober.check(&member.target, CheckType::Dependency, KNOWN_WITHIN).await;
-        let mut found = probe::findings(&member.target, &report);
+        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(self.now_ms()).unwrap_or_default());
+        let names = Names::of_this_machine();
+        let mut found = self.prober.dig(&member.target, &names, now, KNOWN_WITHIN).await;
         // Who is only slow is not silent: the steps ask again, and have the time for it.
         found.retain(|finding| !finding.value().is_some_and(|value| value.to_string() == "timeout"));
         let stopped = member.supervised();

@@ -81,6 +81,7 @@ fn disks() {
 fn memory() {
     check("oom_kill=1 process_exit=SIGKILL", "out_of_memory");
     check("oom_kill process_exit=code+137 restarts=4 exit_soon=2", "out_of_memory");
+    check("!oom_kill=1 liveness=ok", "out_of_memory");
     check("process_exit=SIGKILL", "none");
     check("process_exit=SIGKILL memory_available_percent@m=4", "out_of_memory");
     check("process_exit=SIGKILL memory_pressure_avg60@m=40", "out_of_memory");
@@ -214,6 +215,10 @@ fn starts_and_ends() {
     check("start_failed=address_in_use port_owner@8080=nginx", "port_taken");
     check("process_exit=code+1 exit_soon=1 log_error=address_in_use", "port_taken");
     check("process_exit=code+1 exit_soon=1 port_owner@8080=nginx", "port_taken");
+    check("port_owner@8080=nginx liveness=refused", "port_taken");
+    check("port_owner@8080=false process_exit=code+1 exit_soon=1", "bad_configuration");
+    // Whoever that is, the server answers.
+    check("port_owner@8080=proxy liveness=ok", "none");
     check("start_failed=not_found restarts=3", "missing_program");
     check("process_exit=code+127 exit_soon=0", "missing_program");
     check("process_exit=SIGSEGV restarts=4 exit_soon=1", "program_fault");

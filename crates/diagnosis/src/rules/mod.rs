@@ -51,6 +51,7 @@ rules! {
     DiskFull 30 if SOME_FULL, plus 45 if LOG_NO_SPACE, unless MOUNTS_KNOWN;
 
     OutOfMemory 80 if OOM_ENDED, plus 5 if KILLED, unless STOPPED;
+    OutOfMemory 65 if OOM_OURS, unless STOPPED;
     OutOfMemory 35 if KILLED, plus 25 if MEMORY_LOW, plus 25 if MEMORY_AWAITED, unless STOPPED or KILLED_BY_SOMEBODY;
     OutOfMemory 60 if KILLED and LIMIT_NEAR, unless STOPPED or KILLED_BY_SOMEBODY;
 
@@ -125,7 +126,7 @@ rules! {
 
     PortTaken 75 if ADDRESS_IN_USE, plus 5 if LOG_ADDRESS_IN_USE, plus 5 if PORT_HELD;
     PortTaken 70 if LOG_ADDRESS_IN_USE, plus 10 if PORT_HELD;
-    PortTaken 60 if PORT_HELD and EXITED;
+    PortTaken 65 if PORT_HELD, unless ANSWERS;
 
     MissingProgram 85 if NOT_FOUND;
     MissingProgram 70 if SHELL_NOT_FOUND, plus 5 if ENDED_SOON, unless LOG_MISSING_MODULE;

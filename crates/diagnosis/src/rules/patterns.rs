@@ -97,6 +97,8 @@ patterns! {
 patterns! {
     OOM_ENDED "the kernel ended a process of the server for want of memory"
         [is(kind::OOM_KILL, Is::So), is(kind::PROCESS_EXIT, Is::So)]
+    OOM_OURS "the kernel has just ended a process of the server for want of memory"
+        [critical(kind::OOM_KILL, Is::So)]
     OOM_SOMEWHERE "the kernel ended a process for want of memory"
         [is(kind::OOM_KILL, Is::So)]
     KILLED "the server was killed"

@@ -6,6 +6,7 @@
 mod disks;
 mod kernel;
 mod machine;
+mod network;
 mod permissions;
 mod ports;
 mod subject;
@@ -42,6 +43,7 @@ pub fn examine(
     taken.confirm(roots, wait);
     let mut found = findings(&taken, subject, &listening);
     found.extend(permissions::found(&taken, subject));
+    found.extend(network::found(roots));
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
     (taken, found)
 }

@@ -9,12 +9,12 @@ mod watch;
 
 use std::path::PathBuf;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use diagnosis::{Finding, Ranked, named, rank};
 use host::{Roots, Snapshot, examine};
 use incident::{ExitFacts, findings_of_exit};
-use probe::{CheckType, Prober};
+use probe::{CheckType, Names, Prober};
 use serde::Serialize;
 use server::now_ms;
 
@@ -100,11 +100,17 @@ impl Patient {
         let asked = async {
             let Some(target) = &self.target else { return Vec::new() };
             let deadline = config.probe.timeout.get();
-            let (live, needs) = tokio::join!(
+            let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms()).unwrap_or_default());
+            let names = Names::of_this_machine();
+            let (live, needs, guard) = tokio::join!(
                 prober.check(target, CheckType::Liveness, deadline),
-                prober.check(target, CheckType::Dependency, deadline)
+                prober.dig(target, &names, now, deadline),
+                prober.dig_guard(target, deadline)
             );
-            [probe::findings(target, &live), probe::findings(target, &needs)].concat()
+            let mut found = probe::findings(target, &live);
+            found.extend(guard);
+            found.extend(needs);
+            found
         };
         let (looked, asked) = tokio::join!(look, asked);
         let mut findings = more;
@@ -114,6 +120,9 @@ impl Patient {
             pid = snapshot.target.map(|target| target.pid);
             findings.extend(found);
         }
+        // What was found by asking the name service counts for more than what its configuration says.
+        findings
+            .splice(0..0, asked.iter().filter(|one| one.kind() == diagnosis::kind::RESOLVER.name).cloned());
         findings.extend(asked);
         if let Some(status) = &known {
             findings.extend(of_status(status, pid.is_some()));
