@@ -2,6 +2,7 @@
 
 mod alert;
 mod controls;
+mod diagnose;
 mod guard;
 mod hold;
 mod incident;
@@ -20,6 +21,7 @@ use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
 pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
+pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
@@ -92,6 +94,8 @@ pub(crate) enum Command {
     Guard(GuardArguments),
     /// Ask servers how they are
     Check(CheckArguments),
+    /// Say what is wrong with a server and its machine, and which cause that points to; works with and without `serve`
+    Diagnose(DiagnoseArguments),
     /// Show how the servers do in numbers; `-o prometheus` prints the page of a server's guard, or of `serve`
     Metrics(MetricsArguments),
     /// Ask `serve` for numbers, in PromQL; exit code 1 when it has none

@@ -21,6 +21,7 @@ mod rules;
 mod secrets;
 mod serve;
 mod silences;
+mod subject;
 mod trust;
 mod tuning;
 mod watch;
@@ -45,6 +46,7 @@ pub use serve::{
     SHIPPED, Serve, ServeError, Start, note_changes, open_stores, private_folder, program_folder,
 };
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
+pub use subject::subject;
 pub use systemd::notify::watchdog;
 pub use trust::{Trust, TrustError};
 pub use tuning::{control_socket, controls_path, tuning_path};

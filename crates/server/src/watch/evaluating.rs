@@ -113,6 +113,7 @@ pub(crate) fn alarm(server: &str, exit: &Exit) -> Alarm {
         None => format!("{server} could not be started: {}", exit.reason),
     };
     let facts = ExitFacts {
+        uptime_ms: Some(exit.uptime_ms),
         pid: exit.pid,
         reason: exit.reason.clone(),
         at_ms: exit.at_ms,
