@@ -33,7 +33,7 @@ pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
     let (opening, quiet): (Vec<&Told>, Vec<&Told>) = told.iter().partition(|one| one.opens_nothing.is_none());
     let (firing, others): (Vec<&Alert>, Vec<&Alert>) =
         alerts.iter().partition(|alert| alert.state == AlertState::Firing);
-    let ours = firing.iter().map(|alert| status(alert));
+    let ours = firing.iter().map(|alert| status(&flow, alert));
     let mut all: Vec<AlertStatus> = ours.chain(opening.into_iter().map(status_of_told)).collect();
     let suppressed = |all: &[AlertStatus]| -> Vec<Suppressed> {
         let labels: Vec<Labels> = all.iter().map(|one| one.labels.clone()).collect();
