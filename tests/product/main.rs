@@ -15,6 +15,7 @@ mod calling;
 mod client;
 mod crash;
 mod demo;
+mod faults;
 mod foreign;
 mod guards;
 mod helper;
