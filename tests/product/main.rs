@@ -7,12 +7,14 @@
 #[path = "../machine/mod.rs"]
 mod machine;
 
+mod alertmanager;
 mod approval;
 mod authoring;
 mod bad_input;
 mod by_hand;
 mod calling;
 mod client;
+mod controls;
 mod crash;
 mod demo;
 mod faults;
@@ -20,6 +22,7 @@ mod foreign;
 mod guards;
 mod helper;
 mod hold;
+mod inbound;
 mod init;
 mod installing;
 mod jobs;
@@ -27,6 +30,7 @@ mod journal;
 mod kills;
 mod logs;
 mod manual;
+mod monitoring;
 mod original;
 mod pages;
 mod poll;

@@ -1,6 +1,7 @@
 //! Owns the grammar of the command line: noun, then verb.
 
 mod alert;
+mod controls;
 mod diagnose;
 mod guard;
 mod hold;
@@ -9,6 +10,7 @@ mod init;
 mod logs;
 mod metrics;
 mod query;
+mod server;
 mod tune;
 
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
+pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
 pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
@@ -26,6 +29,7 @@ pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use logs::LogsArguments;
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
+pub(crate) use server::ServerCommand;
 pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
@@ -307,37 +311,6 @@ pub(crate) struct LintArguments {
     /// Lint again whenever a file changes, until Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ServerCommand {
-    /// List the servers
-    List,
-    /// Show how one server is; exit code 1 when it is not ready
-    Status {
-        /// The server
-        name: String,
-    },
-    /// End its process and start another, and wait until it answers
-    Restart {
-        /// The server
-        name: String,
-    },
-    /// Start it if it does not run, and wait until it answers
-    Start {
-        /// The server
-        name: String,
-    },
-    /// End it and leave it so
-    Stop {
-        /// The server
-        name: String,
-    },
-    /// Show what it has said and what was asked of it: the log of its guard, or the journal of its unit. Works with and
-    /// without `serve`
-    Logs(LogsArguments),
-    /// Change how it is started, from its next start on, and keep the value before; alone it shows what is changed
-    Tune(TuneArguments),
 }
 
 // === impl OutputFormat ===

@@ -77,9 +77,6 @@ fn what_the_shipped_runbooks_call_is_there_or_named() {
         security baseline
         security contain
         security release
-        server clear-cache
-        server readonly
-        server writes
         trace list --server --since
         trace list --server --since --slow
     "#]]

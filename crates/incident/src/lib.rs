@@ -16,6 +16,7 @@ mod findings;
 mod flapping;
 mod fold;
 mod id;
+mod inbound;
 mod inhibition;
 mod ledger;
 mod merging;
@@ -47,6 +48,7 @@ pub use fold::{
     UnitView, Watched,
 };
 pub use id::IncidentId;
+pub use inbound::{STANDING_MAX, Standing, Verdict};
 pub use ledger::{Happening, loose_draft};
 pub use merging::is_security;
 pub use notice::Notice;
@@ -55,8 +57,8 @@ pub use policy::{
     Window,
 };
 pub use record::{
-    Alarm, AlertFacts, ApprovalEnd, Captured, Deadline, ExitFacts, Keeper, News, Output, Record, RunbookPin,
-    Source, Step, StepEnd, UnitEnd, UnitRef, VERSION, WatchEnd, Withheld,
+    Alarm, AlertFacts, ApprovalEnd, Captured, Deadline, ExitFacts, Heard, HeardState, Keeper, News, Output,
+    Record, RunbookPin, Source, Step, StepEnd, UnitEnd, UnitRef, VERSION, WatchEnd, Withheld,
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{

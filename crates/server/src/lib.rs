@@ -1,5 +1,6 @@
 //! Owns `paramedic serve`: the configuration, the servers it watches, the loops and the API.
 
+mod alertmanager;
 pub mod alive;
 pub mod api;
 pub mod client;
@@ -8,11 +9,13 @@ pub mod config;
 mod document;
 mod fleet;
 mod flow;
+mod inbound;
 mod incident_clocks;
 mod kill_switch;
 mod lock;
 mod maintenance;
 mod notify;
+mod remote;
 mod retention;
 mod rules;
 mod secrets;
@@ -37,6 +40,7 @@ pub use kill_switch::{
 };
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
 pub use retention::{data_dir, retention};
+pub use rules::{matching_files, rule_file_problems, runbook_rules};
 pub use secrets::{Revealed, SecretError, Secrets};
 pub use serve::{
     SHIPPED, Serve, ServeError, Start, note_changes, open_stores, private_folder, program_folder,
@@ -45,5 +49,5 @@ pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences,
 pub use subject::subject;
 pub use systemd::notify::watchdog;
 pub use trust::{Trust, TrustError};
-pub use tuning::tuning_path;
+pub use tuning::{control_socket, controls_path, tuning_path};
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

@@ -82,7 +82,7 @@ impl World for ServeWorld {
         let names = Names::of_this_machine();
         let mut found = self.prober.dig(&member.target, &names, now, KNOWN_WITHIN).await;
         // Who is only slow is not silent: the steps ask again, and have the time for it.
-        found.retain(|finding| !finding.value().is_some_and(|value| value.to_string() == "timeout"));
+        found.retain(|finding| finding.value().is_none_or(|value| value.to_string() != "timeout"));
         let stopped = member.supervised();
         if let Some(by) = stopped.stopped_by() {
             found.push(Finding::new(kind::OPERATOR_STOP, server).with_value(by));

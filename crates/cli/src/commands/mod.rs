@@ -3,6 +3,7 @@
 mod alert;
 mod check;
 mod config;
+mod controls;
 mod demo;
 mod diagnose;
 mod doctor;

@@ -26,6 +26,8 @@ pub enum Source {
     Exit,
     /// A rule fired on samples.
     Rule,
+    /// Another system told of an alert.
+    Inbound,
     /// The server was asked, and did not answer.
     Probe,
     /// A person follows the runbook by hand.
