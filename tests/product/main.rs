@@ -17,6 +17,7 @@ mod client;
 mod controls;
 mod crash;
 mod demo;
+mod faults;
 mod foreign;
 mod guards;
 mod helper;

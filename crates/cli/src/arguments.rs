@@ -30,7 +30,7 @@ pub(crate) use logs::LogsArguments;
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use server::ServerCommand;
-pub(crate) use tune::{HostCommand, TuneArguments};
+pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
 ///
@@ -129,7 +129,7 @@ pub(crate) enum Command {
     /// See how much the journal and its evidence take, and copy it
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// Change this machine, and keep the value before
+    /// Change this machine, and keep the value before; and give back space
     #[command(subcommand)]
     Host(HostCommand),
     /// Do what takes root for those who may ask, as typed verbs; systemd starts it, by `paramedic-helper.socket`

@@ -17,6 +17,7 @@ mod maintenance;
 mod manual;
 mod metrics;
 mod query;
+mod reclaim;
 mod repeat;
 pub(crate) mod roles;
 mod rule;
