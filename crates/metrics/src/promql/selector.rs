@@ -11,7 +11,7 @@ use crate::labels::{Labels, METRIC_NAME};
 use crate::store::{Series, is_stale};
 
 /// How old a sample may be and still be the value of its series; the default of Prometheus.
-const LOOKBACK_MS: i64 = 5 * 60_000;
+pub(super) const LOOKBACK_MS: i64 = 5 * 60_000;
 
 /// A moment in milliseconds since the Unix epoch, and the value.
 pub(super) type Sample = (i64, f64);
