@@ -120,7 +120,8 @@ fn two_alertmanagers_that_are_killed_and_a_serve_that_is_away_are_one_incident()
     site.end_serve(Signal::KILL);
     page.set("app_slow{server_name=\"late\"}", 7.0);
     eventually("it can not be told of", || {
-        (two.metric("alertmanager_notification_requests_failed_total{integration=\"webhook\"") > 0.0).then_some(())
+        (two.metric("alertmanager_notification_requests_failed_total{integration=\"webhook\"") > 0.0)
+            .then_some(())
     });
     eventually("it is known there", || {
         let all = two.json("/api/v2/alerts");

@@ -16,6 +16,7 @@ mod calling;
 mod client;
 mod crash;
 mod demo;
+mod engines;
 mod foreign;
 mod guards;
 mod helper;

@@ -259,6 +259,9 @@ pub(crate) enum RuleCommand {
         /// For whom
         #[arg(long, value_enum, default_value_t = ExportFormat::Prometheus)]
         format: ExportFormat,
+        /// The engine that evaluates the rules: where it would miss what an alert is for, the query is written otherwise
+        #[arg(long, value_parser = engine, default_value = "prometheus")]
+        engine: ::metrics::Engine,
         /// What the address of a runbook begins with [default: its file]
         #[arg(long, value_name = "URL")]
         runbook_url: Option<String>,
@@ -266,6 +269,12 @@ pub(crate) enum RuleCommand {
         #[arg(long, default_value = "paramedic")]
         receiver: String,
     },
+}
+
+fn engine(name: &str) -> Result<::metrics::Engine, String> {
+    let known = ::metrics::Engine::ALL;
+    let found = known.into_iter().find(|engine| engine.name() == name);
+    found.ok_or_else(|| format!("known are {}", known.map(::metrics::Engine::name).join(", ")))
 }
 
 /// For whom rules are exported.

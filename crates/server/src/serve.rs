@@ -16,12 +16,14 @@ use crate::alertmanager::Alertmanager;
 use crate::alive::Parent;
 use crate::api;
 use crate::api::prometheus::Turns;
+use crate::backend::Backend;
 use crate::config::Config;
 use crate::fleet::{Fleet, Surroundings};
 use crate::flow::Flow;
 use crate::inbound::Inbound;
 use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
+use crate::remote_write::RemoteWrite;
 use crate::retention::{data_dir, keep_within_budget};
 use crate::rules;
 use crate::secrets::Secrets;
@@ -122,7 +124,7 @@ impl Serve {
             .map_err(|source| ServeError::Listen { address: config.listen, source })?;
         let (journal, blobs) = open_stores(&config).await?;
         let (shelf, unused) = shelf(&config);
-        let (rules, problems) = rules::rules(&config, &shelf);
+        let (mut rules, problems) = rules::rules(&config, &shelf);
         problems.iter().for_each(|problem| tracing::warn!("{problem}"));
 
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
@@ -139,10 +141,14 @@ impl Serve {
         let dir = data_dir(&config, journal.clone(), blobs.clone());
         let settings = engine_settings(&config);
         let engine = Engine::start(Arc::clone(&world), journal, blobs, shelf, settings).await?;
+        let secrets = Secrets::of_process(&surroundings.exe);
+        let backend = config.metrics.backend.as_ref().map(|backend| {
+            let interval = config.metrics.evaluation_interval.get();
+            Backend::take_over(backend, secrets.clone(), interval, &mut rules)
+        });
         let watch = Arc::new(Watch::new(&config, rules));
         let told = Arc::new(Told::default());
         let notifier = Arc::new(Notifier::new(&world, &told));
-        let secrets = Secrets::of_process(&surroundings.exe);
         let flow = Arc::new(Flow {
             world,
             fleet,
@@ -154,7 +160,9 @@ impl Serve {
             clocks: IncidentClocks::default(),
             queries: Turns::default(),
             inbound: Inbound::new(&config, secrets.clone()),
-            alertmanager: config.alertmanager.as_ref().map(|one| Alertmanager::new(one, secrets)),
+            alertmanager: config.alertmanager.as_ref().map(|one| Alertmanager::new(one, secrets.clone())),
+            backend,
+            remote_write: config.metrics.remote_write.as_ref().map(|one| RemoteWrite::new(one, secrets)),
             unused,
         });
 

@@ -11,7 +11,7 @@ use crate::fail::{Code, Failure};
 use crate::show;
 
 pub(super) fn run(command: RuleCommand) -> Result<Code, Failure> {
-    let RuleCommand::Export { files, format, runbook_url, receiver } = command;
+    let RuleCommand::Export { files, format, engine, runbook_url, receiver } = command;
     let runbooks = files.iter().map(|file| read(file.as_path())).collect::<Result<Vec<_>, _>>()?;
     for (runbook, procedure) in
         runbooks.iter().flat_map(|runbook| runbook.procedures.iter().map(move |one| (runbook, one)))
@@ -26,7 +26,7 @@ pub(super) fn run(command: RuleCommand) -> Result<Code, Failure> {
         }
     }
     let exported = match format {
-        ExportFormat::Prometheus => prometheus(&runbooks, runbook_url.as_deref()),
+        ExportFormat::Prometheus => prometheus(&runbooks, runbook_url.as_deref(), engine),
         ExportFormat::Alertmanager => alertmanager(&runbooks, &receiver),
     };
     show::line(exported.map_err(Failure::usage)?.trim_end());

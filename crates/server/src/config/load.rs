@@ -7,7 +7,7 @@ use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, Dependency, Place, Server, alertmanager, contact, inbound, scrape};
+use super::{Config, Dependency, Place, Server, alertmanager, backend, contact, inbound, scrape};
 
 /// The longest name of a server: it becomes part of file names and unit names.
 const NAME_BYTES_MAX: usize = 63;
@@ -210,6 +210,8 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[[scrape]]", scrape::problems(config)),
         ("[inbound", inbound::problems(config)),
         ("[alertmanager]", alertmanager::problems(config)),
+        ("[metrics.backend]", backend::backend_problems(config)),
+        ("[metrics.remote_write]", backend::write_problems(config)),
     ];
     for (table, found) in found {
         let from = text.find(table).unwrap_or(0);

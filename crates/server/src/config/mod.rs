@@ -1,6 +1,7 @@
 //! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
 
 mod alertmanager;
+mod backend;
 mod bytes;
 mod contact;
 mod dependency;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use systemd::UnitName;
 
 pub use alertmanager::Alertmanager;
+pub use backend::{Backend, RemoteWrite};
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
