@@ -129,13 +129,11 @@ fn away(site: &mut Site, mut engine: Neighbour, page: &Page) {
     };
     eventually("it fires again", || (triggered(site) == 1).then_some(()));
     engine.kill();
-    eventually("it is said", || Some(health(site)).filter(|health| health.status == "degraded"));
-    let said = health(site).reason;
-    assert!(
-        said.contains("the metrics backend at") && said.contains("Slow") && said.contains("stay as they are"),
-        "{said}"
-    );
-    assert!(said.contains("samples can not be sent to"), "{said}");
+    let both =
+        |said: &str| said.contains("the metrics backend at") && said.contains("samples can not be sent to");
+    let said = eventually("both are said", || Some(health(site).reason).filter(|said| both(said)));
+    assert_eq!(health(site).status, "degraded");
+    assert!(said.contains("Slow") && said.contains("stay as they are"), "{said}");
     let behind = |site: &Site| {
         let metrics = site.metrics();
         let line =

@@ -13,6 +13,7 @@ mod authoring;
 mod bad_input;
 mod by_hand;
 mod calling;
+mod checks;
 mod client;
 mod crash;
 mod demo;

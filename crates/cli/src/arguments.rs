@@ -55,6 +55,8 @@ pub(crate) enum OutputFormat {
     Jsonl,
     /// The page that Prometheus reads; only of `metrics`.
     Prometheus,
+    /// One line and the exit code of a plugin of Nagios; only of `check`.
+    Nagios,
 }
 
 /// How to print what was found.
@@ -168,6 +170,8 @@ pub(crate) struct CheckArguments {
     /// What to ask
     #[arg(long = "type", value_enum, default_value_t = Check::Readiness)]
     pub(crate) check: Check,
+    #[command(flatten)]
+    pub(crate) repeat: Repeat,
 }
 
 /// What to ask.
@@ -354,7 +358,7 @@ impl OutputFormat {
             Self::Table => Some(Output::Table),
             Self::Json => Some(Output::Json),
             Self::Jsonl => Some(Output::Jsonl),
-            Self::Prometheus => None,
+            Self::Prometheus | Self::Nagios => None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod host_checks;
 mod introduction;
 mod liveness;
 mod mcp;
+mod nagios;
 mod network_checks;
 mod prober;
 mod reason;
@@ -21,6 +22,7 @@ mod target;
 
 pub use clients::install_crypto;
 pub use introduction::Introduction;
+pub use nagios::Perfdata;
 pub use prober::{Prober, ProberError};
 pub use report::{CheckType, DependencyReport, Health, Report, Request, readiness_of};
 pub use scrape::{ScrapeError, Tls};

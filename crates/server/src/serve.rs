@@ -9,7 +9,7 @@ use journal::{Blobs, Journal};
 use probe::Prober;
 use process::lock::{Lock, LockError};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::alertmanager::Alertmanager;
@@ -133,7 +133,8 @@ impl Serve {
         let world = Arc::new(ServeWorld {
             config: Arc::clone(&config),
             fleet: Arc::clone(&fleet),
-            prober: Prober::new()?,
+            prober: Prober::new()?.with_program(&surroundings.exe),
+            probes: Semaphore::new(config.probe.at_once),
             exe: surroundings.exe.clone(),
             bin,
             config_path,

@@ -210,7 +210,7 @@ fn servers(flow: &Flow, registry: &mut Registry) {
                 dependency_name: one.name.clone(),
                 critical: (one.critical == probe::Criticality::Critical).to_string(),
             };
-            dependencies.get_or_create(&labels).set(i64::from(one.health == probe::Health::Healthy));
+            dependencies.get_or_create(&labels).set(i64::from(one.health.is_well()));
         }
     }
     registry.register("mcp_server_up", "Whether the MCP server answers", up);

@@ -119,6 +119,8 @@ pub struct Probe {
     pub interval: Span,
     /// How long one probe may take.
     pub timeout: Span,
+    /// How many servers are asked at a time; the others wait for their turn.
+    pub at_once: usize,
 }
 
 /// `[verify]`
@@ -252,7 +254,7 @@ pub struct Server {
     pub dependency: Vec<Dependency>,
 }
 
-/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `process`, `file`, `env`.
+/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `process`, `file`, `env`, `nagios`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dependency {
@@ -273,6 +275,9 @@ pub struct Dependency {
     /// A variable that must not be empty, in the environment that the server gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
+    /// A plugin of Nagios and its arguments: exit code 0 is well, 1 is well with less to offer, 2 is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nagios: Vec<String>,
     /// Whether the server cannot do without it.
     #[serde(default = "default_critical")]
     pub critical: bool,
@@ -302,7 +307,7 @@ fn default_critical() -> bool {
 
 impl Default for Probe {
     fn default() -> Self {
-        Self { interval: Span::seconds(5), timeout: Span::seconds(3) }
+        Self { interval: Span::seconds(5), timeout: Span::seconds(3), at_once: 256 }
     }
 }
 
