@@ -13,7 +13,9 @@ use crate::site::{Server, Setup, Site, run};
 fn site(plugins: &[(&str, &str)]) -> Site {
     let mut server = Server::notes("notes");
     for (name, _) in plugins {
-        server = server.with(&format!("[[server.dependency]]\nname = \"{name}\"\nnagios = [\"./{name}\", \"an argument\"]"));
+        server = server.with(&format!(
+            "[[server.dependency]]\nname = \"{name}\"\nnagios = [\"./{name}\", \"an argument\"]"
+        ));
     }
     let servers = [server];
     let site = Site::of(&Setup { servers: &servers, ..Setup::default() });
@@ -41,7 +43,8 @@ fn plugins_are_checks_and_their_numbers_series() {
         ("warns", "echo 'WARNING: nearly full'; exit 1"),
     ]);
     let found = dependencies(&site);
-    let expect = [("fine", "healthy", "FINE OK - an argument"), ("warns", "degraded", "WARNING: nearly full")];
+    let expect =
+        [("fine", "healthy", "FINE OK - an argument"), ("warns", "degraded", "WARNING: nearly full")];
     let found: Vec<_> = found.iter().map(|(a, b, c)| (a.as_str(), b.as_str(), c.as_str())).collect();
     assert_eq!(found, expect);
     site.serve_until_ready(&["notes"]);
@@ -51,7 +54,8 @@ fn plugins_are_checks_and_their_numbers_series() {
         rows.first()?["value"][1].as_str()?.parse::<f64>().ok()
     };
     let value = |label: &str, unit: &str| {
-        let labels = format!("dependency_name=\"fine\",label=\"{label}\",server_name=\"notes\",unit=\"{unit}\"");
+        let labels =
+            format!("dependency_name=\"fine\",label=\"{label}\",server_name=\"notes\",unit=\"{unit}\"");
         format!("paramedic_check_value{{{labels}}}")
     };
     eventually("a time is a series", || one(&value("time", "seconds")).filter(|value| *value == 0.25));
@@ -73,7 +77,11 @@ fn plugins_that_fail_hang_and_never_stop_talking_are_ended() {
         ("talks", "yes 'a line | a=1'"),
     ]);
     let config = fs::read_to_string(site.config()).unwrap();
-    site.write_config(&config.replace("timeout = \"5s\"", "timeout = \"1s\"").replacen("nagios = [\"./gone\"", "critical = false\nnagios = [\"./gone\"", 1));
+    site.write_config(&config.replace("timeout = \"5s\"", "timeout = \"1s\"").replacen(
+        "nagios = [\"./gone\"",
+        "critical = false\nnagios = [\"./gone\"",
+        1,
+    ));
     let found = dependencies(&site);
     let of = |name: &str| {
         let (_, health, reason) = found.iter().find(|(known, ..)| known == name).unwrap();
@@ -87,7 +95,9 @@ fn plugins_that_fail_hang_and_never_stop_talking_are_ended() {
     assert_eq!(of("talks"), ("unhealthy", "no answer within 1000 ms"));
     let left = || {
         let left = processes::of(site.config().parent().unwrap());
-        left.iter().all(|one| !one.command.contains("sleep 1000") && !one.command.contains("yes ")).then_some(())
+        left.iter()
+            .all(|one| !one.command.contains("sleep 1000") && !one.command.contains("yes "))
+            .then_some(())
     };
     eventually("nothing of them is left", left);
     site.write_config(&config.replacen("./gone", "./nowhere", 1));
