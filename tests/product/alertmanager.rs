@@ -171,8 +171,7 @@ fn notice_taken_is_a_silence_there_which_ends_with_the_incident() {
     }
     let silences = |state: &str| -> Vec<serde_json::Value> {
         let all = alertmanager.json("/api/v2/silences");
-        let is_so = |one: &&serde_json::Value| one["status"]["state"] == state;
-        all.as_array().unwrap().iter().filter(is_so).cloned().collect()
+        all.as_array().unwrap().iter().filter(|one| one["status"]["state"] == state).cloned().collect()
     };
     eventually("both are silenced", || (silences("active").len() == 2).then_some(()));
     let first = silences("active");

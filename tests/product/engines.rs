@@ -273,7 +273,7 @@ fn a_backend_that_is_slow_wrong_or_endless_is_named_and_harms_nobody() {
     says("HTTP 503 Service Unavailable: busy");
     // Two elements that would be one alert fire nothing either.
     set(Bad::Says(200, "", vector(&[element(1), element(1)])));
-    eventually("they are named", || site.serve_log().contains("two alerts with the labels").then_some(()));
+    eventually("they are named", || site.serve_log().contains("two elements with the labels").then_some(()));
     // What was refused for good was given up, and what only the responder knows was never in question.
     let dropped = "paramedic_remote_write_samples_total{outcome=\"dropped\"} 0";
     eventually("samples were given up", || (!site.metrics().contains(dropped)).then_some(()));

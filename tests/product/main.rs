@@ -15,6 +15,7 @@ mod by_hand;
 mod calling;
 mod checks;
 mod client;
+mod controls;
 mod crash;
 mod demo;
 mod engines;

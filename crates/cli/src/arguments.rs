@@ -1,6 +1,8 @@
 //! Owns the grammar of the command line: noun, then verb.
 
 mod alert;
+mod controls;
+mod diagnose;
 mod guard;
 mod hold;
 mod incident;
@@ -8,6 +10,7 @@ mod init;
 mod logs;
 mod metrics;
 mod query;
+mod server;
 mod tune;
 
 use std::path::PathBuf;
@@ -17,6 +20,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
+pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
+pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
@@ -24,6 +29,7 @@ pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use logs::LogsArguments;
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
+pub(crate) use server::ServerCommand;
 pub(crate) use tune::{HostCommand, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
@@ -90,6 +96,8 @@ pub(crate) enum Command {
     Guard(GuardArguments),
     /// Ask servers how they are
     Check(CheckArguments),
+    /// Say what is wrong with a server and its machine, and which cause that points to; works with and without `serve`
+    Diagnose(DiagnoseArguments),
     /// Show how the servers do in numbers; `-o prometheus` prints the page of a server's guard, or of `serve`
     Metrics(MetricsArguments),
     /// Ask `serve` for numbers, in PromQL; exit code 1 when it has none
@@ -316,37 +324,6 @@ pub(crate) struct LintArguments {
     /// Lint again whenever a file changes, until Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ServerCommand {
-    /// List the servers
-    List,
-    /// Show how one server is; exit code 1 when it is not ready
-    Status {
-        /// The server
-        name: String,
-    },
-    /// End its process and start another, and wait until it answers
-    Restart {
-        /// The server
-        name: String,
-    },
-    /// Start it if it does not run, and wait until it answers
-    Start {
-        /// The server
-        name: String,
-    },
-    /// End it and leave it so
-    Stop {
-        /// The server
-        name: String,
-    },
-    /// Show what it has said and what was asked of it: the log of its guard, or the journal of its unit. Works with and
-    /// without `serve`
-    Logs(LogsArguments),
-    /// Change how it is started, from its next start on, and keep the value before; alone it shows what is changed
-    Tune(TuneArguments),
 }
 
 // === impl OutputFormat ===

@@ -41,6 +41,7 @@ pub use control::{Control, ControlEvent};
 pub use engine::{Engine, EngineError, Fired, Settings, Suppressed, Undone, Verification};
 pub use error_chain::error_chain;
 pub use escalation::{Answerer, Called, Calling, CallingEvent, Escalating, Escalation, Level, Wanted};
+pub use findings::findings_of_exit;
 pub use flapping::Flapping;
 pub use fold::{
     Approved, Asked, Ended, FollowUp, Incident, Intended, Job, Made, Place, StepView, Takeback, Tracked,

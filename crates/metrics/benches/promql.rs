@@ -1,8 +1,9 @@
 //! Measures what rules cost: CPU time of one evaluation over many series, as a busy fleet has them.
 //!
 //! `cargo bench -p metrics --bench promql` prints the table of `docs/benchmarks.md`. It reads `/proc/self/schedstat`,
-//! so that other work on the machine does not count. Where PARAMEDIC_TEST_DEBIAN says where Debian's Prometheus is, that one
-//! evaluates the same rules over the same samples in the same run.
+//! so that other work on the machine does not count. Where PARAMEDIC_TEST_DEBIAN says where Debian's Prometheus is, and
+//! PARAMEDIC_BENCH_VICTORIA which program is VictoriaMetrics, these evaluate the same rules over the same samples in the
+//! same run.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot measure fails by panicking")]
 
@@ -16,8 +17,11 @@ mod rival;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read, Write as _};
+use std::net::TcpStream;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use metrics::{Labels, Limits, Query, QueryBounds, QueryLimits, Steps, Store, Value};
 
@@ -61,6 +65,7 @@ fn main() {
         table(tools);
     }
     prometheus();
+    victoria_metrics();
 }
 
 /// Labels as text, and the samples.
@@ -86,10 +91,63 @@ fn prometheus() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let rival = rival::Rival::start(&programs, folder.path(), &page);
     drop(page);
+    measure_rival("Prometheus", &rival);
+}
+
+/// How many series are sent to VictoriaMetrics at once.
+const IMPORTED_AT_ONCE: usize = 5_000;
+
+/// Measures VictoriaMetrics over the same samples.
+fn victoria_metrics() {
+    let program = std::env::var_os("PARAMEDIC_BENCH_VICTORIA").map(PathBuf::from);
+    let Some(program) = program.filter(|program| program.is_file()) else {
+        println!("\nSKIPPED VictoriaMetrics: PARAMEDIC_BENCH_VICTORIA does not say where it is");
+        return;
+    };
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let port = rival::free_port();
+    let process = Command::new(program)
+        .arg(format!("-storageDataPath={}", folder.path().display()))
+        .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+        .args(["-retentionPeriod=100y", "-loggerLevel=ERROR", "-search.maxUniqueTimeseries=1000000"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let rival = rival::Rival { process, port };
+    rival.is_ready("/health");
+    let (mut lines, mut values, mut times) = (Vec::<String>::new(), String::new(), String::new());
+    samples(Tools::SomeSlow, 0..SAMPLES, |labels, at_ms, value| {
+        let separator = if values.is_empty() { "" } else { "," };
+        write!(values, "{separator}{value}").unwrap();
+        write!(times, "{separator}{at_ms}").unwrap();
+        if at_ms + INTERVAL_MS > now_ms(SAMPLES) {
+            let metric = serde_json::to_string(labels).unwrap();
+            lines.push(format!(r#"{{"metric":{metric},"values":[{values}],"timestamps":[{times}]}}"#));
+            values.clear();
+            times.clear();
+        }
+        if lines.len() == IMPORTED_AT_ONCE {
+            post(port, "/api/v1/import", &std::mem::take(&mut lines).join("\n"));
+        }
+    });
+    post(port, "/api/v1/import", &lines.join("\n"));
+    post(port, "/internal/force_flush", "");
+    measure_rival("VictoriaMetrics", &rival);
+}
+
+fn post(port: u16, path: &str, body: &str) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(stream, "POST {path} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split_whitespace().nth(1);
+    assert!(matches!(status, Some("200" | "204")), "{path}: {answer}");
+}
+
+fn measure_rival(name: &str, rival: &rival::Rival) {
     let pid = rival.process.id().to_string();
-    println!(
-        "\nPrometheus over the samples with slow tools, {RIVAL_ROUNDS} times, CPU time of its process:\n"
-    );
+    println!("\n{name} over the samples with slow tools, {RIVAL_ROUNDS} times, CPU time of its process:\n");
     println!("| query | min | median | max | results |\n|---|---:|---:|---:|---:|");
     let row = |name: &str, ask: &dyn Fn() -> usize| {
         let mut results = 0;

@@ -10,12 +10,18 @@ mod hash;
 mod inhibition;
 mod labels;
 mod matcher;
+pub mod notation;
 mod promql;
 mod rule;
+mod rule_test;
 mod silence;
 mod store;
+mod template;
 
-pub use alert::{Alert, AlertState, Alerts, AtOnce, EvaluationError, Transition};
+pub use alert::{
+    Alert, AlertState, Alerts, AtOnce, EvaluationError, GroupStatus, Restoring, RuleSettings, RuleStatus,
+    Transition,
+};
 pub use disk::{Damage, Disk, DiskError, Files, Recovery};
 pub use exposition::{Format, Metadata, PageLimits, metadata};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
@@ -26,6 +32,10 @@ pub use promql::{
     Annotation, AnnotationKind, Answer, Element, Elsewhere, Engine, Portable, Position, Query, QueryBounds,
     QueryError, QueryLimits, SelectorError, Series, SeriesSelector, Steps, Value, duration_ms, series, shown,
 };
-pub use rule::{ALERT_NAME, AlertingRule};
+pub use rule::{
+    ALERT_NAME, AlertingRule, RecordingRule, Rule, RuleGroup, RuleLevel, RuleProblem, parse_rules,
+};
+pub use rule_test::{RuleTestFailure, RuleTestFile, parse_rule_tests};
 pub use silence::{Breadth, Silence, SilenceError, SilenceState, Silences};
 pub use store::{AppendError, Bounds, Counters, Limits, Piece, Scrape, ScrapeSummary, Size, Store, Stretch};
+pub use template::{Template, TemplateContext, TemplateError};

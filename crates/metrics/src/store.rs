@@ -24,7 +24,7 @@ pub use limits::{AppendError, Bounds, Counters, Limits, Size};
 pub(crate) use recover::Replay;
 use scrape::Target;
 pub use scrape::{Scrape, ScrapeSummary};
-pub(crate) use series::{Distance, Mark, Rise, Series, is_stale};
+pub(crate) use series::{Distance, Mark, Rise, Series, is_stale, stale};
 use series::{Owner, Written};
 use table::{SeriesId, Table};
 

@@ -170,6 +170,10 @@ impl DependencyReport {
         let (name, critical) = (dependency.name.clone(), dependency.critical);
         Self { name, health, critical, reason, duration_ms, perfdata: Vec::new() }
     }
+
+    pub(crate) fn into_verdict(self) -> Verdict {
+        Verdict { health: self.health, reason: self.reason }
+    }
 }
 
 // === impl Verdict ===

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use metrics::{AlertingRule, Element, Elsewhere, Engine, Labels, Query};
+use metrics::{AlertingRule, Element, Elsewhere, Engine, Labels, Query, RecordingRule, Rule, RuleGroup};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -88,18 +88,33 @@ impl Backend {
         config: &config::Backend,
         secrets: Secrets,
         interval: Duration,
-        rules: &mut [AlertingRule],
+        groups: &mut [RuleGroup],
     ) -> Self {
         let good_for_ms = i64::try_from(interval.as_millis() * 3).unwrap_or(i64::MAX).max(GOOD_FOR_MS);
+        // What is recorded here is only known here.
+        let all = groups.iter().flat_map(|group| &group.rules);
+        let recorded = all.filter(|rule| matches!(rule, Rule::Recording(_)));
+        let recorded: BTreeSet<String> = recorded.map(|rule| rule.name().to_owned()).collect();
         let mut asked = Vec::new();
-        for rule in rules.iter_mut().filter(|rule| !is_own(&rule.query)) {
-            let elsewhere = Arc::new(Elsewhere::new(good_for_ms));
-            let portable = rule.query.for_engine(config.engine);
-            for remark in &portable.remarks {
-                tracing::info!(rule = rule.name, engine = config.engine.name(), "{remark}");
+        for rule in groups.iter_mut().flat_map(|group| &mut group.rules) {
+            let (Rule::Alerting(AlertingRule { name, query, .. })
+            | Rule::Recording(RecordingRule { name, query, .. })) = rule;
+            if is_own(query, &recorded) {
+                continue;
             }
-            rule.query = rule.query.answered_by(&elsewhere);
-            asked.push(Asked { rule: rule.name.clone(), query: portable.text, elsewhere });
+            if let Some(metric) = query.metric_names().iter().find(|metric| recorded.contains(*metric)) {
+                tracing::warn!(
+                    rule = name,
+                    "`{metric}` is recorded here, and the metrics backend that answers the rule does not have it"
+                );
+            }
+            let elsewhere = Arc::new(Elsewhere::new(good_for_ms));
+            let portable = query.for_engine(config.engine);
+            for remark in &portable.remarks {
+                tracing::info!(rule = name, engine = config.engine.name(), "{remark}");
+            }
+            *query = query.answered_by(&elsewhere);
+            asked.push(Asked { rule: name.clone(), query: portable.text, elsewhere });
         }
         let (asker, problem) = (Asker::default(), Mutex::default());
         Self { config: config.clone(), asker, secrets, asked, problem }
@@ -226,10 +241,13 @@ impl Backend {
     }
 }
 
-/// Whether a query is only about what the responder makes.
-fn is_own(query: &Query) -> bool {
+/// Whether a query is only about what the responder makes, or records by its rules.
+fn is_own(query: &Query, recorded: &BTreeSet<String>) -> bool {
+    let is_ours = |name: &String| {
+        OWN.contains(&name.as_str()) || name.starts_with(OWN_PREFIX) || recorded.contains(name)
+    };
     let names = query.metric_names();
-    !names.is_empty() && names.iter().all(|name| OWN.contains(&name.as_str()) || name.starts_with(OWN_PREFIX))
+    !names.is_empty() && names.iter().all(is_ours)
 }
 
 /// The elements of an answer.
@@ -262,7 +280,10 @@ mod tests {
 
     #[test]
     fn what_only_the_responder_knows_stays_with_it() {
-        let is = |text: &str| is_own(&Query::parse(text).unwrap());
+        let recorded = BTreeSet::from(["job:errors:rate".to_owned()]);
+        let is = |text: &str| is_own(&Query::parse(text).unwrap(), &recorded);
+        assert!(is("job:errors:rate > 1"));
+        assert!(!is("job:errors:rate > job:other:rate"));
         assert!(is("mcp_server_up == 0 or (present_over_time(mcp_server_up[1h]) unless mcp_server_up)"));
         assert!(is("paramedic_incidents > 3"));
         assert!(!is("mcp_server_up == 0 and app_slow > 1"));

@@ -46,7 +46,7 @@ pub(crate) struct Flow {
     pub(crate) backend: Option<Backend>,
     /// Our samples on their way to another engine.
     pub(crate) remote_write: Option<RemoteWrite>,
-    /// Which runbooks are not used, and why.
+    /// Which runbooks and rule files are not used, and why.
     pub(crate) unused: Vec<String>,
 }
 
@@ -168,13 +168,11 @@ impl Flow {
         tracing::warn!(server, "the clock was set back: the probes will say whether the server is up");
     }
 
-    /// The long way: rules over samples, at their interval, and whenever another system tells of an alert.
+    /// The long way: rules over samples, each group at its interval, and whenever another system tells of an alert.
     async fn evaluate(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(self.world.config.metrics.evaluation_interval.get());
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => {}
+                () = tokio::time::sleep(self.watch.until_due(&self.world.config)) => {}
                 () = self.inbound.news() => {}
             }
             let _turn = self.turn.lock().await;

@@ -24,6 +24,7 @@ mod rules;
 mod secrets;
 mod serve;
 mod silences;
+mod subject;
 mod trust;
 mod tuning;
 mod watch;
@@ -43,12 +44,14 @@ pub use kill_switch::{
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
 pub use neighbours::{Neighbour, neighbours};
 pub use retention::{data_dir, retention};
+pub use rules::{matching_files, rule_file_problems, runbook_rules};
 pub use secrets::{Revealed, SecretError, Secrets};
 pub use serve::{
     SHIPPED, Serve, ServeError, Start, note_changes, open_stores, private_folder, program_folder,
 };
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
+pub use subject::subject;
 pub use systemd::notify::watchdog;
 pub use trust::{Trust, TrustError};
-pub use tuning::tuning_path;
+pub use tuning::{control_socket, controls_path, tuning_path};
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use incident::{Book, Engine, Goal, Settings, Shelf, Verification};
 use journal::{Blobs, Journal};
+use metrics::RuleGroup;
 use probe::Prober;
 use process::lock::{Lock, LockError};
 use tokio::net::{TcpListener, UnixListener};
@@ -123,9 +124,13 @@ impl Serve {
             .await
             .map_err(|source| ServeError::Listen { address: config.listen, source })?;
         let (journal, blobs) = open_stores(&config).await?;
-        let (shelf, unused) = shelf(&config);
-        let (mut rules, problems) = rules::rules(&config, &shelf);
+        let (shelf, mut unused) = shelf(&config);
+        let (of_runbooks, problems) = rules::rules(&config, &shelf);
         problems.iter().for_each(|problem| tracing::warn!("{problem}"));
+        let (of_files, not_used) = rules::groups(&config);
+        not_used.iter().for_each(|problem| tracing::error!("{problem}"));
+        unused.extend(not_used);
+        let mut rules: Vec<RuleGroup> = std::iter::once(of_runbooks).chain(of_files).collect();
 
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
         let bin = program_folder(&config, &surroundings.exe)?;

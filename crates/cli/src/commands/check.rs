@@ -93,7 +93,7 @@ impl Asking {
                 asked.spawn(async move {
                     let _turn = room.acquire().await;
                     let report = prober.check(&target, check, deadline).await;
-                    findings::note(&target, &report);
+                    findings::note(&probe::findings(&target, &report));
                     (idx, check, report)
                 });
             }

@@ -60,6 +60,9 @@ pub struct ExitFacts {
     pub reason: String,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+    /// How long it had run, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime_ms: Option<u64>,
     /// Its last words on standard error.
     pub stderr: Vec<String>,
     /// That the kernel ended it for want of memory, where that is certain.

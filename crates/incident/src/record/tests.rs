@@ -24,6 +24,7 @@ fn step() -> Step {
 #[test]
 fn opened() {
     let exit = ExitFacts {
+        uptime_ms: None,
         pid: Some(7),
         reason: "killed by SIGKILL".to_owned(),
         at_ms: 1,

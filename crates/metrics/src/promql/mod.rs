@@ -13,6 +13,7 @@ mod error;
 mod eval;
 mod functions;
 mod grid;
+mod groups;
 mod histogram;
 mod index;
 mod matching;

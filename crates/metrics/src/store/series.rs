@@ -83,7 +83,7 @@ pub(crate) struct Mark {
 struct Sealed(Vec<Chunk>);
 
 /// Returns the value that marks the end of a series.
-pub(super) fn stale() -> f64 {
+pub(crate) fn stale() -> f64 {
     f64::from_bits(STALE_BITS)
 }
 

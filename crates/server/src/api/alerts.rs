@@ -10,7 +10,8 @@ use super::handlers::{Failure, Shared};
 use super::wire::{AddSilence, AlertStatus, By, SilenceStatus};
 use crate::clock;
 use crate::document::DocumentError;
-use crate::inbound::{self, Told};
+use crate::flow::Flow;
+use crate::inbound::{self, Told, unanswered};
 use crate::silences::{SilenceFileError, add_silence, expire_silence, read_silences};
 
 impl From<SilenceFileError> for Failure {
@@ -32,7 +33,7 @@ pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
     let (opening, quiet): (Vec<&Told>, Vec<&Told>) = told.iter().partition(|one| one.opens_nothing.is_none());
     let (firing, others): (Vec<&Alert>, Vec<&Alert>) =
         alerts.iter().partition(|alert| alert.state == AlertState::Firing);
-    let ours = firing.iter().map(|alert| status(alert));
+    let ours = firing.iter().map(|alert| status(&flow, alert));
     let mut all: Vec<AlertStatus> = ours.chain(opening.into_iter().map(status_of_told)).collect();
     let suppressed = |all: &[AlertStatus]| -> Vec<Suppressed> {
         let labels: Vec<Labels> = all.iter().map(|one| one.labels.clone()).collect();
@@ -45,7 +46,7 @@ pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
         one.silenced_by = suppressed.silenced_by;
     }
     // What does not fire inhibits nothing and is not inhibited; a silence holds for it all the same.
-    let others = others.iter().map(|alert| status(alert));
+    let others = others.iter().map(|alert| status(&flow, alert));
     let mut others: Vec<AlertStatus> = others.chain(quiet.into_iter().map(status_of_told)).collect();
     let quieted = suppressed(&others);
     for (one, suppressed) in others.iter_mut().zip(quieted) {
@@ -55,7 +56,7 @@ pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
     Json(all)
 }
 
-fn status(alert: &Alert) -> AlertStatus {
+fn status(flow: &Flow, alert: &Alert) -> AlertStatus {
     let since_ms = match alert.state {
         AlertState::Firing => alert.fired_ms,
         AlertState::Resolved => alert.resolved_ms,
@@ -71,8 +72,8 @@ fn status(alert: &Alert) -> AlertStatus {
         fingerprint: alert.fingerprint.to_string(),
         silenced_by: Vec::new(),
         inhibited_by: None,
-        from: "rule".to_owned(),
-        opens_nothing: None,
+        from: alert.source.clone(),
+        opens_nothing: unanswered(&flow.engine, &alert.rule),
     }
 }
 

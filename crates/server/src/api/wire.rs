@@ -61,7 +61,7 @@ pub struct AlertStatus {
     pub silenced_by: Vec<u32>,
     /// The name of the alert beside which it says nothing new, where one fires.
     pub inhibited_by: Option<String>,
-    /// Who tells of it: `rule` is one of our own.
+    /// Who tells of it: `runbooks`, the rule file that has its rule, or another system.
     #[serde(default)]
     pub from: String,
     /// Why it opens no incident, where that is known.
@@ -251,6 +251,9 @@ pub struct ServerStatus {
     pub stderr: Vec<String>,
     /// Who stopped it, where a person did.
     pub stopped_by: Option<String>,
+    /// What operators have laid down that clients notice.
+    #[serde(default)]
+    pub restriction: Option<String>,
 }
 
 /// What an order brought about.

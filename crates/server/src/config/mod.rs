@@ -10,6 +10,7 @@ mod inbound;
 mod load;
 mod place;
 mod remote;
+mod rules;
 mod samples;
 mod schema;
 mod scrape;
@@ -38,6 +39,7 @@ pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
 pub(crate) use remote::Remote;
+pub use rules::Rules;
 pub use samples::Metrics;
 pub use schema::schema;
 pub use scrape::ScrapeTarget;
@@ -58,6 +60,10 @@ pub struct Config {
     /// Where the servers' logs go. As root `/var/log/mcp-servers`, otherwise `log` in the data directory.
     #[serde(default)]
     pub log_dir: PathBuf,
+    /// Where is kept what operators lay down for servers while they run (`server readonly`, `server block`). As root
+    /// `/var/lib/paramedic-controls`, otherwise `controls` in the data directory.
+    #[serde(default)]
+    pub controls_dir: PathBuf,
     /// Where `serve` answers `/health` and `/metrics`.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
@@ -88,6 +94,9 @@ pub struct Config {
     /// What may be done without asking.
     #[serde(default)]
     pub policy: Policy,
+    /// Rules beside the alerts of the runbooks.
+    #[serde(default)]
+    pub rules: Rules,
     /// Changes to the alerts of the runbooks, by the alert's name.
     #[serde(default)]
     pub alerts: BTreeMap<String, Alert>,
@@ -232,6 +241,9 @@ pub struct Server {
     /// Its working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
+    /// The settings of its guard: a file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard_settings: Option<PathBuf>,
     /// How long it may take until it answers for the first time; what a package manager works for it does not count.
     #[serde(default = "default_start_timeout")]
     pub start_timeout: Span,
@@ -365,6 +377,7 @@ impl Server {
             unit: None,
             environment: BTreeMap::new(),
             directory: None,
+            guard_settings: None,
             start_timeout: default_start_timeout(),
             install_timeout: default_install_timeout(),
             mode: Some(mode),

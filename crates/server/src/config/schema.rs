@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 19] = [
+    const TABLES: [(&str, &str); 20] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -73,6 +73,7 @@ mod tests {
         ("`[retention]`", "Retention"),
         ("`[verify]`", "Verify"),
         ("`[policy]`", "Policy"),
+        ("`[rules]`", "Rules"),
         ("`[alerts.NAME]`", "Alert"),
         ("`[[server]]`", "Server"),
         ("`[[server.dependency]]`", "Dependency"),

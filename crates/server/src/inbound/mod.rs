@@ -21,7 +21,7 @@ use crate::secrets::Secrets;
 pub(crate) use alertmanager::{Payload, of_api};
 use door::Door;
 pub(crate) use door::Refused;
-pub(crate) use standing::{Told, told};
+pub(crate) use standing::{Told, told, unanswered};
 pub(crate) use webhook::read as read_webhook;
 
 /// The most labels of one alert, and the most texts for people.

@@ -29,8 +29,8 @@ pub(crate) async fn told(engine: &Engine<ServeWorld>, fleet: &Fleet, own: &[Aler
     let judge = |standing: Standing| {
         let heard = &standing.heard;
         let spec = engine.shelf().for_alert(&heard.name).and_then(|(_, procedure)| procedure.alert.as_ref());
-        let opens_nothing = if spec.is_none() {
-            Some(format!("no runbook answers `{}`", heard.name))
+        let opens_nothing = if let Some(reason) = unanswered(engine, &heard.name) {
+            Some(reason)
         } else if heard.server.is_empty() {
             Some("it names no server (label `server_name`)".to_owned())
         } else if fleet.get(&heard.server).is_none() {
@@ -46,6 +46,11 @@ pub(crate) async fn told(engine: &Engine<ServeWorld>, fleet: &Fleet, own: &[Aler
         Told { standing, opens_nothing, severity }
     };
     all.into_iter().map(judge).collect()
+}
+
+/// Why alerts of a name open no incident, where no procedure is for them.
+pub(crate) fn unanswered(engine: &Engine<ServeWorld>, alert: &str) -> Option<String> {
+    engine.shelf().for_alert(alert).is_none().then(|| format!("no runbook answers `{alert}`"))
 }
 
 // === impl Told ===

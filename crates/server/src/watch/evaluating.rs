@@ -15,7 +15,7 @@ use crate::world::ServeWorld;
 /// The metric whose truth an exit tells at once.
 const UP: &str = "mcp_server_up";
 
-/// Evaluates all rules now. Alerts of the servers in `exited` that are about being up fire without waiting.
+/// Evaluates the rules that are due, and those about `exited`. Alerts of the servers in `exited` that are about being up fire without waiting.
 pub(crate) async fn evaluate(
     engine: &Engine<ServeWorld>,
     fleet: &Fleet,
@@ -28,18 +28,22 @@ pub(crate) async fn evaluate(
         metric: UP.to_owned(),
         server_names: exited.iter().map(|(server, _)| (*server).to_owned()).collect::<BTreeSet<_>>(),
     };
-    let (active, errors) = {
-        let store = watch.store();
+    let (active, changed, errors) = {
+        let mut store = watch.store();
         let mut alerts = watch.alerts();
-        let (_, errors) = alerts.evaluate(&store, now_ms, &at_once);
-        (alerts.active().cloned().collect::<Vec<Alert>>(), errors)
+        let (changed, errors) = alerts.evaluate_due(&mut store, now_ms, &at_once);
+        (alerts.active().cloned().collect::<Vec<Alert>>(), changed, errors)
     };
+    let is_answered = |rule: &str| engine.shelf().for_alert(rule).is_some();
+    for one in changed.iter().filter(|one| one.state == AlertState::Firing && !is_answered(&one.rule)) {
+        tracing::warn!(alert = one.rule, labels = %one.labels, "an alert fires that no runbook answers");
+    }
     // Whoever asks another engine has said so, once.
     let is_told = |error: &EvaluationError| {
         matches!(error, EvaluationError::Query { source: QueryError::Elsewhere { .. }, .. })
     };
     for error in errors.into_iter().filter(|error| !is_told(error)) {
-        tracing::warn!(%error, "a rule could not be evaluated");
+        tracing::warn!(error = %error_chain(&error), "a rule could not be evaluated");
     }
     let told = inbound::told(engine, fleet, &active).await;
     let mut standing: BTreeSet<String> = active
@@ -54,7 +58,8 @@ pub(crate) async fn evaluate(
         tracing::error!(error = %error_chain(&error), "the end of an alert could not be written down");
     }
     let refusing = engine.refusing();
-    let firing = active.into_iter().filter(|alert| alert.state == AlertState::Firing);
+    let firing =
+        active.into_iter().filter(|alert| alert.state == AlertState::Firing && is_answered(&alert.rule));
     let exit_of = |server: &str| exited.filter(|(name, _)| *name == server).map(|(_, exit)| exit);
     // What an operator has stopped stays stopped; what is gone with its client is not down; and neither is what is being
     // started or installed, or was when it was looked at: its last sample may be one of the time before. Its guard says
@@ -112,6 +117,7 @@ pub(crate) fn alarm(server: &str, exit: &Exit) -> Alarm {
         None => format!("{server} could not be started: {}", exit.reason),
     };
     let facts = ExitFacts {
+        uptime_ms: Some(exit.uptime_ms),
         pid: exit.pid,
         reason: exit.reason.clone(),
         at_ms: exit.at_ms,

@@ -3,9 +3,9 @@
 use super::{Arguments, Function, Signature};
 use crate::labels::Labels;
 use crate::promql::QueryError;
+use crate::promql::groups::{Groups, Members};
 use crate::promql::histogram::{self, BUCKET_LABEL, Bucket, Raised};
 use crate::promql::index::Projection;
-use crate::promql::memo::Grouper;
 use crate::promql::syntax::Expr;
 use crate::promql::syntax::Type::{Scalar, Text, Vector as InstantVector};
 use crate::promql::value::{Key, Operand, Vector, brief, is_absent, shown};
@@ -39,18 +39,14 @@ const QUANTILES_MAX: usize = 10;
 const RAISED: &str = "input to histogram_quantile needed to be fixed for monotonicity \
      (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
 
-/// Histograms, and the counts of their buckets at each step.
+/// Histograms: the rows of each are its buckets.
 struct Histograms {
-    all: Vec<Histogram>,
+    groups: Groups,
+    /// The bound of each row.
+    uppers: Vec<f64>,
     steps: usize,
-    /// Row after row.
+    /// The counts at each step, row after row.
     counts: Vec<f64>,
-}
-
-struct Histogram {
-    labels: Labels,
-    /// The row of each bucket, and its bound.
-    buckets: Vec<(u32, f64)>,
 }
 
 /// Puts the buckets of a vector together by their other labels; an element without a bound is none, and that is said.
@@ -58,30 +54,24 @@ fn collect(arguments: Arguments<'_>, expr: &Expr) -> Result<Histograms, QueryErr
     // The metric's name goes at the very end, and until then tells what the histogram is.
     let projection = Projection::AllButOne(BUCKET_LABEL);
     let Arguments { evaluator, grid, .. } = arguments;
-    let mut grouper = Grouper::new(evaluator, arguments.call, projection);
-    let (mut buckets, mut counts) = (Vec::<Vec<(u32, f64)>>::new(), Vec::new());
-    let mut n_rows = 0;
+    let mut members = Members::new(evaluator, arguments.call, projection);
+    let (mut uppers, mut counts) = (Vec::new(), Vec::new());
     evaluator.each_row(expr, grid, &mut |key, row| {
-        let upper = grouper.fact(key, bound);
+        let upper = members.fact(key, bound);
         if upper.is_nan() {
             let le = key.labels.get(BUCKET_LABEL).unwrap_or_default();
             let text = format!("bucket label \"le\" is missing or has a malformed value of {le:?}");
             evaluator.warn(expr, with_name(text, key.labels.metric_name()));
             return Ok(());
         }
-        let number = grouper.number(key);
-        if number == buckets.len() {
-            buckets.push(Vec::with_capacity(16));
-        }
-        buckets[number].push((n_rows, upper));
+        members.add(key);
+        uppers.push(upper);
         counts.extend_from_slice(row);
-        n_rows += 1;
         Ok(())
     })?;
-    let all = grouper.finish().into_iter().zip(buckets);
-    let all: Vec<_> = all.map(|(labels, buckets)| Histogram { labels, buckets }).collect();
-    evaluator.budget.numbers(all.len(), grid.count)?;
-    Ok(Histograms { all, steps: grid.count, counts })
+    let groups = members.groups();
+    evaluator.budget.numbers(groups.len(), grid.count)?;
+    Ok(Histograms { groups, uppers, steps: grid.count, counts })
 }
 
 /// Returns the upper bound that a label set tells; NaN if it tells none.
@@ -99,15 +89,19 @@ fn with_name(text: String, name: Option<&str>) -> String {
 // === impl Histograms ===
 
 impl Histograms {
+    /// Returns the labels and the rows of each.
+    fn iter(&self) -> impl Iterator<Item = (&Labels, &[u32])> {
+        self.groups.keys.iter().map(|key| &key.labels).zip(self.groups.iter())
+    }
+
     /// Takes the counts of one histogram at one step; tells whether there are any.
-    fn at(&self, histogram: &Histogram, step: usize, buckets: &mut Vec<Bucket>) -> bool {
+    fn at(&self, rows: &[u32], step: usize, buckets: &mut Vec<Bucket>) -> bool {
         buckets.clear();
-        let counts = histogram
-            .buckets
-            .iter()
-            .map(|(row, upper)| (self.counts[*row as usize * self.steps + step], upper));
-        let there = counts.filter(|(count, _)| !is_absent(*count));
-        buckets.extend(there.map(|(count, upper)| Bucket { upper: *upper, count }));
+        let counts = rows.iter().map(|row| {
+            let row = *row as usize;
+            Bucket { upper: self.uppers[row], count: self.counts[row * self.steps + step] }
+        });
+        buckets.extend(counts.filter(|bucket| !is_absent(bucket.count)));
         !buckets.is_empty()
     }
 }
@@ -117,10 +111,10 @@ fn histogram_fraction(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
     let histograms = collect(arguments, arguments.expr(2)?)?;
     let mut fractions = Vector::empty(histograms.steps);
     let mut buckets = Vec::new();
-    for histogram in &histograms.all {
-        let row = fractions.add(Key::nameless(histogram.labels.clone()));
+    for (labels, rows) in histograms.iter() {
+        let row = fractions.add(Key::nameless(labels.clone()));
         for (step, value) in row.iter_mut().enumerate() {
-            if histograms.at(histogram, step, &mut buckets) {
+            if histograms.at(rows, step, &mut buckets) {
                 *value = histogram::fraction(lower[step], upper[step], &mut buckets);
             }
         }
@@ -153,7 +147,7 @@ fn histogram_quantiles(arguments: Arguments<'_>) -> Result<Operand, QueryError> 
         if quantiles.iter().any(|q| quantile_name(*q) != name) {
             return Err(arguments.invalid("a quantile must be the same at all steps"));
         }
-        arguments.evaluator.budget.numbers(histograms.all.len(), histograms.steps)?;
+        arguments.evaluator.budget.numbers(histograms.groups.len(), histograms.steps)?;
         let with_quantile = |labels: &Labels| labels.with(&label, &name);
         let mut some = compute(arguments, expr, &histograms, &quantiles, &with_quantile);
         all.keys.append(&mut some.keys);
@@ -177,18 +171,18 @@ fn compute(
 ) -> Vector {
     let mut found = Vector::empty(histograms.steps);
     let mut buckets = Vec::new();
-    for histogram in &histograms.all {
+    for (labels, rows) in histograms.iter() {
         let mut raised = None;
-        let row = found.add(Key::nameless(name(&histogram.labels)));
+        let row = found.add(Key::nameless(name(labels)));
         for (step, value) in row.iter_mut().enumerate() {
-            if histograms.at(histogram, step, &mut buckets) {
+            if histograms.at(rows, step, &mut buckets) {
                 let (quantile, now_raised) = histogram::quantile(quantiles[step], &mut buckets);
                 *value = quantile;
                 raised = raised.or(now_raised);
             }
         }
         if let Some(raised) = raised {
-            let text = with_name(RAISED.to_owned(), histogram.labels.metric_name());
+            let text = with_name(RAISED.to_owned(), labels.metric_name());
             let Raised { lowest, highest, most } = raised;
             let (lowest, highest) = (brief(lowest), brief(highest));
             let where_to = format!(", from buckets {lowest} to {highest}, with a max diff of {most:.2e}");
