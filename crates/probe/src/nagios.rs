@@ -87,7 +87,8 @@ fn outcome(ending: &Ending, printed: &str) -> (Verdict, Vec<Perfdata>) {
         Ending::Exited(1) => Health::Degraded,
         Ending::Exited(2) => Health::Unhealthy,
         Ending::Exited(3) => Health::Unknown,
-        other => return (Verdict::unknown(format!("the plugin ended with {other}: {words}")), numbers),
+        Ending::Exited(_) => return (Verdict::unknown(format!("the plugin {ending}: {words}")), numbers),
+        other => return (Verdict::unknown(format!("the plugin was {other}: {words}")), numbers),
     };
     (Verdict { health, reason: words }, numbers)
 }
@@ -124,8 +125,8 @@ mod tests {
             Ending::Exited(127),
             "",
             Health::Unknown,
-            "the plugin ended with exit code 127: the plugin says nothing",
+            "the plugin exited with code 127: the plugin says nothing",
         );
-        check(Ending::Signaled(9), "x", Health::Unknown, "the plugin ended with SIGKILL: x");
+        check(Ending::Signaled(9), "x", Health::Unknown, "the plugin was killed by SIGKILL: x");
     }
 }

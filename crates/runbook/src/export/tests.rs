@@ -17,7 +17,9 @@ fn a_rule_file() {
     let text =
         prometheus(&[runbook("books/down.md", DOWN)], Some("https://example.org/"), Engine::VictoriaMetrics)
             .expect("it is exported");
-    expect![[r#"
+    expect![[r##"
+        # For the engine victoriametrics:
+        # Down: `up` is gone where nobody exports it any more, and nothing is not 0: what was there within 1h and is missing counts too.
         groups:
           - name: "books/down.md"
             rules:
@@ -26,12 +28,12 @@ fn a_rule_file() {
                   response_time: "300s"
                   runbook_url: "https://example.org/down.md#server-down-x"
                   summary: "Server \"Down\" { {x}}: {{ $labels.server_name }}"
-                expr: "up == 0"
+                expr: "up == 0 or (present_over_time(up[1h]) unless up)"
                 for: "90s"
                 keep_firing_for: "60s"
                 labels:
                   severity: "critical"
-    "#]]
+    "##]]
     .assert_eq(&text);
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod inbound;
 mod load;
 mod place;
+mod probe;
 mod remote;
 mod rules;
 mod samples;
@@ -38,6 +39,7 @@ pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
+pub use probe::Probe;
 pub(crate) use remote::Remote;
 pub use rules::Rules;
 pub use samples::Metrics;
@@ -118,18 +120,6 @@ pub struct Config {
     /// The Alertmanager that is asked, and silenced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<Alertmanager>,
-}
-
-/// `[probe]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Probe {
-    /// The time between two probes of a server.
-    pub interval: Span,
-    /// How long one probe may take.
-    pub timeout: Span,
-    /// How many servers are asked at a time; the others wait for their turn.
-    pub at_once: usize,
 }
 
 /// `[verify]`
@@ -313,14 +303,6 @@ fn default_install_timeout() -> Span {
 
 fn default_critical() -> bool {
     true
-}
-
-// === impl Probe ===
-
-impl Default for Probe {
-    fn default() -> Self {
-        Self { interval: Span::seconds(5), timeout: Span::seconds(3), at_once: 256 }
-    }
 }
 
 // === impl Verify ===
