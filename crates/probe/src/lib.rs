@@ -14,6 +14,7 @@ mod introduction;
 mod liveness;
 mod mcp;
 mod network_checks;
+mod postgres;
 mod prober;
 mod reason;
 mod report;

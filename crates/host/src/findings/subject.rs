@@ -109,7 +109,9 @@ impl Subject {
     pub(super) fn is_guard(&self, words: &[String]) -> bool {
         let own = words.iter().take_while(|word| *word != "--");
         let own: Vec<&str> = own.map(String::as_str).collect();
-        own.get(1) == Some(&"guard") && own.windows(2).any(|pair| pair == ["--name", self.name.as_str()])
+        let is_named = own.windows(2).any(|pair| pair == ["--name", self.name.as_str()])
+            || own.iter().any(|word| word.strip_prefix("--name=") == Some(self.name.as_str()));
+        own.get(1) == Some(&"guard") && is_named
     }
 
     /// Whether a control group is that of its unit, or below it.
