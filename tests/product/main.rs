@@ -38,6 +38,7 @@ mod processes;
 mod querying;
 mod real;
 mod receiver;
+mod reclaim;
 mod reports;
 mod right;
 mod samples;
