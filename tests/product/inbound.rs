@@ -148,7 +148,7 @@ fn what_nobody_answers_is_kept_and_opens_nothing() {
     });
     assert_eq!(story.alarm().alert.as_ref().unwrap().name, "Slow", "{story}");
     // Nobody tells of them again.
-    eventually("they count as over", || alerts(&site).iter().all(|one| one.from == "rule").then_some(()));
+    eventually("they count as over", || alerts(&site).iter().all(|one| one.from == "runbooks").then_some(()));
     site.incident("notes", "resolved", |story| story.has(|record| matches!(record, Record::Resolved {})));
 }
 

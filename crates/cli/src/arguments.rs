@@ -10,6 +10,7 @@ mod init;
 mod logs;
 mod metrics;
 mod query;
+mod rule;
 mod server;
 mod tune;
 
@@ -29,6 +30,7 @@ pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use logs::LogsArguments;
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
+pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
 pub(crate) use server::ServerCommand;
 pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
 
@@ -108,7 +110,7 @@ pub(crate) enum Command {
     /// Read and follow runbooks
     #[command(subcommand)]
     Runbook(RunbookCommand),
-    /// Take the alerts of runbooks to other systems
+    /// Check and test rules, and take the alerts of runbooks to other systems
     #[command(subcommand)]
     Rule(RuleCommand),
     /// See and answer incidents
@@ -255,34 +257,6 @@ pub(crate) enum RunbookCommand {
         #[arg(long)]
         yes: bool,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RuleCommand {
-    /// Print the alerts of runbooks as a rule file of Prometheus, or a configuration of Alertmanager
-    Export {
-        /// The runbooks
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// For whom
-        #[arg(long, value_enum, default_value_t = ExportFormat::Prometheus)]
-        format: ExportFormat,
-        /// What the address of a runbook begins with [default: its file]
-        #[arg(long, value_name = "URL")]
-        runbook_url: Option<String>,
-        /// The name of Alertmanager's receiver
-        #[arg(long, default_value = "paramedic")]
-        receiver: String,
-    },
-}
-
-/// For whom rules are exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// A rule file.
-    Prometheus,
-    /// Routes and inhibitions.
-    Alertmanager,
 }
 
 #[derive(Debug, Args)]

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Query(arguments) => query::run(&arguments, config, output),
         Command::Config(command) => config::run(&command, config, output),
         Command::Doctor => doctor::run(config, output),
-        Command::Rule(command) => rule::run(command),
+        Command::Rule(command) => rule::run(command, output),
         Command::Runbook(command) => runbook::run(command, config, output),
         Command::Incident(command) => incident::run(command, config, output),
         Command::Alert(command) => alert::run(command, config, output),
