@@ -405,8 +405,25 @@ impl Postgres {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
+    /// What a question is answered with.
+    fn answer(&self, sql: &str) -> String {
+        let port = self.port.to_string();
+        let mut command = Command::new("psql");
+        command.args(["-X", "-A", "-t", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", sql]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
     fn stop(&self) {
         self.run("pg_ctl", &["-w", "-s", "-m", "immediate", "stop"]);
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if self.folder.path().join("data/postmaster.pid").exists() {
+            self.stop();
+        }
     }
 }
 
@@ -441,6 +458,9 @@ fn a_database_that_is_full_or_locked_or_stopped() {
     postgres.run("pg_ctl", &["-w", "-s", "-l", "/dev/null", "-o", &options, "start"]);
     assert!(postgres.session("CREATE TABLE notes (id int)").wait().unwrap().success());
     let holder = postgres.session("BEGIN; LOCK TABLE notes; SELECT pg_sleep(600)");
+    let held =
+        "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'notes'::regclass";
+    eventually("the lock is held", || (postgres.answer(held) == "1").then_some(()));
     let waiting = (0..2).map(|_| postgres.session("SELECT * FROM notes"));
     let sessions: Vec<Child> = std::iter::once(holder).chain(waiting).collect();
     becomes("database_locked").check(
@@ -449,7 +469,6 @@ fn a_database_that_is_full_or_locked_or_stopped() {
         &["locked", "wait for the one of backend"],
     );
     end(sessions);
-    postgres.stop();
 }
 
 #[test]

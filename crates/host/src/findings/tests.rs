@@ -197,6 +197,23 @@ fn paths_of_a_container_mean_nothing_here() {
 }
 
 #[test]
+fn a_guard_is_known_by_its_name_and_where_it_listens() {
+    let server = Subject { port: Some(8001), ..Subject::named("notes") };
+    for (words, expect) in [
+        ("paramedic guard --name notes --listen 127.0.0.1:8001 -- x", true),
+        ("paramedic guard --name=notes --stdio -- x", true),
+        ("paramedic guard --name notes --listen 127.0.0.1:8002 -- x", false),
+        ("paramedic guard --name notes-2 --listen 127.0.0.1:8001 -- x", false),
+        ("paramedic guard --listen 127.0.0.1:8001 -- x --name notes", false),
+        ("paramedic lifeline --name notes", false),
+        ("", false),
+    ] {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        assert_eq!(server.is_guard(&words), expect, "{words:?}");
+    }
+}
+
+#[test]
 fn this_machine_and_this_process() {
     let me = i32::try_from(std::process::id()).unwrap();
     let (taken, found) = examine(&Roots::default(), &Subject::process(me), 0, |_| {});
