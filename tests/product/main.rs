@@ -40,6 +40,7 @@ mod processes;
 mod querying;
 mod real;
 mod receiver;
+mod reclaim;
 mod reports;
 mod right;
 mod samples;

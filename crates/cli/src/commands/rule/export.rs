@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use metrics::Engine;
 use runbook::Runbook;
 use runbook::export::{alertmanager, prometheus};
 
