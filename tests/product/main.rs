@@ -35,6 +35,7 @@ mod real;
 mod receiver;
 mod reports;
 mod right;
+mod rules;
 mod samples;
 mod secrets;
 mod site;
