@@ -7,18 +7,22 @@
 #[path = "../machine/mod.rs"]
 mod machine;
 
+mod alertmanager;
 mod approval;
 mod authoring;
 mod bad_input;
 mod by_hand;
 mod calling;
 mod client;
+mod controls;
 mod crash;
 mod demo;
+mod faults;
 mod foreign;
 mod guards;
 mod helper;
 mod hold;
+mod inbound;
 mod init;
 mod installing;
 mod jobs;
@@ -26,6 +30,7 @@ mod journal;
 mod kills;
 mod logs;
 mod manual;
+mod monitoring;
 mod original;
 mod pages;
 mod poll;

@@ -77,8 +77,8 @@ fn command_words<'a>(command: &[&'a str]) -> Vec<&'a str> {
     [&["--"], command].concat()
 }
 
-/// The options of the product stand before the server's command.
-fn guard_command(site: &Site, words: &[&str]) -> std::process::Command {
+/// A guard in a client's configuration, as a command. The options of the product stand before the server's command.
+pub(crate) fn guard_command(site: &Site, words: &[&str]) -> std::process::Command {
     let place = words.iter().position(|word| *word == "--").unwrap();
     let config = site.config();
     let mut all: Vec<&str> = words[..place].to_vec();

@@ -1,6 +1,8 @@
 //! Owns the grammar of the command line: noun, then verb.
 
 mod alert;
+mod controls;
+mod diagnose;
 mod guard;
 mod hold;
 mod incident;
@@ -9,6 +11,7 @@ mod logs;
 mod metrics;
 mod query;
 mod rule;
+mod server;
 mod tune;
 
 use std::path::PathBuf;
@@ -18,6 +21,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
+pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
+pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
@@ -26,7 +31,8 @@ pub(crate) use logs::LogsArguments;
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
-pub(crate) use tune::{HostCommand, TuneArguments};
+pub(crate) use server::ServerCommand;
+pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
 ///
@@ -90,6 +96,8 @@ pub(crate) enum Command {
     Guard(GuardArguments),
     /// Ask servers how they are
     Check(CheckArguments),
+    /// Say what is wrong with a server and its machine, and which cause that points to; works with and without `serve`
+    Diagnose(DiagnoseArguments),
     /// Show how the servers do in numbers; `-o prometheus` prints the page of a server's guard, or of `serve`
     Metrics(MetricsArguments),
     /// Ask `serve` for numbers, in PromQL; exit code 1 when it has none
@@ -123,7 +131,7 @@ pub(crate) enum Command {
     /// See how much the journal and its evidence take, and copy it
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// Change this machine, and keep the value before
+    /// Change this machine, and keep the value before; and give back space
     #[command(subcommand)]
     Host(HostCommand),
     /// Do what takes root for those who may ask, as typed verbs; systemd starts it, by `paramedic-helper.socket`
@@ -277,37 +285,6 @@ pub(crate) struct LintArguments {
     /// Lint again whenever a file changes, until Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ServerCommand {
-    /// List the servers
-    List,
-    /// Show how one server is; exit code 1 when it is not ready
-    Status {
-        /// The server
-        name: String,
-    },
-    /// End its process and start another, and wait until it answers
-    Restart {
-        /// The server
-        name: String,
-    },
-    /// Start it if it does not run, and wait until it answers
-    Start {
-        /// The server
-        name: String,
-    },
-    /// End it and leave it so
-    Stop {
-        /// The server
-        name: String,
-    },
-    /// Show what it has said and what was asked of it: the log of its guard, or the journal of its unit. Works with and
-    /// without `serve`
-    Logs(LogsArguments),
-    /// Change how it is started, from its next start on, and keep the value before; alone it shows what is changed
-    Tune(TuneArguments),
 }
 
 // === impl OutputFormat ===

@@ -64,7 +64,6 @@ fn what_the_shipped_runbooks_call_is_there_or_named() {
         backup list --verified --before
         backup restore --latest --before
         backup verify --latest --before
-        diagnose
         evidence collect --incident
         evidence export
         evidence list --incident
@@ -78,9 +77,6 @@ fn what_the_shipped_runbooks_call_is_there_or_named() {
         security baseline
         security contain
         security release
-        server clear-cache
-        server readonly
-        server writes
         trace list --server --since
         trace list --server --since --slow
     "#]]

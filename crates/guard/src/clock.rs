@@ -1,12 +1,17 @@
 //! Owns the guard's one look at the wall clock, and how a moment is written.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The present, in milliseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the guard is a shell: this is where it reads the clock")]
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A length of time in milliseconds.
+pub(crate) fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A moment as RFC 3339 in UTC with milliseconds.

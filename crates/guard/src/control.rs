@@ -14,6 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::admin;
 use crate::child::Order;
 use crate::http::told_to_leave;
 use crate::lines::{Line, next_line};
@@ -173,6 +174,10 @@ async fn listen(
 async fn order(guard: &Guard, request: Request) -> Option<Message> {
     let (reply, done) = oneshot::channel();
     let (id, order) = match request {
+        Request::Admin { id, by, verb, query, body } => {
+            let (code, document) = admin(guard, &by, &verb, &query, &body).await;
+            return Some(Message::Answered { id, code: code.as_u16(), document: document.to_string() });
+        }
         Request::Restart { id, key, by } => (id, Order::Restart { key, by, reply }),
         Request::Start { id, key, by } => (id, Order::Start { key, by, reply }),
         Request::Stop { id, by } => (id, Order::Stop { by, reply }),
@@ -188,4 +193,13 @@ async fn order(guard: &Guard, request: Request) -> Option<Message> {
         None => Outcome::Error("the guard is ending".to_owned()),
     };
     Some(Message::Reply { id, outcome })
+}
+
+/// The socket is for its owner only, and so is what comes over it.
+async fn admin(guard: &Guard, by: &str, verb: &str, query: &str, body: &str) -> admin::Answer {
+    let query = Some(query).filter(|query| !query.is_empty());
+    match admin::Verb::of(&format!("/admin/{verb}")) {
+        Some(verb) => admin::carry_out(guard, verb, query, body.as_bytes(), by).await,
+        None => (http::StatusCode::NOT_FOUND, serde_json::json!({ "error": "no such path" })),
+    }
 }

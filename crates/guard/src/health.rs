@@ -186,6 +186,7 @@ pub(crate) fn told_child(id: ProcessId, started: Instant) -> Value {
 
 fn report(guard: &Guard, verdict: &Verdict, asked: Instant) -> String {
     let tail = guard.link().map(|link| link.tail());
+    let restriction = guard.restriction();
     let state = guard.state();
     let child = state.child.map(|child| told_child(child.id, child.started));
     // The last words of the present child, or else of the one before.
@@ -202,6 +203,7 @@ fn report(guard: &Guard, verdict: &Verdict, asked: Instant) -> String {
         "stderr": stderr,
         "package": state.package,
         "dependencies": state.dependencies,
+        "restriction": restriction,
         "checked_at": clock::rfc3339(clock::now_ms()),
         "duration_ms": asked.elapsed().as_micros() as f64 / 1000.0,
     });

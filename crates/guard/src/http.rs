@@ -1,6 +1,6 @@
 //! Owns the HTTP side: connections, who may ask, and which path leads where.
 //!
-//! One port serves `/mcp` (see `mcp.rs`), `/health`, `/ready` and `/metrics`. A request with an `Origin` that is not this
+//! One port serves `/mcp` (see `mcp.rs`), `/health`, `/ready`, `/metrics`, `/api/test-read` and `/admin` (see `admin`). A request with an `Origin` that is not this
 //! machine is refused, and so is, while the guard listens on loopback, one whose `Host` is not: that is how a web page
 //! that rebinds its name to 127.0.0.1 gives itself away.
 
@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use host::Roots;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,16 +24,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::admin::access::{self, Ends};
+use crate::admin::{self, VERBS, Verb};
+use crate::controls::Refused;
 use crate::log::{About, Level};
 use crate::metrics::{CONTENT_TYPE, Failure, Present};
 use crate::sse::EventStream;
 use crate::state::Guard;
-use crate::{health, mcp, usage};
+use crate::{clock, health, mcp, test_read, usage};
 
 /// What every answer is made of.
 pub(crate) type Body = Either<Full<Bytes>, EventStream>;
 
-const PATHS: [&str; 4] = ["/mcp", "/health", "/ready", "/metrics"];
+const PATHS: [&str; 6] = ["/mcp", "/health", "/ready", "/metrics", "/api/test-read", "/admin/status"];
+/// A form is short, and so is the wait for it.
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Each takes some kilobytes and a descriptor; the usual limit of descriptors is 1024 or far more.
 const CONNECTIONS_MAX: usize = 4096;
 /// How long a client may take for a request's head, and how long an unused connection stays open.
@@ -66,11 +72,13 @@ pub(crate) async fn serve(guard: Arc<Guard>, listener: TcpListener, mut leaving:
 }
 
 async fn connection(guard: Arc<Guard>, stream: TcpStream, mut leaving: watch::Receiver<bool>) {
+    let (Ok(client), Ok(server)) = (stream.peer_addr(), stream.local_addr()) else { return };
+    let ends = Ends { client, server };
     // Without it, an answer would wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let guard = guard.clone();
-        async move { Ok::<_, Infallible>(answer(&guard, request).await) }
+        async move { Ok::<_, Infallible>(answer(&guard, ends, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -95,15 +103,20 @@ pub(crate) async fn told_to_leave(leaving: &mut watch::Receiver<bool>) {
     let _ = leaving.wait_for(|leaving| *leaving).await;
 }
 
-async fn answer(guard: &Arc<Guard>, request: Request<Incoming>) -> Response<Body> {
+async fn answer(guard: &Arc<Guard>, ends: Ends, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     if let Err(reason) = admitted(&head, guard.listen) {
         guard.metrics.failed(Failure::Security);
         guard.note(Level::Warning, About::Security, &reason, [("path", head.uri.path().into())]);
         return problem(StatusCode::FORBIDDEN, &reason);
     }
+    if matches!(head.uri.path(), "/mcp" | "/api/test-read")
+        && let Some(reason) = blocked(guard, ends)
+    {
+        return problem(StatusCode::FORBIDDEN, &reason);
+    }
     match (&head.method, head.uri.path()) {
-        (&Method::POST, "/mcp") => mcp::post(guard, &head, body).await,
+        (&Method::POST, "/mcp") => mcp::post(guard, &head, body, ends).await,
         (&Method::GET, "/mcp") => mcp::get(guard, &head),
         (&Method::DELETE, "/mcp") => mcp::delete(guard, &head),
         (&Method::GET | &Method::HEAD, "/health") => {
@@ -118,10 +131,63 @@ async fn answer(guard: &Arc<Guard>, request: Request<Incoming>) -> Response<Body
             let page = metrics(guard).await;
             with_type(StatusCode::OK, HeaderValue::from_static(CONTENT_TYPE), page)
         }
+        (&Method::GET, "/api/test-read") => {
+            let (code, report) = test_read::answer(guard).await;
+            json(code, report)
+        }
         (_, "/mcp") => not_allowed("GET, POST, DELETE"),
         (_, "/health" | "/ready" | "/metrics") => not_allowed("GET, HEAD"),
+        (_, "/api/test-read") => not_allowed("GET"),
+        (_, path) if path.starts_with("/admin/") => administer(guard, head, body, ends).await,
         _ => json(StatusCode::NOT_FOUND, json!({ "error": "no such path", "paths": PATHS }).to_string()),
     }
+}
+
+/// Why this address is not served, if it is not. It may still look, and be let in again.
+fn blocked(guard: &Guard, ends: Ends) -> Option<String> {
+    let controls = guard.controls.now();
+    let block = controls.blocked_address(ends.client.ip(), clock::now_ms())?;
+    guard.metrics.refused(Refused::Address);
+    Some(block.to_string())
+}
+
+async fn administer(guard: &Arc<Guard>, head: Parts, body: Incoming, ends: Ends) -> Response<Body> {
+    let Some(verb) = Verb::of(head.uri.path()) else {
+        let paths: Vec<String> = VERBS.iter().map(|(name, _)| format!("/admin/{name}")).collect();
+        return json(StatusCode::NOT_FOUND, json!({ "error": "no such path", "paths": paths }).to_string());
+    };
+    if head.method != verb.method() {
+        return not_allowed(if verb == Verb::Status { "GET" } else { "POST" });
+    }
+    let query = head.uri.query().map(str::to_owned);
+    let asked = Arc::clone(guard);
+    // The kernel's table may be long.
+    let who = move || access::who(&asked.settings.own, &head, ends, &Roots::default());
+    let by = match tokio::task::spawn_blocking(who).await {
+        Ok(Ok(by)) => by,
+        Ok(Err(denied)) => {
+            guard.metrics.failed(denied.failure);
+            let fields = [("path", verb.name().into()), ("address", ends.client.to_string().into())];
+            guard.note(Level::Warning, About::Security, &denied.reason, fields);
+            let mut response = problem(denied.code, &denied.reason);
+            if denied.code == StatusCode::UNAUTHORIZED {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            return response;
+        }
+        Err(error) => return problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    };
+    let body = Limited::new(body, admin::BODY_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(FORM_TIMEOUT, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "the body takes too long"),
+    };
+    let (code, document) = admin::carry_out(&**guard, verb, query.as_deref(), &body, &by).await;
+    let mut document = document.to_string();
+    // It is read in a terminal.
+    document.push('\n');
+    json(code, document)
 }
 
 /// Whether a request comes from where it may; otherwise the reason why not.
@@ -168,6 +234,7 @@ async fn metrics(guard: &Arc<Guard>) -> String {
         descriptors: i64::try_from(usage.descriptors).unwrap_or(i64::MAX),
         sessions: i64::try_from(guard.sessions.len()).unwrap_or(i64::MAX),
         running: link.map_or_else(Vec::new, |link| link.in_flight.methods()),
+        writes_percent: guard.controls.now().writes.percent.into(),
         child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
     })
 }

@@ -8,14 +8,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::controls::Ask;
 use crate::envelope::{self, Outcome, SERVER_ERROR};
 use crate::log::{About, Level, clip};
 use crate::metrics::{Failure, Method, Status};
 use crate::session::{Running, Session};
-use crate::sse;
 use crate::state::Guard;
+use crate::{clock, reads, sse};
 
 /// More running requests than this mean that the server does not keep up; their clients should hear so.
 const REQUESTS_MAX: usize = 1024;
@@ -163,6 +165,23 @@ impl InFlight {
         clients.map(|entry| entry.method).collect()
     }
 
+    /// How many requests of clients run.
+    pub(crate) fn of_clients(&self) -> usize {
+        let table = self.table();
+        table.entries.values().filter(|entry| matches!(entry.waiter, Waiter::Client(_))).count()
+    }
+
+    /// How many tools that are called now are not among those that only read.
+    pub(crate) fn writes(&self, is_read: impl Fn(&str) -> bool) -> usize {
+        let table = self.table();
+        let calls = table.entries.values().filter(|entry| entry.method == Method::TOOLS_CALL);
+        let writes = calls.filter(|entry| match &entry.waiter {
+            Waiter::Client(client) => !client.tool.as_deref().is_some_and(&is_read),
+            Waiter::Own(_) => false,
+        });
+        writes.count()
+    }
+
     /// How long the youngest tool call has been running.
     pub(crate) fn youngest_call(&self, now: Instant) -> Option<Duration> {
         let table = self.table();
@@ -191,7 +210,7 @@ impl Entry {
             let _ = reply.send(Answer::Ended(reason.to_owned()));
             return;
         }
-        let error = serde_json::json!({ "code": SERVER_ERROR, "message": reason }).to_string();
+        let error = json!({ "code": SERVER_ERROR, "message": reason }).to_string();
         let meaning = if let Some(failure) = failure { Meaning::Failed(failure) } else { Meaning::Lost };
         self.finish(guard, Outcome::Error(&error), meaning);
     }
@@ -209,6 +228,11 @@ impl Entry {
             }
         };
         let took = self.started.elapsed();
+        let narrowed = narrowed(guard, self.method, client.running.session(), outcome);
+        let outcome = narrowed.as_ref().map_or(outcome, |narrowed| match narrowed {
+            Ok(result) => Outcome::Result(result),
+            Err(error) => Outcome::Error(error),
+        });
         // A client that has gone away gets nothing, but its request counts.
         let _ = client.reply.send(envelope::response(&client.id, outcome).into());
         let status = meaning.status();
@@ -256,6 +280,32 @@ pub(crate) fn meaning(method: Method, outcome: Outcome<'_>) -> Meaning {
             Ok(_) | Err(_) => Meaning::Failed(Failure::Internal),
         },
     }
+}
+
+/// The tools without those that this session may not call now; none where it may call all.
+fn narrowed(
+    guard: &Guard,
+    method: Method,
+    session: &Session,
+    outcome: Outcome<'_>,
+) -> Option<Result<String, String>> {
+    let Outcome::Result(result) = outcome else { return None };
+    if method != Method::TOOLS_LIST {
+        return None;
+    }
+    let controls = guard.controls.now();
+    if !controls.is_restricting() {
+        return None;
+    }
+    let now_ms = clock::now_ms();
+    let may = |tool: &str, hint: bool| {
+        let ask =
+            Ask { client: &session.client, place: session.place, method: "tools/call", tool: Some(tool) };
+        controls.refusal(ask, guard.settings.own.reads.is_read(tool, hint), now_ms).is_none()
+    };
+    let narrowed = reads::narrowed(result, may);
+    let error = || json!({ "code": SERVER_ERROR, "message": "the server's list of tools is not understood" });
+    Some(narrowed.ok_or_else(|| error().to_string()))
 }
 
 fn log(
@@ -317,7 +367,8 @@ mod tests {
     fn clients_with_the_same_id_are_kept_apart() {
         let (now, table) = (Instant::now(), InFlight::new());
         let sessions = Sessions::new(now);
-        let (one, two) = (sessions.open(1, now).unwrap(), sessions.open(1, now).unwrap());
+        let (one, two) =
+            (sessions.open(1, "t", None, now).unwrap(), sessions.open(1, "t", None, now).unwrap());
         let ((first, mut to_first), (second, mut to_second)) = (entry(&one, "7", now), entry(&two, "7", now));
         assert_eq!((table.add(first), table.add(second)), (Ok(1), Ok(2)));
         assert_eq!((table.find(&one, "7"), table.find(&two, "7")), (Some(1), Some(2)));
@@ -338,7 +389,7 @@ mod tests {
     #[test]
     fn the_table_is_bounded_and_ends_once() {
         let (now, table) = (Instant::now(), InFlight::new());
-        let session = Sessions::new(now).open(1, now).unwrap();
+        let session = Sessions::new(now).open(1, "t", None, now).unwrap();
         for _ in 0..REQUESTS_MAX {
             table.add(entry(&session, "1", now).0).unwrap();
         }

@@ -5,10 +5,14 @@
 //! its log (`log`), and takes orders over a control socket (`control`). It restarts nothing by itself, and whatever
 //! ends it, nothing that it has started is left behind.
 
+mod admin;
+mod catalogue;
 mod child;
 mod clock;
 mod control;
+mod controls;
 mod envelope;
+mod governed;
 mod health;
 mod http;
 mod inflight;
@@ -18,14 +22,17 @@ mod log;
 mod mcp;
 mod metrics;
 mod oom;
+mod own;
 mod package;
 mod pipe;
+mod reads;
 mod session;
 mod settings;
 mod sse;
 mod start;
 mod state;
 mod stdio;
+mod test_read;
 mod tree;
 mod tuned;
 mod usage;
@@ -41,6 +48,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use admin::Exchange;
+pub use controls::{Block, BlockKind, Controls, ControlsError, Set, Writes};
+pub use own::{Own, OwnError, Read, TestRead};
+pub use reads::Reads;
 pub use settings::{INSTALL_TIMEOUT, REQUEST_TIMEOUT, START_TIMEOUT, Settings};
 pub use stdio::{StdioSettings, name_of, run_stdio};
 

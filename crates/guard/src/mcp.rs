@@ -8,6 +8,7 @@
 //! 202. GET is the session's stream of announcements (409 if it has one), DELETE its end. That a client hangs up
 //! does not cancel anything.
 
+mod gate;
 mod problem;
 mod request;
 
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use problem::Problem;
 use request::Accepts;
 
+use crate::admin::access::Ends;
 use crate::child::PROTOCOL_VERSION;
 use crate::envelope::{
     self, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, Malformed, Outcome, PARSE_ERROR,
@@ -31,7 +33,7 @@ use crate::envelope::{
 };
 use crate::http::{Body, empty, json};
 use crate::inflight::{Client, Entry, Refusal, Waiter};
-use crate::log::{About, Level};
+use crate::log::{About, Level, clip};
 use crate::metrics::{Failure, Method, Status};
 use crate::pipe::Link;
 use crate::session::{Session, StreamTaken};
@@ -45,6 +47,9 @@ const SESSION: &str = "mcp-session-id";
 const JSON_PATIENCE: Duration = Duration::from_secs(10);
 /// What a client may be behind with; beyond it, progress is left out.
 const PROGRESS_MAX: usize = 64;
+
+/// Names of clients are short; what is longer is not one.
+const CLIENT_NAME_CHARS: usize = 120;
 
 /// One request of a client.
 #[derive(Clone, Copy)]
@@ -63,9 +68,9 @@ struct Arrivals {
 }
 
 /// Answers `POST /mcp`.
-pub(crate) async fn post(guard: &Arc<Guard>, head: &Parts, body: HttpBody) -> Response<Body> {
+pub(crate) async fn post(guard: &Arc<Guard>, head: &Parts, body: HttpBody, ends: Ends) -> Response<Body> {
     let result = match request::body(&head.headers, body).await {
-        Ok(body) => message(guard, &head.headers, &body).await,
+        Ok(body) => message(guard, &head.headers, &body, ends).await,
         Err(problem) => Err(problem),
     };
     result.unwrap_or_else(|problem| problem.response(guard))
@@ -98,7 +103,12 @@ pub(crate) fn delete(guard: &Guard, head: &Parts) -> Response<Body> {
     }
 }
 
-async fn message(guard: &Guard, headers: &HeaderMap, body: &[u8]) -> Result<Response<Body>, Problem> {
+async fn message(
+    guard: &Guard,
+    headers: &HeaderMap,
+    body: &[u8],
+    ends: Ends,
+) -> Result<Response<Body>, Problem> {
     let message = envelope::parse(body).map_err(|malformed| {
         let (code, reason) = match malformed {
             Malformed::NotJson => (PARSE_ERROR, "the body is not a JSON object"),
@@ -109,13 +119,13 @@ async fn message(guard: &Guard, headers: &HeaderMap, body: &[u8]) -> Result<Resp
     })?;
     match message {
         Incoming::Request { id, method, params } if method == "initialize" => {
-            initialize(guard, id, params).map_err(|problem| problem.to(id))
+            initialize(guard, id, params, ends).map_err(|problem| problem.to(id))
         }
         Incoming::Request { id, method, params } => {
             let session = session(guard, headers).map_err(|problem| problem.to(id))?;
             let call = Call { id, method: &method, params, token: None };
             let accepts = Accepts::of(headers);
-            match begin(guard, &session, call, accepts) {
+            match gate::pass(guard, &session, call, accepts).await {
                 Ok(arrivals) => Ok(wait(arrivals, accepts, JSON_PATIENCE).await),
                 Err(problem) => Err(problem.to(id)),
             }
@@ -129,8 +139,10 @@ async fn message(guard: &Guard, headers: &HeaderMap, body: &[u8]) -> Result<Resp
     }
 }
 
-fn initialize(guard: &Guard, id: &str, params: Option<&str>) -> Result<Response<Body>, Problem> {
+fn initialize(guard: &Guard, id: &str, params: Option<&str>, ends: Ends) -> Result<Response<Body>, Problem> {
     let started = Instant::now();
+    let client = params.and_then(client_name).unwrap_or_default();
+    gate::admit(guard, &client)?;
     let link = guard.link().ok_or_else(|| Problem::unavailable(guard))?;
     let result = link.initialized().ok_or_else(|| Problem::unavailable(guard))?;
     let asked = params.and_then(|params| envelope::member(params, "protocolVersion").ok().flatten());
@@ -139,11 +151,19 @@ fn initialize(guard: &Guard, id: &str, params: Option<&str>) -> Result<Response<
     // It is there: without it, the child would not have been taken into service.
     let own = envelope::member(result, "protocolVersion").ok().flatten().unwrap_or_default();
     let result = envelope::exchange(result, own, &format!("\"{version}\""));
-    let session = guard.sessions.open(link.generation, Instant::now()).map_err(|error| {
-        Problem::answer(SERVER_ERROR, format!("no random bytes: {error}"), Some(Failure::Internal))
-    })?;
+    let result = gate::announcing(&result).unwrap_or(result);
+    let address = Some(ends.client.ip());
+    let session =
+        guard.sessions.open(link.generation, &client, address, Instant::now()).map_err(|error| {
+            Problem::answer(SERVER_ERROR, format!("no random bytes: {error}"), Some(Failure::Internal))
+        })?;
     guard.metrics.finished(Method::INITIALIZE, Status::Success, started.elapsed());
-    guard.note(Level::Info, About::Audit, "session opened", [("session", session.shown().into())]);
+    let fields = [
+        ("session", session.shown().into()),
+        ("client", client.into()),
+        ("address", ends.client.ip().to_string().into()),
+    ];
+    guard.note(Level::Info, About::Audit, "session opened", fields);
     let mut response = json(StatusCode::OK, envelope::response(id, Outcome::Result(&result)));
     let value = HeaderValue::from_str(&session.id).expect("a session's id is hexadecimal");
     response.headers_mut().insert(SESSION, value);
@@ -311,6 +331,13 @@ fn session(guard: &Guard, headers: &HeaderMap) -> Result<Arc<Session>, Problem> 
 
 fn tool_name(params: &str) -> Option<String> {
     serde_json::from_str(envelope::member(params, "name").ok()??).ok()
+}
+
+/// What a client calls itself, as far as a name should be long.
+fn client_name(params: &str) -> Option<String> {
+    let info = envelope::member(params, "clientInfo").ok()??;
+    let name: String = serde_json::from_str(envelope::member(info, "name").ok()??).ok()?;
+    Some(clip(&name.replace(char::is_control, " "), CLIENT_NAME_CHARS))
 }
 
 fn stream(events: EventStream) -> Response<Body> {

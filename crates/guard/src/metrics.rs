@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::controls::Refused;
+
 /// The media type of [`Metrics::page`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -88,6 +90,9 @@ const FAILURES: [Failure; 8] = [
     Failure::ChildExit,
 ];
 
+const REFUSALS: [Refused; 5] =
+    [Refused::ReadOnly, Refused::Tool, Refused::Client, Refused::Address, Refused::Draining];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     method: Method,
@@ -108,6 +113,11 @@ struct MemoryLabels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OperationLabels {
     operation_type: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    reason: Refused,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -136,6 +146,8 @@ pub(crate) struct Present {
     pub(crate) sessions: i64,
     /// The methods of the requests that run now.
     pub(crate) running: Vec<Method>,
+    /// How many of all sessions may write, in percent.
+    pub(crate) writes_percent: i64,
     /// When the child started, in seconds since 1970; 0 if none runs.
     pub(crate) child_started: f64,
 }
@@ -153,6 +165,8 @@ pub(crate) struct Metrics {
     descriptors: Gauge,
     child_started: Gauge<f64, AtomicU64>,
     package: Family<PackageLabels, Gauge>,
+    refused: Family<RefusedLabels, Counter>,
+    writes_percent: Gauge,
 }
 
 // === impl Method, Failure, labels ===
@@ -160,6 +174,7 @@ pub(crate) struct Metrics {
 impl Method {
     pub(crate) const INITIALIZE: Self = Self(METHODS[0]);
     pub(crate) const PING: Self = Self(METHODS[1]);
+    pub(crate) const TOOLS_LIST: Self = Self(METHODS[2]);
     pub(crate) const TOOLS_CALL: Self = Self(METHODS[3]);
 
     pub(crate) fn of(name: &str) -> Self {
@@ -227,6 +242,19 @@ impl EncodeLabelValue for Status {
     }
 }
 
+impl EncodeLabelValue for Refused {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let name = match self {
+            Self::ReadOnly => "read_only",
+            Self::Tool => "tool",
+            Self::Client => "client",
+            Self::Address => "address",
+            Self::Draining => "draining",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
 impl EncodeLabelValue for Severity {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         let name = match self {
@@ -255,7 +283,12 @@ impl Metrics {
             descriptors: Gauge::default(),
             child_started: Gauge::default(),
             package: Family::default(),
+            refused: Family::default(),
+            writes_percent: Gauge::default(),
         };
+        for reason in REFUSALS {
+            drop(metrics.refused.get_or_create_owned(&RefusedLabels { reason }));
+        }
         for failure in FAILURES {
             drop(metrics.errors.get_or_create(&failure.labels()));
         }
@@ -289,6 +322,16 @@ impl Metrics {
             "When the child started, 0 if none runs",
             self.child_started.clone(),
         );
+        r.register(
+            "mcp_server_requests_refused",
+            "Requests that were refused because of what an operator has laid down",
+            self.refused.clone(),
+        );
+        r.register(
+            "mcp_server_writes_percent",
+            "How many of all sessions may write: 0 in read-only mode",
+            self.writes_percent.clone(),
+        );
         r.register("mcp_server_package", "The package that was really run", self.package.clone());
         self
     }
@@ -304,6 +347,11 @@ impl Metrics {
 
     pub(crate) fn failed(&self, failure: Failure) {
         self.errors.get_or_create(&failure.labels()).inc();
+    }
+
+    pub(crate) fn refused(&self, reason: Refused) {
+        self.refused.get_or_create_owned(&RefusedLabels { reason }).inc();
+        self.failed(Failure::Authorization);
     }
 
     pub(crate) fn started(&self) {
@@ -325,6 +373,7 @@ impl Metrics {
     pub(crate) fn page(&self, present: &Present) -> String {
         self.up.set(present.up);
         self.sessions.set(present.sessions);
+        self.writes_percent.set(present.writes_percent);
         self.descriptors.set(present.descriptors);
         self.child_started.set(present.child_started);
         self.memory.get_or_create(&MemoryLabels { memory_type: "rss" }).set(present.rss_bytes);
@@ -363,6 +412,8 @@ mod tests {
             "mcp_concurrent_operations{server_name=\"mem\",operation_type=\"prompts/get\"} 0",
             "mcp_server_memory_usage_bytes{server_name=\"mem\",memory_type=\"rss\"} 0",
             "mcp_server_starts_total{server_name=\"mem\"} 0",
+            "mcp_server_requests_refused_total{server_name=\"mem\",reason=\"read_only\"} 0",
+            "mcp_server_writes_percent{server_name=\"mem\"} 0",
         ] {
             assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
         }

@@ -238,6 +238,9 @@ fn receive(guard: &Guard, link: &Link, line: &[u8]) {
             | "notifications/resources/list_changed"
             | "notifications/resources/updated"
             | "notifications/message" => {
+                if method == "notifications/tools/list_changed" {
+                    guard.catalogue.changed();
+                }
                 let event = sse::event(&envelope::notification(&method, params));
                 let missed = guard.sessions.announce(link.generation, &event);
                 if missed > 0 {

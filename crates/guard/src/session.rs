@@ -4,11 +4,13 @@
 //! 404 and initialize again. Clients seldom say goodbye, so idle sessions are reclaimed and their number is bounded.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 /// Ten thousand sessions take a few megabytes.
@@ -39,6 +41,12 @@ pub(crate) struct Session {
     pub(crate) id: String,
     /// Which child it talks to.
     pub(crate) generation: u64,
+    /// What its client calls itself.
+    pub(crate) client: Box<str>,
+    /// Where it comes from.
+    pub(crate) address: Option<IpAddr>,
+    /// Its place in a ramp of writes, 0 to 99.
+    pub(crate) place: u8,
     used: Mutex<Instant>,
     running: AtomicUsize,
     announcements: Mutex<Option<mpsc::Sender<Bytes>>>,
@@ -47,6 +55,16 @@ pub(crate) struct Session {
 /// Counts as one running request, or open stream, of a session while it lives.
 #[derive(Debug)]
 pub(crate) struct Running(Arc<Session>);
+
+/// One session, as it is shown to operators.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Present {
+    session: String,
+    client: String,
+    address: Option<IpAddr>,
+    running: usize,
+    idle_seconds: u64,
+}
 
 /// The session has an open stream already.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,12 +82,22 @@ impl Sessions {
     ///
     /// # Errors
     /// When the system gives no random bytes.
-    pub(crate) fn open(&self, generation: u64, now: Instant) -> Result<Arc<Session>, getrandom::Error> {
+    pub(crate) fn open(
+        &self,
+        generation: u64,
+        client: &str,
+        address: Option<IpAddr>,
+        now: Instant,
+    ) -> Result<Arc<Session>, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
+        let number = u128::from_ne_bytes(bytes);
         let session = Arc::new(Session {
-            id: format!("{:032x}", u128::from_ne_bytes(bytes)),
+            id: format!("{number:032x}"),
             generation,
+            client: client.into(),
+            address,
+            place: place(number),
             used: Mutex::new(now),
             running: AtomicUsize::new(0),
             announcements: Mutex::new(None),
@@ -129,6 +157,20 @@ impl Sessions {
     pub(crate) fn len(&self) -> usize {
         lock(&self.inner).by_id.len()
     }
+
+    /// Who is there, the most recently used first, so many at most.
+    pub(crate) fn present(&self, most: usize, now: Instant) -> Vec<Present> {
+        let sessions: Vec<Arc<Session>> = lock(&self.inner).by_id.values().cloned().collect();
+        let mut present: Vec<Present> = sessions.iter().map(|session| session.present(now)).collect();
+        present.sort_by_key(|one| one.idle_seconds);
+        present.truncate(most);
+        present
+    }
+}
+
+/// The place in a ramp of a session, or of what else has this random number: 0 to 99.
+pub(crate) fn place(number: u128) -> u8 {
+    u8::try_from(number % 100).unwrap_or_default()
 }
 
 // === impl Session, Running ===
@@ -137,6 +179,16 @@ impl Session {
     /// Enough of the id to tell sessions apart in a log, and not enough to take one over.
     pub(crate) fn shown(&self) -> &str {
         self.id.get(..8).unwrap_or_default()
+    }
+
+    fn present(&self, now: Instant) -> Present {
+        Present {
+            session: self.shown().to_owned(),
+            client: self.client.to_string(),
+            address: self.address,
+            running: self.running.load(Ordering::Relaxed),
+            idle_seconds: self.idle(now).as_secs(),
+        }
     }
 
     /// How long nothing has run here; a session with a request or an open stream is not idle.
@@ -206,15 +258,15 @@ mod tests {
     fn idle_sessions_are_reclaimed_and_busy_ones_kept() {
         let start = Instant::now();
         let sessions = Sessions::new(start);
-        let idle = sessions.open(1, start).unwrap();
-        let busy = sessions.open(1, start).unwrap();
-        let streaming = sessions.open(1, start).unwrap();
+        let idle = sessions.open(1, "t", None, start).unwrap();
+        let busy = sessions.open(1, "t", None, start).unwrap();
+        let streaming = sessions.open(1, "t", None, start).unwrap();
         let running = busy.run();
         let (stream, open) = streaming.stream().unwrap();
         assert_ne!(idle.id, busy.id);
         assert!(idle.id.len() == 32 && idle.id.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let later = start + IDLE_MAX;
-        sessions.open(1, later).unwrap();
+        sessions.open(1, "t", None, later).unwrap();
         assert_eq!(sessions.len(), 3);
         assert!(sessions.find(&idle.id, later).is_none());
         assert!(sessions.find(&busy.id, later).is_some());
@@ -227,13 +279,13 @@ mod tests {
     fn the_longest_idle_one_makes_way() {
         let start = Instant::now();
         let sessions = Sessions::new(start);
-        let first = sessions.open(1, start).unwrap();
-        let second = sessions.open(1, start).unwrap();
+        let first = sessions.open(1, "t", None, start).unwrap();
+        let second = sessions.open(1, "t", None, start).unwrap();
         for _ in 2..SESSIONS_MAX {
-            sessions.open(1, start + SECOND).unwrap();
+            sessions.open(1, "t", None, start + SECOND).unwrap();
         }
         sessions.find(&first.id, start + 2 * SECOND).unwrap();
-        sessions.open(1, start + 3 * SECOND).unwrap();
+        sessions.open(1, "t", None, start + 3 * SECOND).unwrap();
         assert_eq!(sessions.len(), SESSIONS_MAX);
         assert!(sessions.find(&first.id, start + 3 * SECOND).is_some());
         assert!(sessions.find(&second.id, start + 3 * SECOND).is_none());
@@ -243,7 +295,8 @@ mod tests {
     fn announcements_reach_the_streams_of_their_generation() {
         let now = Instant::now();
         let sessions = Sessions::new(now);
-        let (old, new) = (sessions.open(1, now).unwrap(), sessions.open(2, now).unwrap());
+        let (old, new) =
+            (sessions.open(1, "t", None, now).unwrap(), sessions.open(2, "t", None, now).unwrap());
         let (mut old_stream, mut new_stream) = (old.stream().unwrap().0, new.stream().unwrap().0);
         assert!(matches!(new.stream(), Err(StreamTaken)));
         let event = Bytes::from_static(b"x");

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::own::Own;
+
 /// How long a child may take to answer `initialize`, unless told otherwise.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a package manager may work before a server counts as not starting, unless told otherwise.
@@ -40,6 +42,10 @@ pub struct Settings {
     pub once: bool,
     /// What is another in how the command is started; read before each start. See [`process::tuning`].
     pub tuning: Option<PathBuf>,
+    /// What belongs to this one server: tools that read, the test read, the token of `/admin`.
+    pub own: Own,
+    /// What operators lay down while it runs: the file of [`crate::Controls`]. None where it is forgotten with the guard.
+    pub controls: Option<PathBuf>,
     /// The program that has the role `lifeline`.
     pub paramedic_exe: PathBuf,
 }

@@ -1,6 +1,7 @@
 //! Owns what all parts of a guard share: settings, sessions, metrics, log, and how the child is at this moment.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -9,7 +10,10 @@ use process::control::{DependencyStatus, Event, Exit, Package, Phase, Status};
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
+use crate::catalogue::Catalogue;
 use crate::child::Order;
+use crate::clock;
+use crate::controls::Kept;
 use crate::health::Pinger;
 use crate::log::{About, Level, Log};
 use crate::metrics::Metrics;
@@ -31,6 +35,10 @@ pub(crate) struct Guard {
     pub(crate) log: Log,
     pub(crate) pinger: Pinger,
     pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) controls: Kept,
+    pub(crate) catalogue: Catalogue,
+    /// Whether no new requests are taken.
+    draining: AtomicBool,
     process: ProcessId,
     events: broadcast::Sender<Told>,
     state: Mutex<State>,
@@ -96,6 +104,9 @@ impl Guard {
             events: broadcast::Sender::new(EVENTS_MAX),
             state: Mutex::new(state),
             link: RwLock::new(None),
+            controls: Kept::open(settings.controls.clone(), clock::now_ms()),
+            catalogue: Catalogue::default(),
+            draining: AtomicBool::new(false),
             settings,
             listen,
             log,
@@ -116,6 +127,14 @@ impl Guard {
 
     pub(crate) fn set_link(&self, link: Option<Arc<Link>>) {
         *self.link.write().unwrap_or_else(PoisonError::into_inner) = link;
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
     }
 
     pub(crate) fn tell(&self, event: Event) {
@@ -153,7 +172,17 @@ impl Guard {
             last_key: state.last_key.clone(),
             stopped_by: state.stopped_by.clone(),
             package: state.package.clone().map(Box::new),
+            restriction: self.restriction().map(Box::new),
         }
+    }
+
+    /// What is laid down that clients notice, in words.
+    pub(crate) fn restriction(&self) -> Option<String> {
+        let draining =
+            self.is_draining().then(|| "no new requests are taken: it is being drained".to_owned());
+        let words = draining.into_iter().chain(self.controls.now().restriction(clock::now_ms()));
+        let words: Vec<String> = words.collect();
+        (!words.is_empty()).then(|| words.join("; "))
     }
 
     /// Why no request can be served now, in words.

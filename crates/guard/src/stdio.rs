@@ -9,6 +9,8 @@ mod backoff;
 mod batch;
 mod claim;
 mod frames;
+mod gate;
+mod governed;
 mod handshake;
 mod health;
 mod keeper;
@@ -31,9 +33,12 @@ use tokio::sync::mpsc;
 
 pub use name::name_of;
 
-use crate::Error;
+use crate::controls::Kept;
 use crate::log::Log;
+use crate::own::Own;
+use crate::{Error, clock};
 use claim::Claim;
+use gate::Gate;
 use keeper::Keeper;
 use pumps::Streams;
 use record::Record;
@@ -61,6 +66,10 @@ pub struct StdioSettings {
     pub start_timeout: Duration,
     /// How long a package manager may work for it; [`crate::INSTALL_TIMEOUT`].
     pub install_timeout: Duration,
+    /// What belongs to this one server.
+    pub own: Own,
+    /// Where what operators lay down is to be: `NAME.json` in this folder. None where it is forgotten with the guard.
+    pub controls: Option<PathBuf>,
     /// The program that has the role `lifeline`.
     pub paramedic_exe: PathBuf,
 }
@@ -92,10 +101,14 @@ pub async fn run_stdio(settings: StdioSettings) -> Result<(), Error> {
     let reason = format!("server `{}` has not been started yet", claim.name);
     let hold = HOLD_MAX.min(settings.start_timeout);
     let record = Record::new(&claim.name, log);
-    let relay = Arc::new(Relay::new(outlet, record, u128::from_ne_bytes(word), (hold, &reason), signals));
+    let kept = settings.controls.as_ref().map(|folder| folder.join(format!("{}.json", claim.name)));
+    let kept = Arc::new(Kept::open(kept, clock::now_ms()));
+    let word = u128::from_ne_bytes(word);
+    let gate = Gate::new(Arc::clone(&kept), settings.own.reads.clone(), word, clock::now_ms);
+    let relay = Arc::new(Relay::new(outlet, record, word, gate, (hold, &reason), signals));
     pumps::listen_to_client(&relay, streams.stdin, streams.stdout).map_err(fail("start a thread"))?;
 
-    let shared = Arc::new(Shared::new(settings, relay));
+    let shared = Arc::new(Shared::new(settings, relay, kept));
     let keeper = Keeper::new(Arc::clone(&shared), signalled, (terminate, interrupt), streams.stderr);
     match &claim.socket {
         Some(socket) => tokio::select! {

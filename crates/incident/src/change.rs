@@ -41,6 +41,8 @@ pub struct Change {
 pub enum What {
     /// How a server is started.
     ServerTuning,
+    /// What clients of a server may do.
+    ServerControls,
     /// A parameter of the kernel.
     KernelParameter,
     /// The file of a unit of systemd. It is for people to put it there.
@@ -188,6 +190,7 @@ impl std::fmt::Display for What {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::ServerTuning => "tuning of server",
+            Self::ServerControls => "controls of server",
             Self::KernelParameter => "kernel parameter",
             Self::UnitFile => "file of unit",
         })

@@ -29,7 +29,11 @@ impl Prober {
         stream::iter(questions).buffered(AT_ONCE_MAX).collect().await
     }
 
-    async fn ask_dependency(&self, dependency: &Dependency, deadline: Deadline) -> DependencyReport {
+    pub(crate) async fn ask_dependency(
+        &self,
+        dependency: &Dependency,
+        deadline: Deadline,
+    ) -> DependencyReport {
         let started = Instant::now();
         let verdict = deadline.bound(self.ask(&dependency.check)).await;
         DependencyReport::new(dependency, verdict, milliseconds_since(started))

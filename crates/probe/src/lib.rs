@@ -7,6 +7,8 @@
 mod body;
 mod clients;
 mod dependency;
+mod dig;
+mod findings;
 mod host_checks;
 mod introduction;
 mod liveness;
@@ -20,6 +22,8 @@ mod sse;
 mod target;
 
 pub use clients::install_crypto;
+pub use dig::{CertificateFault, Families, Names, Phases, Reached, Said};
+pub use findings::findings;
 pub use introduction::Introduction;
 pub use prober::{Prober, ProberError};
 pub use report::{CheckType, DependencyReport, Health, Report, Request, readiness_of};

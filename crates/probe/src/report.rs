@@ -165,6 +165,10 @@ impl DependencyReport {
         let Verdict { health, reason } = verdict;
         Self { name: dependency.name.clone(), health, critical: dependency.critical, reason, duration_ms }
     }
+
+    pub(crate) fn into_verdict(self) -> Verdict {
+        Verdict { health: self.health, reason: self.reason }
+    }
 }
 
 // === impl Verdict ===

@@ -64,6 +64,19 @@ pub enum Request {
         /// Comes back in the reply.
         id: u64,
     },
+    /// What `/admin` of the guard's port takes. Its reply is [`Message::Answered`].
+    Admin {
+        /// Comes back in the reply.
+        id: u64,
+        /// Who asks.
+        by: String,
+        /// The path below `/admin/`.
+        verb: String,
+        /// The parameters, as in a query string.
+        query: String,
+        /// The body, if it has one.
+        body: String,
+    },
 }
 
 /// What a guard says.
@@ -86,6 +99,15 @@ pub enum Message {
         id: u64,
         /// What came of it.
         outcome: Outcome,
+    },
+    /// The answer to a request for `/admin`.
+    Answered {
+        /// The request's own.
+        id: u64,
+        /// The status of HTTP that it would have.
+        code: u16,
+        /// The document, as JSON.
+        document: String,
     },
 }
 
@@ -125,6 +147,9 @@ pub struct Status {
     /// The package that was really run, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<Box<Package>>,
+    /// What operators have laid down that clients notice, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restriction: Option<Box<String>>,
 }
 
 /// A package with the version that was resolved for it.

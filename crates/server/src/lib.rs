@@ -1,5 +1,6 @@
 //! Owns `paramedic serve`: the configuration, the servers it watches, the loops and the API.
 
+mod alertmanager;
 pub mod alive;
 pub mod api;
 pub mod client;
@@ -8,16 +9,19 @@ pub mod config;
 mod document;
 mod fleet;
 mod flow;
+mod inbound;
 mod incident_clocks;
 mod kill_switch;
 mod lock;
 mod maintenance;
 mod notify;
+mod remote;
 mod retention;
 mod rules;
 mod secrets;
 mod serve;
 mod silences;
+mod subject;
 mod trust;
 mod tuning;
 mod watch;
@@ -42,7 +46,8 @@ pub use serve::{
     SHIPPED, Serve, ServeError, Start, note_changes, open_stores, private_folder, program_folder,
 };
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
+pub use subject::subject;
 pub use systemd::notify::watchdog;
 pub use trust::{Trust, TrustError};
-pub use tuning::tuning_path;
+pub use tuning::{control_socket, controls_path, tuning_path};
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

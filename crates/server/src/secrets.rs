@@ -175,7 +175,7 @@ impl Secrets {
 }
 
 /// Every secret of a configuration, with whose it is.
-fn places(config: &Config) -> impl Iterator<Item = (String, &Secret)> {
+fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> {
     let contacts = config.contact.iter().flat_map(|contact| {
         let of = |key: &str| format!("`{key}` of the contact `{}`", contact.name);
         let url = contact.url.as_ref().and_then(Text::secret).map(|secret| (of("url"), secret));
@@ -192,7 +192,15 @@ fn places(config: &Config) -> impl Iterator<Item = (String, &Secret)> {
         let authorization = target.authorization.as_ref().map(|secret| (of("authorization"), secret));
         authorization.into_iter().chain(target.key.as_ref().map(|secret| (of("key"), secret)))
     });
-    contacts.chain(servers).chain(scrapes)
+    let inbound = config.inbound.token.iter().map(|secret| ("`token` of [inbound]".to_owned(), secret));
+    let alertmanager = config.alertmanager.iter().flat_map(|one| {
+        let all = [("authorization", &one.authorization), ("key", &one.key)];
+        let of = |(key, secret): (&str, &'a Option<Secret>)| {
+            Some((format!("`{key}` of [alertmanager]"), secret.as_ref()?))
+        };
+        all.into_iter().filter_map(of)
+    });
+    contacts.chain(servers).chain(scrapes).chain(inbound).chain(alertmanager)
 }
 
 /// What keeps others away from a file.

@@ -12,16 +12,19 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use crate::alertmanager::Alertmanager;
 use crate::alive::Parent;
 use crate::api;
 use crate::api::prometheus::Turns;
 use crate::config::Config;
 use crate::fleet::{Fleet, Surroundings};
 use crate::flow::Flow;
+use crate::inbound::Inbound;
 use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
 use crate::retention::{data_dir, keep_within_budget};
 use crate::rules;
+use crate::secrets::Secrets;
 use crate::trust::{Trust, TrustError};
 use crate::watch::Watch;
 use crate::world::ServeWorld;
@@ -143,9 +146,21 @@ impl Serve {
         let watch = Arc::new(Watch::new(&config, rules));
         let told = Arc::new(Told::default());
         let notifier = Arc::new(Notifier::new(&world, &told));
-        let (turn, clocks, queries) = (Mutex::default(), IncidentClocks::default(), Turns::default());
-        let flow =
-            Arc::new(Flow { world, fleet, watch, engine, turn, notifier, told, clocks, queries, unused });
+        let secrets = Secrets::of_process(&surroundings.exe);
+        let flow = Arc::new(Flow {
+            world,
+            fleet,
+            watch,
+            engine,
+            turn: Mutex::default(),
+            notifier,
+            told,
+            clocks: IncidentClocks::default(),
+            queries: Turns::default(),
+            inbound: Inbound::new(&config, secrets.clone()),
+            alertmanager: config.alertmanager.as_ref().map(|one| Alertmanager::new(one, secrets)),
+            unused,
+        });
 
         let mut loops = flow.start(inbox);
         loops.spawn(keep_within_budget(Arc::clone(&config), dir));

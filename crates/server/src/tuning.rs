@@ -1,4 +1,4 @@
-//! Owns where the tuning of servers stands: a file each in the data directory, which commands write and guards read.
+//! Owns where the tuning of servers, and what operators have laid down for them, stands: a file each.
 
 use std::path::PathBuf;
 
@@ -7,4 +7,14 @@ use crate::config::Config;
 /// The tuning of a server.
 pub fn tuning_path(config: &Config, server: &str) -> PathBuf {
     config.data_dir.join("tuning").join(format!("{server}.json"))
+}
+
+/// What operators have laid down for a server while it runs: its guard reads and writes it, and commands where no guard is.
+pub fn controls_path(config: &Config, server: &str) -> PathBuf {
+    config.controls_dir.join(format!("{server}.json"))
+}
+
+/// The control socket of the guard of a configured server.
+pub fn control_socket(config: &Config, server: &str) -> PathBuf {
+    config.run_dir.join("guards").join(format!("{server}.sock"))
 }

@@ -41,6 +41,13 @@ pub(crate) struct GuardArguments {
     /// What is another in how the server is started, as `server tune` writes it
     #[arg(long, value_name = "FILE")]
     pub(crate) tuning: Option<PathBuf>,
+    /// What operators lay down while it runs, as `server readonly` and `server block` write it [default: in the
+    /// directory of controls, by name]
+    #[arg(long, value_name = "FILE", conflicts_with = "stdio")]
+    pub(crate) controls: Option<PathBuf>,
+    /// The guard's own settings: which tools only read, the test read, the token of /admin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
     /// The server's command
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,

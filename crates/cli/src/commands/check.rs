@@ -43,7 +43,7 @@ pub(super) fn run(
                 let (prober, target) = (prober.clone(), target.clone());
                 asked.spawn(async move {
                     let report = prober.check(&target, check, deadline).await;
-                    findings::note(&target, &report);
+                    findings::note(&probe::findings(&target, &report));
                     (idx, check, report)
                 });
             }

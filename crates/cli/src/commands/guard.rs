@@ -2,9 +2,9 @@
 
 mod stdio;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use guard::Settings;
+use guard::{Own, Settings};
 
 use super::serve;
 use crate::arguments::GuardArguments;
@@ -20,16 +20,18 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
     let missing = || Failure::usage(anyhow::anyhow!("a guard needs --name and --listen, or --stdio"));
     let name = arguments.name.ok_or_else(missing)?;
     let listen = arguments.listen.ok_or_else(missing)?;
-    let (control, log) = match (arguments.control, arguments.log) {
-        (Some(control), Some(log)) => (control, log),
-        (control, log) => {
+    let (control, log, controls) = match (arguments.control, arguments.log, arguments.controls) {
+        (Some(control), Some(log), Some(controls)) => (control, log, controls),
+        (control, log, controls) => {
             let (config, _) = context::load_or_default(config)?;
             (
-                control.unwrap_or_else(|| config.run_dir.join("guards").join(format!("{name}.sock"))),
+                control.unwrap_or_else(|| server::control_socket(&config, &name)),
                 log.unwrap_or_else(|| config.log_dir.join(format!("{name}.log"))),
+                controls.unwrap_or_else(|| server::controls_path(&config, &name)),
             )
         }
     };
+    let own = own(arguments.settings.as_deref())?;
     for folder in [control.parent(), log.parent()].into_iter().flatten() {
         server::private_folder(folder).map_err(Failure::usage)?;
     }
@@ -47,9 +49,16 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
         tie: arguments.tie,
         once: arguments.once,
         tuning: arguments.tuning,
+        own,
+        controls: Some(controls),
         paramedic_exe,
     };
     let run = context::runtime()?.block_on(guard::run(settings));
     run.map_err(|error| if error.exit_code() == 2 { Failure::usage(error) } else { Failure::no(error) })?;
     Ok(Code::Done)
+}
+
+/// The settings of the guard itself, where a file of them is named.
+fn own(path: Option<&Path>) -> Result<Own, Failure> {
+    path.map_or_else(|| Ok(Own::default()), |path| Own::read(path).map_err(Failure::usage))
 }

@@ -3,7 +3,9 @@
 mod alert;
 mod check;
 mod config;
+mod controls;
 mod demo;
+mod diagnose;
 mod doctor;
 mod guard;
 mod helper;
@@ -15,6 +17,7 @@ mod maintenance;
 mod manual;
 mod metrics;
 mod query;
+mod reclaim;
 mod repeat;
 pub(crate) mod roles;
 mod rule;
@@ -43,6 +46,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Serve => serve::run(config),
         Command::Guard(arguments) => guard::run(arguments, config),
         Command::Check(arguments) => check::run(&arguments, config, output),
+        Command::Diagnose(arguments) => diagnose::run(&arguments, config, output),
         Command::Metrics(arguments) => metrics::run(&arguments, config, rows),
         Command::Query(arguments) => query::run(&arguments, config, output),
         Command::Config(command) => config::run(&command, config, output),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use server::api::wire::{Done, Order, ServerStatus};
 use server::client::{Client, ClientError};
 
+use super::controls;
 use crate::arguments::{Output, ServerCommand};
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
@@ -25,6 +26,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
     let command = match command {
         ServerCommand::Tune(arguments) => return super::tune::server(&arguments, config, output),
+        ServerCommand::Readonly(arguments) => return controls::readonly(&arguments, config, output),
+        ServerCommand::Writes(arguments) => return controls::writes(&arguments, config, output),
+        ServerCommand::Block(arguments) => return controls::block(&arguments, config, output),
+        ServerCommand::Unblock(arguments) => return controls::unblock(&arguments, config, output),
+        ServerCommand::ClearCache { name } => return controls::clear_cache(&name, config, output),
         ServerCommand::Logs(arguments) => return logs::run(&arguments, config, output),
         other => other,
     };
@@ -57,9 +63,7 @@ async fn answer(client: &Client, command: ServerCommand, output: Output) -> Resu
         ServerCommand::Restart { name } => order(client, &name, "restart", output).await,
         ServerCommand::Start { name } => order(client, &name, "start", output).await,
         ServerCommand::Stop { name } => order(client, &name, "stop", output).await,
-        ServerCommand::Tune(_) | ServerCommand::Logs(_) => {
-            Err(Failure::usage(anyhow::anyhow!("this needs no `serve`")))
-        }
+        _ => Err(Failure::usage(anyhow::anyhow!("this needs no `serve`"))),
     }
 }
 
@@ -115,6 +119,7 @@ fn show_status(status: &ServerStatus, output: Output) {
         ("process", number(status.pid)),
         ("guard", number(status.guard_pid)),
         ("starts", status.starts.map(|n| n.to_string())),
+        ("restricted", status.restriction.clone()),
         ("stopped by", status.stopped_by.clone()),
         (
             "last exit",

@@ -44,6 +44,18 @@ impl Problem {
         Self { status, code, reason: guard.unavailable().into(), id: None, failure: None }
     }
 
+    /// Nobody is let in any more.
+    pub(crate) fn draining(guard: &Guard) -> Self {
+        let reason = format!("server `{}` is being drained and takes no new requests", guard.settings.name);
+        let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR);
+        Self { status, code, reason: reason.into(), id: None, failure: None }
+    }
+
+    /// An operator has forbidden it. It is counted where that is found.
+    pub(crate) fn refused(reason: String) -> Self {
+        Self { status: StatusCode::OK, code: SERVER_ERROR, reason: reason.into(), id: None, failure: None }
+    }
+
     /// The child does not keep up.
     pub(crate) fn overloaded(guard: &Guard, reason: &str) -> Self {
         let reason = format!("server `{}` is overloaded: {reason}", guard.settings.name).into();

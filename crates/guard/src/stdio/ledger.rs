@@ -1,12 +1,15 @@
 //! Owns what the guard knows from reading along: who waits for what, and how the client and the server met.
 //!
 //! It is pure: frames and moments in, verdicts and notes out. A frame is one message, or a batch of them (revision
-//! 2025-03-26); whatever is neither is passed on like everything else. There are three exceptions to that:
+//! 2025-03-26); whatever is neither is passed on like everything else. There are four exceptions to that:
 //!
 //! - Answers to the guard's own requests, whose ids begin with a random word of this guard, are for the guard.
 //! - An answer of the client to a server that has ended is for nobody.
+//! - What operators have forbidden (`gate`).
 //! - A request of the server under an id that a server before it has left unanswered gets another id towards the
 //!   client: otherwise the late answer to the old question would answer the new one.
+
+mod server;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -14,9 +17,11 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::batch::{Verdict, messages, rebuilt};
+use super::gate::Gate;
 use super::handshake::Handshake;
-use crate::envelope::{self, Incoming, Malformed, Outcome};
-use crate::inflight::{Meaning, meaning};
+use crate::controls::Refused;
+use crate::envelope::{self, Incoming, Malformed};
+use crate::inflight::Meaning;
 use crate::metrics::Method;
 
 /// Requests beyond these are passed on all the same, and not waited for.
@@ -30,6 +35,7 @@ const NAMED_BYTES_MAX: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) handshake: Handshake,
+    pub(crate) gate: Gate,
     /// The requests of the client that wait, by their id; there is one of each, unless the client errs.
     waiting: HashMap<String, Vec<Waiting>>,
     n_waiting: usize,
@@ -62,6 +68,10 @@ pub(crate) struct Waiting {
 pub(crate) enum Note {
     /// The client calls a tool.
     Called(String),
+    /// A request of this id, as JSON, is not passed on.
+    Refused { id: String, method: Method, tool: Option<String>, refused: Refused, reason: String },
+    /// This is no message, for this reason, and is withheld while something is forbidden.
+    Withheld(&'static str),
     /// One of its requests was answered.
     Answered(Waiting, Meaning, Duration),
     /// The server has met its client: it is ready.
@@ -85,9 +95,10 @@ pub(crate) struct Noted {
 
 impl Ledger {
     /// `word` is random: it tells the guard's own ids from those of anybody else.
-    pub(crate) fn new(word: u128) -> Self {
+    pub(crate) fn new(word: u128, gate: Gate) -> Self {
         Self {
             handshake: Handshake::default(),
+            gate,
             waiting: HashMap::new(),
             n_waiting: 0,
             n_noted: 0,
@@ -115,10 +126,7 @@ impl Ledger {
                 });
                 rebuilt(frame, frames.collect())
             }
-            Err(why) => {
-                notes.push(Note::Malformed(why));
-                Verdict::Pass
-            }
+            Err(why) => self.unread(why, notes),
         };
         Noted { verdict, numbers: from..self.n_noted }
     }
@@ -133,6 +141,14 @@ impl Ledger {
         match envelope::parse(text.as_bytes()) {
             Ok(Incoming::Request { id, method, params }) => {
                 let tool = params.filter(|_| method == "tools/call").and_then(tool_name);
+                if method == "initialize" {
+                    self.gate.meets(params);
+                }
+                if let Some((refused, reason)) = self.gate.refusal(&method, params, tool.as_deref()) {
+                    let (id, method) = (id.to_owned(), Method::of(&method));
+                    notes.push(Note::Refused { id, method, tool, refused, reason });
+                    return Verdict::Drop;
+                }
                 notes.extend(tool.clone().map(Note::Called));
                 if let (true, Some(frame)) = (method == "initialize", frame) {
                     self.handshake.begins(frame, id);
@@ -160,8 +176,18 @@ impl Ledger {
                     None => {}
                 }
             }
-            Err(malformed) => notes.push(Note::Malformed(words(malformed))),
+            Err(malformed) => return self.unread(words(malformed), notes),
         }
+        Verdict::Pass
+    }
+
+    /// Something of the client that is no message: a server may take it for one all the same.
+    fn unread(&self, why: &'static str, notes: &mut Vec<Note>) -> Verdict {
+        if self.gate.is_restricting() {
+            notes.push(Note::Withheld(why));
+            return Verdict::Drop;
+        }
+        notes.push(Note::Malformed(why));
         Verdict::Pass
     }
 
@@ -230,119 +256,15 @@ impl Ledger {
         ids
     }
 
-    /// Whether what the server says next may have to be kept from the client, or changed, however long it is.
-    pub(crate) fn must_look(&self) -> bool {
-        self.handshake.is_replaying() || !self.left.is_empty()
-    }
-
-    /// The server has said this.
-    pub(crate) fn server_said(&mut self, frame: &[u8], now: Instant, notes: &mut Vec<Note>) -> Verdict {
-        match messages(frame) {
-            Ok(texts) => {
-                let verdicts = texts.into_iter().map(|text| (text, self.server_message(text, now, notes)));
-                rebuilt(frame, verdicts.collect())
-            }
-            Err(why) => {
-                notes.push(Note::Malformed(why));
-                Verdict::Pass
-            }
-        }
-    }
-
-    fn server_message(&mut self, text: &str, now: Instant, notes: &mut Vec<Note>) -> Verdict {
-        match envelope::parse(text.as_bytes()) {
-            Ok(Incoming::Response { id, outcome }) => self.server_answers(id, outcome, now, notes),
-            Ok(Incoming::Request { id, .. }) => {
-                let own = id.to_owned();
-                if self.left.contains(&*key(id)) {
-                    self.n_renamed += 1;
-                    let name = format!("{}asked-{}\"", self.own, self.n_renamed);
-                    let renamed = envelope::exchange(text, id, &name);
-                    self.asks(own, name);
-                    return Verdict::Instead(renamed.into_bytes());
-                }
-                self.asks(own, key(id).into_owned());
-                Verdict::Pass
-            }
-            Ok(Incoming::Notification { method, params }) if method == "notifications/cancelled" => {
-                self.server_cancels(text, params)
-            }
-            Ok(Incoming::Notification { .. }) => Verdict::Pass,
-            Err(malformed) => {
-                notes.push(Note::Malformed(words(malformed)));
-                Verdict::Pass
-            }
-        }
-    }
-
-    fn asks(&mut self, own: String, name: String) {
-        if self.asked.len() < LEFT_MAX {
-            self.asked.insert(own, name);
-        }
-    }
-
-    /// The server wants no answer any more, to a question that the client may know under another id.
-    fn server_cancels(&mut self, text: &str, params: Option<&str>) -> Verdict {
-        let id = params.and_then(|params| envelope::member(params, "requestId").ok().flatten());
-        let Some((id, name)) = id.and_then(|id| Some((id, self.asked.remove(id)?))) else {
-            return Verdict::Pass;
-        };
-        if name == *key(id) {
-            Verdict::Pass
-        } else {
-            Verdict::Instead(envelope::exchange(text, id, &name).into())
-        }
-    }
-
-    fn server_answers(
-        &mut self,
-        id: &str,
-        outcome: Outcome<'_>,
-        now: Instant,
-        notes: &mut Vec<Note>,
-    ) -> Verdict {
-        if let Some(rest) = id.strip_prefix(&self.own) {
-            // One that came too late has a number that nobody waits for.
-            notes.extend(rest.strip_suffix('"').and_then(|number| number.parse().ok()).map(Note::Own));
-            return Verdict::Drop;
-        }
-        let key = key(id);
-        if self.handshake.is_replayed(&key) {
-            notes.push(Note::Replayed(match outcome {
-                Outcome::Result(result) => Ok(result.to_owned()),
-                Outcome::Error(error) => Err(error.to_owned()),
-            }));
-            return Verdict::Drop;
-        }
-        if let Some(entry) = self.answered(&key) {
-            if self.handshake.answered(entry.method, entry.revision.as_deref(), outcome) {
-                notes.push(Note::Met);
-            }
-            let took = now.saturating_duration_since(entry.since);
-            let meaning = meaning(entry.method, outcome);
-            notes.push(Note::Answered(entry, meaning, took));
-        }
-        Verdict::Pass
-    }
-
-    /// The server has ended: everybody who waits, in the order in which they asked, and the ids of what it has asked
-    /// the client, as JSON.
-    pub(crate) fn server_ended(&mut self) -> (Vec<Waiting>, Vec<String>) {
-        self.handshake.server_ended();
-        let mut entries: Vec<Waiting> = self.waiting.drain().flat_map(|(_, entries)| entries).collect();
-        entries.sort_unstable_by_key(|entry| entry.number);
-        self.n_waiting = 0;
-        let open: Vec<String> = self.asked.drain().map(|(_, name)| name).collect();
-        if self.left.len() + open.len() > LEFT_MAX {
-            self.left.clear();
-        }
-        self.left.extend(open.iter().cloned());
-        (entries, open)
-    }
-
     /// The methods that the client waits for.
     pub(crate) fn methods(&self) -> Vec<Method> {
         self.entries().map(|entry| entry.method).collect()
+    }
+
+    /// How many tools that are called now are not among those that only read.
+    pub(crate) fn writes(&self) -> usize {
+        let calls = self.entries().filter(|entry| entry.method == Method::TOOLS_CALL);
+        calls.filter(|entry| !entry.tool.as_deref().is_some_and(|tool| self.gate.is_read(tool))).count()
     }
 
     /// How long the youngest tool call has been running.

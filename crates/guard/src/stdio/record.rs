@@ -79,6 +79,17 @@ impl Record {
                     let fields = [("method", "tools/call".into()), ("tool", tool.as_str().into())];
                     self.note(Level::Info, About::Request, "tools/call", fields);
                 }
+                Note::Refused { method, tool, refused, reason, .. } => {
+                    self.metrics.refused(*refused);
+                    let tool = tool.as_deref().map_or(Value::Null, Value::from);
+                    let fields = [("method", method.to_string().into()), ("tool", tool)];
+                    self.note(Level::Warning, About::Security, &format!("refused: {reason}"), fields);
+                }
+                Note::Withheld(why) => {
+                    self.metrics.failed(Failure::Protocol);
+                    let message = format!("withheld from the server, because it is no message: {why}");
+                    self.note(Level::Warning, About::Security, &message, [("bytes", bytes.into())]);
+                }
                 Note::Malformed(why) => {
                     self.metrics.failed(Failure::Protocol);
                     let message = format!("passed on from the client, though it is no message: {why}");
@@ -194,6 +205,12 @@ impl Record {
     /// Forgets the last lines, for a new server.
     pub(crate) fn take_tail(&self) -> Vec<String> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    /// The same with any number of fields.
+    pub(crate) fn write_all(&self, level: Level, about: About, message: &str, fields: &[(&str, Value)]) {
+        let Some(log) = &self.log else { return };
+        log.write(level, about, message, fields.iter().cloned());
     }
 
     /// Writes a line to the server's log.

@@ -3,12 +3,16 @@
 //!
 //! The threads of `pumps` call it, and wait in it; the keeper opens and closes the door.
 
+mod forbidding;
+
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::Verdict;
+use super::gate::Gate;
 use super::handshake::{Replay, announcements};
 use super::ledger::{Ledger, Note, Noted, Waiting};
 use super::record::Record;
@@ -27,6 +31,8 @@ pub(crate) struct Relay {
     hold: Duration,
     inner: Mutex<Inner>,
     changed: Condvar,
+    /// Whether an announcement is about to be made.
+    announcing: AtomicBool,
     signals: mpsc::UnboundedSender<Signal>,
 }
 
@@ -84,19 +90,22 @@ impl Relay {
         client: Outlet,
         record: Record,
         word: u128,
+        gate: Gate,
         (hold, reason): (Duration, &str),
         signals: mpsc::UnboundedSender<Signal>,
     ) -> Self {
         let door = Door::Closed { hold_until: Instant::now() + hold, reason: reason.to_owned() };
-        let ledger = Ledger::new(word);
+        let ledger = Ledger::new(word, gate);
         let inner = Inner { ledger, door, generation: 0, questions: Vec::new(), n_questions: 0 };
-        Self { client, record, hold, inner: Mutex::new(inner), changed: Condvar::new(), signals }
+        let (changed, announcing) = (Condvar::new(), AtomicBool::new(false));
+        Self { client, record, hold, inner: Mutex::new(inner), changed, announcing, signals }
     }
 
     // --- from the client ---
 
     /// Passes a frame of the client on.
     pub(crate) fn client_said(&self, frame: &[u8]) {
+        let mut refused = false;
         loop {
             let mut inner = self.at_the_door();
             let inlet = match &inner.door {
@@ -113,6 +122,9 @@ impl Relay {
             let noted = inner.ledger.client_said(frame, Instant::now(), &mut notes);
             drop(inner);
             self.record.client_said(frame.len(), &notes);
+            if !std::mem::replace(&mut refused, true) {
+                self.say_refusals(&notes);
+            }
             let frame = match &noted.verdict {
                 Verdict::Pass => frame,
                 Verdict::Instead(other) => other,
@@ -126,7 +138,10 @@ impl Relay {
 
     /// Where the parts of a frame go that is too long to be read along; none where there is no server in time.
     pub(crate) fn way_for_parts(&self) -> Option<Arc<Inlet>> {
-        match &self.at_the_door().door {
+        let inner = self.at_the_door();
+        match &inner.door {
+            // Nobody knows what is in it.
+            Door::Open(_) if inner.ledger.gate.is_restricting() => None,
             Door::Open(inlet) => Some(Arc::clone(inlet)),
             Door::Closed { .. } | Door::Gone => None,
         }
@@ -203,7 +218,7 @@ impl Relay {
             match note {
                 Note::Met => self.signal(Signal::Met(generation)),
                 Note::Replayed(result) => self.signal(Signal::Replayed(generation, result)),
-                Note::Called(_) | Note::Answered(..) | Note::Own(_) | Note::Malformed(_) => {}
+                _ => {}
             }
         }
     }

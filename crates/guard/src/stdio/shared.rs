@@ -8,6 +8,7 @@ use process::control::{Exit, Package, Phase, Status};
 use super::StdioSettings;
 use super::health::Asker;
 use super::relay::Relay;
+use crate::controls::Kept;
 use crate::oom::Accounts;
 use crate::state::Child;
 
@@ -16,6 +17,7 @@ pub(crate) struct Shared {
     pub(crate) settings: StdioSettings,
     pub(crate) relay: Arc<Relay>,
     pub(crate) asker: Asker,
+    pub(crate) kept: Arc<Kept>,
     guard: ProcessId,
     state: Mutex<State>,
 }
@@ -37,7 +39,7 @@ pub(crate) struct State {
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(settings: StdioSettings, relay: Arc<Relay>) -> Self {
+    pub(crate) fn new(settings: StdioSettings, relay: Arc<Relay>, kept: Arc<Kept>) -> Self {
         let state = State {
             phase: Phase::Starting,
             child: None,
@@ -49,7 +51,7 @@ impl Shared {
             words: "has not been started yet".to_owned(),
         };
         let (asker, guard) = (Asker::default(), ProcessId::current());
-        Self { settings, relay, asker, guard, state: Mutex::new(state) }
+        Self { settings, relay, asker, kept, guard, state: Mutex::new(state) }
     }
 
     /// The state, locked. Never held across an await.
@@ -77,6 +79,7 @@ impl Shared {
             last_key: None,
             stopped_by: None,
             package: state.package.clone().map(Box::new),
+            restriction: self.relay.restriction().map(Box::new),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Owns what a client's guard says of itself: HTTP on a local socket (mode 0600), for `serve` and the command line.
 //!
-//! `GET /health` and `/ready` are as in front of HTTP, `/metrics` too, and `/admin/status` is the status as in
-//! `process::control`. There is nothing here by which anybody could end or restart the server: that is its client's.
+//! `GET /health` and `/ready` are as in front of HTTP, `/metrics` too. `/admin` is as
+//! there: whoever can open the socket may use it. There is nothing here by which anybody could end or restart the server:
+//! that is its client's.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,6 +21,7 @@ use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
 use super::{Shared, health};
+use crate::admin::{self, Verb};
 use crate::control::Socket;
 use crate::metrics::{CONTENT_TYPE, Present};
 use crate::usage;
@@ -53,7 +55,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, socket: &Socket) {
 async fn connection(shared: Arc<Shared>, stream: UnixStream) {
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
+        async move { Ok::<_, Infallible>(answer(&shared, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -64,7 +66,10 @@ async fn connection(shared: Arc<Shared>, stream: UnixStream) {
     }
 }
 
-async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if let Some(verb) = Verb::of(request.uri().path()) {
+        return administer(shared, verb, request).await;
+    }
     let path = request.uri().path();
     if !PATHS.contains(&path) {
         let problem = json!({ "error": "no such path", "paths": PATHS });
@@ -76,10 +81,6 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<F
     }
     match path {
         "/metrics" => respond(StatusCode::OK, CONTENT_TYPE, metrics(shared).await),
-        "/admin/status" => {
-            let status = serde_json::to_string(&shared.status()).expect("all keys are strings");
-            respond(StatusCode::OK, "application/json", status)
-        }
         _ => {
             let asked = Instant::now();
             let verdict = health::check(shared).await;
@@ -87,6 +88,24 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<F
             respond(verdict.health.code(), "application/json", report)
         }
     }
+}
+
+async fn administer(shared: &Shared, verb: Verb, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if *request.method() != verb.method() {
+        let problem = json!({ "error": format!("allowed here: {}", verb.method()) });
+        return respond(StatusCode::METHOD_NOT_ALLOWED, "application/json", problem.to_string());
+    }
+    let query = request.uri().query().map(str::to_owned);
+    let body = Limited::new(request.into_body(), admin::BODY_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(HEAD_TIMEOUT, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => {
+            let problem = json!({ "error": "the body is too long, or takes too long" });
+            return respond(StatusCode::BAD_REQUEST, "application/json", problem.to_string());
+        }
+    };
+    let (code, document) = admin::carry_out(shared, verb, query.as_deref(), &body, "the local socket").await;
+    respond(code, "application/json", document.to_string())
 }
 
 async fn metrics(shared: &Arc<Shared>) -> String {
@@ -101,6 +120,7 @@ async fn metrics(shared: &Arc<Shared>) -> String {
         descriptors: i64::try_from(usage.descriptors).unwrap_or(i64::MAX),
         sessions: shared.relay.is_met().into(),
         running: shared.relay.methods(),
+        writes_percent: shared.kept.now().writes.percent.into(),
         child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
     })
 }

@@ -64,6 +64,7 @@ impl Server<'_> {
                 }),
             ),
             Some("ping") => answer(id, &json!({})),
+            Some("tools/list") => answer(id, &json!({ "tools": tools() })),
             Some("tools/call") => self.call(id, params),
             Some("notifications/cancelled") => self.cancelled.push(params["requestId"].clone()),
             Some("notifications/initialized") | None => {}
@@ -142,6 +143,32 @@ impl Server<'_> {
             tool => panic!("no tool {tool}"),
         }
     }
+}
+
+/// Two that only read, and all others, of which nothing is said.
+fn tools() -> Vec<Value> {
+    let schema = json!({"type": "object"});
+    let reads = ["echo", "pid"].map(|name| {
+        let annotations = json!({"readOnlyHint": true, "openWorldHint": false});
+        json!({"name": name, "annotations": annotations, "inputSchema": schema})
+    });
+    let others = [
+        "pair",
+        "hang",
+        "block",
+        "cancelled",
+        "fail",
+        "exit",
+        "big",
+        "ask-roots",
+        "garbage",
+        "progress",
+        "announce",
+        "ask",
+        "half-a-line",
+    ];
+    let others = others.map(|name| json!({"name": name, "inputSchema": schema}));
+    reads.into_iter().chain(others).collect()
 }
 
 fn exit() -> ! {

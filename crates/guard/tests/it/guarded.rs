@@ -33,6 +33,8 @@ pub(crate) fn role(args: &[String]) -> ExitCode {
         request_timeout: millis(&args[3]),
         once: false,
         tuning: None,
+        own: own(&folder),
+        controls: Some(folder.join("controls/mem.json")),
         tie: std::env::var("TIE").ok().map(|pid| pid.parse().unwrap()),
         paramedic_exe: std::env::current_exe().unwrap(),
     };
@@ -43,6 +45,12 @@ pub(crate) fn role(args: &[String]) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// What a test has written before the start.
+pub(crate) fn own(folder: &std::path::Path) -> guard::Own {
+    let path = folder.join("guard.toml");
+    if path.exists() { guard::Own::read(&path).unwrap() } else { guard::Own::default() }
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -134,6 +142,18 @@ impl Guarded {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), child).await.expect("a child")
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// Kills the guard, and gives its folder to the next.
+    pub(crate) fn end(&mut self) -> TempDir {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        std::fs::remove_file(self.folder.path().join("mem.sock")).unwrap();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {

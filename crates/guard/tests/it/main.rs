@@ -7,6 +7,7 @@ mod control;
 mod fake;
 mod faults;
 mod guarded;
+mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
 mod poll;
 mod protocol;
@@ -26,7 +27,11 @@ fn main() -> ExitCode {
         }
         Some("guard") => guarded::role(&args[1..]),
         Some("guard-stdio") => stdio_client::role(&args[1..]),
+        Some("knock") => operations::knock(&args[1..]),
         Some("fake") => fake::role(&args[1..]),
-        _ => tests_main::run(&args, &[protocol::TESTS, faults::TESTS, control::TESTS, stdio::TESTS].concat()),
+        _ => tests_main::run(
+            &args,
+            &[protocol::TESTS, faults::TESTS, control::TESTS, stdio::TESTS, operations::TESTS].concat(),
+        ),
     }
 }

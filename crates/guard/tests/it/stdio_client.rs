@@ -28,6 +28,8 @@ pub(crate) fn role(args: &[String]) -> ExitCode {
         command: args[3..].to_vec(),
         start_timeout: Duration::from_millis(args[1].parse().unwrap()),
         install_timeout: guard::INSTALL_TIMEOUT,
+        own: super::guarded::own(folder),
+        controls: Some(folder.join("controls")),
         paramedic_exe: std::env::current_exe().unwrap(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -155,12 +157,26 @@ impl StdioClient {
 
     /// The status code and the text at a path of the guard's socket.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        self.at(reqwest::Method::GET, path)
+    }
+
+    /// Posts nothing to a path of the guard's socket.
+    pub(crate) fn post(&self, path: &str) -> (u16, Value) {
+        let (code, text) = self.at(reqwest::Method::POST, path);
+        (code, serde_json::from_str(&text).unwrap())
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        self.get("/metrics").1
+    }
+
+    fn at(&self, method: reqwest::Method, path: &str) -> (u16, String) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let socket = self.folder.path().join("fake.sock");
         eventually("the socket", || socket.exists().then_some(()));
         block_on(async {
             let client = reqwest::Client::builder().unix_socket(socket).no_proxy().build().unwrap();
-            let response = client.get(format!("http://localhost{path}")).send().await.unwrap();
+            let response = client.request(method, format!("http://localhost{path}")).send().await.unwrap();
             (response.status().as_u16(), response.text().await.unwrap())
         })
     }

@@ -78,6 +78,7 @@ fn only_known_places() {
 fn the_names_of_what_was_changed_are_kept() {
     for (what, name) in [
         (What::ServerTuning, "\"server_tuning\""),
+        (What::ServerControls, "\"server_controls\""),
         (What::KernelParameter, "\"kernel_parameter\""),
         (What::UnitFile, "\"unit_file\""),
     ] {

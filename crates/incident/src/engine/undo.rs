@@ -321,6 +321,7 @@ fn place<'a>(procedure: &'a Procedure, id: &str) -> Option<(&'a Fence, &'a Unit)
 fn plan_of_change(named: &str, number: u32, change: &Change) -> Result<Plan, EngineError> {
     let statement = match change.what {
         What::ServerTuning => "paramedic server tune \"$TARGET\" --undo",
+        What::ServerControls => "paramedic server writes \"$TARGET\" --undo",
         What::KernelParameter => "paramedic host tune \"$TARGET\" --undo",
         What::UnitFile => {
             return Err(cannot(named, "the files of units are for people to put there".to_owned()));

@@ -12,6 +12,7 @@ mod error;
 mod eval;
 mod functions;
 mod grid;
+mod groups;
 mod histogram;
 mod index;
 mod matching;
@@ -45,8 +46,8 @@ pub use value::{Element, Series, Value};
 
 /// A query that was read and can be evaluated again and again; cheap to clone.
 ///
-/// It remembers how the labels of series were grouped, as long as no series comes or goes: some bytes for each series and
-/// aggregation.
+/// It remembers how the labels of series were grouped and where their last windows began, as long as no series of their
+/// metric comes or goes: twelve bytes for each series and aggregation, 40 for each series whose rate is asked for.
 #[derive(Clone)]
 pub struct Query(Arc<Parsed>);
 

@@ -35,6 +35,7 @@ fn status() -> Status {
         last_key: Some("k".to_owned()),
         stopped_by: None,
         package: None,
+        restriction: None,
     }
 }
 

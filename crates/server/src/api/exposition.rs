@@ -51,6 +51,12 @@ struct OfNotice {
     outcome: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTold {
+    from: &'static str,
+    outcome: &'static str,
+}
+
 /// What stands for the severity of an incident without an alert, or with another one.
 const NO_SEVERITY: &str = "none";
 
@@ -75,6 +81,7 @@ pub(crate) async fn own_page(flow: &Flow) -> Result<String, EngineError> {
     flow.watch.answers().register(&mut registry);
     incidents(flow, &mut registry).await?;
     notices(flow, &mut registry);
+    told(flow, &mut registry);
     samples(flow, &mut registry);
     let mut page = String::new();
     let _: fmt::Result = encode_registry(&mut page, &registry).and_then(|()| encode_eof(&mut page));
@@ -119,6 +126,15 @@ fn notices(flow: &Flow, registry: &mut Registry) {
         count.get_or_create(&labels).inc_by(times);
     }
     registry.register("paramedic_notifications", "Notices to contacts by what became of them", count);
+}
+
+/// How many alerts other systems told of since the start of this `serve`.
+fn told(flow: &Flow, registry: &mut Registry) {
+    let count = Family::<OfTold, Counter>::default();
+    for ((from, outcome), times) in flow.inbound.counts() {
+        count.get_or_create(&OfTold { from, outcome }).inc_by(times);
+    }
+    registry.register("paramedic_inbound_alerts", "Alerts of other systems by what was made of them", count);
 }
 
 /// What the store of samples holds, and what it did not take or keep since the start of this `serve`.

@@ -1,10 +1,12 @@
 //! Owns the API of `serve`: HTTP with JSON, whole on the local socket, health and metrics on the address of `listen`.
 //!
-//! Whoever may open the socket (mode 0600) may do everything; on the network nothing can be changed.
+//! Whoever may open the socket (mode 0600) may do everything; on the network nothing can be changed, and whoever knows
+//! the word of `[inbound]` may tell of alerts.
 
 mod alerts;
 pub(crate) mod exposition;
 mod handlers;
+mod inbound;
 pub mod prometheus;
 mod reading;
 mod undo;
@@ -56,7 +58,13 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
 
 /// What the network address offers.
 pub(crate) fn public(flow: Arc<Flow>) -> Router {
-    public_routes().layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow)
+    let mut routes = public_routes();
+    if flow.world.config.inbound.token.is_some() {
+        routes = routes
+            .route("/api/v1/alerts/alertmanager", post(inbound::alertmanager))
+            .route("/api/v1/alerts/webhook", post(inbound::webhook));
+    }
+    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow)
 }
 
 fn public_routes() -> Router<Arc<Flow>> {

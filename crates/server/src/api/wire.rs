@@ -49,12 +49,6 @@ pub struct AlertStatus {
     pub state: metrics::AlertState,
     /// The server that it names.
     pub server: String,
-    /// Where its rule comes from: `runbooks`, or a rule file.
-    #[serde(default)]
-    pub source: String,
-    /// The procedure that answers it; none where no runbook has one, and it opens no incident.
-    #[serde(default)]
-    pub procedure: Option<String>,
     /// Since when it stands so, in milliseconds since the Unix epoch.
     pub since_ms: i64,
     /// The last value of its element; none where that is no number.
@@ -67,6 +61,12 @@ pub struct AlertStatus {
     pub silenced_by: Vec<u32>,
     /// The name of the alert beside which it says nothing new, where one fires.
     pub inhibited_by: Option<String>,
+    /// Who tells of it: `runbooks`, the rule file that has its rule, or another system.
+    #[serde(default)]
+    pub from: String,
+    /// Why it opens no incident, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_nothing: Option<String>,
 }
 
 /// A silence, and where it stands.
@@ -251,6 +251,9 @@ pub struct ServerStatus {
     pub stderr: Vec<String>,
     /// Who stopped it, where a person did.
     pub stopped_by: Option<String>,
+    /// What operators have laid down that clients notice.
+    #[serde(default)]
+    pub restriction: Option<String>,
 }
 
 /// What an order brought about.

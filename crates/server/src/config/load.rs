@@ -7,7 +7,7 @@ use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, Dependency, Place, Server, contact, scrape};
+use super::{Config, Dependency, Place, Server, alertmanager, contact, inbound, scrape};
 
 /// The longest name of a server: it becomes part of file names and unit names.
 const NAME_BYTES_MAX: usize = 63;
@@ -208,6 +208,8 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[[contact]]", contact::contact_problems(config)),
         ("[escalation", contact::escalation_problems(config)),
         ("[[scrape]]", scrape::problems(config)),
+        ("[inbound", inbound::problems(config)),
+        ("[alertmanager]", alertmanager::problems(config)),
     ];
     for (table, found) in found {
         let from = text.find(table).unwrap_or(0);

@@ -1,11 +1,14 @@
 //! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
 
+mod alertmanager;
 mod bytes;
 mod contact;
 mod dependency;
 mod error;
+mod inbound;
 mod load;
 mod place;
+mod remote;
 mod rules;
 mod samples;
 mod schema;
@@ -24,13 +27,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use systemd::UnitName;
 
+pub use alertmanager::Alertmanager;
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
 pub use error::{ConfigError, Problem};
+pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
+pub(crate) use remote::Remote;
 pub use rules::Rules;
 pub use samples::Metrics;
 pub use schema::schema;
@@ -52,6 +58,10 @@ pub struct Config {
     /// Where the servers' logs go. As root `/var/log/mcp-servers`, otherwise `log` in the data directory.
     #[serde(default)]
     pub log_dir: PathBuf,
+    /// Where is kept what operators lay down for servers while they run (`server readonly`, `server block`). As root
+    /// `/var/lib/paramedic-controls`, otherwise `controls` in the data directory.
+    #[serde(default)]
+    pub controls_dir: PathBuf,
     /// Where `serve` answers `/health` and `/metrics`.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
@@ -100,6 +110,12 @@ pub struct Config {
     /// When an incident is opened again, and when that is too often.
     #[serde(default)]
     pub triage: Triage,
+    /// Who may tell of alerts over the network.
+    #[serde(default)]
+    pub inbound: Inbound,
+    /// The Alertmanager that is asked, and silenced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<Alertmanager>,
 }
 
 /// `[probe]`
@@ -221,6 +237,9 @@ pub struct Server {
     /// Its working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
+    /// The settings of its guard: a file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard_settings: Option<PathBuf>,
     /// How long it may take until it answers for the first time; what a package manager works for it does not count.
     #[serde(default = "default_start_timeout")]
     pub start_timeout: Span,
@@ -351,6 +370,7 @@ impl Server {
             unit: None,
             environment: BTreeMap::new(),
             directory: None,
+            guard_settings: None,
             start_timeout: default_start_timeout(),
             install_timeout: default_install_timeout(),
             mode: Some(mode),

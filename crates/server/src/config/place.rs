@@ -58,6 +58,12 @@ impl Place {
         };
         settle(&mut config.run_dir, run, base);
         settle(&mut config.log_dir, log, base);
+        let controls = match self.user {
+            // Not below the data directory: guards write there, and see nothing of what `serve` keeps.
+            User::Root if !moved => PathBuf::from("/var/lib/paramedic-controls"),
+            _ => config.data_dir.join("controls"),
+        };
+        settle(&mut config.controls_dir, controls, base);
         let kill_switch = config.policy.kill_switch.get_or_insert_default();
         settle(kill_switch, config.data_dir.join("kill-switch"), base);
         for path in config.runbooks.iter_mut().chain(&mut config.rules.files) {
@@ -73,8 +79,14 @@ impl Place {
             }
             target.authorization.iter_mut().chain(&mut target.key).for_each(|secret| secret.settle(base));
         }
+        config.inbound.token.iter_mut().for_each(|secret| secret.settle(base));
+        if let Some(one) = &mut config.alertmanager {
+            one.ca.iter_mut().chain(&mut one.certificate).for_each(|path| *path = base.join(&*path));
+            one.authorization.iter_mut().chain(&mut one.key).for_each(|secret| secret.settle(base));
+        }
         for server in &mut config.server {
             server.directory = server.directory.take().map(|path| base.join(path));
+            server.guard_settings = server.guard_settings.take().map(|path| base.join(path));
             server.environment.values_mut().for_each(|text| text.settle(base));
         }
     }

@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 15] = [
+    const TABLES: [(&str, &str); 18] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -79,6 +79,9 @@ mod tests {
         ("`[escalation]`", "Escalation"),
         ("`[[escalation.level]]`", "EscalationLevel"),
         ("`[triage]`", "Triage"),
+        ("`[inbound]`", "Inbound"),
+        ("`[inbound.fields]`", "Fields"),
+        ("`[alertmanager]`", "Alertmanager"),
     ];
 
     /// The rows of a table: default by key.

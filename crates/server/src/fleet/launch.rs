@@ -68,7 +68,7 @@ pub(super) enum LaunchError {
 
 impl Launch {
     pub(super) fn new(config: &Config, server: &Server, surroundings: &Surroundings) -> Self {
-        let control = control(config, &server.name);
+        let control = crate::control_socket(config, &server.name);
         let log = config.log_dir.join(format!("{}.log", server.name));
         let messages = config.log_dir.join(format!("{}.guard.log", server.name));
         let listen = format!("{}", std::net::SocketAddr::new(config.guard_address, server.port));
@@ -78,6 +78,10 @@ impl Launch {
         args.extend(["--start-timeout".into(), server.start_timeout.to_string().into()]);
         args.extend(["--install-timeout".into(), server.install_timeout.to_string().into()]);
         args.extend(["--tuning".into(), crate::tuning_path(config, &server.name).into()]);
+        args.extend(["--controls".into(), crate::controls_path(config, &server.name).into()]);
+        if let Some(settings) = &server.guard_settings {
+            args.extend(["--settings".into(), settings.into()]);
+        }
         if let Some(tie) = surroundings.tie {
             args.extend(["--tie".into(), tie.pid.to_string().into()]);
         }
@@ -160,11 +164,6 @@ impl Launch {
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
         last.unwrap_or("it said nothing").trim().to_owned()
     }
-}
-
-/// Where the control socket of a server's guard is.
-pub(super) fn control(config: &Config, server: &str) -> PathBuf {
-    config.run_dir.join("guards").join(format!("{server}.sock"))
 }
 
 /// Whether the first message of a connection is the greeting that it must be.

@@ -148,6 +148,8 @@ impl Link {
             Message::Hello { status } => self.status = status,
             Message::Event { event } => what = keep_up(&mut self.status, event),
             Message::Reply { id, outcome } => settled = self.settle(id, outcome),
+            // Only whoever asks for it is answered so, and nobody here does.
+            Message::Answered { .. } => {}
         }
         // The status comes first: whoever is told of something looks there.
         report.send_replace(Supervised { status: Some(self.status.clone()), ..Supervised::default() });

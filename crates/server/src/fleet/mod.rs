@@ -198,7 +198,10 @@ impl Fleet {
                         server: server.name.clone(),
                         unit: unit.clone(),
                         systemd: systemd.clone(),
-                        control: server.upstream.is_none().then(|| launch::control(config, &server.name)),
+                        control: server
+                            .upstream
+                            .is_none()
+                            .then(|| crate::control_socket(config, &server.name)),
                         orders: unit::Orders::new(&config.run_dir.join("units"), &server.name),
                         timeout: server.start_timeout.get(),
                     };

@@ -30,6 +30,8 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
         command: arguments.command,
         start_timeout: arguments.start_timeout,
         install_timeout: arguments.install_timeout,
+        own: super::own(arguments.settings.as_deref())?,
+        controls: Some(config.controls_dir),
         paramedic_exe: context::program()?,
     };
     let runtime = context::runtime()?;

@@ -8,16 +8,19 @@ use incident::change::{Change, Place, read_place};
 use systemd::{CALL_TIMEOUT, DropIn, SYSTEM_BUS, Systemd, UnitName};
 
 use super::failure;
+use crate::commands::controls::Door;
 use crate::fail::{Code, Failure};
 
 /// Who makes a change.
-pub(super) enum Hand<'a> {
+pub(in crate::commands) enum Hand<'a> {
     /// This process: the files are its own.
     Files,
     /// Root: it is the drop-in of a unit.
     Unit(&'a UnitName),
     /// Root: it is a parameter of the kernel, and this process is not root.
     Parameter,
+    /// The guard of a server, whose controls they are.
+    Guard(&'a Door),
 }
 
 // === impl Hand ===
@@ -36,6 +39,7 @@ impl Hand<'_> {
     pub(super) async fn make(&self, change: &Change) -> Result<(), Failure> {
         let request = match self {
             Self::Files => return change.make().map_err(failure),
+            Self::Guard(door) => return door.make(change).await,
             Self::Unit(unit) => of_drop_in(unit, change)?,
             Self::Parameter => of_parameter(change)?,
         };

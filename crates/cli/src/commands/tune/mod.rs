@@ -25,7 +25,7 @@ use crate::context::actor;
 use crate::fail::{Code, Failure};
 use crate::show;
 
-use hand::Hand;
+pub(super) use hand::Hand;
 pub(super) use host::{host, leftover, places};
 pub(super) use server::server;
 
@@ -39,27 +39,31 @@ const CHANGES: &str = "PARAMEDIC_CHANGES";
 const CHANGE: &str = "PARAMEDIC_CHANGE";
 
 /// What is tuned: a server or a parameter, and the files that a change of it may be about.
-struct Subject<'a> {
-    config: &'a Config,
+pub(super) struct Subject<'a> {
+    pub(super) config: &'a Config,
     /// `serve`, which may not be there.
-    client: &'a Client,
+    pub(super) client: &'a Client,
     /// The server, where it is one.
-    server: Option<&'a str>,
-    name: &'a str,
-    places: Vec<PathBuf>,
-    hand: Hand<'a>,
+    pub(super) server: Option<&'a str>,
+    pub(super) name: &'a str,
+    pub(super) places: Vec<PathBuf>,
+    pub(super) hand: Hand<'a>,
 }
 
 impl Subject<'_> {
     /// Where the last change of it is kept.
     fn last(&self) -> PathBuf {
-        let kind = if self.server.is_some() { "server" } else { "host" };
+        let kind = match (&self.hand, self.server) {
+            (Hand::Guard(_), _) => "controls",
+            (_, Some(_)) => "server",
+            (_, None) => "host",
+        };
         self.config.data_dir.join("tuning/last").join(format!("{kind}-{}.json", self.name.replace('/', ".")))
     }
 
     /// Makes a change and shows it.
-    async fn carry_out(&self, change: &Change, output: Output) -> Result<(), Failure> {
-        self.may_change()?;
+    pub(super) async fn carry_out(&self, change: &Change, output: Output) -> Result<(), Failure> {
+        may_change(self.config)?;
         let last = self.last();
         let before = fs::read(&last).ok();
         let context = || format!("cannot keep the value before in `{}`", last.display());
@@ -80,8 +84,8 @@ impl Subject<'_> {
 
     /// Takes the last change back, or the one that a step is about.
     /// Returns the change that did so; none where nothing was to be done.
-    async fn undo(&self, output: Output) -> Result<Option<Change>, Failure> {
-        self.may_change()?;
+    pub(super) async fn undo(&self, output: Output) -> Result<Option<Change>, Failure> {
+        may_change(self.config)?;
         let (text, from_step) = match std::env::var(CHANGE) {
             Ok(text) if !text.is_empty() => (text, true),
             _ => match fs::read_to_string(self.last()) {
@@ -134,17 +138,16 @@ impl Subject<'_> {
         }
         Ok(())
     }
+}
 
-    fn may_change(&self) -> Result<(), Failure> {
-        match ::server::kill_switch(self.config) {
-            Kill::Off => Ok(()),
-            Kill::On => Err(Failure::new(
-                Code::Refused,
-                anyhow::anyhow!(
-                    "the kill switch is on: nothing is changed until `paramedic kill-switch off`"
-                ),
-            )),
-        }
+/// Whether anything may be changed at all.
+pub(super) fn may_change(config: &Config) -> Result<(), Failure> {
+    match ::server::kill_switch(config) {
+        Kill::Off => Ok(()),
+        Kill::On => Err(Failure::new(
+            Code::Refused,
+            anyhow::anyhow!("the kill switch is on: nothing is changed until `paramedic kill-switch off`"),
+        )),
     }
 }
 
@@ -179,7 +182,7 @@ fn show_change(change: &Change, output: Output) {
 }
 
 /// What somebody else has changed is not overwritten: that is a refusal.
-fn failure(error: ChangeError) -> Failure {
+pub(super) fn failure(error: ChangeError) -> Failure {
     match error {
         ChangeError::Moved { .. } | ChangeError::Foreign { .. } => Failure::new(Code::Refused, error),
         other => Failure::no(other),

@@ -1,14 +1,18 @@
 //! Owns the tests of reading along: who waits, who is told, and that nothing is changed that need not be.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Ledger, Note};
+use crate::controls::{Block, BlockKind, Refused, Set};
 use crate::inflight::Meaning;
 use crate::metrics::{Failure, Method};
+use crate::reads::Reads;
 use crate::stdio::batch::Verdict;
+use crate::stdio::gate::Gate;
 use crate::stdio::handshake::Replay;
 
 struct Talk {
@@ -19,7 +23,11 @@ struct Talk {
 
 impl Talk {
     fn new() -> Self {
-        Self { ledger: Ledger::new(7), now: Instant::now(), notes: Vec::new() }
+        Self {
+            ledger: Ledger::new(7, Gate::new(Arc::default(), Reads::default(), 42, || 0)),
+            now: Instant::now(),
+            notes: Vec::new(),
+        }
     }
 
     fn client(&mut self, text: &str) -> Verdict {
@@ -241,4 +249,87 @@ proptest! {
         prop_assert_eq!(talk.ledger.client_said(&bytes, talk.now, &mut talk.notes).verdict, Verdict::Pass);
         talk.ledger.refused(&bytes);
     }
+}
+
+/// What was refused, by id.
+fn refusals(talk: &mut Talk) -> Vec<(String, Refused)> {
+    let notes = talk.notes.drain(..);
+    notes
+        .filter_map(|note| match note {
+            Note::Refused { id, refused, .. } => Some((id, refused)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn call(id: &str, tool: &str) -> String {
+    let params = json!({ "name": tool, "arguments": {} });
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{params}}}")
+}
+
+#[test]
+fn a_read_only_server_is_only_read() {
+    let list = json!({ "tools": [
+        { "name": "get", "annotations": { "readOnlyHint": true } },
+        { "name": "put", "annotations": { "readOnlyHint": false } },
+    ], "nextCursor": "x" });
+    let mut talk = Talk::new();
+    talk.meet();
+    let before = Talk::client(&mut talk, &call("1", "put"));
+    assert_eq!((before, talk.ledger.writes()), (Verdict::Pass, 1));
+    let _ = talk
+        .ledger
+        .gate
+        .kept()
+        .change(|controls| controls.enable_writes(0, None, Set::new("ann", 0, None)))
+        .unwrap();
+    assert_eq!(talk.ledger.writes(), 1, "it still runs");
+    // Nobody has listed the tools yet, so none is known to read.
+    assert_eq!(talk.client(&call("2", "get")), Verdict::Drop);
+    talk.asks("3", "tools/list");
+    let Verdict::Instead(shown) = talk.server(&result("3", &list.to_string())) else {
+        panic!("it is shown as it is")
+    };
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    assert_eq!(shown["id"], 3);
+    assert_eq!(shown["result"]["nextCursor"], "x");
+    assert_eq!(shown["result"]["tools"].as_array().unwrap().len(), 1);
+    assert_eq!(shown["result"]["tools"][0]["name"], "get");
+    assert_eq!(talk.client(&call("4", "get")), Verdict::Pass);
+    assert_eq!(talk.client(&call("5", "put")), Verdict::Drop);
+    let batch = format!("[{},{}]", call("6", "put"), request("7", "ping"));
+    assert_eq!(talk.client(&batch), Verdict::Instead(format!("[{}]\n", request("7", "ping")).into()));
+    // What only some readers take for a request.
+    for odd in [
+        "{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"ping\",\"method\":\"tools/call\"}",
+        "{\"id\":8,\"method\":\"tools/call\",\"params\":{\"name\":\"put\"}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"tools/call\",\"params\":{\"name\":\"get\",\"name\":\"put\"}}",
+        "{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":\"records/delete\"}",
+        "put!",
+    ] {
+        assert_eq!(talk.client(odd), Verdict::Drop, "{odd}");
+    }
+    let withheld = talk.notes.iter().filter(|note| matches!(note, Note::Withheld(_))).count();
+    assert_eq!(withheld, 3);
+    let refused: Vec<String> = refusals(&mut talk).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(refused, ["2", "5", "6", "8", "8"]);
+    talk.server("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}");
+    assert_eq!(talk.client(&call("9", "get")), Verdict::Drop, "it may be another tool now");
+}
+
+#[test]
+fn what_is_blocked_is_neither_shown_nor_called() {
+    let mut talk = Talk::new();
+    let (kind, name, set) = (BlockKind::Tool, "put".to_owned(), Set::new("ann", 0, None));
+    let block = Block { kind, name, until_ms: None, set };
+    let _ = talk.ledger.gate.kept().change(|controls| controls.block(block, 0)).unwrap();
+    talk.meet();
+    talk.asks("1", "tools/list");
+    let list = r#"{"tools":[{"name":"put"},{"name":"delete"}]}"#;
+    let Verdict::Instead(shown) = talk.server(&result("1", list)) else { panic!("it is shown as it is") };
+    assert_eq!(String::from_utf8(shown).unwrap(), result("1", r#"{"tools":[{"name":"delete"}]}"#) + "\n");
+    assert_eq!(talk.client(&call("2", "put")), Verdict::Drop);
+    assert_eq!(talk.client(&call("3", "\u{70}ut")), Verdict::Drop);
+    assert_eq!(talk.client(&call("4", "delete")), Verdict::Pass);
+    assert_eq!(refusals(&mut talk), [("2".to_owned(), Refused::Tool), ("3".to_owned(), Refused::Tool)]);
 }

@@ -91,6 +91,7 @@ mod tests {
             last_key: None,
             stopped_by: None,
             package: None,
+            restriction: None,
         });
         Supervised { status, unit: Some(unit), problem: None }
     }

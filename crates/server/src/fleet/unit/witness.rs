@@ -90,7 +90,7 @@ async fn listen(control: PathBuf, said: watch::Sender<Said>) {
                         Message::Event { event } => {
                             said.status.as_mut().map(|status| keep_up(status, event));
                         }
-                        Message::Reply { .. } => {}
+                        Message::Reply { .. } | Message::Answered { .. } => {}
                     }
                 });
             }

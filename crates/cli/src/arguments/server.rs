@@ -1,0 +1,51 @@
+//! Owns the words of `paramedic server`.
+
+use clap::Subcommand;
+
+use super::{
+    BlockArguments, LogsArguments, ReadonlyArguments, TuneArguments, UnblockArguments, WritesArguments,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// List the servers
+    List,
+    /// Show how one server is; exit code 1 when it is not ready
+    Status {
+        /// The server
+        name: String,
+    },
+    /// End its process and start another, and wait until it answers
+    Restart {
+        /// The server
+        name: String,
+    },
+    /// Start it if it does not run, and wait until it answers
+    Start {
+        /// The server
+        name: String,
+    },
+    /// End it and leave it so
+    Stop {
+        /// The server
+        name: String,
+    },
+    /// Show what it has said and what was asked of it: the log of its guard, or the journal of its unit. Works with and
+    /// without `serve`
+    Logs(LogsArguments),
+    /// Let no client write any more, and wait for the writes that run; exit code 1 when some still do
+    Readonly(ReadonlyArguments),
+    /// Let clients write again, all of them or a part
+    Writes(WritesArguments),
+    /// Empty the caches of its guard
+    ClearCache {
+        /// The server
+        name: String,
+    },
+    /// Shut out an address, a client or a tool
+    Block(BlockArguments),
+    /// Let in again what is blocked
+    Unblock(UnblockArguments),
+    /// Change how it is started, from its next start on, and keep the value before; alone it shows what is changed
+    Tune(TuneArguments),
+}

@@ -1,0 +1,124 @@
+//! Owns what the guard itself has asked a server about its tools: once for each child, and again when they have changed.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::envelope;
+use crate::inflight::Answer;
+use crate::pipe::{Link, Unanswered};
+use crate::reads::Hints;
+
+/// How long one page may take. Whoever waits is a client whose call may be a write, or an operator.
+const PAGE_MAX: Duration = Duration::from_secs(5);
+/// More pages than these are a server that never stops.
+const PAGES_MAX: usize = 100;
+/// All pages of a list together, in bytes.
+const BYTES_MAX: usize = 8 << 20;
+
+/// What is known of the tools of the present child.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    /// Held by whoever asks; the others wait for the answer.
+    asking: tokio::sync::Mutex<()>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Counts the announcements that the tools have changed.
+    changes: u64,
+    /// The child and the change that this is about.
+    of: Option<(u64, u64)>,
+    listing: Arc<Listing>,
+}
+
+/// The tools of a server, as it lists them.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) hints: Hints,
+    /// The results of `tools/list`, page by page.
+    pub(crate) pages: Vec<String>,
+}
+
+// === impl Catalogue ===
+
+impl Catalogue {
+    /// What the tools of this child are, asked for if need be.
+    ///
+    /// # Errors
+    /// When the server does not say, in words.
+    pub(crate) async fn of(&self, link: &Link) -> Result<Arc<Listing>, String> {
+        if let Some(listing) = self.known(link.generation) {
+            return Ok(listing);
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(listing) = self.known(link.generation) {
+            return Ok(listing);
+        }
+        let changes = self.lock().changes;
+        let pages = ask(link).await?;
+        let mut hints = Hints::default();
+        pages.iter().for_each(|page| hints.learn(page));
+        let listing = Arc::new(Listing { hints, pages });
+        let mut known = self.lock();
+        // What changed meanwhile is asked for anew, by the next one.
+        known.of = Some((link.generation, changes));
+        known.listing = Arc::clone(&listing);
+        Ok(listing)
+    }
+
+    /// The server has announced that its tools are others.
+    pub(crate) fn changed(&self) {
+        self.lock().changes += 1;
+    }
+
+    /// Forgets what is known. Returns how many tools, and how many bytes that were.
+    pub(crate) fn clear(&self) -> (usize, usize) {
+        let mut known = self.lock();
+        known.of = None;
+        let listing = std::mem::take(&mut known.listing);
+        (listing.hints.len(), listing.pages.iter().map(String::len).sum())
+    }
+
+    fn known(&self, generation: u64) -> Option<Arc<Listing>> {
+        let known = self.lock();
+        (known.of == Some((generation, known.changes))).then(|| Arc::clone(&known.listing))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks a server for all its tools; none where it says at `initialize` that it has none.
+async fn ask(link: &Link) -> Result<Vec<String>, String> {
+    let capabilities = link.initialized().and_then(|result| envelope::member(result, "capabilities").ok()?);
+    let has_tools = capabilities.is_some_and(|all| matches!(envelope::member(all, "tools"), Ok(Some(_))));
+    let (mut pages, mut cursor, mut bytes) = (Vec::new(), None, 0);
+    if !has_tools {
+        return Ok(pages);
+    }
+    loop {
+        let params = cursor.map(|cursor: String| format!("{{\"cursor\":{cursor}}}"));
+        let page = match link.ask("tools/list", params.as_deref(), PAGE_MAX).await {
+            Ok(Answer::Result(page)) => page,
+            Ok(Answer::Error(error)) => {
+                return Err(format!("`tools/list` was answered with the error {error}"));
+            }
+            Ok(Answer::Ended(reason)) | Err(Unanswered::Ended(reason)) => return Err(reason),
+            Err(Unanswered::TimedOut) => {
+                return Err(format!("`tools/list` was not answered within {} s", PAGE_MAX.as_secs()));
+            }
+        };
+        let next = envelope::member(&page, "nextCursor").ok().flatten();
+        cursor = next.filter(|next| next.starts_with('"')).map(str::to_owned);
+        bytes += page.len();
+        pages.push(page);
+        if pages.len() >= PAGES_MAX || bytes >= BYTES_MAX {
+            return Err(format!("`tools/list` has more than {PAGES_MAX} pages or {BYTES_MAX} bytes"));
+        }
+        if cursor.is_none() {
+            return Ok(pages);
+        }
+    }
+}

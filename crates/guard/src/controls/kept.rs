@@ -1,0 +1,162 @@
+//! Owns the controls of a running guard: read at its start, looked at for every request, changed by one hand at a time,
+//! and written down at each change.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use super::{BYTES_MAX, Controls, ControlsError, Set};
+
+/// Who sees them must not be everybody: names of clients stand in it.
+const MODE: u32 = 0o600;
+
+/// The controls of one guard.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// None where they are forgotten with the guard.
+    path: Option<PathBuf>,
+    now: RwLock<Arc<Controls>>,
+    /// Held while they change.
+    turn: Mutex<()>,
+    /// Why the file could not be used at the start, for `status`.
+    problem: Option<String>,
+}
+
+/// What came of a change that names what was there before.
+#[derive(Debug)]
+pub(crate) enum Exchanged {
+    Done,
+    /// This is what is there.
+    Moved(Option<String>),
+    /// What is there cannot be read.
+    Unread(io::Error),
+    /// It holds, and is not written down, for this reason.
+    NotKept(io::Error),
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// Reads the file. One that cannot be used makes the server read-only.
+    pub(crate) fn open(path: Option<PathBuf>, now_ms: i64) -> Self {
+        let read = path.as_deref().map_or(Ok(None), read);
+        let parsed = read.map_err(|error| error.to_string()).and_then(|text| {
+            Controls::parse(text.as_deref()).map_err(|error| match std::error::Error::source(&error) {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            })
+        });
+        let (controls, problem) = match parsed {
+            Ok(controls) => (controls, None),
+            Err(error) => {
+                let path = path.as_deref().unwrap_or(Path::new("")).display();
+                let problem = format!("`{path}` cannot be used: {error}");
+                let mut controls = Controls::default();
+                controls.read_only(Set::new("the guard", now_ms, Some(&problem)));
+                (controls, Some(problem))
+            }
+        };
+        Self { path, now: RwLock::new(Arc::new(controls)), turn: Mutex::default(), problem }
+    }
+
+    /// The controls as they are.
+    pub(crate) fn now(&self) -> Arc<Controls> {
+        self.hold().clone()
+    }
+
+    /// The same, and they do not change while this is held: never across an await.
+    pub(crate) fn hold(&self) -> RwLockReadGuard<'_, Arc<Controls>> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the file could not be used at the start.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// Changes them, and writes them down. Returns whether anything is another now, and why it is not written down,
+    /// where that failed: it holds all the same, until the guard ends.
+    pub(crate) fn change(
+        &self,
+        change: impl FnOnce(&mut Controls) -> Result<(), ControlsError>,
+    ) -> Result<(bool, Option<io::Error>), ControlsError> {
+        let _turn = self.turn();
+        let before = self.now();
+        let mut next = (*before).clone();
+        change(&mut next)?;
+        if next == *before {
+            return Ok((false, None));
+        }
+        let text = next.to_text();
+        self.set(next);
+        Ok((true, self.write(text.as_deref()).err()))
+    }
+
+    /// Puts `new` in the place of `old`, where that is what stands in the file.
+    pub(crate) fn exchange(&self, old: Option<&str>, new: Option<&str>) -> Result<Exchanged, ControlsError> {
+        let next = Controls::parse(new)?;
+        let _turn = self.turn();
+        let found = match self.path.as_deref().map_or(Ok(None), read) {
+            Ok(found) => found,
+            Err(error) => return Ok(Exchanged::Unread(error)),
+        };
+        if found.as_deref() != old {
+            return Ok(Exchanged::Moved(found));
+        }
+        self.set(next);
+        Ok(self.write(new).map_or_else(Exchanged::NotKept, |()| Exchanged::Done))
+    }
+
+    fn set(&self, controls: Controls) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(controls);
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, text: Option<&str>) -> io::Result<()> {
+        match &self.path {
+            Some(path) => write(path, text),
+            None => Err(io::Error::other("this guard has no file for it")),
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<String>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = String::new();
+    file.take(BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > BYTES_MAX {
+        return Err(io::Error::other(format!("it has more than {BYTES_MAX} bytes")));
+    }
+    Ok(Some(text))
+}
+
+/// Whoever reads it sees the whole of it, before or after.
+fn write(path: &Path, text: Option<&str>) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    match text {
+        Some(text) => {
+            fs::create_dir_all(folder)?;
+            let mut new = path.as_os_str().to_owned();
+            new.push(".new");
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&new)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, path)?;
+        }
+        None => match fs::remove_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result?,
+        },
+    }
+    File::open(folder)?.sync_all()
+}

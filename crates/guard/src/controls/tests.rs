@@ -1,0 +1,140 @@
+//! Owns the tests of what operators lay down: who may write, what is blocked, and the file that says so.
+
+use std::fs;
+use std::net::IpAddr;
+
+use super::{Ask, Block, BlockKind, Controls, ControlsError, Exchanged, Kept, Refused, Set, only_reads};
+
+fn set() -> Set {
+    Set::new("ann", 0, Some("corrupt index"))
+}
+
+fn read_only(controls: &mut Controls) -> Result<(), ControlsError> {
+    controls.read_only(set());
+    Ok(())
+}
+
+fn block(kind: BlockKind, name: &str, until_ms: Option<i64>) -> Block {
+    Block { kind, name: name.to_owned(), until_ms, set: set() }
+}
+
+fn call<'a>(client: &'a str, place: u8, tool: Option<&'a str>) -> Ask<'a> {
+    Ask { client, place, method: "tools/call", tool }
+}
+
+#[test]
+fn read_only_lets_reads_through_and_nothing_else() {
+    let mut controls = Controls::default();
+    assert!(controls.refusal(call("c", 99, None), false, 0).is_none(), "nothing is laid down");
+    controls.read_only(set());
+    let refused = |ask, is_read| controls.refusal(ask, is_read, 0).map(|(refused, _)| refused);
+    assert_eq!(refused(call("c", 0, Some("get")), true), None);
+    assert_eq!(refused(call("c", 0, Some("put")), false), Some(Refused::ReadOnly));
+    assert_eq!(refused(call("c", 0, None), false), Some(Refused::ReadOnly));
+    for (method, expect) in [("tools/list", None), ("x/unheard-of", Some(Refused::ReadOnly))] {
+        assert_eq!(refused(Ask { client: "c", place: 0, method, tool: None }, false), expect, "{method}");
+    }
+    assert!(!only_reads("tools/call"));
+    let (_, words) = controls.refusal(call("c", 0, Some("put")), false, 0).unwrap();
+    assert_eq!(
+        words,
+        "tool `put` is not known to only read, and the server is in read-only mode: set by ann at \
+         1970-01-01T00:00:00.000Z (corrupt index)"
+    );
+}
+
+#[test]
+fn a_ramp_only_adds() {
+    let mut controls = Controls::default();
+    controls.read_only(set());
+    controls.read_only(Set::new("ben", 9, None));
+    assert_eq!(controls.writes.set, Some(set()), "who said it first is kept");
+    let writers = |controls: &Controls| (0..100).filter(|place| controls.may_write("c", *place)).count();
+    for percent in [1, 25, 99] {
+        controls.enable_writes(percent, None, set()).unwrap();
+        assert_eq!(writers(&controls), usize::from(percent));
+        assert!(controls.may_write("c", 0) && !controls.is_read_only());
+    }
+    controls.enable_writes(0, None, set()).unwrap();
+    controls.enable_writes(100, Some("batch"), set()).unwrap();
+    assert!(controls.may_write("batch", 99) && !controls.may_write("c", 0));
+    assert!(controls.enable_writes(101, None, set()).is_err());
+    assert!(controls.enable_writes(5, Some(""), set()).is_err());
+    controls.enable_writes(100, None, set()).unwrap();
+    assert_eq!(controls, Controls::default());
+    assert_eq!(controls.to_text(), None);
+}
+
+#[test]
+fn blocks_end_and_networks_are_compared_by_their_bits() {
+    let mut controls = Controls::default();
+    for (kind, name, until_ms) in [
+        (BlockKind::Tool, "put", Some(10)),
+        (BlockKind::Client, "bad", None),
+        (BlockKind::Address, "192.0.2.0/24", None),
+        (BlockKind::Address, "2001:db8::/32", None),
+        (BlockKind::Address, "::ffff:198.51.100.7", None),
+    ] {
+        controls.block(block(kind, name, until_ms), 0).unwrap();
+    }
+    for (address, expect) in [
+        ("192.0.2.255", true),
+        ("192.0.3.0", false),
+        ("::ffff:192.0.2.9", true),
+        ("2001:db8:ffff::1", true),
+        ("2001:db9::1", false),
+        ("198.51.100.7", true),
+        ("::1", false),
+    ] {
+        let address: IpAddr = address.parse().unwrap();
+        assert_eq!(controls.blocked_address(address, 0).is_some(), expect, "{address}");
+    }
+    let mut all = Controls::default();
+    all.block(block(BlockKind::Address, "0.0.0.0/0", None), 0).unwrap();
+    assert!(all.blocked_address("203.0.113.1".parse().unwrap(), 0).is_some());
+    assert!(all.blocked_address("::1".parse().unwrap(), 0).is_none(), "another family");
+    for wrong in ["192.0.2.0/33", "192.0.2", "", "a", "192.0.2.1/x"] {
+        assert!(all.block(block(BlockKind::Address, wrong, None), 0).is_err(), "{wrong}");
+    }
+    let refused = |ask, now_ms| controls.refusal(ask, true, now_ms).map(|(refused, _)| refused);
+    assert_eq!(refused(call("c", 0, Some("put")), 9), Some(Refused::Tool));
+    assert_eq!(refused(call("c", 0, None), 9), Some(Refused::Tool), "a name that cannot be read");
+    assert_eq!(refused(call("c", 0, Some("put")), 10), None, "it is over");
+    assert_eq!(refused(call("bad", 0, Some("get")), 0), Some(Refused::Client));
+    assert!(!controls.unblock(BlockKind::Address, "192.0.2.77/24", 0));
+    assert!(controls.unblock(BlockKind::Address, "192.0.2.0/24", 10));
+    assert_eq!(controls.blocks.len(), 3, "what is over is forgotten with it");
+}
+
+#[test]
+fn the_file_is_what_was_written_and_fails_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("controls/mem.json");
+    let open = || Kept::open(Some(path.clone()), 7);
+    let kept = open();
+    assert!(!kept.now().is_restricting());
+    let (changed, problem) = kept.change(read_only).unwrap();
+    assert!(changed && problem.is_none());
+    assert!(!kept.change(read_only).unwrap().0);
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(*open().now(), *kept.now());
+    assert_eq!(Controls::parse(Some(&text)).unwrap().to_text().as_deref(), Some(&*text));
+    assert!(matches!(kept.exchange(None, None).unwrap(), Exchanged::Moved(Some(found)) if found == text));
+    assert!(matches!(kept.exchange(Some(&text), None).unwrap(), Exchanged::Done));
+    assert!(!path.exists() && !kept.now().is_restricting());
+    for wrong in [
+        "",
+        "{}",
+        "{\"version\":2}",
+        "{\"version\":1,\"writes\":{\"percent\":101}}",
+        "{\"version\":1,\"x\":1}",
+    ] {
+        fs::write(&path, wrong).unwrap();
+        let kept = open();
+        assert!(kept.now().is_read_only() && kept.problem().is_some(), "{wrong}");
+        assert!(kept.exchange(Some(wrong), Some(wrong)).is_err(), "nonsense is not laid down");
+    }
+    let nowhere = Kept::open(None, 0);
+    let (changed, problem) = nowhere.change(read_only).unwrap();
+    assert!(changed && problem.is_some() && nowhere.now().is_read_only(), "it holds all the same");
+}

@@ -1,0 +1,83 @@
+//! Owns what `/admin` does to a guard in front of HTTP.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::admin::{Freed, Governed};
+use crate::clock;
+use crate::controls::Kept;
+use crate::envelope;
+use crate::log::{About, Level};
+use crate::reads::Hints;
+use crate::sse;
+use crate::state::Guard;
+
+/// The sessions that `status` names; there may be thousands.
+const SESSIONS_SHOWN: usize = 50;
+
+// === impl Guard ===
+
+impl Governed for Guard {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn kept(&self) -> &Kept {
+        &self.controls
+    }
+
+    fn audit(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
+        self.log.write(level, About::Audit, message, fields.iter().cloned());
+    }
+
+    fn tools_changed(&self) {
+        if let Some(link) = self.link() {
+            let event = sse::event(&envelope::notification("notifications/tools/list_changed", None));
+            let missed = self.sessions.announce(link.generation, &event);
+            if missed > 0 {
+                tracing::debug!(missed, "clients that read too slowly missed an announcement");
+            }
+        }
+        self.tell_status();
+    }
+
+    async fn writes_in_flight(&self) -> usize {
+        let Some(link) = self.link() else { return 0 };
+        // What is not known is a write.
+        let unknown = Hints::default();
+        let listing = self.catalogue.of(&link).await.ok();
+        let hints = listing.as_ref().map_or(&unknown, |listing| &listing.hints);
+        link.in_flight.writes(|tool| self.settings.own.reads.is_read(tool, hints.of(tool)))
+    }
+
+    fn in_flight(&self) -> usize {
+        self.link().map_or(0, |link| link.in_flight.of_clients())
+    }
+
+    fn set_draining(&self, draining: bool) -> bool {
+        Self::set_draining(self, draining);
+        self.tell_status();
+        true
+    }
+
+    fn clear_caches(&self) -> Vec<Freed> {
+        let (entries, bytes) = self.catalogue.clear();
+        vec![Freed { cache: "tools", entries, bytes }]
+    }
+
+    fn status(&self) -> Value {
+        let now = Instant::now();
+        let controls = self.controls.now();
+        let mut status = json!(Guard::status(self));
+        status["writes"] = json!(controls.writes);
+        status["blocks"] = json!(controls.blocks);
+        status["controls_problem"] = json!(self.controls.problem());
+        status["draining"] = self.is_draining().into();
+        status["requests_in_flight"] = self.in_flight().into();
+        status["sessions"] = self.sessions.len().into();
+        status["clients"] = json!(self.sessions.present(SESSIONS_SHOWN, now));
+        status["at"] = clock::rfc3339(clock::now_ms()).into();
+        status
+    }
+}

@@ -1,0 +1,291 @@
+//! Owns the guard's own settings file: what belongs to one server and is nobody else's business.
+//!
+//! TOML, read once at the start of the guard:
+//!
+//! ```toml
+//! reads = ["search"]            # tools that only read, whatever the server says of them
+//! writes = ["get_and_mark"]     # tools that write, whatever the server says of them
+//! trust_hints = true            # whether `readOnlyHint: true` of the server counts
+//!
+//! [test_read]                   # what /api/test-read reads; without it, something is looked for
+//! tool = "read_file"
+//! arguments = { path = "/etc/hostname" }
+//! # resource = "file:///etc/hostname"
+//! timeout_seconds = 10
+//!
+//! [admin]
+//! token_file = "/etc/paramedic/guard-token"    # who shows it may use /admin from anywhere
+//! ```
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::reads::Reads;
+
+/// A test read may be a query over a slow disk; a person waits for it.
+const TEST_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest token, in bytes, and the shortest, which nobody guesses.
+const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=1024;
+
+/// The settings of one server's guard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Own {
+    /// What the operator says of tools.
+    pub reads: Reads,
+    /// What `/api/test-read` reads.
+    pub test_read: TestRead,
+    /// The token of `/admin`.
+    token: Option<String>,
+}
+
+/// What `/api/test-read` reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestRead {
+    /// What; none where something is looked for.
+    pub read: Option<Read>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// Something that can be read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Read {
+    /// A tool that only reads, with its arguments as JSON.
+    Tool(String, String),
+    /// A resource, by its URI.
+    Resource(String),
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OwnError {
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not understood.
+    #[error("`{}` is not understood", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: toml::de::Error,
+    },
+    /// It contradicts itself.
+    #[error("`{}`: {reason}", path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// In which way.
+        reason: String,
+    },
+    /// The token is one that others can read, or cannot be one.
+    #[error("the token in `{}` is not used: {reason}", path.display())]
+    Token {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    reads: BTreeSet<String>,
+    writes: BTreeSet<String>,
+    trust_hints: bool,
+    test_read: Option<TestReadTable>,
+    admin: Admin,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TestReadTable {
+    tool: Option<String>,
+    #[serde(default)]
+    arguments: serde_json::Map<String, serde_json::Value>,
+    resource: Option<String>,
+    timeout_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Admin {
+    token_file: Option<PathBuf>,
+}
+
+// === impl File, TestRead ===
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            reads: BTreeSet::new(),
+            writes: BTreeSet::new(),
+            trust_hints: true,
+            test_read: None,
+            admin: Admin::default(),
+        }
+    }
+}
+
+impl Default for TestRead {
+    fn default() -> Self {
+        Self { read: None, timeout: TEST_READ_TIMEOUT }
+    }
+}
+
+// === impl Own ===
+
+impl Own {
+    /// Reads the file, and the token that it names.
+    ///
+    /// # Errors
+    /// When one of them cannot be read or makes no sense.
+    pub fn read(path: &Path) -> Result<Self, OwnError> {
+        let fail = |source| OwnError::Read { path: path.to_owned(), source };
+        let own = Self::parse(path, &fs::read_to_string(path).map_err(fail)?)?;
+        let (mut own, token_file) = own;
+        own.token = token_file.as_deref().map(read_token).transpose()?;
+        Ok(own)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<(Self, Option<PathBuf>), OwnError> {
+        let fail = |source| OwnError::Content { path: path.to_owned(), source };
+        let file: File = toml::from_str(text).map_err(fail)?;
+        let wrong = |reason: String| OwnError::Wrong { path: path.to_owned(), reason };
+        if let Some(tool) = file.reads.intersection(&file.writes).next() {
+            return Err(wrong(format!("`{tool}` is in both `reads` and `writes`")));
+        }
+        let mut test_read = TestRead::default();
+        if let Some(table) = file.test_read {
+            test_read.read = Some(match (table.tool, table.resource) {
+                (Some(tool), None) => {
+                    Read::Tool(tool, serde_json::Value::Object(table.arguments).to_string())
+                }
+                (None, Some(uri)) if table.arguments.is_empty() => Read::Resource(uri),
+                (None, Some(_)) => return Err(wrong("a resource has no `arguments`".to_owned())),
+                _ => return Err(wrong("`test_read` has either a `tool` or a `resource`".to_owned())),
+            });
+            match table.timeout_seconds {
+                Some(0) => return Err(wrong("`timeout_seconds` must not be 0".to_owned())),
+                Some(seconds) => test_read.timeout = Duration::from_secs(seconds),
+                None => {}
+            }
+        }
+        let reads = Reads { reads: file.reads, writes: file.writes, trust_hints: file.trust_hints };
+        let base = path.parent().unwrap_or(Path::new("."));
+        let token_file = file.admin.token_file.map(|file| base.join(file));
+        Ok((Self { reads, test_read, token: None }, token_file))
+    }
+
+    /// Whether this is the token; in a time that says nothing about how much of it is right.
+    pub(crate) fn is_token(&self, shown: &str) -> bool {
+        let Some(token) = &self.token else { return false };
+        let differing =
+            token.bytes().zip(shown.bytes()).fold(0, |differing, (ours, theirs)| differing | (ours ^ theirs));
+        std::hint::black_box(differing) == 0 && token.len() == shown.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_token(token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..Self::default() }
+    }
+
+    /// Whether there is a token at all.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+}
+
+/// The first line of a file that nobody else can read or write.
+fn read_token(path: &Path) -> Result<String, OwnError> {
+    let fail = |source| OwnError::Read { path: path.to_owned(), source };
+    let refuse = |reason: &str| OwnError::Token { path: path.to_owned(), reason: reason.to_owned() };
+    let metadata = fs::metadata(path).map_err(fail)?;
+    let own = rustix::process::geteuid().as_raw();
+    if metadata.uid() != 0 && metadata.uid() != own {
+        return Err(refuse("its file belongs neither to root nor to the user of the guard"));
+    }
+    if metadata.mode() & 0o027 != 0 {
+        return Err(refuse("its file can be read by everybody, or written by others (chmod 600)"));
+    }
+    let text = fs::read_to_string(path).map_err(fail)?;
+    let token = text.lines().next().unwrap_or_default().trim();
+    if !TOKEN_BYTES.contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refuse("it has 16 to 1024 visible characters on its first line"));
+    }
+    Ok(token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::{Own, Read};
+
+    #[test]
+    fn what_is_declared_is_read() {
+        let parse = |text| Own::parse(Path::new("/x/guard.toml"), text);
+        let (own, token_file) = parse("").unwrap();
+        assert_eq!((own, token_file), (Own::default(), None));
+        let (own, token_file) = parse(
+            "reads = ['a']\ntrust_hints = false\n[test_read]\ntool = 'get'\narguments = { id = 7 }\n\
+             timeout_seconds = 3\n[admin]\ntoken_file = 'token'",
+        )
+        .unwrap();
+        assert_eq!(own.test_read.read, Some(Read::Tool("get".to_owned(), "{\"id\":7}".to_owned())));
+        assert_eq!(own.test_read.timeout.as_secs(), 3);
+        assert!(own.reads.is_read("a", false) && !own.reads.is_read("b", true));
+        assert_eq!(token_file.unwrap(), Path::new("/x/token"));
+        for wrong in [
+            "reads = ['a']\nwrites = ['a']",
+            "[test_read]",
+            "[test_read]\ntool = 'a'\nresource = 'b'",
+            "[test_read]\nresource = 'b'\narguments = { x = 1 }",
+            "[test_read]\ntool = 'a'\ntimeout_seconds = 0",
+            "read = []",
+            "[admin]\ntoken = 'abc'",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_secret_and_compared_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (settings, token) = (folder.path().join("guard.toml"), folder.path().join("token"));
+        fs::write(&settings, "[admin]\ntoken_file = 'token'").unwrap();
+        let with = |text: &str, mode| {
+            fs::write(&token, text).unwrap();
+            fs::set_permissions(&token, fs::Permissions::from_mode(mode)).unwrap();
+            Own::read(&settings)
+        };
+        assert!(Own::read(&settings).is_err(), "it is not there");
+        for (text, mode) in [("short\n", 0o600), ("0123456789abcdef\n", 0o644), ("0123456789 abcdef", 0o600)]
+        {
+            let error = with(text, mode).unwrap_err().to_string();
+            assert!(!error.contains("0123"), "{error}");
+        }
+        let own = with("0123456789abcdef\n", 0o640).unwrap();
+        for (shown, expect) in
+            [("0123456789abcdef", true), ("0123456789abcdeF", false), ("0123456789abcde", false), ("", false)]
+        {
+            assert_eq!(own.is_token(shown), expect, "{shown}");
+        }
+        assert!(!Own::default().is_token(""));
+    }
+}

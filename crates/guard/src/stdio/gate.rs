@@ -1,0 +1,111 @@
+//! Owns what is not let through between a client and its server because an operator has said so.
+//!
+//! Without anything laid down every frame goes through as it is. With it, a request that may write is answered with an
+//! error, a list of tools shows those that may be called, and what cannot be read along is withheld: it may be anything.
+//! What the server says of its tools is learned from the lists that its client asks for.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::controls::{Ask, Kept, Refused};
+use crate::envelope::{self, SERVER_ERROR};
+use crate::reads::{self, Hints, Reads};
+use crate::session::place;
+
+/// What names the client in a request of the era without a handshake.
+const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+
+/// What stands between the two.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    kept: Arc<Kept>,
+    reads: Reads,
+    hints: Hints,
+    /// What the client calls itself.
+    client: String,
+    /// Its place in a ramp of writes, 0 to 99.
+    place: u8,
+    /// The wall clock, in milliseconds since 1970.
+    now_ms: fn() -> i64,
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// `word` is random: it decides from which percentage on the client may write.
+    pub(crate) fn new(kept: Arc<Kept>, reads: Reads, word: u128, now_ms: fn() -> i64) -> Self {
+        Self { kept, reads, hints: Hints::default(), client: String::new(), place: place(word), now_ms }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> &Arc<Kept> {
+        &self.kept
+    }
+
+    /// Whether anything is laid down.
+    pub(crate) fn is_restricting(&self) -> bool {
+        self.kept.hold().is_restricting()
+    }
+
+    /// What is laid down, in words.
+    pub(crate) fn restriction(&self) -> Option<String> {
+        self.kept.hold().restriction((self.now_ms)())
+    }
+
+    /// The client says who it is.
+    pub(crate) fn meets(&mut self, params: Option<&str>) {
+        self.client = params.and_then(|params| name_in(params, "clientInfo")).unwrap_or_default();
+    }
+
+    /// Why a request of the client is refused, if it is.
+    pub(crate) fn refusal(
+        &self,
+        method: &str,
+        params: Option<&str>,
+        tool: Option<&str>,
+    ) -> Option<(Refused, String)> {
+        let controls = self.kept.hold();
+        if !controls.is_restricting() {
+            return None;
+        }
+        let meta = || name_in(envelope::member(params?, "_meta").ok()??, CLIENT);
+        let named = if self.client.is_empty() { meta() } else { None };
+        let client = named.as_deref().unwrap_or(&self.client);
+        let ask = Ask { client, place: self.place, method, tool };
+        let is_read = tool.is_some_and(|tool| self.is_read(tool));
+        controls.refusal(ask, is_read, (self.now_ms)())
+    }
+
+    /// Whether a tool is known to only read.
+    pub(crate) fn is_read(&self, tool: &str) -> bool {
+        self.reads.is_read(tool, self.hints.of(tool))
+    }
+
+    /// The server has listed tools: learns of them, and says what is to be shown in place of that; none where it is shown
+    /// as it is.
+    pub(crate) fn listed(&mut self, result: &str) -> Option<Result<String, String>> {
+        self.hints.learn(result);
+        let controls = self.kept.hold();
+        if !controls.is_restricting() {
+            return None;
+        }
+        let may = |tool: &str, hint: bool| {
+            let ask = Ask { client: &self.client, place: self.place, method: "tools/call", tool: Some(tool) };
+            controls.refusal(ask, self.reads.is_read(tool, hint), (self.now_ms)()).is_none()
+        };
+        let error =
+            || json!({ "code": SERVER_ERROR, "message": "the server's list of tools is not understood" });
+        Some(reads::narrowed(result, may).ok_or_else(|| error().to_string()))
+    }
+
+    /// What is known of the tools holds no more.
+    pub(crate) fn forget(&mut self) {
+        self.hints.forget();
+    }
+}
+
+fn name_in(object: &str, member: &str) -> Option<String> {
+    let info = envelope::member(object, member).ok()??;
+    serde_json::from_str(envelope::member(info, "name").ok()??).ok()
+}

@@ -1,0 +1,58 @@
+//! Owns what `/admin` does to a guard in a client's configuration.
+
+use serde_json::{Value, json};
+
+use super::shared::Shared;
+use crate::admin::{Freed, Governed};
+use crate::clock;
+use crate::controls::Kept;
+use crate::log::{About, Level};
+
+// === impl Shared ===
+
+impl Governed for Shared {
+    fn name(&self) -> &str {
+        &self.relay.record.name
+    }
+
+    fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    fn audit(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
+        self.relay.record.write_all(level, About::Audit, message, fields);
+    }
+
+    fn tools_changed(&self) {
+        self.relay.announce_tools();
+    }
+
+    async fn writes_in_flight(&self) -> usize {
+        self.relay.writes_in_flight()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.relay.methods().len()
+    }
+
+    /// Its one client cannot be told to go elsewhere.
+    fn set_draining(&self, _draining: bool) -> bool {
+        false
+    }
+
+    /// It keeps nothing: every frame goes through.
+    fn clear_caches(&self) -> Vec<Freed> {
+        Vec::new()
+    }
+
+    fn status(&self) -> Value {
+        let controls = self.kept.now();
+        let mut status = json!(Shared::status(self));
+        status["writes"] = json!(controls.writes);
+        status["blocks"] = json!(controls.blocks);
+        status["controls_problem"] = json!(self.kept.problem());
+        status["requests_in_flight"] = self.in_flight().into();
+        status["at"] = clock::rfc3339(clock::now_ms()).into();
+        status
+    }
+}
