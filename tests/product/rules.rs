@@ -127,15 +127,25 @@ fn serve_evaluates_rule_files_and_goes_on_after_a_restart() {
     });
     assert!(incident.title.contains("Server Down"), "{incident:?}");
     let extra = alert(&site, "Extra", "firing");
-    assert_eq!((extra.procedure, extra.value), (None, Some(2.0)));
-    assert!(extra.source.ends_with("rules/good.yml"), "{}", extra.source);
+    assert_eq!(extra.value, Some(2.0));
+    assert!(extra.opens_nothing.is_some() && extra.from.ends_with("rules/good.yml"), "{extra:?}");
     let down = alerts(&site).into_iter().find(|one| one.name == "MCPServerDown").unwrap();
-    assert_eq!(down.procedure.as_deref(), Some("server-down"));
+    assert_eq!(down.opens_nothing, None);
     let listed = site.run(&["alert", "list"]).done();
-    assert!(listed.contains("ANSWERED BY") && listed.contains("no runbook"), "{listed}");
+    assert!(listed.contains("OPENS NOTHING") && listed.contains("good.yml"), "{listed}");
     assert_eq!(site.incidents().len(), 1, "an alert without a runbook opens nothing");
     // The file with a mistake is not used, and that is told.
     assert!(site.serve_log().contains("bad.yml:1:20"), "{}", site.serve_log());
+
+    // Grafana asks in the words of Prometheus.
+    let told: Value = site.get("/prometheus/api/v1/rules?type=alert").expect("it answers");
+    let group =
+        told["data"]["groups"].as_array().unwrap().iter().find(|one| one["name"] == "of a file").unwrap();
+    assert_eq!((&group["interval"], &group["rules"][1]["name"]), (&1.0.into(), &"Extra".into()));
+    assert_eq!((&group["rules"][1]["state"], &group["rules"][1]["health"]), (&"firing".into(), &"ok".into()));
+    assert_eq!(group["rules"][1]["alerts"][0]["annotations"]["summary"], "notes 2 one");
+    let told: Value = site.get("/prometheus/api/v1/alerts").expect("it answers");
+    assert!(told["data"]["alerts"].as_array().unwrap().iter().any(|one| one["state"] == "pending"), "{told}");
 
     // After a restart what fired fires since the same moment, and what waited has not begun anew.
     let asked = |query: &str| site.run(&["query", query, "-o", "json"]).stdout;
