@@ -43,6 +43,7 @@ mod receiver;
 mod reclaim;
 mod reports;
 mod right;
+mod rules;
 mod samples;
 mod secrets;
 mod site;
