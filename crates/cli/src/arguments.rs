@@ -10,6 +10,7 @@ mod init;
 mod logs;
 mod metrics;
 mod query;
+mod rule;
 mod server;
 mod tune;
 
@@ -29,8 +30,9 @@ pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use logs::LogsArguments;
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
+pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
 pub(crate) use server::ServerCommand;
-pub(crate) use tune::{HostCommand, TuneArguments};
+pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
 ///
@@ -110,7 +112,7 @@ pub(crate) enum Command {
     /// Read and follow runbooks
     #[command(subcommand)]
     Runbook(RunbookCommand),
-    /// Take the alerts of runbooks to other systems
+    /// Check and test rules, and take the alerts of runbooks to other systems
     #[command(subcommand)]
     Rule(RuleCommand),
     /// See and answer incidents
@@ -131,7 +133,7 @@ pub(crate) enum Command {
     /// See how much the journal and its evidence take, and copy it
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// Change this machine, and keep the value before
+    /// Change this machine, and keep the value before; and give back space
     #[command(subcommand)]
     Host(HostCommand),
     /// Do what takes root for those who may ask, as typed verbs; systemd starts it, by `paramedic-helper.socket`
@@ -259,43 +261,6 @@ pub(crate) enum RunbookCommand {
         #[arg(long)]
         yes: bool,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RuleCommand {
-    /// Print the alerts of runbooks as a rule file of Prometheus, or a configuration of Alertmanager
-    Export {
-        /// The runbooks
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// For whom
-        #[arg(long, value_enum, default_value_t = ExportFormat::Prometheus)]
-        format: ExportFormat,
-        /// The engine that evaluates the rules: where it would miss what an alert is for, the query is written otherwise
-        #[arg(long, value_parser = engine, default_value = "prometheus")]
-        engine: ::metrics::Engine,
-        /// What the address of a runbook begins with [default: its file]
-        #[arg(long, value_name = "URL")]
-        runbook_url: Option<String>,
-        /// The name of Alertmanager's receiver
-        #[arg(long, default_value = "paramedic")]
-        receiver: String,
-    },
-}
-
-fn engine(name: &str) -> Result<::metrics::Engine, String> {
-    let known = ::metrics::Engine::ALL;
-    let found = known.into_iter().find(|engine| engine.name() == name);
-    found.ok_or_else(|| format!("known are {}", known.map(::metrics::Engine::name).join(", ")))
-}
-
-/// For whom rules are exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// A rule file.
-    Prometheus,
-    /// Routes and inhibitions.
-    Alertmanager,
 }
 
 #[derive(Debug, Args)]

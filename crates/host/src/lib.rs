@@ -20,6 +20,7 @@ mod mounts;
 mod permissions;
 mod processes;
 mod rates;
+pub mod reclaim;
 mod redact;
 mod roots;
 mod snapshot;

@@ -95,7 +95,7 @@ enum Class {
 impl Mount {
     /// Whether nothing can be written here.
     pub fn is_read_only(&self) -> bool {
-        self.access().any(|word| word == "ro")
+        self.access().any(|word| word == "ro") || self.is_in_emergency()
     }
 
     /// Whether that is by nobody's wish: the file system is read-only under a mount that is not, or `/etc/fstab` wants
@@ -103,7 +103,12 @@ impl Mount {
     pub fn has_become_read_only(&self) -> bool {
         let of_mount = self.access().next();
         let wanted = self.fstab.as_deref().map(|options| !options.split(',').any(|word| word == "ro"));
-        self.is_read_only() && (of_mount == Some("rw") || wanted == Some(true))
+        self.is_in_emergency() || self.is_read_only() && (of_mount == Some("rw") || wanted == Some(true))
+    }
+
+    /// Newer kernels leave `rw` where it stands, and say so beside it.
+    fn is_in_emergency(&self) -> bool {
+        self.options.split(',').any(|word| matches!(word, "emergency_ro" | "shutdown"))
     }
 
     /// `rw` or `ro`: of the mount, then of the file system.
@@ -307,6 +312,7 @@ mod tests {
         };
         check("/x", "rw,relatime", "rw", (false, false));
         check("/x", "rw,relatime", "ro,errors=remount-ro", (true, true));
+        check("/x", "rw,relatime", "rw,errors=remount-ro,emergency_ro", (true, true));
         check("/x", "ro,relatime", "ro", (true, false));
         check("/x", "ro,relatime", "rw", (true, false));
         check("/wanted", "ro,relatime", "ro", (true, true));

@@ -50,6 +50,7 @@ pub use fold::{
 pub use id::IncidentId;
 pub use inbound::{STANDING_MAX, Standing, Verdict};
 pub use ledger::{Happening, loose_draft};
+pub use merging::is_security;
 pub use notice::Notice;
 pub use policy::{
     Approve, Decision, Hold, Kill, Maintenance, MaintenanceError, Mode, Policy, Request, Storm, Trouble,

@@ -1,6 +1,7 @@
 //! Owns metrics: exposition text, series, PromQL, alerting rules, alert states, silences and inhibition. No network; time is an argument.
 
 mod alert;
+mod backtest;
 mod code;
 mod disk;
 pub mod exposition;
@@ -22,6 +23,9 @@ pub use alert::{
     Alert, AlertState, Alerts, AtOnce, EvaluationError, GroupStatus, Restoring, RuleSettings, RuleStatus,
     Transition,
 };
+pub use backtest::{
+    Backtest, BacktestError, Firing, History, HistoryFull, PastAlert, PastFailure, backtest, read_recorded,
+};
 pub use disk::{Damage, Disk, DiskError, Files, Recovery};
 pub use exposition::{Format, Metadata, PageLimits, metadata};
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
@@ -30,10 +34,12 @@ pub use labels::{Labels, METRIC_NAME, Sample, is_label_name};
 pub use matcher::{Comparison, Matcher, MatcherError, all_match, parse_matchers};
 pub use promql::{
     Annotation, AnnotationKind, Answer, Element, Elsewhere, Engine, Portable, Position, Query, QueryBounds,
-    QueryError, QueryLimits, SelectorError, Series, SeriesSelector, Steps, Value, duration_ms, series, shown,
+    QueryError, QueryLimits, QueryNeeds, SelectorError, Series, SeriesSelector, Steps, Value, duration_ms,
+    series, shown,
 };
 pub use rule::{
     ALERT_NAME, AlertingRule, RecordingRule, Rule, RuleGroup, RuleLevel, RuleProblem, parse_rules,
+    parse_rules_with,
 };
 pub use rule_test::{RuleTestFailure, RuleTestFile, parse_rule_tests};
 pub use silence::{Breadth, Silence, SilenceError, SilenceState, Silences};

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use duration::{duration_shown, parse_duration};
 pub(crate) use fields::{Fields, place};
-pub use file::parse_rules;
+pub use file::{parse_rules, parse_rules_with};
 pub use problem::{RuleLevel, RuleProblem};
 pub(crate) use yaml::{Node, read};
 

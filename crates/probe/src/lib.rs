@@ -15,6 +15,7 @@ mod liveness;
 mod mcp;
 mod nagios;
 mod network_checks;
+mod postgres;
 mod prober;
 mod reason;
 mod report;

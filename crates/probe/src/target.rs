@@ -60,6 +60,11 @@ pub enum Check {
         /// `HOST:PORT` or `[IPV6]:PORT`.
         address: String,
     },
+    /// A PostgreSQL database takes connections. No password is known: one that asks for it takes connections.
+    Postgres {
+        /// `[USER@]HOST:PORT[/DATABASE]`.
+        address: String,
+    },
     /// A process of this machine has exactly this name, or runs a program whose file has.
     Process {
         /// `mem` is not `mem-2`.

@@ -44,7 +44,7 @@ pub use kill_switch::{
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
 pub use neighbours::{Neighbour, neighbours};
 pub use retention::{data_dir, retention};
-pub use rules::{matching_files, rule_file_problems, runbook_rules};
+pub use rules::{PastError, PastSource, fetch_past, matching_files, rule_file_problems, runbook_rules};
 pub use secrets::{Revealed, SecretError, Secrets};
 pub use serve::{
     SHIPPED, Serve, ServeError, Start, note_changes, open_stores, private_folder, program_folder,

@@ -1,6 +1,7 @@
 //! Owns the way from the runbooks' alerts, and from rule files, to groups of rules.
 
 mod files;
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::config::{Config, Span};
 
 pub(crate) use files::groups;
 pub use files::{matching_files, runbook_rules};
+pub use past::{PastError, PastSource, fetch_past};
 
 /// Says which rule files of a configuration cannot be used, and why.
 pub fn rule_file_problems(config: &Config) -> Vec<String> {

@@ -17,6 +17,7 @@ mod maintenance;
 mod manual;
 mod metrics;
 mod query;
+mod reclaim;
 mod repeat;
 pub(crate) mod roles;
 mod rule;
@@ -56,7 +57,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Query(arguments) => query::run(&arguments, config, output),
         Command::Config(command) => config::run(&command, config, output),
         Command::Doctor => doctor::run(config, output),
-        Command::Rule(command) => rule::run(command),
+        Command::Rule(command) => rule::run(command, output),
         Command::Runbook(command) => runbook::run(command, config, output),
         Command::Incident(command) => incident::run(command, config, output),
         Command::Alert(command) => alert::run(command, config, output),

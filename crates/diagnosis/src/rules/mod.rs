@@ -91,7 +91,7 @@ rules! {
 
     DatabaseLocked 80 if DATABASE_LOCK;
 
-    CertificateInvalid 75 if BAD_CERTIFICATE, unless CLOCKS_APART or CLOCKS_APART_BEHIND;
+    CertificateInvalid 75 if BAD_CERTIFICATE, unless ALL_AHEAD or ALL_BEHIND;
 
     NameService 70 if NAME_HALF_KNOWN, plus 10 if SLOW;
 
@@ -99,8 +99,10 @@ rules! {
 
     RateLimited 75 if NEEDED_LIMITS, plus 5 if WANTS_QUIET;
 
-    ClockWrong 75 if CLOCKS_APART, plus 10 if CERTIFICATE_OUT_OF_TIME;
-    ClockWrong 75 if CLOCKS_APART_BEHIND, plus 10 if CERTIFICATE_OUT_OF_TIME;
+    ClockWrong 75 if ALL_AHEAD, plus 10 if CERTIFICATE_OUT_OF_TIME;
+    ClockWrong 75 if ALL_BEHIND, plus 10 if CERTIFICATE_OUT_OF_TIME;
+    ClockWrong 50 if ONE_AHEAD, plus 10 if CERTIFICATE_OUT_OF_TIME;
+    ClockWrong 50 if ONE_BEHIND, plus 10 if CERTIFICATE_OUT_OF_TIME;
 
     NetworkDown 80 if NO_ROUTE and NEEDED_SILENT, plus 5 if LOG_CONNECTION;
     NetworkDown 80 if NO_RESOLVER and NEEDED_NAME_UNKNOWN, plus 5 if LOG_CONNECTION;

@@ -186,9 +186,9 @@ patterns! {
         [critical(kind::DEPENDENCY, Is::OneOf(&["certificate"]))]
     CERTIFICATE_OUT_OF_TIME "its certificate is over, or not yet valid"
         [is(kind::CERTIFICATE, Is::OneOf(&["expired", "not_yet_valid"]))]
-    CLOCKS_APART "the clock of this machine and that of a dependency are a minute apart and more"
+    ONE_AHEAD "the clock of a dependency is a minute ahead of that of this machine, or more"
         [is(kind::CLOCK_OFFSET_SECONDS, Is::AtLeast(CLOCK_SECONDS_WRONG))]
-    CLOCKS_APART_BEHIND "the clock of a dependency is a minute behind that of this machine and more"
+    ONE_BEHIND "the clock of a dependency is a minute behind that of this machine, or more"
         [is(kind::CLOCK_OFFSET_SECONDS, Is::AtMost(-CLOCK_SECONDS_WRONG))]
     NEEDED_LIMITS "a dependency that the server can not do without is asked too often"
         [critical(kind::DEPENDENCY, Is::OneOf(&["rate_limited"]))]
@@ -207,6 +207,18 @@ patterns! {
     LOG_CONNECTION "the log says that connections fail"
         [is(kind::LOG_ERROR, Is::OneOf(&["connection"]))]
 }
+
+/// Of two clocks that differ either may be wrong; two others that agree are right.
+pub(super) const ALL_AHEAD: Pattern = Pattern {
+    says: "the clocks of several dependencies are ahead of that of this machine",
+    tests: &[is(kind::CLOCK_OFFSET_SECONDS, Is::AtLeast(CLOCK_SECONDS_WRONG))],
+    subjects_min: 2,
+};
+pub(super) const ALL_BEHIND: Pattern = Pattern {
+    says: "the clocks of several dependencies are behind that of this machine",
+    tests: &[is(kind::CLOCK_OFFSET_SECONDS, Is::AtMost(-CLOCK_SECONDS_WRONG))],
+    subjects_min: 2,
+};
 
 /// One that is silent may be down itself; two at once have the network in common.
 pub(super) const SEVERAL_SILENT: Pattern = Pattern {

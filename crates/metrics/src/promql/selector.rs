@@ -11,7 +11,7 @@ use crate::labels::{Labels, METRIC_NAME};
 use crate::store::{Distance, Rise, Series, is_stale};
 
 /// How old a sample may be and still be the value of its series; the default of Prometheus.
-const LOOKBACK_MS: i64 = 5 * 60_000;
+pub(super) const LOOKBACK_MS: i64 = 5 * 60_000;
 
 /// So many series are fetched from memory at once.
 const BATCH: usize = 32;

@@ -33,10 +33,19 @@ const FILE_KEYS: [&str; 1] = ["groups"];
 const GROUP_KEYS: [&str; 6] = ["name", "interval", "limit", "query_offset", "labels", "rules"];
 const RULE_KEYS: [&str; 7] = ["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
 
+/// Says what is wrong with a query, and what to do about it.
+type Traps<'t> = dyn Fn(&str) -> Vec<(&'static str, &'static str)> + 't;
+
 /// Reads a rule file. Returns the groups that can be used and what is wrong, in the order of the file.
 ///
 /// Where one of the problems is an error, Prometheus would not take the file; the groups are then incomplete.
 pub fn parse_rules(source: &str, text: &str) -> (Vec<RuleGroup>, Vec<RuleProblem>) {
+    parse_rules_with(source, text, &|_| Vec::new())
+}
+
+/// As [`parse_rules`], with somebody who says what is wrong with a query beside what is not PromQL, and what to do about
+/// it: that is told of as a warning.
+pub fn parse_rules_with(source: &str, text: &str, traps: &Traps<'_>) -> (Vec<RuleGroup>, Vec<RuleProblem>) {
     let mut problems = Vec::new();
     let root = match read(text) {
         Ok(root) => root,
@@ -50,7 +59,7 @@ pub fn parse_rules(source: &str, text: &str) -> (Vec<RuleGroup>, Vec<RuleProblem
         }
         let mut names = HashMap::new();
         for node in nodes {
-            groups.extend(group(source, node, &mut names, &mut problems));
+            groups.extend(group(source, node, &mut names, traps, &mut problems));
         }
         duplicates(nodes, &mut problems);
     }
@@ -62,6 +71,7 @@ fn group(
     source: &str,
     node: &Node,
     names: &mut HashMap<String, usize>,
+    traps: &Traps<'_>,
     problems: &mut Vec<RuleProblem>,
 ) -> Option<RuleGroup> {
     let mut fields = Fields::of(node, "a group", &GROUP_KEYS, problems)?;
@@ -84,7 +94,7 @@ fn group(
     let mut rules = Vec::with_capacity(nodes.len());
     for (idx, node) in nodes.iter().enumerate() {
         let mut found = Vec::new();
-        let (rule_name, read) = rule(node, &labels, &mut found);
+        let (rule_name, read) = rule(node, &labels, traps, &mut found);
         rules.extend(read);
         let about = format!("group `{name}`, rule {}, `{rule_name}`", idx + 1);
         problems.extend(found.into_iter().map(|problem| problem.about(&about)));
@@ -96,6 +106,7 @@ fn group(
 fn rule(
     node: &Node,
     of_group: &BTreeMap<String, String>,
+    traps: &Traps<'_>,
     problems: &mut Vec<RuleProblem>,
 ) -> (String, Option<Rule>) {
     let Some(mut fields) = Fields::of(node, "a rule", &RULE_KEYS, problems) else {
@@ -115,6 +126,9 @@ fn rule(
         _ => {}
     }
     let query = query(&mut fields);
+    if let (false, Some(query)) = (alert.is_empty(), &query) {
+        trapped(query, traps, &mut fields);
+    }
     let for_ms = fields.duration("for").unwrap_or_default();
     let keep_firing_for_ms = fields.duration("keep_firing_for").unwrap_or_default();
     let (labels, annotations) = (fields.texts("labels"), fields.texts("annotations"));
@@ -174,6 +188,13 @@ fn query(fields: &mut Fields<'_, '_>) -> Option<Query> {
         problem.help("a rule needs a number for each series: put a function such as `rate` around it"),
     );
     Some(query)
+}
+
+fn trapped(query: &Query, traps: &Traps<'_>, fields: &mut Fields<'_, '_>) {
+    let at = fields.get("expr").map_or(fields.place, place);
+    for (what, help) in traps(query.text()) {
+        fields.problem(RuleProblem::warning(at, what.to_owned()).help(help));
+    }
 }
 
 /// Looks at what a recording rule must not have, and at its name.

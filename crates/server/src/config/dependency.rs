@@ -12,6 +12,7 @@ impl Dependency {
         let (kind, target) = [
             ("http", self.http.as_deref()),
             ("tcp", self.tcp.as_deref()),
+            ("postgres", self.postgres.as_deref()),
             ("process", self.process.as_deref()),
             ("file", file.as_deref()),
             ("nagios", plugin.as_deref()),

@@ -280,6 +280,7 @@ fn bad_dependency(dependency: &Dependency) -> Option<String> {
     let given = [
         dependency.http.is_some(),
         dependency.tcp.is_some(),
+        dependency.postgres.is_some(),
         dependency.process.is_some(),
         dependency.file.is_some(),
         dependency.env.is_some(),
@@ -288,11 +289,11 @@ fn bad_dependency(dependency: &Dependency) -> Option<String> {
     match given.iter().filter(|given| **given).count() {
         1 => None,
         0 => Some(format!(
-            "the dependency `{}` has no check: give it one of `http`, `tcp`, `process`, `file`, `env`, `nagios`",
+            "the dependency `{}` has no check: give it one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`",
             dependency.name
         )),
         _ => Some(format!(
-            "the dependency `{}` has several checks: give it exactly one of `http`, `tcp`, `process`, `file`, `env`, `nagios`",
+            "the dependency `{}` has several checks: give it exactly one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`",
             dependency.name
         )),
     }

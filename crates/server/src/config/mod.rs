@@ -256,7 +256,7 @@ pub struct Server {
     pub dependency: Vec<Dependency>,
 }
 
-/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `process`, `file`, `env`, `nagios`.
+/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dependency {
@@ -268,6 +268,9 @@ pub struct Dependency {
     /// `HOST:PORT` that must accept a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<String>,
+    /// `[USER@]HOST:PORT[/DATABASE]` of a PostgreSQL that must take connections; without a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<String>,
     /// The exact name of a process that must run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,

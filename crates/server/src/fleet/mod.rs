@@ -363,6 +363,7 @@ fn dependency(server: &Server, one: &Dependency) -> Option<probe::Dependency> {
     let check = match one {
         Dependency { http: Some(url), .. } => Check::Http { url: url.clone() },
         Dependency { tcp: Some(address), .. } => Check::Tcp { address: address.clone() },
+        Dependency { postgres: Some(address), .. } => Check::Postgres { address: address.clone() },
         Dependency { process: Some(name), .. } => Check::Process { name: name.clone() },
         Dependency { file: Some(path), .. } => Check::File { path: path.clone() },
         Dependency { env: Some(variable), .. } => {
