@@ -36,8 +36,22 @@ impl Prober {
         deadline: Deadline,
     ) -> DependencyReport {
         let started = Instant::now();
-        let verdict = deadline.bound(self.ask(&dependency.check)).await;
-        DependencyReport::new(dependency, verdict, milliseconds_since(started))
+        let mut perfdata = Vec::new();
+        let ask = async {
+            match &dependency.check {
+                Check::Nagios { command } => {
+                    let (verdict, numbers) = self.plugins.run(self.program.as_deref(), command).await;
+                    perfdata = numbers;
+                    verdict
+                }
+                check => self.ask(check).await,
+            }
+        };
+        let verdict = deadline.bound(ask).await;
+        DependencyReport {
+            perfdata,
+            ..DependencyReport::new(dependency, verdict, milliseconds_since(started))
+        }
     }
 
     async fn ask(&self, check: &Check) -> Verdict {
@@ -48,6 +62,7 @@ impl Prober {
             Check::Process { name } => self.looks.process(name).await,
             Check::File { path } => self.looks.file(path).await,
             Check::Env { variable, value } => host_checks::env(variable, value.as_deref()),
+            Check::Nagios { command } => self.plugins.run(self.program.as_deref(), command).await.0,
         }
     }
 }

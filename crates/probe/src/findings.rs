@@ -85,6 +85,7 @@ fn kind_of(check: &Check) -> &'static str {
         Check::Process { .. } => "process",
         Check::File { .. } => "file",
         Check::Env { .. } => "env",
+        Check::Nagios { .. } => "nagios",
     }
 }
 

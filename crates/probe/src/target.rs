@@ -75,6 +75,11 @@ pub enum Check {
         /// Symbolic links are followed.
         path: PathBuf,
     },
+    /// A plugin of Nagios says so by its exit code; a warning means that it works, with less to offer.
+    Nagios {
+        /// The program and its arguments.
+        command: Vec<String>,
+    },
     /// A variable has a value that is not empty, in the environment that the server gets.
     Env {
         /// The name of the variable.

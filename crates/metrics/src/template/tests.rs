@@ -1,5 +1,7 @@
 //! Owns the tests of templates: what they expand to, what is refused, and that they end.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn labels() -> Labels {
@@ -230,4 +232,64 @@ fn whether_the_value_is_read() {
     check("{{ define \"x\" }}{{ $.Value }}{{ end }}", true);
     check("{{ $labels.value }} value", false);
     check("{{ with query \"up\" }}{{ . | first | value }}{{ end }}", false);
+}
+
+/// Pieces of templates, good and bad ones, of which anything may be put together.
+const PIECES: [&str; 40] = [
+    "{{",
+    "}}",
+    "{{-",
+    "-}}",
+    " ",
+    "\n",
+    "$value",
+    "$labels",
+    ".",
+    ".job",
+    "$x",
+    ":=",
+    "=",
+    "|",
+    "(",
+    ")",
+    "if",
+    "else",
+    "end",
+    "range",
+    "with",
+    "define \"a\"",
+    "template \"a\"",
+    "break",
+    "printf \"%5.2f\"",
+    "humanize",
+    "query \"two\"",
+    "first",
+    "value",
+    "index",
+    "slice",
+    "1",
+    "-2",
+    "1.5",
+    "\"text\"",
+    "`raw`",
+    "'c'",
+    "nil",
+    "true",
+    "/* c */",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever is put together is read and expanded or refused, and ends.
+    #[test]
+    fn anything_ends(picks in prop::collection::vec(0..PIECES.len(), 0..30), blanks in any::<bool>()) {
+        let between = if blanks { " " } else { "" };
+        let text = picks.iter().map(|pick| PIECES[*pick]).collect::<Vec<_>>().join(between);
+        if let Ok(expanded) = expanded(&text) {
+            prop_assert!(expanded.len() <= text.len().max(64 << 10));
+        }
+        // Within one action more of them make sense.
+        let _ = expanded(&format!("{{{{ {text} }}}}"));
+    }
 }

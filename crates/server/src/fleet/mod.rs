@@ -371,6 +371,9 @@ fn dependency(server: &Server, one: &Dependency) -> Option<probe::Dependency> {
             let value = server.environment.get(variable).map(|text| text.plain().unwrap_or("a secret"));
             Check::Env { variable: variable.clone(), value: value.map(str::to_owned) }
         }
+        Dependency { nagios: command, .. } if !command.is_empty() => {
+            Check::Nagios { command: command.clone() }
+        }
         _ => return None,
     };
     let critical = if one.critical { Criticality::Critical } else { Criticality::Optional };

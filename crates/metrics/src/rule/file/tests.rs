@@ -1,5 +1,7 @@
 //! Owns the tests of rule files: what is read, what is refused, and where.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// Every problem on a line of its own.
@@ -214,4 +216,22 @@ fn a_hostile_file_ends() {
     assert!(problems[0].message.contains("more than 8388608 bytes"), "{problems:?}");
     let (_, problems) = parse_rules("long.yml", &format!("? {}\n: 1", "x".repeat(1 << 20)));
     assert!(problems[0].message.len() < 3_000, "a message can be read");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// A good file with something else in one place is read or refused, and every problem has a place in it.
+    #[test]
+    fn a_file_with_a_slip_of_the_pen(at in 0usize..300, gone in 0usize..20, slip in "[-:{}\\[\\]'\"&*|>#!%@ \n\ta-z0-9]{0,4}") {
+        const GOOD: &str = "groups:\n- name: g\n  interval: 1m\n  rules:\n  - alert: A\n    expr: |\n      up == 0\n    for: 5m\n    labels: &l {severity: page, n: '{{ $labels.job }}'}\n    annotations:\n      <<: *l\n      text: \"{{ $value | humanize }}\"\n  - record: a:b\n    expr: sum(up) by (job)\n";
+        let at = at.min(GOOD.len());
+        let end = (at + gone).min(GOOD.len());
+        let text = format!("{}{slip}{}", &GOOD[..at], &GOOD[end..]);
+        let (_, problems) = parse_rules("rules.yml", &text);
+        let lines = text.lines().count().max(1) + 1;
+        for problem in problems {
+            prop_assert!((1..=lines).contains(&problem.line), "{problem}\n{text}");
+        }
+    }
 }
