@@ -93,7 +93,7 @@ fn effects_and_plans_are_told_and_nothing_is_run() {
 
 /// Runs a tool of Prometheus in a folder.
 #[track_caller]
-fn accepts(tool: &Path, arguments: &[&str], folder: &Path) {
+pub(crate) fn accepts(tool: &Path, arguments: &[&str], folder: &Path) {
     let output = Command::new(tool).args(arguments).current_dir(folder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {said}");
@@ -117,13 +117,16 @@ fn exported_alerts_are_taken_and_fire_when_they_should() {
     assert_eq!(routes.matches("source_matchers:").count(), 5);
     site.run(&["rule", "export", SHIPPED, SHIPPED]).failed(2, &["alert `MCPServerDown` stands twice"]);
 
-    let Some(promtool) = installed("PARAMEDIC_TEST_DEBIAN", "usr/bin/promtool") else { return };
-    let amtool = promtool.with_file_name("amtool");
     let folder = site.path("exported");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("rules.yml"), rules).unwrap();
     fs::write(folder.join("alertmanager.yml"), routes).unwrap();
-    fs::write(folder.join("alerts.test.yml"), include_str!("alerts.test.yml")).unwrap();
+    let tests = folder.join("alerts.test.yml");
+    fs::write(&tests, include_str!("alerts.test.yml")).unwrap();
+    site.run(&["rule", "check", "--strict", folder.join("rules.yml").to_str().unwrap()]).done();
+    site.run(&["rule", "test", tests.to_str().unwrap()]).done();
+    let Some(promtool) = installed("PARAMEDIC_TEST_DEBIAN", "usr/bin/promtool") else { return };
+    let amtool = promtool.with_file_name("amtool");
     accepts(&promtool, &["check", "rules", "rules.yml"], &folder);
     accepts(&promtool, &["test", "rules", "alerts.test.yml"], &folder);
     accepts(&amtool, &["check-config", "alertmanager.yml"], &folder);

@@ -2,6 +2,7 @@
 
 mod alert;
 mod controls;
+mod diagnose;
 mod guard;
 mod hold;
 mod incident;
@@ -9,6 +10,7 @@ mod init;
 mod logs;
 mod metrics;
 mod query;
+mod rule;
 mod server;
 mod tune;
 
@@ -20,6 +22,7 @@ use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
 pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
+pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
@@ -27,8 +30,9 @@ pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use logs::LogsArguments;
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
+pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
 pub(crate) use server::ServerCommand;
-pub(crate) use tune::{HostCommand, TuneArguments};
+pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
 ///
@@ -59,6 +63,8 @@ pub(crate) enum OutputFormat {
     Jsonl,
     /// The page that Prometheus reads; only of `metrics`.
     Prometheus,
+    /// One line and the exit code of a plugin of Nagios; only of `check`.
+    Nagios,
 }
 
 /// How to print what was found.
@@ -92,6 +98,8 @@ pub(crate) enum Command {
     Guard(GuardArguments),
     /// Ask servers how they are
     Check(CheckArguments),
+    /// Say what is wrong with a server and its machine, and which cause that points to; works with and without `serve`
+    Diagnose(DiagnoseArguments),
     /// Show how the servers do in numbers; `-o prometheus` prints the page of a server's guard, or of `serve`
     Metrics(MetricsArguments),
     /// Ask `serve` for numbers, in PromQL; exit code 1 when it has none
@@ -104,7 +112,7 @@ pub(crate) enum Command {
     /// Read and follow runbooks
     #[command(subcommand)]
     Runbook(RunbookCommand),
-    /// Take the alerts of runbooks to other systems
+    /// Check and test rules, and take the alerts of runbooks to other systems
     #[command(subcommand)]
     Rule(RuleCommand),
     /// See and answer incidents
@@ -125,7 +133,7 @@ pub(crate) enum Command {
     /// See how much the journal and its evidence take, and copy it
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// Change this machine, and keep the value before
+    /// Change this machine, and keep the value before; and give back space
     #[command(subcommand)]
     Host(HostCommand),
     /// Do what takes root for those who may ask, as typed verbs; systemd starts it, by `paramedic-helper.socket`
@@ -172,6 +180,8 @@ pub(crate) struct CheckArguments {
     /// What to ask
     #[arg(long = "type", value_enum, default_value_t = Check::Readiness)]
     pub(crate) check: Check,
+    #[command(flatten)]
+    pub(crate) repeat: Repeat,
 }
 
 /// What to ask.
@@ -253,34 +263,6 @@ pub(crate) enum RunbookCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum RuleCommand {
-    /// Print the alerts of runbooks as a rule file of Prometheus, or a configuration of Alertmanager
-    Export {
-        /// The runbooks
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// For whom
-        #[arg(long, value_enum, default_value_t = ExportFormat::Prometheus)]
-        format: ExportFormat,
-        /// What the address of a runbook begins with [default: its file]
-        #[arg(long, value_name = "URL")]
-        runbook_url: Option<String>,
-        /// The name of Alertmanager's receiver
-        #[arg(long, default_value = "paramedic")]
-        receiver: String,
-    },
-}
-
-/// For whom rules are exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// A rule file.
-    Prometheus,
-    /// Routes and inhibitions.
-    Alertmanager,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct LintArguments {
     /// The runbooks; `-` is standard input
@@ -318,7 +300,7 @@ impl OutputFormat {
             Self::Table => Some(Output::Table),
             Self::Json => Some(Output::Json),
             Self::Jsonl => Some(Output::Jsonl),
-            Self::Prometheus => None,
+            Self::Prometheus | Self::Nagios => None,
         }
     }
 }

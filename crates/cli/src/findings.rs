@@ -3,30 +3,13 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-use diagnosis::{Finding, Severity, kind};
-use probe::{Check, Criticality, Report, Target};
+use diagnosis::Finding;
 
-/// How a dependency answered, by what stands in the reason; the first that fits counts.
-const ANSWERS: [(&str, &[&str]); 7] = [
-    ("unauthorized", &["http 401", "http 403"]),
-    ("rate_limited", &["http 429"]),
-    ("server_error", &["http 5"]),
-    ("refused", &["refused"]),
-    ("timeout", &["no answer within", "timed out"]),
-    ("dns", &["name", "resolve", "lookup"]),
-    ("unreachable", &["unreachable", "no route"]),
-];
-
-/// What a guard says of a server that runs and answers nothing, whatever the status code beside it, and the state of its
-/// process then.
-const SILENT: [(&str, &str); 2] =
-    [("is stopped (SIGSTOP)", "stopped"), ("the server does not answer", "running")];
-
-/// Writes down what a check found about a server. That nobody asked for it is no failure, and neither is a full disk:
+/// Writes down what a command found about a server. That nobody asked for it is no failure, and neither is a full disk:
 /// the command has its answer.
-pub(crate) fn note(target: &Target, report: &Report) {
+pub(crate) fn note(findings: &[Finding]) {
     let Some(path) = std::env::var_os("PARAMEDIC_FINDINGS").filter(|path| !path.is_empty()) else { return };
-    let lines: String = of(target, report).iter().map(|finding| finding.to_line() + "\n").collect();
+    let lines: String = findings.iter().map(|finding| finding.to_line() + "\n").collect();
     let written = OpenOptions::new()
         .create(true)
         .append(true)
@@ -37,84 +20,5 @@ pub(crate) fn note(target: &Target, report: &Report) {
             "paramedic: the findings could not be written to {}: {error}",
             path.to_string_lossy()
         );
-    }
-}
-
-fn of(target: &Target, report: &Report) -> Vec<Finding> {
-    let mut found = Vec::new();
-    if report.check == probe::CheckType::Liveness {
-        let (value, state) = if report.health.is_well() { ("ok", None) } else { silence(&report.reason) };
-        let about = |kind| Finding::new(kind, &report.target).with_message(&report.reason);
-        found.push(about(kind::LIVENESS).with_value(value));
-        found.extend(state.map(|state| about(kind::PROCESS_STATE).with_value(state)));
-    }
-    for one in &report.dependencies {
-        let severity = match one.critical {
-            Criticality::Critical => Severity::Critical,
-            Criticality::Optional => Severity::Info,
-        };
-        let check = target.dependencies.iter().find(|known| known.name == one.name).map(|known| &known.check);
-        let value = match (one.health.is_well(), check) {
-            (true, _) => "ok",
-            (false, Some(Check::File { .. } | Check::Process { .. } | Check::Env { .. })) => "missing",
-            (false, _) => answer(&one.reason),
-        };
-        let finding = Finding::new(kind::DEPENDENCY, &one.name).with_value(value).with_severity(severity);
-        found.push(finding.with_message(&one.reason));
-        if let Some(check) = check {
-            found.push(Finding::new(kind::DEPENDENCY_KIND, &one.name).with_value(kind_of(check)));
-        }
-    }
-    found
-}
-
-/// How a server does not answer, and the state of its process where its guard has looked.
-fn silence(reason: &str) -> (&str, Option<&'static str>) {
-    let looked = SILENT.iter().find(|(words, _)| reason.contains(words));
-    looked.map_or_else(|| (answer(reason), None), |(_, state)| ("timeout", Some(*state)))
-}
-
-/// A word of the catalogue, or the reason itself.
-fn answer(reason: &str) -> &str {
-    let text = reason.to_lowercase();
-    let fits = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
-    ANSWERS.iter().find(|(_, needles)| fits(needles)).map_or(reason, |(word, _)| word)
-}
-
-fn kind_of(check: &Check) -> &'static str {
-    match check {
-        Check::Http { .. } => "http",
-        Check::Tcp { .. } => "tcp",
-        Check::Process { .. } => "process",
-        Check::File { .. } => "file",
-        Check::Env { .. } => "env",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn reasons_become_words_of_the_catalogue() {
-        for (reason, expect) in [
-            ("connection refused", "refused"),
-            ("no answer within 5000 ms", "timeout"),
-            ("HTTP 401", "unauthorized"),
-            ("HTTP 429", "rate_limited"),
-            ("HTTP 503", "server_error"),
-            ("HTTP 404", "HTTP 404"),
-        ] {
-            assert_eq!(super::silence(reason), (expect, None));
-        }
-    }
-
-    #[test]
-    fn what_a_guard_has_seen_counts_for_more_than_its_status_code() {
-        for (reason, state) in [
-            ("process 7 is stopped (SIGSTOP): alive, and answering nothing (HTTP 503)", "stopped"),
-            ("the server does not answer `ping` within 2 s (HTTP 503)", "running"),
-            ("the server does not answer within 2 s (HTTP 503)", "running"),
-        ] {
-            assert_eq!(super::silence(reason), ("timeout", Some(state)));
-        }
     }
 }

@@ -16,6 +16,8 @@ mod rank;
 mod read;
 mod relation;
 mod rules;
+mod trend;
+mod words;
 
 pub use cause::Cause;
 pub use explain::{explain, why};
@@ -25,3 +27,5 @@ pub use pattern::{Is, Pattern, Test};
 pub use rank::{Evidence, MARGIN, Ranked, Role, SCORE_MIN, Spoken, named, rank};
 pub use read::{FINDINGS_MAX, Fault, Problem, read};
 pub use rules::{RULES, Rule};
+pub use trend::{Shape, Trend, trend};
+pub use words::log_error;

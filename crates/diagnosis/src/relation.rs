@@ -5,13 +5,26 @@ use crate::cause::Cause;
 /// Each cause with those that follow from it, and would not be seen without it. What follows from those follows too.
 const EXPLAINS: &[(Cause, &[Cause])] = {
     use Cause::{
-        BadConfiguration, CacheGrowth, CrashLoop, DatabaseDown, DependencyDown, DiskFull, Frozen, MemoryLeak,
-        MemoryPressure, MissingProgram, NetworkDown, OutOfMemory, Overload, PortTaken, ProgramFault,
-        StuckRequests,
+        AddressFamily, BadConfiguration, BlockedInKernel, BrokenInstallation, CacheGrowth,
+        CertificateInvalid, ClockWrong, CrashLoop, DatabaseDown, DatabaseFull, DatabaseLocked,
+        DependencyDown, DescriptorsExhausted, DiskFull, Frozen, MemoryLeak, MemoryPressure, MissingProgram,
+        NameService, NetworkDown, OutOfMemory, Overload, PermissionMissing, PortTaken, ProgramFault,
+        RateLimited, StuckRequests,
     };
     &[
-        (NetworkDown, &[DatabaseDown, DependencyDown]),
+        (NetworkDown, &[DatabaseDown, DependencyDown, NameService]),
         (DatabaseDown, &[DependencyDown]),
+        (DatabaseFull, &[DependencyDown]),
+        (DatabaseLocked, &[DependencyDown]),
+        (ClockWrong, &[CertificateInvalid]),
+        (CertificateInvalid, &[DependencyDown]),
+        (NameService, &[DependencyDown]),
+        (AddressFamily, &[DependencyDown]),
+        (RateLimited, &[DependencyDown]),
+        (BlockedInKernel, &[Frozen]),
+        (DescriptorsExhausted, &[Frozen, ProgramFault, CrashLoop]),
+        (PermissionMissing, &[ProgramFault, CrashLoop]),
+        (BrokenInstallation, &[ProgramFault, CrashLoop]),
         (DependencyDown, &[StuckRequests, Overload, Frozen, CrashLoop]),
         (DiskFull, &[ProgramFault, CrashLoop]),
         (MemoryLeak, &[MemoryPressure]),

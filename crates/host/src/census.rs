@@ -30,6 +30,8 @@ pub struct Usage {
     pub rss_bytes: u64,
     /// Open descriptors; `None` where they are not ours to see.
     pub descriptors: Option<u64>,
+    /// The processes, and the memory of each.
+    pub rss: HashMap<ProcessId, u64>,
     /// The processes, and the processor time that each has used, user and system.
     pub cpu: HashMap<ProcessId, u64>,
 }
@@ -82,6 +84,7 @@ impl Census {
             if usage.cpu.insert(counted.id, counted.cpu_ms).is_some() {
                 continue;
             }
+            usage.rss.insert(counted.id, counted.rss_bytes);
             usage.rss_bytes = usage.rss_bytes.saturating_add(counted.rss_bytes);
             let open = fs::read_dir(roots.process(pid).join("fd")).ok().map(|entries| entries.count() as u64);
             usage.descriptors = usage.descriptors.zip(open).map(|(sum, open)| sum + open);

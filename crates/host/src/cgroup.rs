@@ -19,6 +19,10 @@ pub struct CgroupMemory {
     pub used_bytes: Option<u64>,
     /// The limit of this group itself; `None` when it has none or does not say.
     pub limit_bytes: Option<u64>,
+    /// The smallest limit of this group and those above it, as far as they can be seen.
+    pub limit_above_bytes: Option<u64>,
+    /// Files in use that can be given back at once.
+    pub inactive_file_bytes: Option<u64>,
     /// How often one of its processes was killed at the limit.
     pub oom_kills: Option<u64>,
 }
@@ -78,7 +82,21 @@ impl CgroupPlace {
         let events = read(&folder.join(files.events), FILE_BYTES_MAX);
         let kills =
             |bytes: Vec<u8>| lines(&bytes).find_map(|line| line.strip_prefix(b"oom_kill ")).and_then(number);
+        let inside = path.trim_matches('/').split('/').filter(|part| !part.is_empty()).count();
+        let limits = folder
+            .ancestors()
+            .take(inside + 1)
+            .filter_map(|at| number(read_line(&at.join(files.limit))?.as_bytes()));
+        let stat = read(&folder.join("memory.stat"), FILE_BYTES_MAX);
+        let inactive = |bytes: Vec<u8>| {
+            // Version 1 counts itself without what is below it under the plain name.
+            [b"total_inactive_file ".as_slice(), b"inactive_file "]
+                .iter()
+                .find_map(|name| lines(&bytes).find_map(|line| line.strip_prefix(*name)).and_then(number))
+        };
         CgroupMemory {
+            limit_above_bytes: limits.filter(|limit| *limit < UNLIMITED_BYTES).min(),
+            inactive_file_bytes: stat.and_then(inactive),
             path: path.clone(),
             used_bytes: value(files.used),
             limit_bytes: value(files.limit).filter(|limit| *limit < UNLIMITED_BYTES),
@@ -96,6 +114,13 @@ impl CgroupPlace {
 // === impl CgroupMemory ===
 
 impl CgroupMemory {
+    /// What is in use and cannot be given back at once, of what it may, in percent.
+    pub fn used_percent(&self) -> Option<f64> {
+        let used = self.used_bytes?.saturating_sub(self.inactive_file_bytes.unwrap_or(0));
+        let limit = self.limit_above_bytes.filter(|limit| *limit > 0)?;
+        Some((used as f64 * 1000.0 / limit as f64).round() / 10.0)
+    }
+
     /// `None` when the process is gone or memory is not accounted for.
     pub(crate) fn read(roots: &Roots, pid: i32) -> Option<Self> {
         CgroupPlace::of(roots, pid).map(|place| place.memory())
@@ -156,6 +181,11 @@ mod tests {
         assert_eq!(path(&roots, 9).as_deref(), Some("/a.slice/x"));
         fs::write(roots.sys.join("fs/cgroup/a.slice/x/memory.max"), "8192\n").unwrap();
         assert_eq!(CgroupMemory::read(&roots, 9).unwrap().limit_bytes, Some(8192));
+        // The limit above counts where it is smaller, and files that can be given back do not.
+        fs::write(roots.sys.join("fs/cgroup/a.slice/memory.max"), "6144\n").unwrap();
+        fs::write(roots.sys.join("fs/cgroup/a.slice/x/memory.stat"), "anon 1\ninactive_file 1024\n").unwrap();
+        let memory = CgroupMemory::read(&roots, 9).unwrap();
+        assert_eq!((memory.limit_above_bytes, memory.used_percent()), (Some(6144), Some(50.0)));
     }
 
     #[test]

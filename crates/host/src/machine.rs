@@ -73,10 +73,9 @@ impl Machine {
 
 impl Clock {
     pub(crate) fn read(roots: &Roots, at_ms: i64) -> Self {
-        let uptime = read(&roots.proc.join("uptime"), FILE_BYTES_MAX);
         Self {
             at_ms,
-            uptime_ms: uptime.and_then(|bytes| milliseconds(words(&bytes).next()?)),
+            uptime_ms: uptime_ms(roots),
             source: read_line(&roots.sys.join("devices/system/clocksource/clocksource0/current_clocksource")),
             time_zone: read_link(&roots.etc.join("localtime")),
         }
@@ -100,6 +99,12 @@ impl Load {
             threads: threads.and_then(number),
         })
     }
+}
+
+/// How long the machine has been up.
+pub(crate) fn uptime_ms(roots: &Roots) -> Option<u64> {
+    let bytes = read(&roots.proc.join("uptime"), FILE_BYTES_MAX)?;
+    milliseconds(words(&bytes).next()?)
 }
 
 /// The kernel writes seconds with two decimals.

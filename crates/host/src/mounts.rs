@@ -51,8 +51,21 @@ pub struct Mount {
     pub kind: String,
     /// Options of the mount, then those of the file system.
     pub options: String,
+    /// What `/etc/fstab` says of it: its options there.
+    pub fstab: Option<String>,
     /// Only for local file systems: a network or FUSE one may never answer.
     pub space: Option<Space>,
+}
+
+/// A file system that `/etc/fstab` wants mounted at every start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wanted {
+    /// Where.
+    pub path: String,
+    /// What.
+    pub source: String,
+    /// How.
+    pub options: String,
 }
 
 /// How full a file system is.
@@ -77,6 +90,74 @@ enum Class {
     MayHang,
 }
 
+// === impl Mount ===
+
+impl Mount {
+    /// Whether nothing can be written here.
+    pub fn is_read_only(&self) -> bool {
+        self.access().any(|word| word == "ro") || self.is_in_emergency()
+    }
+
+    /// Whether that is by nobody's wish: the file system is read-only under a mount that is not, or `/etc/fstab` wants
+    /// to write here.
+    pub fn has_become_read_only(&self) -> bool {
+        let of_mount = self.access().next();
+        let wanted = self.fstab.as_deref().map(|options| !options.split(',').any(|word| word == "ro"));
+        self.is_in_emergency() || self.is_read_only() && (of_mount == Some("rw") || wanted == Some(true))
+    }
+
+    /// Newer kernels leave `rw` where it stands, and say so beside it.
+    fn is_in_emergency(&self) -> bool {
+        self.options.split(',').any(|word| matches!(word, "emergency_ro" | "shutdown"))
+    }
+
+    /// `rw` or `ro`: of the mount, then of the file system.
+    fn access(&self) -> impl Iterator<Item = &str> {
+        self.options.split(',').filter(|word| matches!(*word, "rw" | "ro"))
+    }
+}
+
+// === impl Space ===
+
+impl Space {
+    /// How full it is, in percent, as `df` counts: of what everybody may use. `None` where it has no size.
+    pub fn used_percent(&self) -> Option<f64> {
+        let used = self.total_bytes.saturating_sub(self.free_bytes);
+        percent(used, used.saturating_add(self.available_bytes))
+    }
+
+    /// How many of its inodes are used, in percent; `None` where it has no such limit.
+    pub fn inodes_used_percent(&self) -> Option<f64> {
+        percent(self.inodes.saturating_sub(self.inodes_free), self.inodes)
+    }
+}
+
+fn percent(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 * 1000.0 / whole as f64).round() / 10.0)
+}
+
+/// What `/etc/fstab` wants mounted at every start.
+pub(crate) fn read_fstab(roots: &Roots) -> Vec<Wanted> {
+    let bytes = read(&roots.etc.join("fstab"), FILE_BYTES_MAX).unwrap_or_default();
+    let wanted = |line: &[u8]| {
+        let mut fields = words(line);
+        let (source, path, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        let options = fields.next().map_or_else(|| "defaults".to_owned(), lossy);
+        let is_wanted = !source.starts_with(b"#")
+            && path.starts_with(b"/")
+            && kind != b"swap"
+            && !options.split(',').any(|word| word == "noauto");
+        is_wanted.then(|| Wanted { path: unescape(path), source: unescape(source), options })
+    };
+    lines(&bytes).filter_map(wanted).take(MOUNTS_MAX).collect()
+}
+
+/// The mount in which a path lies: of those that hold it the deepest, and of several there the one on top.
+pub(crate) fn mount_of<'m>(mounts: &'m [Mount], path: &Path) -> Option<&'m Mount> {
+    let holding = mounts.iter().filter(|mount| path.starts_with(&mount.path));
+    holding.max_by_key(|mount| Path::new(&mount.path).components().count())
+}
+
 /// The mounts of this process's namespace; `None` when the kernel does not tell.
 pub(crate) fn read_mounts(roots: &Roots) -> Option<Vec<Mount>> {
     let bytes = read(&roots.proc.join("self/mountinfo"), FILE_BYTES_MAX)?;
@@ -86,7 +167,10 @@ pub(crate) fn read_mounts(roots: &Roots) -> Option<Vec<Mount>> {
         .filter(|mount| class(mount) == Class::MayHang)
         .map(|mount| PathBuf::from(&mount.path))
         .collect();
+    let fstab = read_fstab(roots);
     for mount in &mut mounts {
+        mount.fstab =
+            fstab.iter().find(|wanted| wanted.path == mount.path).map(|wanted| wanted.options.clone());
         let path = Path::new(&mount.path);
         // A path that leads through a dead network mount, or over which one is mounted, hangs as well.
         if class(mount) == Class::Local && !risky.iter().any(|above| path.starts_with(above)) {
@@ -110,6 +194,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
         source: unescape(source),
         kind: lossy(kind),
         options: format!("{},{}", lossy(options), lossy(file_system_options)),
+        fstab: None,
         space: None,
     })
 }
@@ -212,6 +297,52 @@ mod tests {
         );
         let asked: Vec<_> = mounts.iter().map(|mount| mount.space.is_some()).collect();
         assert_eq!(asked, [true, false, false, true]);
+    }
+
+    #[test]
+    fn what_became_read_only_is_told_from_what_was_meant_so() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("etc")).unwrap();
+        let fstab = "# x\n/dev/a /wanted ext4\n/dev/b /meant ext4 ro,noatime 0 0\nb /off nfs noauto\nnone none swap sw\n";
+        fs::write(root.path().join("etc/fstab"), fstab).unwrap();
+        let check = |path: &str, options: &str, file_system: &str, expect: (bool, bool)| {
+            let line = format!("1 0 7:0 / {path} {options} - nfs a:/ {file_system}\n");
+            let mount = mounts_of(root.path(), &line).remove(0);
+            assert_eq!((mount.is_read_only(), mount.has_become_read_only()), expect, "{line}");
+        };
+        check("/x", "rw,relatime", "rw", (false, false));
+        check("/x", "rw,relatime", "ro,errors=remount-ro", (true, true));
+        check("/x", "rw,relatime", "rw,errors=remount-ro,emergency_ro", (true, true));
+        check("/x", "ro,relatime", "ro", (true, false));
+        check("/x", "ro,relatime", "rw", (true, false));
+        check("/wanted", "ro,relatime", "ro", (true, true));
+        check("/meant", "ro,relatime", "ro", (true, false));
+        let wanted: Vec<_> =
+            super::read_fstab(&Roots::below(root.path())).into_iter().map(|one| one.path).collect();
+        assert_eq!(wanted, ["/wanted", "/meant"]);
+    }
+
+    #[test]
+    fn a_path_lies_in_the_deepest_mount() {
+        let root = tempfile::tempdir().unwrap();
+        let table =
+            "1 0 0:1 / / rw - nfs a:/ rw\n2 1 0:2 / /data rw - nfs b:/ rw\n3 2 0:3 / /data rw - nfs c:/ rw\n";
+        let mounts = mounts_of(root.path(), table);
+        for (path, expect) in [("/data/x", "c:/"), ("/data2", "a:/"), ("/", "a:/")] {
+            assert_eq!(super::mount_of(&mounts, Path::new(path)).unwrap().source, expect, "{path}");
+        }
+    }
+
+    #[test]
+    fn space_is_counted_as_df_does() {
+        let space = super::Space {
+            total_bytes: 1000,
+            free_bytes: 100,
+            available_bytes: 50,
+            inodes: 0,
+            inodes_free: 0,
+        };
+        assert_eq!((space.used_percent(), space.inodes_used_percent()), (Some(94.7), None));
     }
 
     #[test]

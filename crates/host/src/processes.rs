@@ -70,8 +70,8 @@ pub enum State {
 /// The fields of `/proc/PID/stat` that are used here.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stat {
-    comm: String,
-    state: Option<State>,
+    pub(crate) comm: String,
+    pub(crate) state: Option<State>,
     pub(crate) parent: Option<i32>,
     cpu_ticks: Option<u64>,
     threads: Option<u64>,
@@ -161,6 +161,11 @@ impl Stat {
 /// What the first thread of a process does now; `None` when there is no such process.
 pub fn process_state(roots: &Roots, pid: i32) -> Option<State> {
     Stat::read(&roots.process(pid))?.state
+}
+
+/// The name that the kernel keeps of a process; `None` when there is no such process.
+pub fn process_name(roots: &Roots, pid: i32) -> Option<String> {
+    Some(Stat::read(&roots.process(pid))?.comm)
 }
 
 /// The memory of a process and of all below it; `None` when it is gone itself. Pages that several of them share

@@ -1,4 +1,4 @@
-//! Owns where the readers look: the three directories, and reading one file of them up to a limit.
+//! Owns where the readers look: the four directories, and reading one file of them up to a limit.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -16,6 +16,8 @@ pub struct Roots {
     pub sys: PathBuf,
     /// In place of `/etc`.
     pub etc: PathBuf,
+    /// In place of `/dev`.
+    pub dev: PathBuf,
 }
 
 // === impl Roots ===
@@ -27,9 +29,9 @@ impl Default for Roots {
 }
 
 impl Roots {
-    /// The three directories below another root, such as a fixture tree or a mounted image.
+    /// The four directories below another root, such as a fixture tree or a mounted image.
     pub fn below(root: &Path) -> Self {
-        Self { proc: root.join("proc"), sys: root.join("sys"), etc: root.join("etc") }
+        Self { proc: root.join("proc"), sys: root.join("sys"), etc: root.join("etc"), dev: root.join("dev") }
     }
 
     pub(crate) fn process(&self, pid: i32) -> PathBuf {

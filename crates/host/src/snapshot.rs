@@ -1,17 +1,22 @@
 //! Owns the snapshot: everything about this machine and one tree of processes, at one moment.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use ::process::ProcessId;
 use serde::Serialize;
 
 use crate::cgroup::CgroupMemory;
 use crate::details::Details;
+use crate::files::{DeletedFile, deleted, written};
+use crate::kernel_log::{KernelEvent, read_kernel_log};
 use crate::machine::{Clock, Load, Machine};
 use crate::memory::{Memory, Pressure};
-use crate::mounts::{Mount, read_mounts};
+use crate::mounts::{Mount, Wanted, read_fstab, read_mounts};
 use crate::processes::{Process, pids, read_processes, tree};
-use crate::roots::Roots;
+use crate::roots::{Roots, read_link};
 use crate::sockets::Sockets;
+use crate::tasks::{BlockedTask, User, read_blocked, still_blocked, still_zombies, user_of, zombies_below};
 
 /// Of the form that is written; a reader of kept snapshots looks here first.
 const VERSION: u32 = 1;
@@ -36,6 +41,12 @@ pub struct Snapshot {
     pub pressure: Pressure,
     /// The mounted file systems.
     pub mounts: Option<Vec<Mount>>,
+    /// What `/etc/fstab` wants mounted, and is not.
+    pub unmounted: Vec<Wanted>,
+    /// Deleted files that still take space; looked for where a file system is nearly full.
+    pub deleted: Vec<DeletedFile>,
+    /// What the kernel has written down; `None` where we may not read that.
+    pub kernel_log: Option<Vec<KernelEvent>>,
     /// How many processes there were; more than are listed when there were very many.
     pub process_count: Option<usize>,
     /// The processes by pid, at most 10,000.
@@ -53,15 +64,42 @@ pub struct TargetTree {
     pub cgroup_memory: Option<CgroupMemory>,
     /// It and its descendants, parents before children, at most 64.
     pub tree: Vec<Details>,
+    /// Whether it sees other mounts than we do, as in a container: then its paths mean nothing here.
+    pub has_own_mounts: Option<bool>,
+    /// Who it is for the file systems.
+    pub user: Option<User>,
+    /// The files that they have open to write, at most 256.
+    pub written: Vec<String>,
+    /// Threads that wait inside the kernel; after [`Snapshot::confirm`] those that have not gone on.
+    pub blocked: Vec<BlockedTask>,
+    /// Ended children of theirs; after [`Snapshot::confirm`] those that nobody has asked for their end.
+    pub zombies: Vec<ProcessId>,
     /// The sockets of its network namespace.
     pub sockets: Option<Sockets>,
 }
+
+/// How long somebody has to be stuck until that is a fact.
+pub const STUCK_AFTER: Duration = Duration::from_secs(1);
+
+/// From here on it is worth to know what is deleted and still takes space.
+const NEARLY_FULL_PERCENT: f64 = 95.0;
 
 /// Takes a snapshot, with `target` and all below it in depth. A machine with 300 processes takes less than 50 ms.
 pub fn snapshot(roots: &Roots, target: Option<i32>, now_ms: i64) -> Snapshot {
     let pids = pids(roots);
     let present = pids.as_deref().unwrap_or_default();
     let processes = read_processes(roots, present);
+    let mounts = read_mounts(roots);
+    let is_mounted = |wanted: &Wanted| {
+        mounts
+            .iter()
+            .flatten()
+            .any(|mount| mount.path.trim_end_matches('/') == wanted.path.trim_end_matches('/'))
+    };
+    let nearly_full = mounts.iter().flatten().any(|mount| {
+        let percent = mount.space.and_then(|space| space.used_percent());
+        !mount.is_read_only() && percent.is_some_and(|percent| percent >= NEARLY_FULL_PERCENT)
+    });
     Snapshot {
         version: VERSION,
         clock: Clock::read(roots, now_ms),
@@ -69,10 +107,32 @@ pub fn snapshot(roots: &Roots, target: Option<i32>, now_ms: i64) -> Snapshot {
         load: Load::read(roots),
         memory: Memory::read(roots),
         pressure: Pressure::read(roots),
-        mounts: read_mounts(roots),
+        unmounted: match &mounts {
+            Some(_) => read_fstab(roots).into_iter().filter(|wanted| !is_mounted(wanted)).collect(),
+            None => Vec::new(),
+        },
+        mounts,
+        deleted: if nearly_full { deleted(roots, present) } else { Vec::new() },
+        kernel_log: read_kernel_log(roots),
         target: target.and_then(|pid| TargetTree::read(roots, pid, &processes, present)),
         process_count: pids.as_ref().map(Vec::len),
         processes,
+    }
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Looks once more at who seems to be stuck, after `wait` has let [`STUCK_AFTER`] pass. Where nobody is, it waits for
+    /// nothing.
+    pub fn confirm(&mut self, roots: &Roots, wait: impl FnOnce(Duration)) {
+        let Some(target) = self.target.as_mut() else { return };
+        if target.blocked.is_empty() && target.zombies.is_empty() {
+            return;
+        }
+        wait(STUCK_AFTER);
+        still_blocked(roots, &mut target.blocked);
+        still_zombies(roots, &mut target.zombies);
     }
 }
 
@@ -84,6 +144,8 @@ impl TargetTree {
         if ids.is_empty() {
             return None;
         }
+        let zombies = zombies_below(processes, &ids);
+        let blocked = read_blocked(roots, ids.iter().map(|id| id.pid));
         let tree: Vec<_> = ids.into_iter().take(DETAILS_MAX).map(|id| Details::read(roots, id)).collect();
         let mut owners = HashMap::new();
         for details in &tree {
@@ -97,8 +159,23 @@ impl TargetTree {
         if let Some(sockets) = &mut sockets {
             sockets.find_strangers(roots, present);
         }
-        Some(Self { pid, cgroup_memory: CgroupMemory::read(roots, pid), tree, sockets })
+        Some(Self {
+            pid,
+            cgroup_memory: CgroupMemory::read(roots, pid),
+            has_own_mounts: has_own_mounts(roots, pid),
+            user: user_of(roots, pid),
+            written: written(roots, &tree),
+            blocked,
+            zombies,
+            tree,
+            sockets,
+        })
     }
+}
+
+fn has_own_mounts(roots: &Roots, pid: i32) -> Option<bool> {
+    let own = read_link(&roots.proc.join("self/ns/mnt"))?;
+    Some(read_link(&roots.process(pid).join("ns/mnt"))? != own)
 }
 
 #[cfg(test)]

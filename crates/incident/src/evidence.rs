@@ -1,28 +1,34 @@
 //! Owns the evidence that is kept before the first change: what the host says of itself and of the server's processes.
 
+use std::thread;
+
 use diagnosis::Finding;
+use host::Subject;
 use journal::Blobs;
 
-use crate::findings;
 use crate::record::Captured;
 use crate::world::World;
 
-/// Takes the host snapshot and keeps it. Never fails: what is missing is part of the record.
+/// What one look at a host says: they have to fit into one record.
+const FINDINGS_MAX: usize = 100;
+
+/// Takes the host snapshot and keeps it, with what it says about the server. Never fails: what is missing is part of the record.
 ///
-/// `target` is the process whose tree is looked at closely, where it is known. `now_ms` and `took` (which
+/// The tree of the process of `subject` is looked at closely, where it is found. `now_ms` and `took` (which
 /// returns the milliseconds since the start) come from the caller.
 pub(crate) async fn capture(
     world: &impl World,
     blobs: &Blobs,
-    target: Option<i32>,
+    subject: Subject,
     now_ms: i64,
     took: impl FnOnce() -> u64,
 ) -> (Captured, Vec<Finding>) {
     let roots = world.roots();
     let take = move || {
-        let snapshot = host::snapshot(&roots, target, now_ms);
-        let processes = snapshot.processes.len();
-        (serde_json::to_vec(&snapshot), processes, findings::of_snapshot(&snapshot))
+        let (snapshot, mut found) = host::examine(&roots, &subject, now_ms, thread::sleep);
+        found.truncate(FINDINGS_MAX);
+        let target = snapshot.target.as_ref().map(|target| target.pid);
+        (serde_json::to_vec(&snapshot), snapshot.processes.len(), target, found)
     };
     let taken = world.aside(take).await;
     let mut captured = Captured {
@@ -35,7 +41,7 @@ pub(crate) async fn capture(
     };
     let mut found = Vec::new();
     match taken {
-        Ok((Ok(bytes), processes, findings)) => {
+        Ok((Ok(bytes), processes, target, findings)) => {
             found = findings;
             captured.summary = match target {
                 Some(pid) => {

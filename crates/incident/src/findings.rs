@@ -1,26 +1,16 @@
-//! Owns what is found without running anything: in how a process ended, in its last words, and in the host snapshot.
+//! Owns what is found without running anything: in how a process ended, and in its last words.
 
-use diagnosis::{Finding, Severity, kind};
-use host::Snapshot;
+use diagnosis::{Finding, Severity, kind, log_error};
 
 use crate::record::{Alarm, ExitFacts};
 
-/// What the last words on standard error are about, by what stands in them; the first that fits counts for a line.
-const LAST_WORDS: [(&str, &[&str]); 6] = [
-    ("no_space", &["no space left", "enospc", "disk full"]),
-    ("address_in_use", &["address already in use", "eaddrinuse"]),
-    ("out_of_memory", &["out of memory", "memoryerror", "cannot allocate memory", "outofmemoryerror"]),
-    ("connection", &["connection refused", "econnrefused", "connection reset", "etimedout"]),
-    ("configuration", &["missing required", "invalid configuration", "config error", "not configured"]),
-    ("unhandled", &["unhandled", "uncaught", "panicked at", "traceback (most recent call last)"]),
-];
-
 /// Returns what an alarm says by itself about a server.
 pub(crate) fn of_alarm(server: &str, alarm: &Alarm) -> Vec<Finding> {
-    alarm.exit.as_ref().map(|exit| of_exit(server, exit)).unwrap_or_default()
+    alarm.exit.as_ref().map(|exit| findings_of_exit(server, exit)).unwrap_or_default()
 }
 
-fn of_exit(server: &str, exit: &ExitFacts) -> Vec<Finding> {
+/// Returns what the end of a process says about its server.
+pub fn findings_of_exit(server: &str, exit: &ExitFacts) -> Vec<Finding> {
     let mut found = Vec::new();
     let how = &exit.reason;
     let ending = how.strip_prefix("killed by ").or_else(|| how.strip_prefix("exited with "));
@@ -32,14 +22,14 @@ fn of_exit(server: &str, exit: &ExitFacts) -> Vec<Finding> {
         Some(ending) => found.push(Finding::new(kind::PROCESS_EXIT, server).with_value(ending)),
         None => found.extend(of_failed_start(server, &exit.reason)),
     }
-    let words: Vec<String> = exit.stderr.iter().map(|line| line.to_lowercase()).collect();
-    for (class, needles) in LAST_WORDS {
-        let said = words.iter().position(|line| needles.iter().any(|needle| line.contains(needle)));
-        if let Some(idx) = said {
-            let finding = Finding::new(kind::LOG_ERROR, server).with_value(class);
-            found.push(finding.with_message(&exit.stderr[idx]));
-            break;
-        }
+    // Nothing stands for what nobody has measured.
+    let soon = exit.uptime_ms.filter(|uptime_ms| ending.is_some() && *uptime_ms > 0);
+    if let Some(uptime_ms) = soon {
+        found.push(Finding::new(kind::EXIT_SOON, server).with_value(uptime_ms as f64 / 1000.0));
+    }
+    if let Some((class, idx)) = log_error(&exit.stderr) {
+        let finding = Finding::new(kind::LOG_ERROR, server).with_value(class);
+        found.push(finding.with_message(&exit.stderr[idx]));
     }
     found
 }
@@ -62,31 +52,6 @@ fn of_failed_start(server: &str, reason: &str) -> Option<Finding> {
     Some(Finding::new(kind::START_FAILED, server).with_value(class).with_message(reason))
 }
 
-/// Returns what a snapshot says about the machine; what it could not read is not said.
-pub(crate) fn of_snapshot(snapshot: &Snapshot) -> Vec<Finding> {
-    const MACHINE: &str = "machine";
-    let mut found = Vec::new();
-    let memory = snapshot.memory.as_ref();
-    if let Some((total, available)) = memory.and_then(|memory| memory.total_bytes.zip(memory.available_bytes))
-        && total > 0
-    {
-        let percent = available as f64 * 100.0 / total as f64;
-        let value = (percent * 10.0).round() / 10.0;
-        found.push(Finding::new(kind::MEMORY_AVAILABLE_PERCENT, MACHINE).with_value(value));
-    }
-    for (kind, stalls) in [
-        (kind::CPU_PRESSURE_AVG60, &snapshot.pressure.cpu),
-        (kind::MEMORY_PRESSURE_AVG60, &snapshot.pressure.memory),
-        (kind::IO_PRESSURE_AVG60, &snapshot.pressure.io),
-    ] {
-        let some = stalls.as_ref().and_then(|stalls| stalls.some.as_ref());
-        if let Some(percent) = some.and_then(|stall| stall.seconds_60_percent) {
-            found.push(Finding::new(kind, MACHINE).with_value(percent));
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use process::control::OutOfMemory;
@@ -100,7 +65,14 @@ mod tests {
         let limit_bytes = Some(64 << 20);
         let out_of_memory = reason.contains("no memory").then_some(OutOfMemory { limit_bytes, kills: 1 });
         let reason = reason.to_owned();
-        let exit = ExitFacts { pid: Some(1), reason: reason.clone(), at_ms: 0, stderr, out_of_memory };
+        let exit = ExitFacts {
+            pid: Some(1),
+            reason: reason.clone(),
+            at_ms: 0,
+            uptime_ms: None,
+            stderr,
+            out_of_memory,
+        };
         let alarm = Alarm { source: Source::Exit, summary: String::new(), alert: None, exit: Some(exit) };
         let found: Vec<String> = of_alarm("time", &alarm)
             .iter()
@@ -132,11 +104,5 @@ mod tests {
         );
         check("could not be started: No such file or directory", &[], &["start_failed=not_found"]);
         check("could not be started: it is odd", &[], &[]);
-    }
-
-    #[test]
-    fn what_a_machine_does_not_say_is_not_found() {
-        let snapshot = host::snapshot(&host::Roots::below(std::path::Path::new("/nowhere")), None, 0);
-        assert_eq!(of_snapshot(&snapshot), []);
     }
 }

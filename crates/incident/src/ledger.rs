@@ -13,6 +13,7 @@ use crate::engine::EngineError;
 use crate::error_chain::error_chain;
 use crate::fold::{Incident, Place};
 use crate::id::IncidentId;
+use crate::inbound::Inbound;
 use crate::record::{Record, VERSION};
 use crate::store::Store;
 use crate::turns::{Key, Turns};
@@ -23,6 +24,9 @@ const INCIDENTS_MAX: usize = 10_000;
 
 /// How many entries are read from the journal at once.
 const READ_BATCH: u32 = 1_000;
+
+/// The kind of the records on what other systems tell.
+const HEARD: &str = "alerts_heard";
 
 /// How many records a slow listener may lag behind before it loses some (it is told how many).
 const FEED_CAPACITY: usize = 4_096;
@@ -59,6 +63,8 @@ struct Folded {
     promised: BTreeSet<IncidentId>,
     incidents: BTreeMap<IncidentId, Incident>,
     index: Index,
+    /// What other systems tell of alerts.
+    inbound: Inbound,
 }
 
 // === impl Ledger ===
@@ -213,6 +219,11 @@ impl Ledger {
         look(&mut folded.index.of_server(server).filter_map(|id| folded.incidents.get(id)))
     }
 
+    /// Looks at what other systems tell of alerts.
+    pub(crate) async fn inbound<T>(&self, look: impl FnOnce(&Inbound) -> T) -> T {
+        look(&self.folded.lock().await.inbound)
+    }
+
     /// Looks at all open incidents, oldest first.
     pub(crate) async fn with_open<T>(
         &self,
@@ -270,7 +281,9 @@ impl Folded {
     /// Takes in one entry. What an entry of a later version says cannot be understood here, and is passed over.
     fn take(&mut self, entry: &Entry) {
         self.last_seq = self.last_seq.max(entry.seq);
-        let Some(id) = entry.incident.as_deref().map(IncidentId::from_text) else { return };
+        let Some(id) = entry.incident.as_deref().map(IncidentId::from_text) else {
+            return self.take_loose(entry);
+        };
         let Ok(record) = serde_json::from_value::<Record>(entry.body.clone()) else {
             tracing::warn!(
                 seq = entry.seq,
@@ -287,6 +300,16 @@ impl Folded {
             self.make_room();
             self.index.note(&incident, &record);
             self.incidents.insert(id, incident);
+        }
+    }
+
+    /// Takes in an entry that belongs to no incident.
+    fn take_loose(&mut self, entry: &Entry) {
+        if entry.kind != HEARD {
+            return;
+        }
+        if let Ok(Record::AlertsHeard { from, alerts }) = serde_json::from_value(entry.body.clone()) {
+            alerts.iter().for_each(|heard| self.inbound.take(entry.at_ms, &from, heard));
         }
     }
 

@@ -16,6 +16,7 @@ mod findings;
 mod flapping;
 mod fold;
 mod id;
+mod inbound;
 mod inhibition;
 mod ledger;
 mod merging;
@@ -40,21 +41,24 @@ pub use control::{Control, ControlEvent};
 pub use engine::{Engine, EngineError, Fired, Settings, Suppressed, Undone, Verification};
 pub use error_chain::error_chain;
 pub use escalation::{Answerer, Called, Calling, CallingEvent, Escalating, Escalation, Level, Wanted};
+pub use findings::findings_of_exit;
 pub use flapping::Flapping;
 pub use fold::{
     Approved, Asked, Ended, FollowUp, Incident, Intended, Job, Made, Place, StepView, Takeback, Tracked,
     UnitView, Watched,
 };
 pub use id::IncidentId;
+pub use inbound::{STANDING_MAX, Standing, Verdict};
 pub use ledger::{Happening, loose_draft};
+pub use merging::is_security;
 pub use notice::Notice;
 pub use policy::{
     Approve, Decision, Hold, Kill, Maintenance, MaintenanceError, Mode, Policy, Request, Storm, Trouble,
     Window,
 };
 pub use record::{
-    Alarm, AlertFacts, ApprovalEnd, Captured, Deadline, ExitFacts, Keeper, News, Output, Record, RunbookPin,
-    Source, Step, StepEnd, UnitEnd, UnitRef, VERSION, WatchEnd, Withheld,
+    Alarm, AlertFacts, ApprovalEnd, Captured, Deadline, ExitFacts, Heard, HeardState, Keeper, News, Output,
+    Record, RunbookPin, Source, Step, StepEnd, UnitEnd, UnitRef, VERSION, WatchEnd, Withheld,
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{

@@ -47,7 +47,7 @@ fn cause(incident: &Incident) -> Option<Cause> {
 }
 
 /// Whether it may be an attack: by its alert, its procedure, its cause, or anything that was found.
-fn is_security(incident: &Incident) -> bool {
+pub fn is_security(incident: &Incident) -> bool {
     let alert = incident.alarm.alert.as_ref().map_or("", |alert| alert.name.as_str());
     let says_so = |text: &str| text.to_lowercase().contains("security");
     says_so(alert)

@@ -6,6 +6,7 @@
 mod blobs;
 mod calls;
 mod facts;
+mod heard;
 mod withheld;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use facts::{
     Alarm, AlertFacts, ApprovalEnd, Captured, ExitFacts, Output, RunbookPin, Source, Step, StepEnd, UnitEnd,
     UnitRef, WatchEnd,
 };
+pub use heard::{Heard, HeardState};
 pub use withheld::{Keeper, Withheld};
 
 /// The version of the form below, written beside each entry.
@@ -235,6 +237,8 @@ pub enum Record {
     Inhibited { alert: AlertFacts, by: String },
     /// Alerts that match were silenced.
     Silenced { number: u32, matchers: Vec<String>, starts_ms: i64, ends_ms: i64, by: String, comment: String },
+    /// What another system told of alerts, as far as it was news.
+    AlertsHeard { from: String, alerts: Vec<Heard> },
     /// A silence was ended before its time.
     SilenceExpired { number: u32, by: String },
 }
@@ -295,6 +299,7 @@ impl Record {
             Self::Absorbed { .. } => "absorbed",
             Self::Inhibited { .. } => "inhibited",
             Self::Silenced { .. } => "silenced",
+            Self::AlertsHeard { .. } => "alerts_heard",
             Self::SilenceExpired { .. } => "silence_expired",
         }
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use host::Roots;
+use diagnosis::Finding;
+use host::{Roots, Subject};
 use metrics::Silences;
 use probe::CheckType;
 
@@ -31,6 +32,16 @@ pub trait World: Send + Sync + 'static {
 
     /// The process of a server, for evidence.
     fn process(&self, server: &str) -> Option<i32>;
+
+    /// Whom the host is looked at for.
+    fn subject(&self, server: &str) -> Subject {
+        Subject { pid: self.process(server), ..Subject::named(server) }
+    }
+
+    /// What is known of a server beside what the host says, such as how its dependencies are. Takes a second at most.
+    fn known(&self, _server: &str) -> impl Future<Output = Vec<Finding>> + Send {
+        std::future::ready(Vec::new())
+    }
 
     /// Where the host is looked at, for evidence.
     fn roots(&self) -> Roots {

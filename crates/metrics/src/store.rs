@@ -5,6 +5,7 @@
 
 mod batch;
 mod chunk;
+mod export;
 mod intake;
 mod limits;
 mod recover;
@@ -18,12 +19,13 @@ use std::hash::{BuildHasher, RandomState};
 use crate::exposition::PageLimits;
 use crate::labels::Labels;
 use batch::Batch;
+pub use export::{Piece, Stretch};
 pub use limits::{AppendError, Bounds, Counters, Limits, Size};
 pub(crate) use recover::Replay;
 use scrape::Target;
 pub use scrape::{Scrape, ScrapeSummary};
+pub(crate) use series::{Distance, Mark, Rise, Series, is_stale, stale};
 use series::{Owner, Written};
-pub(crate) use series::{Series, is_stale};
 use table::{SeriesId, Table};
 
 /// How often series that hold nothing any more are looked for; it costs one pass over all of them.
@@ -145,9 +147,10 @@ impl Store {
         self.table.select(name)
     }
 
-    /// Returns a number that changes whenever a series comes or goes, and that no other store has.
-    pub(crate) fn shape(&self) -> u64 {
-        self.table.shape()
+    /// Returns a number that changes whenever a series of one metric, or of any, comes or goes, and that no other store
+    /// has.
+    pub(crate) fn shape(&self, name: Option<&str>) -> u64 {
+        self.table.shape(name)
     }
 
     fn oldest_ms(&self, now_ms: i64) -> i64 {

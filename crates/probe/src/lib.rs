@@ -7,11 +7,15 @@
 mod body;
 mod clients;
 mod dependency;
+mod dig;
+mod findings;
 mod host_checks;
 mod introduction;
 mod liveness;
 mod mcp;
+mod nagios;
 mod network_checks;
+mod postgres;
 mod prober;
 mod reason;
 mod report;
@@ -20,7 +24,10 @@ mod sse;
 mod target;
 
 pub use clients::install_crypto;
+pub use dig::{CertificateFault, Families, Names, Phases, Reached, Said};
+pub use findings::findings;
 pub use introduction::Introduction;
+pub use nagios::Perfdata;
 pub use prober::{Prober, ProberError};
 pub use report::{CheckType, DependencyReport, Health, Report, Request, readiness_of};
 pub use scrape::{ScrapeError, Tls};

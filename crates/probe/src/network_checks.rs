@@ -52,7 +52,7 @@ pub(crate) async fn tcp(address: &str) -> Verdict {
 }
 
 /// `HOST:PORT` or `[IPV6]:PORT`; an IPv6 address without brackets would be ambiguous.
-fn host_and_port(address: &str) -> Option<(&str, u16)> {
+pub(crate) fn host_and_port(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
         Some(inner) => inner.strip_suffix(']').filter(|inner| inner.contains(':'))?,

@@ -71,6 +71,8 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // The name goes first: a reader never sees a holder that has let go. Failing changes nothing.
         let _ = self.file.set_len(0);
+        // Closing alone would leave it to a child that is just being started, until that is another program.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 

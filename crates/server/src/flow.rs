@@ -7,10 +7,14 @@ use incident::{Engine, EngineError, Incident, Record, Word};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use crate::alertmanager::{Alertmanager, compare, keep_silences};
 use crate::api::prometheus::Turns;
+use crate::backend::Backend;
 use crate::fleet::{Event, Fleet, Found, What};
+use crate::inbound::Inbound;
 use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
+use crate::remote_write::RemoteWrite;
 use crate::watch::{self, Kept, Watch};
 use crate::world::ServeWorld;
 
@@ -34,7 +38,15 @@ pub(crate) struct Flow {
     pub(crate) clocks: IncidentClocks,
     /// Whose turn it is to ask for series.
     pub(crate) queries: Turns,
-    /// Which runbooks are not used, and why.
+    /// What other systems tell of alerts.
+    pub(crate) inbound: Inbound,
+    /// The Alertmanager that is asked and silenced.
+    pub(crate) alertmanager: Option<Alertmanager>,
+    /// The engine that answers rules in the place of ours.
+    pub(crate) backend: Option<Backend>,
+    /// Our samples on their way to another engine.
+    pub(crate) remote_write: Option<RemoteWrite>,
+    /// Which runbooks and rule files are not used, and why.
     pub(crate) unused: Vec<String>,
 }
 
@@ -61,6 +73,11 @@ impl Flow {
         }
         loops.spawn(watch::scrape_self(Arc::clone(self)));
         loops.spawn(Arc::clone(self).evaluate());
+        loops.spawn(Inbound::end_stale(Arc::clone(self)));
+        loops.spawn(keep_silences(Arc::clone(self)));
+        loops.spawn(Backend::keep_asking(Arc::clone(self)));
+        loops.spawn(RemoteWrite::keep_sending(Arc::clone(self)));
+        loops.spawn(compare(Arc::clone(self)));
         loops.spawn(Arc::clone(&self.notifier).run(self.engine.clone()));
         let pulse = Arc::clone(&self.watch);
         loops.spawn(async move { pulse.beat().await });
@@ -151,12 +168,13 @@ impl Flow {
         tracing::warn!(server, "the clock was set back: the probes will say whether the server is up");
     }
 
-    /// The long way: rules over samples, at their interval.
+    /// The long way: rules over samples, each group at its interval, and whenever another system tells of an alert.
     async fn evaluate(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(self.world.config.metrics.evaluation_interval.get());
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                () = tokio::time::sleep(self.watch.until_due(&self.world.config)) => {}
+                () = self.inbound.news() => {}
+            }
             let _turn = self.turn.lock().await;
             watch::evaluate(&self.engine, &self.fleet, &self.watch, None).await;
         }

@@ -1,23 +1,30 @@
 //! Owns `paramedic serve`: the configuration, the servers it watches, the loops and the API.
 
+mod alertmanager;
 pub mod alive;
 pub mod api;
+mod backend;
 pub mod client;
 mod clock;
 pub mod config;
 mod document;
 mod fleet;
 mod flow;
+mod inbound;
 mod incident_clocks;
 mod kill_switch;
 mod lock;
 mod maintenance;
+mod neighbours;
 mod notify;
+mod remote;
+mod remote_write;
 mod retention;
 mod rules;
 mod secrets;
 mod serve;
 mod silences;
+mod subject;
 mod trust;
 mod tuning;
 mod watch;
@@ -35,12 +42,15 @@ pub use kill_switch::{
     throw_kill_switch,
 };
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
+pub use neighbours::{Neighbour, neighbours};
 pub use retention::{data_dir, retention};
+pub use rules::{PastError, PastSource, fetch_past, matching_files, rule_file_problems, runbook_rules};
 pub use secrets::{Revealed, SecretError, Secrets};
 pub use serve::{
     SHIPPED, Serve, ServeError, Start, note_changes, open_stores, private_folder, program_folder,
 };
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
+pub use subject::subject;
 pub use systemd::notify::watchdog;
 pub use trust::{Trust, TrustError};
 pub use tuning::{control_socket, controls_path, tuning_path};

@@ -1,19 +1,34 @@
-//! Owns the way from the runbooks' alerts to alerting rules.
+//! Owns the way from the runbooks' alerts, and from rule files, to groups of rules.
+
+mod files;
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use incident::Shelf;
-use metrics::{AlertingRule, Query};
+use metrics::{AlertingRule, Query, RuleGroup, Template};
 use runbook::{AlertSpec, Severity};
 
 use crate::config::{Config, Span};
 
+pub(crate) use files::groups;
+pub use files::{matching_files, runbook_rules};
+pub use past::{PastError, PastSource, fetch_past};
+
+/// Says which rule files of a configuration cannot be used, and why.
+pub fn rule_file_problems(config: &Config) -> Vec<String> {
+    groups(config).1
+}
+
+/// What the group of the runbooks' alerts is called.
+const RUNBOOKS: &str = "runbooks";
+
 /// The query of an alert on data integrity that has none: the original runbook's sixth procedure.
 const INTEGRITY_QUERY: &str = "mcp_data_integrity_status == 0";
 
-/// Makes a rule of every alert; what cannot be made into one is told of.
-pub(crate) fn rules(config: &Config, shelf: &Shelf) -> (Vec<AlertingRule>, Vec<String>) {
+/// Makes a rule of every alert of the runbooks; what cannot be made into one is told of.
+pub(crate) fn rules(config: &Config, shelf: &Shelf) -> (RuleGroup, Vec<String>) {
     let mut rules: Vec<AlertingRule> = Vec::new();
     let mut problems = Vec::new();
     for (book, procedure) in shelf.procedures() {
@@ -45,7 +60,7 @@ pub(crate) fn rules(config: &Config, shelf: &Shelf) -> (Vec<AlertingRule>, Vec<S
     for name in named.into_iter().filter(|name| !rules.iter().any(|rule| rule.name == **name)) {
         problems.push(format!("the configuration changes the alert `{name}`, which no runbook has"));
     }
-    (rules, problems)
+    (RuleGroup::of(RUNBOOKS, rules), problems)
 }
 
 fn rule(config: &Config, spec: &AlertSpec, query: Query, title: &str) -> AlertingRule {
@@ -59,8 +74,8 @@ fn rule(config: &Config, spec: &AlertSpec, query: Query, title: &str) -> Alertin
         query,
         for_ms: ms(overridden.and_then(|alert| alert.for_), spec.for_),
         keep_firing_for_ms: ms(overridden.and_then(|alert| alert.keep_firing_for), spec.keep_firing_for),
-        labels: BTreeMap::from([("severity".to_owned(), severity(spec.severity).to_owned())]),
-        annotations: BTreeMap::from([("summary".to_owned(), title.to_owned())]),
+        labels: BTreeMap::from([("severity".to_owned(), Template::literal(severity(spec.severity)))]),
+        annotations: BTreeMap::from([("summary".to_owned(), Template::literal(title))]),
     }
 }
 

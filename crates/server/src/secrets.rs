@@ -175,7 +175,7 @@ impl Secrets {
 }
 
 /// Every secret of a configuration, with whose it is.
-fn places(config: &Config) -> impl Iterator<Item = (String, &Secret)> {
+fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> {
     let contacts = config.contact.iter().flat_map(|contact| {
         let of = |key: &str| format!("`{key}` of the contact `{}`", contact.name);
         let url = contact.url.as_ref().and_then(Text::secret).map(|secret| (of("url"), secret));
@@ -192,7 +192,26 @@ fn places(config: &Config) -> impl Iterator<Item = (String, &Secret)> {
         let authorization = target.authorization.as_ref().map(|secret| (of("authorization"), secret));
         authorization.into_iter().chain(target.key.as_ref().map(|secret| (of("key"), secret)))
     });
-    contacts.chain(servers).chain(scrapes)
+    let inbound = config.inbound.token.iter().map(|secret| ("`token` of [inbound]".to_owned(), secret));
+    let alertmanager = config.alertmanager.iter().flat_map(|one| {
+        let all = [("authorization", &one.authorization), ("key", &one.key)];
+        let of = |(key, secret): (&str, &'a Option<Secret>)| {
+            Some((format!("`{key}` of [alertmanager]"), secret.as_ref()?))
+        };
+        all.into_iter().filter_map(of)
+    });
+    let engines = {
+        let (backend, write) = (config.metrics.backend.as_ref(), config.metrics.remote_write.as_ref());
+        let backend = backend.map(|one| ("backend", &one.authorization, &one.key));
+        let write = write.map(|one| ("remote_write", &one.authorization, &one.key));
+        backend.into_iter().chain(write).flat_map(|(table, authorization, key)| {
+            let of = move |(name, secret): (&str, &'a Option<Secret>)| {
+                Some((format!("`{name}` of [metrics.{table}]"), secret.as_ref()?))
+            };
+            [("authorization", authorization), ("key", key)].into_iter().filter_map(of)
+        })
+    };
+    contacts.chain(servers).chain(scrapes).chain(inbound).chain(alertmanager).chain(engines)
 }
 
 /// What keeps others away from a file.

@@ -39,7 +39,7 @@ pub struct Trust {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// It cannot be read.
-    #[error("the runbook `{}` cannot be read", runbook.display())]
+    #[error("the file `{}` cannot be read", runbook.display())]
     Read {
         /// The runbook.
         runbook: PathBuf,
@@ -48,7 +48,7 @@ pub enum TrustError {
     },
     /// It, or something on the way to it, belongs to somebody else.
     #[error(
-        "the runbook `{}` is not trusted: `{}` belongs to user {owner} (mode {mode:04o}), who could say what is done \
+        "the file `{}` is not trusted: `{}` belongs to user {owner} (mode {mode:04o}), who could say what is done \
          here; `chown root {}` mends that, or the key `trusted_owner`", runbook.display(), culprit.display(), culprit.display()
     )]
     Owner {
@@ -63,7 +63,7 @@ pub enum TrustError {
     },
     /// It, or a folder on the way to it, can be written by others.
     #[error(
-        "the runbook `{}` is not trusted: `{}` (of user {owner}, mode {mode:04o}) can be written by others, who could \
+        "the file `{}` is not trusted: `{}` (of user {owner}, mode {mode:04o}) can be written by others, who could \
          say what is done here; `chmod go-w {}` mends that", runbook.display(), culprit.display(), culprit.display()
     )]
     Writable {

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use diagnosis::{Finding, kind};
+use host::Subject;
 use incident::{Escalating, Flapping, Hold, Kill, Mode, Policy, Storm, World};
 use metrics::Silences;
-use probe::{CheckType, Prober};
+use probe::{CheckType, Names, Prober};
 use runbook::Severity;
+use tokio::sync::Semaphore;
 
 use crate::clock;
 use crate::config::{Config, Server, effect_of, escalating};
@@ -16,16 +19,22 @@ use crate::fleet::{Fleet, Source};
 use crate::kill_switch::kill_switch;
 use crate::maintenance;
 use crate::silences;
+use crate::subject::subject_of;
 use crate::trust::Trust;
 
 /// Where programs are looked for by shell units, after the folder of `paramedic` itself.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long dependencies are asked before the first step: it waits for that.
+const KNOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// The world of `serve`.
 pub struct ServeWorld {
     pub(crate) config: Arc<Config>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) prober: Prober,
+    /// How many servers are asked at a time.
+    pub(crate) probes: Semaphore,
     pub(crate) exe: PathBuf,
     /// The folder in which `paramedic` is found under that name.
     pub(crate) bin: PathBuf,
@@ -60,6 +69,28 @@ impl World for ServeWorld {
 
     fn process(&self, server: &str) -> Option<i32> {
         Some(self.fleet.get(server)?.child()?.pid)
+    }
+
+    fn subject(&self, server: &str) -> Subject {
+        self.fleet
+            .get(server)
+            .map_or_else(|| Subject::named(server), |member| subject_of(&self.config, &member))
+    }
+
+    async fn known(&self, server: &str) -> Vec<Finding> {
+        let Some(member) = self.fleet.get(server).filter(|member| !member.is_absent()) else {
+            return Vec::new();
+        };
+        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(self.now_ms()).unwrap_or_default());
+        let names = Names::of_this_machine();
+        let mut found = self.prober.dig(&member.target, &names, now, KNOWN_WITHIN).await;
+        // Who is only slow is not silent: the steps ask again, and have the time for it.
+        found.retain(|finding| finding.value().is_none_or(|value| value.to_string() != "timeout"));
+        let stopped = member.supervised();
+        if let Some(by) = stopped.stopped_by() {
+            found.push(Finding::new(kind::OPERATOR_STOP, server).with_value(by));
+        }
+        found
     }
 
     fn parameters(&self, server: &str) -> BTreeMap<String, String> {

@@ -47,8 +47,24 @@ pub(crate) struct TuneArguments {
     pub(crate) restart: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ReclaimArguments {
+    /// Delete what may go; alone it only shows that
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Leave what is younger; each place has an age of its own below which nothing goes, and a day is the least
+    #[arg(long, value_name = "LENGTH", value_parser = super::duration)]
+    pub(crate) older_than: Option<std::time::Duration>,
+    /// In place of / (for tests)
+    #[arg(long, hide = true, default_value = "/")]
+    pub(crate) root: PathBuf,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum HostCommand {
+    /// Say what may be deleted where a disk is full: rotated logs of servers, caches of package managers; never evidence,
+    /// and nothing that is open
+    Reclaim(ReclaimArguments),
     /// Set a parameter of the kernel, now and for the next start of the machine
     Tune {
         /// The parameter and its value, for example vm.swappiness=10; with --undo only the parameter

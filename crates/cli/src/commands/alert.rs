@@ -44,7 +44,17 @@ fn list(alerts: &[AlertStatus], output: Output) {
         anstream::eprintln!("no alerts");
         return;
     }
-    let header = ["alert", "state", "server", "since (UTC)", "value", "silenced by", "inhibited by"];
+    let header = [
+        "alert",
+        "state",
+        "server",
+        "since (UTC)",
+        "value",
+        "from",
+        "silenced by",
+        "inhibited by",
+        "opens nothing",
+    ];
     show::rows(output, alerts, &header, |one| {
         let silences: Vec<String> = one.silenced_by.iter().map(ToString::to_string).collect();
         vec![
@@ -53,8 +63,10 @@ fn list(alerts: &[AlertStatus], output: Output) {
             one.server.clone(),
             show::time(one.since_ms),
             one.value.map(|value| value.to_string()).unwrap_or_default(),
+            one.from.clone(),
             silences.join(", "),
             one.inhibited_by.clone().unwrap_or_default(),
+            one.opens_nothing.clone().unwrap_or_default(),
         ]
     });
 }

@@ -40,6 +40,7 @@ fn check_machine(config: &Config) -> Result<(), Failure> {
     let trust = Trust::of(config);
     let runbooks = config.runbooks.iter().filter_map(|path| trust.read(path).err());
     let mut problems: Vec<String> = runbooks.map(|error| incident::error_chain(&error)).collect();
+    problems.extend(::server::rule_file_problems(config));
     if let Some(name) = Trust::unknown_owner(config) {
         problems.push(format!("`trusted_owner`: nobody on this machine is called `{name}`"));
     }

@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod controls;
 mod demo;
+mod diagnose;
 mod doctor;
 mod guard;
 mod helper;
@@ -16,6 +17,7 @@ mod maintenance;
 mod manual;
 mod metrics;
 mod query;
+mod reclaim;
 mod repeat;
 pub(crate) mod roles;
 mod rule;
@@ -26,15 +28,21 @@ mod text;
 mod tune;
 mod uninstall;
 
-use crate::arguments::{Arguments, Command, Output};
+use crate::arguments::{Arguments, Command, Output, OutputFormat};
 use crate::fail::{Code, Failure};
 
 /// Runs one command.
 pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
     let Arguments { command, config, output } = arguments;
     let rows = output.of_rows();
-    if rows.is_none() && !matches!(command, Command::Metrics(_)) {
-        return Err(Failure::usage(anyhow::anyhow!("`-o prometheus` is for `paramedic metrics`")));
+    let fits = match output {
+        OutputFormat::Prometheus => matches!(command, Command::Metrics(_)),
+        OutputFormat::Nagios => matches!(command, Command::Check(_)),
+        _ => true,
+    };
+    if !fits {
+        let words = "`-o prometheus` is for `paramedic metrics`, and `-o nagios` for `paramedic check`";
+        return Err(Failure::usage(anyhow::anyhow!(words)));
     }
     let output = rows.unwrap_or(Output::Table);
     match command {
@@ -43,12 +51,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Uninstall(arguments) => uninstall::run(&arguments, config, output),
         Command::Serve => serve::run(config),
         Command::Guard(arguments) => guard::run(arguments, config),
-        Command::Check(arguments) => check::run(&arguments, config, output),
+        Command::Check(arguments) => check::run(&arguments, config, rows),
+        Command::Diagnose(arguments) => diagnose::run(&arguments, config, output),
         Command::Metrics(arguments) => metrics::run(&arguments, config, rows),
         Command::Query(arguments) => query::run(&arguments, config, output),
         Command::Config(command) => config::run(&command, config, output),
         Command::Doctor => doctor::run(config, output),
-        Command::Rule(command) => rule::run(command),
+        Command::Rule(command) => rule::run(command, output),
         Command::Runbook(command) => runbook::run(command, config, output),
         Command::Incident(command) => incident::run(command, config, output),
         Command::Alert(command) => alert::run(command, config, output),

@@ -81,11 +81,16 @@ fn disks() {
 fn memory() {
     check("oom_kill=1 process_exit=SIGKILL", "out_of_memory");
     check("oom_kill process_exit=code+137 restarts=4 exit_soon=2", "out_of_memory");
+    check("!oom_kill=1 liveness=ok", "out_of_memory");
     check("process_exit=SIGKILL", "none");
     check("process_exit=SIGKILL memory_available_percent@m=4", "out_of_memory");
     check("process_exit=SIGKILL memory_pressure_avg60@m=40", "out_of_memory");
     check("process_exit=SIGKILL memory_available_percent@m=4 signal=SIGKILL", "memory_pressure");
     check("oom_kill=0 process_exit=SIGKILL", "none");
+    check("memory_limit_used_percent=99", "memory_pressure");
+    check("memory_limit_used_percent=99 process_exit=SIGKILL", "out_of_memory");
+    // Somebody else, at a limit of his own: the machine has enough.
+    check("oom_kill_at_limit@/x.slice=1", "none");
     // The kernel ended somebody else.
     check("oom_kill@chrome=1 process_exit=code+1", "memory_pressure");
     check("memory_available_percent@m=3 memory_pressure_avg60@m=30 p95_seconds=9", "memory_pressure");
@@ -113,6 +118,16 @@ fn work() {
     check("liveness=timeout process_state=running", "frozen");
     check("liveness=timeout process_state=running oldest_operation_seconds=900", "frozen");
     check("liveness=timeout process_state=stopped", "frozen");
+    check("liveness=timeout process_state=running blocked_tasks=2", "blocked_in_kernel");
+    check("liveness=timeout process_state=running blocked_tasks=0 accept_queue=0", "frozen");
+    check("liveness=timeout process_state=running descriptors_used_percent=100", "descriptors_exhausted");
+    check("descriptors_used_percent=89 zombie_children=2", "none");
+    check("descriptors_growth_per_hour=900 liveness=ok", "descriptors_exhausted");
+    check("zombie_children=3", "unreaped_children");
+    check("zombie_children=400 memory_available_percent@m=60", "unreaped_children");
+    // What is only untidy does not hide what hurts.
+    check("zombie_children=3 liveness=timeout process_state=running", "frozen");
+    check("process_state=traced liveness=timeout", "frozen");
     // Busy is not dead.
     check("liveness=timeout process_state=running concurrent_operations=80", "overload");
     check("liveness=timeout process_state=running !dependency@db=timeout", "dependency_down");
@@ -121,7 +136,27 @@ fn work() {
 #[test]
 fn dependencies() {
     check("!dependency@api=refused dependency_kind@api=http", "dependency_down");
-    check("!dependency@api=rate_limited", "dependency_down");
+    check("!dependency@api=rate_limited", "rate_limited");
+    check("!dependency@api=rate_limited retry_after_seconds@api=30 restarts=4", "rate_limited");
+    check("dependency@api=rate_limited", "none");
+    check(
+        "!dependency@api=certificate certificate@api=expired dependency_kind@api=http",
+        "certificate_invalid",
+    );
+    // Of two clocks that differ nobody knows which is wrong; two others that agree are right.
+    let expired = "!dependency@api=certificate certificate@api=expired clock_offset_seconds@b=-900";
+    check(expired, "certificate_invalid");
+    check(&format!("{expired} clock_offset_seconds@c=-901"), "clock_wrong");
+    check("clock_offset_seconds@b=900", "clock_wrong");
+    check("clock_offset_seconds@b=900 !dependency@c=refused", "none");
+    check("!dependency@db=no_connections dependency_kind@db=postgres", "database_full");
+    check("!dependency@db=locked dependency_kind@db=postgres p95_seconds=40", "database_locked");
+    // Another process of theirs has that word, but is no database.
+    check("!dependency@api=locked dependency_kind@api=http", "dependency_down");
+    check("name_family@api=ipv6 dependency@api=ok", "name_service");
+    check("name_family@api=false dependency@api=ok", "none");
+    check("address_family@api=ipv6 dependency@api=ok p95_seconds=9", "address_family");
+    check("clock_offset_seconds@api=3", "none");
     check("!dependency@share=missing dependency_kind@share=file", "dependency_down");
     check("!dependency@db=refused dependency_kind@db=postgres", "database_down");
     check("!dependency@db=timeout dependency_kind@db=postgres", "database_down");
@@ -170,10 +205,22 @@ fn starts_and_ends() {
     check("process_exit=code+1 exit_soon=600 log_error=unhandled", "program_fault");
     // Half of the signs say one thing, half the other.
     check("process_exit=code+1 exit_soon=1 log_error=unhandled", "none");
+    check("process_exit=code+1 exit_soon=1 log_error=missing_module restarts=4", "broken_installation");
+    check("process_exit=code+127 exit_soon=0 log_error=missing_module", "broken_installation");
+    check("process_exit=code+1 exit_soon=1 !file_permission@/srv/x=read", "permission_missing");
+    check(
+        "process_exit=code+1 exit_soon=1 !file_permission@/srv/x=write log_error=permission",
+        "permission_missing",
+    );
+    check("file_permission@/srv/x=false", "none");
     check("start_failed=permission", "bad_configuration");
     check("start_failed=address_in_use port_owner@8080=nginx", "port_taken");
     check("process_exit=code+1 exit_soon=1 log_error=address_in_use", "port_taken");
     check("process_exit=code+1 exit_soon=1 port_owner@8080=nginx", "port_taken");
+    check("port_owner@8080=nginx liveness=refused", "port_taken");
+    check("port_owner@8080=false process_exit=code+1 exit_soon=1", "bad_configuration");
+    // Whoever that is, the server answers.
+    check("port_owner@8080=proxy liveness=ok", "none");
     check("start_failed=not_found restarts=3", "missing_program");
     check("process_exit=code+127 exit_soon=0", "missing_program");
     check("process_exit=SIGSEGV restarts=4 exit_soon=1", "program_fault");

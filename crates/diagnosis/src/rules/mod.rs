@@ -51,10 +51,13 @@ rules! {
     DiskFull 30 if SOME_FULL, plus 45 if LOG_NO_SPACE, unless MOUNTS_KNOWN;
 
     OutOfMemory 80 if OOM_ENDED, plus 5 if KILLED, unless STOPPED;
+    OutOfMemory 65 if OOM_OURS, unless STOPPED;
     OutOfMemory 35 if KILLED, plus 25 if MEMORY_LOW, plus 25 if MEMORY_AWAITED, unless STOPPED or KILLED_BY_SOMEBODY;
+    OutOfMemory 60 if KILLED and LIMIT_NEAR, unless STOPPED or KILLED_BY_SOMEBODY;
 
     MemoryPressure 50 if MEMORY_LOW, plus 10 if MEMORY_AWAITED;
     MemoryPressure 50 if MEMORY_AWAITED, plus 10 if MEMORY_LOW;
+    MemoryPressure 50 if LIMIT_NEAR, plus 10 if MEMORY_AWAITED;
     MemoryPressure 45 if OOM_SOMEWHERE;
 
     MemoryLeak 70 if CRASHED and LOG_OUT_OF_MEMORY, plus 5 if GROWS;
@@ -62,6 +65,15 @@ rules! {
         unless CACHE_GROWS or MANY_OPERATIONS;
 
     CacheGrowth 60 if CACHE_GROWS, plus 15 if GROWS;
+
+    DescriptorsExhausted 75 if DESCRIPTORS_FEW, plus 5 if LOG_DESCRIPTORS, plus 5 if DESCRIPTORS_GROW;
+    DescriptorsExhausted 70 if LOG_DESCRIPTORS, plus 5 if DESCRIPTORS_GROW;
+    DescriptorsExhausted 55 if DESCRIPTORS_GROW;
+
+    UnreapedChildren 40 if ZOMBIES;
+    UnreapedChildren 65 if MANY_ZOMBIES;
+
+    BlockedInKernel 75 if BLOCKED_TASK, plus 5 if NO_ANSWER, plus 5 if NOT_ACCEPTED;
 
     StuckRequests 60 if OPERATION_STUCK, plus 10 if ANSWERS, unless NO_ANSWER or MANY_OPERATIONS or NEEDED_DOWN;
 
@@ -74,6 +86,23 @@ rules! {
 
     DatabaseDown 80 if DATABASE_REFUSES, plus 5 if LOG_CONNECTION;
     DatabaseDown 65 if DATABASE_SILENT, plus 5 if LOG_CONNECTION;
+
+    DatabaseFull 80 if DATABASE_NO_CONNECTIONS, plus 5 if LOG_CONNECTION;
+
+    DatabaseLocked 80 if DATABASE_LOCK;
+
+    CertificateInvalid 75 if BAD_CERTIFICATE, unless ALL_AHEAD or ALL_BEHIND;
+
+    NameService 70 if NAME_HALF_KNOWN, plus 10 if SLOW;
+
+    AddressFamily 65 if HALF_REACHED, plus 10 if SLOW;
+
+    RateLimited 75 if NEEDED_LIMITS, plus 5 if WANTS_QUIET;
+
+    ClockWrong 75 if ALL_AHEAD, plus 10 if CERTIFICATE_OUT_OF_TIME;
+    ClockWrong 75 if ALL_BEHIND, plus 10 if CERTIFICATE_OUT_OF_TIME;
+    ClockWrong 50 if ONE_AHEAD, plus 10 if CERTIFICATE_OUT_OF_TIME;
+    ClockWrong 50 if ONE_BEHIND, plus 10 if CERTIFICATE_OUT_OF_TIME;
 
     NetworkDown 80 if NO_ROUTE and NEEDED_SILENT, plus 5 if LOG_CONNECTION;
     NetworkDown 80 if NO_RESOLVER and NEEDED_NAME_UNKNOWN, plus 5 if LOG_CONNECTION;
@@ -89,14 +118,20 @@ rules! {
     BadConfiguration 65 if NEEDED_UNAUTHORIZED;
     BadConfiguration 65 if EXITED and LOG_CONFIGURATION, plus 10 if ENDED_SOON;
     BadConfiguration 55 if EXITED and ENDED_SOON,
-        unless NEEDED_DOWN or LOG_NO_SPACE or LOG_ADDRESS_IN_USE or PORT_HELD;
+        unless NEEDED_DOWN or LOG_NO_SPACE or LOG_ADDRESS_IN_USE or PORT_HELD or LOG_MISSING_MODULE or MAY_NOT
+            or LOG_DESCRIPTORS;
+
+    PermissionMissing 75 if MAY_NOT, plus 10 if LOG_PERMISSION;
+    PermissionMissing 55 if EXITED and LOG_PERMISSION;
+
+    BrokenInstallation 75 if EXITED and LOG_MISSING_MODULE, plus 5 if ENDED_SOON;
 
     PortTaken 75 if ADDRESS_IN_USE, plus 5 if LOG_ADDRESS_IN_USE, plus 5 if PORT_HELD;
     PortTaken 70 if LOG_ADDRESS_IN_USE, plus 10 if PORT_HELD;
-    PortTaken 60 if PORT_HELD and EXITED;
+    PortTaken 65 if PORT_HELD, unless ANSWERS;
 
     MissingProgram 85 if NOT_FOUND;
-    MissingProgram 70 if SHELL_NOT_FOUND, plus 5 if ENDED_SOON;
+    MissingProgram 70 if SHELL_NOT_FOUND, plus 5 if ENDED_SOON, unless LOG_MISSING_MODULE;
 
     ProgramFault 75 if CRASHED, unless LOG_OUT_OF_MEMORY;
     ProgramFault 55 if EXITED and LOG_UNHANDLED, unless NEEDED_DOWN or LOG_NO_SPACE;
@@ -104,8 +139,8 @@ rules! {
     StoppedByOperator 95 if STOPPED, unless CAME_THROUGH;
 
     Frozen 85 if PAUSED;
-    Frozen 65 if SILENT_ALIVE, plus 5 if OPERATION_STUCK,
-        unless MANY_OPERATIONS or MEMORY_AWAITED or FULL or NO_INODES or NEEDED_DOWN;
+    Frozen 65 if SILENT_ALIVE, plus 5 if OPERATION_STUCK, plus 5 if NOT_ACCEPTED,
+        unless BLOCKED_TASK or DESCRIPTORS_FEW or MANY_OPERATIONS or MEMORY_AWAITED or FULL or NO_INODES or NEEDED_DOWN;
 
     DataDamaged 80 if DAMAGED, plus 5 if READ_ONLY;
     DataDamaged 60 if READ_ONLY;

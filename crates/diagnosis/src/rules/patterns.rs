@@ -22,6 +22,19 @@ const GROWTH_BYTES_PER_HOUR_MUCH: f64 = 134_217_728.0;
 const RSS_BYTES_LARGE: f64 = 1_073_741_824.0;
 /// A runtime takes a second or two to load before it reads its settings.
 const SOON_SECONDS: f64 = 5.0;
+/// At the next burst of connections there is none left.
+const DESCRIPTORS_PERCENT_HIGH: f64 = 90.0;
+/// A thousand, the usual limit, within a night.
+const DESCRIPTORS_PER_HOUR_MUCH: f64 = 100.0;
+/// One or two may be on their way; a parent that waits for its children has no third.
+const ZOMBIES_SOME: f64 = 3.0;
+/// A tenth of the usual limit of a control group.
+const ZOMBIES_MANY: f64 = 100.0;
+/// What the kernel keeps by itself for a socket whose owner says nothing is 128 to 4096; nobody lets that many wait.
+const ACCEPT_QUEUE_LONG: f64 = 5.0;
+/// From here on what is signed for some minutes fails.
+const CLOCK_SECONDS_WRONG: f64 = 60.0;
+const MEMORY_LIMIT_PERCENT_HIGH: f64 = 95.0;
 /// Two attempts are what the runbook allows.
 const RESTARTS_MANY: f64 = 3.0;
 
@@ -30,8 +43,18 @@ const NETWORK: &[&str] = &["tcp", "http", "postgres"];
 /// What the network does, when it is the network. One that refuses was reached.
 const SILENT: &[&str] = &["timeout", "unreachable", "dns"];
 /// Everything that keeps the server waiting; `unauthorized` does not: the dependency is there.
-const DOWN: &[&str] =
-    &["refused", "timeout", "unreachable", "dns", "rate_limited", "server_error", "missing"];
+const DOWN: &[&str] = &[
+    "refused",
+    "timeout",
+    "unreachable",
+    "dns",
+    "certificate",
+    "rate_limited",
+    "server_error",
+    "no_connections",
+    "locked",
+    "missing",
+];
 
 const fn is(kind: Kind, is: Is) -> Test {
     Test { kind, is, severity_min: Severity::Info }
@@ -74,6 +97,8 @@ patterns! {
 patterns! {
     OOM_ENDED "the kernel ended a process of the server for want of memory"
         [is(kind::OOM_KILL, Is::So), is(kind::PROCESS_EXIT, Is::So)]
+    OOM_OURS "the kernel has just ended a process of the server for want of memory"
+        [critical(kind::OOM_KILL, Is::So)]
     OOM_SOMEWHERE "the kernel ended a process for want of memory"
         [is(kind::OOM_KILL, Is::So)]
     KILLED "the server was killed"
@@ -88,6 +113,8 @@ patterns! {
         [is(kind::RSS_GROWTH_BYTES_PER_HOUR, Is::AtLeast(GROWTH_BYTES_PER_HOUR_MUCH))]
     CACHE_GROWS "its cache grows all the time"
         [is(kind::CACHE_BYTES_GROWTH, Is::AtLeast(GROWTH_BYTES_PER_HOUR_MUCH))]
+    LIMIT_NEAR "its control group has next to nothing left of its memory"
+        [is(kind::MEMORY_LIMIT_USED_PERCENT, Is::AtLeast(MEMORY_LIMIT_PERCENT_HIGH))]
     LARGE "the server is large already"
         [is(kind::RSS_BYTES, Is::AtLeast(RSS_BYTES_LARGE))]
     LOG_OUT_OF_MEMORY "the log says that memory ran out"
@@ -113,7 +140,21 @@ patterns! {
     ANSWERS "the server answers"
         [is(kind::LIVENESS, Is::OneOf(&["ok"]))]
     PAUSED "the process was paused"
-        [is(kind::PROCESS_STATE, Is::OneOf(&["stopped"]))]
+        [is(kind::PROCESS_STATE, Is::OneOf(&["stopped", "traced"]))]
+    NOT_ACCEPTED "it does not accept connections"
+        [is(kind::ACCEPT_QUEUE, Is::AtLeast(ACCEPT_QUEUE_LONG))]
+    BLOCKED_TASK "a thread of it waits inside the kernel for something that does not come"
+        [is(kind::BLOCKED_TASKS, Is::AtLeast(1.0))]
+    ZOMBIES "it has ended children that nobody asks for their end"
+        [is(kind::ZOMBIE_CHILDREN, Is::AtLeast(ZOMBIES_SOME))]
+    MANY_ZOMBIES "it has a hundred such children and more"
+        [is(kind::ZOMBIE_CHILDREN, Is::AtLeast(ZOMBIES_MANY))]
+    DESCRIPTORS_FEW "it has nearly as many descriptors open as it may"
+        [is(kind::DESCRIPTORS_USED_PERCENT, Is::AtLeast(DESCRIPTORS_PERCENT_HIGH))]
+    DESCRIPTORS_GROW "it opens descriptors all the time and closes too few"
+        [is(kind::DESCRIPTORS_GROWTH_PER_HOUR, Is::AtLeast(DESCRIPTORS_PER_HOUR_MUCH))]
+    LOG_DESCRIPTORS "the log says that too many files are open"
+        [is(kind::LOG_ERROR, Is::OneOf(&["descriptors"]))]
 }
 
 // What the server needs.
@@ -136,6 +177,27 @@ patterns! {
         [critical(kind::DEPENDENCY, Is::OneOf(SILENT)), is(kind::DEPENDENCY_KIND, Is::OneOf(NETWORK))]
     NEEDED_NAME_UNKNOWN "the name of a dependency that the server can not do without is not found"
         [critical(kind::DEPENDENCY, Is::OneOf(&["dns"]))]
+    DATABASE_NO_CONNECTIONS "the database has no connection left"
+        [critical(kind::DEPENDENCY, Is::OneOf(&["no_connections"])),
+         is(kind::DEPENDENCY_KIND, Is::OneOf(&["postgres"]))]
+    DATABASE_LOCK "transactions of the database wait for one that does not end"
+        [critical(kind::DEPENDENCY, Is::OneOf(&["locked"])), is(kind::DEPENDENCY_KIND, Is::OneOf(&["postgres"]))]
+    BAD_CERTIFICATE "a dependency that the server can not do without shows a certificate that is no good"
+        [critical(kind::DEPENDENCY, Is::OneOf(&["certificate"]))]
+    CERTIFICATE_OUT_OF_TIME "its certificate is over, or not yet valid"
+        [is(kind::CERTIFICATE, Is::OneOf(&["expired", "not_yet_valid"]))]
+    ONE_AHEAD "the clock of a dependency is a minute ahead of that of this machine, or more"
+        [is(kind::CLOCK_OFFSET_SECONDS, Is::AtLeast(CLOCK_SECONDS_WRONG))]
+    ONE_BEHIND "the clock of a dependency is a minute behind that of this machine, or more"
+        [is(kind::CLOCK_OFFSET_SECONDS, Is::AtMost(-CLOCK_SECONDS_WRONG))]
+    NEEDED_LIMITS "a dependency that the server can not do without is asked too often"
+        [critical(kind::DEPENDENCY, Is::OneOf(&["rate_limited"]))]
+    WANTS_QUIET "it says how long it wants to be left alone"
+        [is(kind::RETRY_AFTER_SECONDS, Is::AtLeast(1.0))]
+    NAME_HALF_KNOWN "the name service answers for one family of addresses only"
+        [is(kind::NAME_FAMILY, Is::OneOf(&["ipv4", "ipv6"]))]
+    HALF_REACHED "a dependency is reached over one version of IP only"
+        [is(kind::ADDRESS_FAMILY, Is::OneOf(&["ipv4", "ipv6"]))]
     NO_ROUTE "the machine has no way out"
         [is(kind::NETWORK_ROUTE, Is::OneOf(&["missing"]))]
     NO_RESOLVER "the machine has no name service"
@@ -145,6 +207,18 @@ patterns! {
     LOG_CONNECTION "the log says that connections fail"
         [is(kind::LOG_ERROR, Is::OneOf(&["connection"]))]
 }
+
+/// Of two clocks that differ either may be wrong; two others that agree are right.
+pub(super) const ALL_AHEAD: Pattern = Pattern {
+    says: "the clocks of several dependencies are ahead of that of this machine",
+    tests: &[is(kind::CLOCK_OFFSET_SECONDS, Is::AtLeast(CLOCK_SECONDS_WRONG))],
+    subjects_min: 2,
+};
+pub(super) const ALL_BEHIND: Pattern = Pattern {
+    says: "the clocks of several dependencies are behind that of this machine",
+    tests: &[is(kind::CLOCK_OFFSET_SECONDS, Is::AtMost(-CLOCK_SECONDS_WRONG))],
+    subjects_min: 2,
+};
 
 /// One that is silent may be down itself; two at once have the network in common.
 pub(super) const SEVERAL_SILENT: Pattern = Pattern {
@@ -179,6 +253,12 @@ patterns! {
         [is(kind::LOG_ERROR, Is::OneOf(&["address_in_use"]))]
     PORT_HELD "another process holds its port"
         [is(kind::PORT_OWNER, Is::So)]
+    LOG_MISSING_MODULE "the log says that a module or library is missing"
+        [is(kind::LOG_ERROR, Is::OneOf(&["missing_module"]))]
+    LOG_PERMISSION "the log says that something is not permitted"
+        [is(kind::LOG_ERROR, Is::OneOf(&["permission"]))]
+    MAY_NOT "its user may not use a file or folder that it needs"
+        [critical(kind::FILE_PERMISSION, Is::So)]
     LOG_CONFIGURATION "the log says that a setting is wrong"
         [is(kind::LOG_ERROR, Is::OneOf(&["configuration"]))]
     LOG_UNHANDLED "the log ends in an error that nobody caught"

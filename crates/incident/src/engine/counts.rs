@@ -89,7 +89,7 @@ fn fresh_evidence_ms(incident: &Incident) -> Option<i64> {
     let seen = incident.timeline.iter().filter_map(|(at_ms, record)| match record {
         Record::Opened { alarm, .. } | Record::SeenAgain { alarm } | Record::Reopened { alarm, .. } => {
             match alarm.source {
-                Source::Exit | Source::Rule => exit_ms(alarm),
+                Source::Exit | Source::Rule | Source::Inbound => exit_ms(alarm),
                 _ => Some(*at_ms),
             }
         }

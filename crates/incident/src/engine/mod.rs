@@ -6,6 +6,7 @@ mod conclude;
 mod counts;
 mod edited;
 mod fence;
+mod hearing;
 mod intake;
 mod jobs;
 mod lead;

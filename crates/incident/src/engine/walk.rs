@@ -111,8 +111,12 @@ impl<W: World> Engine<W> {
         let world = &self.inner.world;
         let started_ms = world.now_ms();
         let took = || u64::try_from(world.now_ms() - started_ms).unwrap_or(0);
-        let (captured, mut found) =
-            evidence::capture(&**world, &self.inner.blobs, world.process(&server), started_ms, took).await;
+        let subject = world.subject(&server);
+        let ((captured, mut found), known) = tokio::join!(
+            evidence::capture(&**world, &self.inner.blobs, subject, started_ms, took),
+            world.known(&server)
+        );
+        found.extend(known);
         found.extend(self.inner.ledger.with(id, |one| findings::of_alarm(&server, &one.alarm)).await?);
         if !found.is_empty() {
             self.record(id, Record::Found { unit: None, findings: found }).await?;

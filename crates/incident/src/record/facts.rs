@@ -26,6 +26,8 @@ pub enum Source {
     Exit,
     /// A rule fired on samples.
     Rule,
+    /// Another system told of an alert.
+    Inbound,
     /// The server was asked, and did not answer.
     Probe,
     /// A person follows the runbook by hand.
@@ -58,6 +60,9 @@ pub struct ExitFacts {
     pub reason: String,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: i64,
+    /// How long it had run, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime_ms: Option<u64>,
     /// Its last words on standard error.
     pub stderr: Vec<String>,
     /// That the kernel ended it for want of memory, where that is certain.

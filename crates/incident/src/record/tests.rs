@@ -24,6 +24,7 @@ fn step() -> Step {
 #[test]
 fn opened() {
     let exit = ExitFacts {
+        uptime_ms: None,
         pid: Some(7),
         reason: "killed by SIGKILL".to_owned(),
         at_ms: 1,
@@ -607,6 +608,26 @@ fn what_is_merged_or_kept_quiet() {
             r#"{"kind":"silenced","number":1,"matchers":["a=\"b\""],"starts_ms":1,"ends_ms":2,"by":"ann","comment":"disk"}"#
         ]],
     );
+    let heard = Heard {
+        name: "Down".to_owned(),
+        server: "time".to_owned(),
+        fingerprint: "ab".to_owned(),
+        state: HeardState::Firing,
+        started_ms: 1,
+        start_guessed: false,
+        ended_ms: None,
+        labels: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        annotations: BTreeMap::new(),
+    };
+    let over =
+        Heard { server: String::new(), state: HeardState::Resolved, ended_ms: Some(2), ..heard.clone() };
+    check(
+        &Record::AlertsHeard { from: "alertmanager".to_owned(), alerts: vec![heard, over] },
+        &expect![[
+            r#"{"kind":"alerts_heard","from":"alertmanager","alerts":[{"name":"Down","server":"time","fingerprint":"ab","state":"firing","started_ms":1,"labels":{"a":"b"}},{"name":"Down","fingerprint":"ab","state":"resolved","started_ms":1,"ended_ms":2,"labels":{"a":"b"}}]}"#
+        ]],
+    );
+    assert_eq!(serde_json::to_string(&Source::Inbound).unwrap(), r#""inbound""#);
     check(
         &Record::SilenceExpired { number: 1, by },
         &expect![[r#"{"kind":"silence_expired","number":1,"by":"ann"}"#]],

@@ -37,6 +37,7 @@ fn opened(alarm: Alarm) -> Record {
 
 fn records() -> Vec<(i64, Record)> {
     let exit = ExitFacts {
+        uptime_ms: None,
         pid: Some(7),
         reason: "killed by SIGKILL".to_owned(),
         at_ms: 1_000,

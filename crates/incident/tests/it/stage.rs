@@ -299,7 +299,8 @@ pub(crate) fn alarm(server: &str, at_ms: i64) -> Alarm {
         started_ms: START_MS,
     };
     let reason = "killed by SIGKILL".to_owned();
-    let exit = ExitFacts { pid: Some(7), reason, at_ms, stderr: Vec::new(), out_of_memory: None };
+    let exit =
+        ExitFacts { pid: Some(7), reason, at_ms, uptime_ms: None, stderr: Vec::new(), out_of_memory: None };
     let summary = format!("{server} was killed by SIGKILL");
     Alarm { source: Source::Exit, summary, alert: Some(alert), exit: Some(exit) }
 }

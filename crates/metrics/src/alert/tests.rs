@@ -1,11 +1,17 @@
 //! Owns the tests of alerts: their states over time, their labels, and errors of rules.
 
+mod compliance;
+mod groups;
+mod restoring;
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
 use crate::promql::Query;
-use crate::store::Limits;
+use crate::rule::{AlertingRule, RuleGroup};
+use crate::store::{Limits, Store};
+use crate::template::Template;
 
 const LIMITS: Limits = Limits { retention_ms: i64::MAX, series_max: 5_000, samples_per_series_max: 10_000 };
 const STEP_MS: i64 = 10_000;
@@ -16,12 +22,16 @@ fn rule(query: &str, for_ms: i64, keep_firing_for_ms: i64) -> AlertingRule {
         query: Query::parse(query).expect("the query is valid"),
         for_ms,
         keep_firing_for_ms,
-        labels: BTreeMap::from([("severity".to_owned(), "critical".to_owned())]),
+        labels: BTreeMap::from([("severity".to_owned(), Template::literal("critical"))]),
         annotations: BTreeMap::from([(
             "summary".to_owned(),
-            "{{ $labels.server_name }} is down ({{ $value }})".to_owned(),
+            Template::parse("{{ $labels.server_name }} is down ({{ $value }})").expect("it is a template"),
         )]),
     }
+}
+
+fn alerts_of(rules: Vec<AlertingRule>) -> Alerts {
+    Alerts::new(vec![RuleGroup::of("test", rules)], RuleSettings::default())
 }
 
 fn up(server: &str) -> Labels {
@@ -41,12 +51,12 @@ fn check(rule: AlertingRule, history: &str, expect: &Expect) {
 
 fn play(rule: AlertingRule, history: impl Iterator<Item = bool>, at_once: &AtOnce) -> Vec<Transition> {
     let mut store = Store::new(LIMITS);
-    let mut alerts = Alerts::new(vec![rule]);
+    let mut alerts = alerts_of(vec![rule]);
     let mut all = Vec::new();
     for (index, down) in history.enumerate() {
         let now_ms = index as i64 * STEP_MS;
         store.append(&up("mem"), now_ms, if down { 0.0 } else { 1.0 }).unwrap();
-        let (transitions, errors) = alerts.evaluate(&store, now_ms, at_once);
+        let (transitions, errors) = alerts.evaluate(&mut store, now_ms, at_once);
         assert_eq!(errors, []);
         all.extend(transitions);
     }
@@ -110,15 +120,15 @@ fn an_event_does_not_wait() {
 #[test]
 fn an_event_during_the_wait_ends_it() {
     let mut store = Store::new(LIMITS);
-    let mut alerts = Alerts::new(vec![rule("mcp_server_up == 0", 60_000, 0)]);
+    let mut alerts = alerts_of(vec![rule("mcp_server_up == 0", 60_000, 0)]);
     store.append(&up("mem"), 0, 0.0).unwrap();
-    let (transitions, _) = alerts.evaluate(&store, 0, &AtOnce::nothing());
+    let (transitions, _) = alerts.evaluate(&mut store, 0, &AtOnce::nothing());
     assert_eq!(transitions[0].state, AlertState::Pending);
     let at_once =
         AtOnce { metric: "mcp_server_up".to_owned(), server_names: BTreeSet::from(["mem".to_owned()]) };
-    let (transitions, _) = alerts.evaluate(&store, 10, &at_once);
+    let (transitions, _) = alerts.evaluate(&mut store, 10, &at_once);
     assert_eq!((transitions[0].state, transitions[0].started_ms), (AlertState::Firing, 0));
-    let (transitions, _) = alerts.evaluate(&store, 20, &at_once);
+    let (transitions, _) = alerts.evaluate(&mut store, 20, &at_once);
     assert_eq!(transitions, [], "the same event again changes nothing");
 }
 
@@ -164,19 +174,19 @@ fn a_rule_that_fails_disturbs_no_other() {
     }
     let mut same = rule("mcp_server_up == 0", 0, 0);
     same.name = "Same".to_owned();
-    same.labels.insert("server_name".to_owned(), "all".to_owned());
+    same.labels.insert("server_name".to_owned(), Template::literal("all"));
     let mut text = rule("\"text\"", 0, 0);
     text.name = "Text".to_owned();
     let mut clash = rule("mcp_server_up + on() mcp_server_up", 0, 0);
     clash.name = "Clash".to_owned();
-    let mut alerts = Alerts::new(vec![same, text, clash, rule("mcp_server_up == 0", 0, 0)]);
-    let (transitions, errors) = alerts.evaluate(&store, 0, &AtOnce::nothing());
+    let mut alerts = alerts_of(vec![same, text, clash, rule("mcp_server_up == 0", 0, 0)]);
+    let (transitions, errors) = alerts.evaluate(&mut store, 0, &AtOnce::nothing());
     assert_eq!(transitions.len(), 2);
     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
         errors,
         [
-            r#"rule `Same` yields two alerts with the labels `{alertname="Same",server_name="all",severity="critical"}`"#,
+            r#"rule `Same` yields two elements with the labels `{alertname="Same",server_name="all",severity="critical"}`"#,
             "query of rule `Text` yields no vector",
             "query of rule `Clash` failed",
         ]
@@ -188,11 +198,11 @@ fn a_failing_rule_keeps_its_alerts() {
     let mut store = Store::new(LIMITS);
     store.append(&up("a"), 0, 0.0).unwrap();
     let mut without_server = rule("mcp_server_up == 0", 0, 0);
-    without_server.labels.insert("server_name".to_owned(), "all".to_owned());
-    let mut alerts = Alerts::new(vec![without_server]);
-    alerts.evaluate(&store, 0, &AtOnce::nothing());
+    without_server.labels.insert("server_name".to_owned(), Template::literal("all"));
+    let mut alerts = alerts_of(vec![without_server]);
+    alerts.evaluate(&mut store, 0, &AtOnce::nothing());
     store.append(&up("b"), 10, 0.0).unwrap();
-    let (transitions, errors) = alerts.evaluate(&store, 10, &AtOnce::nothing());
+    let (transitions, errors) = alerts.evaluate(&mut store, 10, &AtOnce::nothing());
     assert_eq!((transitions.len(), errors.len()), (0, 1));
     assert_eq!(alerts.active().map(|alert| alert.state).collect::<Vec<_>>(), [AlertState::Firing]);
 }
@@ -203,8 +213,8 @@ fn too_many_alerts_are_an_error() {
     for index in 0..=ALERTS_PER_RULE_MAX {
         store.append(&up(&index.to_string()), 0, 0.0).unwrap();
     }
-    let mut alerts = Alerts::new(vec![rule("mcp_server_up == 0", 0, 0)]);
-    let (transitions, errors) = alerts.evaluate(&store, 0, &AtOnce::nothing());
+    let mut alerts = alerts_of(vec![rule("mcp_server_up == 0", 0, 0)]);
+    let (transitions, errors) = alerts.evaluate(&mut store, 0, &AtOnce::nothing());
     assert_eq!(transitions, []);
     assert_eq!(errors[0].to_string(), "rule `MCPServerDown` yields more than 1000 alerts");
 }
@@ -212,15 +222,15 @@ fn too_many_alerts_are_an_error() {
 #[test]
 fn a_resolved_alert_is_shown_for_a_while() {
     let mut store = Store::new(LIMITS);
-    let mut alerts = Alerts::new(vec![rule("mcp_server_up == 0", 0, 0)]);
+    let mut alerts = alerts_of(vec![rule("mcp_server_up == 0", 0, 0)]);
     let shown = |alerts: &Alerts| alerts.active().map(|alert| alert.state).collect::<Vec<_>>();
     store.append(&up("mem"), 0, 0.0).unwrap();
-    alerts.evaluate(&store, 0, &AtOnce::nothing());
+    alerts.evaluate(&mut store, 0, &AtOnce::nothing());
     store.append(&up("mem"), 1, 1.0).unwrap();
-    alerts.evaluate(&store, 1, &AtOnce::nothing());
-    alerts.evaluate(&store, 1 + RESOLVED_RETENTION_MS, &AtOnce::nothing());
+    alerts.evaluate(&mut store, 1, &AtOnce::nothing());
+    alerts.evaluate(&mut store, 1 + RESOLVED_RETENTION_MS, &AtOnce::nothing());
     assert_eq!(shown(&alerts), [AlertState::Resolved]);
-    alerts.evaluate(&store, 2 + RESOLVED_RETENTION_MS, &AtOnce::nothing());
+    alerts.evaluate(&mut store, 2 + RESOLVED_RETENTION_MS, &AtOnce::nothing());
     assert_eq!(shown(&alerts), []);
 }
 

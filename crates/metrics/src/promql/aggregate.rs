@@ -5,21 +5,12 @@ use std::collections::HashMap;
 
 use super::eval::Evaluator;
 use super::grid::Grid;
+use super::groups::Members;
 use super::index::Projection;
-use super::memo::Grouper;
-use super::syntax::{Aggregation, Expr, Grouping, Kind};
-use super::value::{ABSENT, Key, Vector, brief, is_absent, shown};
+use super::syntax::{Aggregation, Expr, Kind};
+use super::value::{Key, Vector, brief, is_absent, shown};
 use super::{QueryError, rank, reduce};
 use crate::labels::Labels;
-
-/// The rows of each group, and the labels that they have in common.
-pub(super) struct Groups {
-    pub(super) keys: Vec<Key>,
-    /// The rows of all groups, group after group, in the order of the rows.
-    rows: Vec<u32>,
-    /// Where each group ends in `rows`.
-    ends: Vec<usize>,
-}
 
 pub(super) fn evaluate(evaluator: &Evaluator<'_>, expr: &Expr, grid: Grid) -> Result<Vector, QueryError> {
     let Kind::Aggregate { aggregation, grouping, param, inner } = &expr.kind else {
@@ -33,31 +24,39 @@ pub(super) fn evaluate(evaluator: &Evaluator<'_>, expr: &Expr, grid: Grid) -> Re
         None => Parameter { expr: inner, values: Vec::new() },
     };
     param.check(evaluator, *aggregation)?;
-    let vector = evaluator.vector(inner, grid)?;
-    let groups = Groups::of(evaluator, expr, &vector, grouping);
-    let reduce: fn(&mut Vec<f64>) -> f64 = match aggregation {
-        Aggregation::Sum => |values| reduce::sum(values.iter().copied()),
-        Aggregation::Avg => |values| reduce::mean(values.iter().copied()),
-        Aggregation::Min => |values| reduce::min(values.iter().copied()),
-        Aggregation::Max => |values| reduce::max(values.iter().copied()),
-        Aggregation::Count => |values| values.len() as f64,
-        Aggregation::Group => |_| 1.0,
-        Aggregation::Stdvar => |values| reduce::variance(values.iter().copied()),
-        Aggregation::Stddev => |values| reduce::variance(values.iter().copied()).sqrt(),
-        Aggregation::Quantile => {
-            evaluator.budget.numbers(groups.len(), grid.count)?;
-            return Ok(groups.reduced(&vector, |step, values| reduce::quantile(param.values[step], values)));
-        }
+    let mut members = Members::new(evaluator, expr, Projection::of(grouping));
+    let reduce: Option<fn(&mut Vec<f64>) -> f64> = match aggregation {
+        Aggregation::Sum => Some(|values| reduce::sum(values.iter().copied())),
+        Aggregation::Avg => Some(|values| reduce::mean(values.iter().copied())),
+        Aggregation::Min => Some(|values| reduce::min(values.iter().copied())),
+        Aggregation::Max => Some(|values| reduce::max(values.iter().copied())),
+        Aggregation::Count => Some(|values| values.len() as f64),
+        Aggregation::Group => Some(|_| 1.0),
+        Aggregation::Stdvar => Some(|values| reduce::variance(values.iter().copied())),
+        Aggregation::Stddev => Some(|values| reduce::variance(values.iter().copied()).sqrt()),
+        Aggregation::Quantile => None,
         Aggregation::Topk
         | Aggregation::Bottomk
         | Aggregation::Limitk
         | Aggregation::LimitRatio
         | Aggregation::CountValues => {
-            return Ok(rank::selected(*aggregation, vector, &groups, &param.values));
+            let vector = evaluator.vector(inner, grid)?;
+            vector.keys.iter().for_each(|key| members.add(key.lent()));
+            return Ok(rank::selected(*aggregation, vector, &members.groups(), &param.values));
         }
     };
+    let mut values = Vec::new();
+    evaluator.each_row(inner, grid, &mut |key, row| {
+        members.add(key);
+        values.extend_from_slice(row);
+        Ok(())
+    })?;
+    let groups = members.groups();
     evaluator.budget.numbers(groups.len(), grid.count)?;
-    Ok(groups.reduced(&vector, |_, values| reduce(values)))
+    Ok(groups.reduced((grid.count, &values), |step, values| match reduce {
+        Some(reduce) => reduce(values),
+        None => reduce::quantile(param.values[step], values),
+    }))
 }
 
 /// The number that stands before the vector, at each step.
@@ -101,70 +100,6 @@ impl Parameter<'_> {
             _ => {}
         }
         Ok(())
-    }
-}
-
-// === impl Groups ===
-
-impl Groups {
-    /// Puts rows into groups, in the order in which the groups first occur.
-    fn of(evaluator: &Evaluator<'_>, expr: &Expr, vector: &Vector, grouping: &Grouping) -> Self {
-        let mut grouper = Grouper::new(evaluator, expr, Projection::of(grouping));
-        let mut drop_names = Vec::new();
-        let numbers: Vec<usize> = vector
-            .keys
-            .iter()
-            .map(|key| {
-                let number = grouper.number(key);
-                if number == drop_names.len() {
-                    drop_names.push(key.drop_name);
-                }
-                number
-            })
-            .collect();
-        let mut ends = vec![0; drop_names.len()];
-        numbers.iter().for_each(|number| ends[*number] += 1);
-        let mut end = 0;
-        for count in &mut ends {
-            let start = end;
-            end += *count;
-            *count = start;
-        }
-        // Each begins where the one before ends; filling it moves its mark to its own end.
-        let mut rows = vec![0; numbers.len()];
-        for (row, number) in numbers.iter().enumerate() {
-            rows[ends[*number]] = row as u32;
-            ends[*number] += 1;
-        }
-        let keys = grouper.finish().into_iter().zip(drop_names);
-        let keys = keys.map(|(labels, drop_name)| Key { drop_name, ..Key::of(labels) }).collect();
-        Self { keys, rows, ends }
-    }
-
-    fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Returns the rows of each group.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.rows[start..*end])
-    }
-
-    /// Makes one row of each group.
-    fn reduced(&self, vector: &Vector, mut reduce: impl FnMut(usize, &mut Vec<f64>) -> f64) -> Vector {
-        let mut reduced = Vector::empty(vector.steps);
-        let mut values = Vec::new();
-        for (key, rows) in self.keys.iter().zip(self.iter()) {
-            let row = reduced.add(key.clone());
-            for (step, result) in row.iter_mut().enumerate() {
-                values.clear();
-                values.extend(rows.iter().filter_map(|row| vector.get(*row as usize, step)));
-                *result = if values.is_empty() { ABSENT } else { reduce(step, &mut values) };
-            }
-        }
-        reduced.compact();
-        reduced
     }
 }
 

@@ -8,7 +8,7 @@ use super::bounds::{Budget, QueryBounds};
 use super::grid::{Grid, Steps};
 use super::memo::Memo;
 use super::syntax::{Expr, Kind, Length};
-use super::value::{Element, Key, Operand, Series, Value, Vector, brief, is_absent};
+use super::value::{Element, Key, Operand, RowVisitor, Series, Value, Vector, brief, is_absent};
 use super::{Position, QueryError, aggregate, functions, matching, selector, window};
 use crate::labels::Labels;
 use crate::store::Store;
@@ -121,6 +121,19 @@ impl<'e> Evaluator<'e> {
             Operand::Vector(vector) => Ok(vector),
             _ => Err(self.invalid(expr, "expected an instant vector")),
         }
+    }
+
+    /// Hands each row of an instant vector to `visit`, in order; where rows are made one by one, none is kept.
+    pub(super) fn each_row(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        visit: &mut RowVisitor<'_>,
+    ) -> Result<(), QueryError> {
+        if functions::each_row(self, expr.unwrapped(), grid, visit)? {
+            return Ok(());
+        }
+        self.vector(expr, grid)?.rows().try_for_each(|(key, row)| visit(key.lent(), row))
     }
 
     pub(super) fn string(&self, expr: &Expr) -> Result<String, QueryError> {
@@ -251,7 +264,7 @@ impl<'e> Evaluator<'e> {
         window::each_series(self, expr, grid, &mut |key, run| {
             let samples = run.windows().next().map_or(&[][..], |(_, window)| window.samples);
             if !samples.is_empty() {
-                all.push(Series { labels: key.into_final(), samples: samples.to_vec() });
+                all.push(Series { labels: key.to_key().into_final(), samples: samples.to_vec() });
             }
             Ok(())
         })?;

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::aggregate::{Groups, by_value};
+use super::aggregate::by_value;
+use super::groups::Groups;
 use super::syntax::Aggregation;
 use super::value::{ABSENT, Vector};
 use crate::fingerprint::Fingerprint;

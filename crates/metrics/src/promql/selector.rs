@@ -6,18 +6,29 @@ use super::QueryError;
 use super::eval::Evaluator;
 use super::grid::Grid;
 use super::syntax::{At, Condition, Matcher, Selector, When};
-use super::value::{ABSENT, Key, Source, Vector, is_absent};
+use super::value::{ABSENT, KeyRef, Source, Vector, is_absent};
 use crate::labels::{Labels, METRIC_NAME};
-use crate::store::{Series, is_stale};
+use crate::store::{Distance, Rise, Series, is_stale};
 
 /// How old a sample may be and still be the value of its series; the default of Prometheus.
-const LOOKBACK_MS: i64 = 5 * 60_000;
+pub(super) const LOOKBACK_MS: i64 = 5 * 60_000;
+
+/// So many series are fetched from memory at once.
+const BATCH: usize = 32;
 
 /// A moment in milliseconds since the Unix epoch, and the value.
 pub(super) type Sample = (i64, f64);
 
 /// Takes the samples of one series.
-type Visitor<'v> = dyn FnMut(Key, &[Sample]) -> Result<(), QueryError> + 'v;
+type SampleVisitor<'v> = dyn FnMut(KeyRef<'_>, &[Sample]) -> Result<(), QueryError> + 'v;
+
+/// What is known of the samples of one series in a stretch of time.
+pub(super) enum Stretch<'s> {
+    /// All of them, without stale markers.
+    Samples(&'s [Sample]),
+    /// They only rise, and this is enough for whoever asks how a counter grew.
+    Rise(Rise),
+}
 
 /// Yields, for each selected series and step, what `pick` makes of the time and the value of the newest sample.
 pub(super) fn instant(
@@ -29,13 +40,12 @@ pub(super) fn instant(
     let seen = moments(evaluator, &selector.when, grid)?;
     let mut found = Vector::empty(grid.count);
     let mut buffer = Vec::<Sample>::new();
-    each(evaluator, selector, &mut |source, labels, series| {
-        let key = || Key { source, ..Key::of(labels.clone()) };
+    each(evaluator, selector, &mut |key, series| {
         if seen.count == 1 {
             let newest = series.newest(seen.start_ms.saturating_sub(LOOKBACK_MS), seen.start_ms);
             if let Some((at_ms, value)) = newest {
                 evaluator.budget.numbers(1, grid.count)?;
-                found.add_constant(key(), pick(at_ms, value));
+                found.add_constant(key.to_key(), pick(at_ms, value));
             }
             return Ok(());
         }
@@ -46,7 +56,7 @@ pub(super) fn instant(
             return Ok(());
         }
         evaluator.budget.numbers(1, grid.count)?;
-        let row = found.add(key());
+        let row = found.add(key.to_key());
         let mut next = 0;
         for (step, at_ms) in seen.moments().enumerate() {
             while buffer.get(next).is_some_and(|(sample_ms, _)| *sample_ms <= at_ms) {
@@ -74,26 +84,57 @@ pub(super) fn instant(
 pub(super) fn samples(
     evaluator: &Evaluator<'_>,
     selector: &Selector,
-    (from_ms, to_ms): (i64, i64),
-    visit: &mut Visitor<'_>,
+    stretch: (i64, i64),
+    visit: &mut SampleVisitor<'_>,
 ) -> Result<(), QueryError> {
     let mut buffer = Vec::<Sample>::new();
-    each(evaluator, selector, &mut |source, labels, series| {
-        buffer.clear();
-        series.read(from_ms, to_ms, &mut buffer);
-        if buffer.iter().any(|(_, value)| is_stale(*value)) {
-            buffer.retain(|(_, value)| !is_stale(*value));
-        }
-        evaluator.budget.samples(buffer.len())?;
-        if buffer.is_empty() { Ok(()) } else { visit(Key { source, ..Key::of(labels.clone()) }, &buffer) }
+    each(evaluator, selector, &mut |key, series| {
+        read(evaluator, series, stretch, &mut buffer)?;
+        if buffer.is_empty() { Ok(()) } else { visit(key, &buffer) }
     })
+}
+
+/// As [`samples`], for whoever asks how counters grew: most only rise, and of those only the edges are read, from where
+/// the last evaluation left off.
+pub(super) fn rises(
+    evaluator: &Evaluator<'_>,
+    selector: &Selector,
+    (from_ms, to_ms): (i64, i64),
+    visit: &mut dyn FnMut(KeyRef<'_>, Stretch<'_>) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let mut buffer = Vec::<Sample>::new();
+    let mut marks = evaluator.memo.take_marks(evaluator.store, selector, from_ms);
+    each(evaluator, selector, &mut |key, series| {
+        if let Some(rise) = series.rise(from_ms, to_ms, marks.of(key.source)) {
+            evaluator.budget.samples(rise.count)?;
+            return visit(key, Stretch::Rise(rise));
+        }
+        read(evaluator, series, (from_ms, to_ms), &mut buffer)?;
+        if buffer.is_empty() { Ok(()) } else { visit(key, Stretch::Samples(&buffer)) }
+    })?;
+    evaluator.memo.keep_marks(selector, marks);
+    Ok(())
+}
+
+fn read(
+    evaluator: &Evaluator<'_>,
+    series: &Series,
+    (from_ms, to_ms): (i64, i64),
+    buffer: &mut Vec<Sample>,
+) -> Result<(), QueryError> {
+    buffer.clear();
+    series.read(from_ms, to_ms, buffer);
+    if buffer.iter().any(|(_, value)| is_stale(*value)) {
+        buffer.retain(|(_, value)| !is_stale(*value));
+    }
+    evaluator.budget.samples(buffer.len())
 }
 
 /// Hands each series that all matchers accept to `visit`, in the order of their labels.
 fn each(
     evaluator: &Evaluator<'_>,
     selector: &Selector,
-    visit: &mut dyn FnMut(Source, &Labels, &Series) -> Result<(), QueryError>,
+    visit: &mut dyn FnMut(KeyRef<'_>, &Series) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
     let name = selector.metric_name();
     let is_settled = |matcher: &Matcher| {
@@ -101,13 +142,25 @@ fn each(
         matcher.name == METRIC_NAME && Some(value.as_str()) == name
     };
     let others: Vec<&Matcher> = selector.matchers.iter().filter(|matcher| !is_settled(matcher)).collect();
-    for (ordinal, (labels, series)) in evaluator.store.select(name).enumerate() {
-        evaluator.budget.samples(1)?;
-        if others.iter().all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or_default())) {
-            visit(Source::series(selector.offset, ordinal), labels, series)?;
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut selected = evaluator.store.select(name).enumerate();
+    loop {
+        batch.clear();
+        batch.extend(selected.by_ref().take(BATCH));
+        if batch.is_empty() {
+            return Ok(());
+        }
+        for distance in [Distance::Near, Distance::Middle, Distance::Far] {
+            batch.iter().for_each(|(_, (_, series))| series.touch(distance));
+        }
+        evaluator.budget.samples(batch.len())?;
+        for (ordinal, (labels, series)) in &batch {
+            if others.iter().all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or_default())) {
+                let source = Source::series(selector.offset, *ordinal);
+                visit(KeyRef { labels, drop_name: false, source }, series)?;
+            }
         }
     }
-    Ok(())
 }
 
 /// Returns the moments that something looks at from the steps of a grid; one, if they are all the same.

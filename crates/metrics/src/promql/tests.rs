@@ -1,6 +1,7 @@
 //! Owns the tests of queries as a whole: limits, far-away moments, and that nothing panics.
 
 mod errors;
+mod growing;
 mod runbook;
 
 use proptest::prelude::*;

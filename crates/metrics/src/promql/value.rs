@@ -1,5 +1,6 @@
 //! Owns the values that queries yield, and those that their parts hand to one another.
 
+use super::QueryError;
 use crate::labels::{Labels, METRIC_NAME};
 
 /// The result of a query.
@@ -43,6 +44,18 @@ pub(super) struct Key {
     pub(super) drop_name: bool,
     pub(super) source: Source,
 }
+
+/// A key that is lent: most rows are looked at once, and to count a reference to labels that lie scattered in memory
+/// costs more than all arithmetic.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeyRef<'k> {
+    pub(super) labels: &'k Labels,
+    pub(super) drop_name: bool,
+    pub(super) source: Source,
+}
+
+/// Takes one row: whose it is, and its number, or none, at each step.
+pub(super) type RowVisitor<'v> = dyn FnMut(KeyRef<'_>, &[f64]) -> Result<(), QueryError> + 'v;
 
 /// Where the labels of a row come from, as long as they are those of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +103,24 @@ impl Key {
         Self { labels, drop_name: true, source: Source::NONE }
     }
 
+    pub(super) fn lent(&self) -> KeyRef<'_> {
+        KeyRef { labels: &self.labels, drop_name: self.drop_name, source: self.source }
+    }
+
     pub(super) fn into_final(self) -> Labels {
         if self.drop_name { self.labels.without(METRIC_NAME) } else { self.labels }
+    }
+}
+
+// === impl KeyRef ===
+
+impl KeyRef<'_> {
+    pub(super) fn to_key(self) -> Key {
+        Key { labels: self.labels.clone(), drop_name: self.drop_name, source: self.source }
+    }
+
+    pub(super) fn nameless(self) -> Self {
+        Self { drop_name: true, ..self }
     }
 }
 

@@ -4,8 +4,8 @@ use super::QueryError;
 use super::eval::{self, Evaluator};
 use super::grid::Grid;
 use super::selector::{self, Sample};
-use super::syntax::{Expr, Kind};
-use super::value::Key;
+use super::syntax::{Expr, Kind, Selector};
+use super::value::KeyRef;
 
 /// The step of a subquery that names none: the default evaluation interval of Prometheus.
 const SUBQUERY_STEP_MS: i64 = 60_000;
@@ -23,6 +23,14 @@ pub(super) struct Window<'w> {
     pub(super) samples: &'w [Sample],
 }
 
+/// The one window of a range.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fixed<'e> {
+    pub(super) selector: &'e Selector,
+    /// When it begins and when it ends, in milliseconds since the Unix epoch.
+    pub(super) edges: (i64, i64),
+}
+
 /// The samples of one series for the windows of all steps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run<'r> {
@@ -32,12 +40,25 @@ pub(super) struct Run<'r> {
     steps: usize,
 }
 
+/// Returns the window of a range if that is the same at each step.
+pub(super) fn fixed<'e>(
+    evaluator: &Evaluator<'_>,
+    expr: &'e Expr,
+    grid: Grid,
+) -> Result<Option<Fixed<'e>>, QueryError> {
+    let Kind::Range { selector, range } = &expr.unwrapped().kind else { return Ok(None) };
+    let range_ms = evaluator.range_millis(range)?;
+    let ends = selector::moments(evaluator, &selector.when, grid)?;
+    let edges = (ends.start_ms.saturating_sub(range_ms), ends.start_ms);
+    Ok((ends.count == 1).then_some(Fixed { selector, edges }))
+}
+
 /// Hands each series of a range to `visit`; series without a sample in any window may be among them.
 pub(super) fn each_series(
     evaluator: &Evaluator<'_>,
     expr: &Expr,
     grid: Grid,
-    visit: &mut dyn FnMut(Key, Run<'_>) -> Result<(), QueryError>,
+    visit: &mut dyn FnMut(KeyRef<'_>, Run<'_>) -> Result<(), QueryError>,
 ) -> Result<(), QueryError> {
     match &expr.unwrapped().kind {
         Kind::Range { selector, range } => {
@@ -65,7 +86,7 @@ pub(super) fn each_series(
                 buffer.clear();
                 buffer.extend(eval::samples(inside, row));
                 evaluator.budget.samples(buffer.len())?;
-                visit(key.clone(), Run { samples: &buffer, ends, range_ms, steps: grid.count })?;
+                visit(key.lent(), Run { samples: &buffer, ends, range_ms, steps: grid.count })?;
             }
             Ok(())
         }

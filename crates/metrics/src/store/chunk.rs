@@ -53,11 +53,19 @@ pub(super) struct Chunk {
 #[derive(Debug)]
 pub(super) struct Samples<'c> {
     stream: Reader<'c>,
-    left: u16,
-    is_first: bool,
-    at_ms: i64,
-    value: f64,
+    n_samples: u16,
+    place: Place,
+}
+
+/// A sample of a chunk, and where the next one begins: whoever keeps it can read on, even after samples were added.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place {
+    pub(super) at_ms: i64,
+    pub(super) value: f64,
     distance: i64,
+    at_bit: u32,
+    /// How many samples of the chunk were read.
+    n_read: u16,
     window: Window,
 }
 
@@ -153,8 +161,17 @@ impl Head {
         self.stream.bytes().len()
     }
 
+    pub(super) fn first_byte(&self) -> Option<u8> {
+        self.stream.bytes().first().copied()
+    }
+
     pub(super) fn samples(&self) -> Samples<'_> {
-        Samples::new(self.first_ms, self.n_samples, self.stream.bytes())
+        self.samples_after(Place::start(self.first_ms))
+    }
+
+    /// Returns the samples after a place that was reached in this chunk.
+    pub(super) fn samples_after(&self, place: Place) -> Samples<'_> {
+        Samples::new(self.n_samples, self.stream.bytes(), place)
     }
 
     /// Returns the chunk as it is now.
@@ -187,21 +204,13 @@ impl Head {
 // === impl Samples ===
 
 impl<'c> Samples<'c> {
-    fn new(first_ms: i64, n_samples: u16, bytes: &'c [u8]) -> Self {
-        Self {
-            stream: Reader::new(bytes),
-            left: n_samples,
-            is_first: true,
-            at_ms: first_ms,
-            value: 0.0,
-            distance: 0,
-            window: Window::default(),
-        }
+    fn new(n_samples: u16, bytes: &'c [u8], place: Place) -> Self {
+        Self { stream: Reader { bytes, at_bit: place.at_bit as usize }, n_samples, place }
     }
 
     /// Adds the samples after one moment and not after another to a buffer.
     pub(super) fn read(self, from_ms: i64, to_ms: i64, into: &mut Vec<(i64, f64)>) {
-        into.reserve(usize::from(self.left));
+        into.reserve(usize::from(self.left()));
         for (at_ms, value) in self {
             if at_ms > to_ms {
                 break;
@@ -212,13 +221,24 @@ impl<'c> Samples<'c> {
         }
     }
 
+    /// Returns the place of the first sample after a moment, and how many samples there are from it on.
+    pub(super) fn first_after(mut self, from_ms: i64) -> Option<(Place, u16)> {
+        while self.place.n_read == 0 || self.place.at_ms <= from_ms {
+            self.next()?;
+        }
+        Some((Place { at_bit: self.stream.at_bit as u32, ..self.place }, self.left() + 1))
+    }
+
+    fn left(&self) -> u16 {
+        self.n_samples.saturating_sub(self.place.n_read)
+    }
+
     /// Goes to the next sample. A look at one word is enough for most: a time takes 20 bits, a whole number 36.
     #[inline]
     fn advance(&mut self) -> Option<()> {
         let mut word = self.stream.word();
-        if self.is_first {
-            self.is_first = false;
-            self.value = f64::from_bits(self.stream.take(64));
+        if self.place.n_read == 0 {
+            self.place.value = f64::from_bits(self.stream.take(64));
             return self.stream.is_within().then_some(());
         }
         let (change, used) = match word.leading_ones() {
@@ -233,27 +253,28 @@ impl<'c> Samples<'c> {
                 (change, 0)
             }
         };
-        self.distance = self.distance.wrapping_add(unzigzag(change));
-        self.at_ms = self.at_ms.wrapping_add(self.distance);
+        self.place.distance = self.place.distance.wrapping_add(unzigzag(change));
+        self.place.at_ms = self.place.at_ms.wrapping_add(self.place.distance);
         word <<= used;
         match word.leading_ones() {
             0 => self.stream.skip(used + 1),
             1 => {
                 let width = WIDTHS[(word >> 60 & 3) as usize];
                 let difference = unzigzag(word << 4 >> (64 - width));
-                self.value = (self.value as i64).saturating_add(difference) as f64;
+                self.place.value = (self.place.value as i64).saturating_add(difference) as f64;
                 self.stream.skip(used + 4 + width);
             }
             ones => {
                 self.stream.skip(used + 3);
                 if ones > 2 {
                     let header = self.stream.take(12);
-                    self.window = Window { leading: (header >> 6) as u8, length: (header & 0x3f) as u8 + 1 };
+                    self.place.window =
+                        Window { leading: (header >> 6) as u8, length: (header & 0x3f) as u8 + 1 };
                 }
-                let Window { leading, length } = self.window;
+                let Window { leading, length } = self.place.window;
                 let trailing = 64u32.checked_sub(u32::from(leading) + u32::from(length))?;
                 let differ = self.stream.take(u32::from(length)).checked_shl(trailing)?;
-                self.value = f64::from_bits(self.value.to_bits() ^ differ);
+                self.place.value = f64::from_bits(self.place.value.to_bits() ^ differ);
             }
         }
         self.stream.is_within().then_some(())
@@ -265,12 +286,24 @@ impl Iterator for Samples<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<(i64, f64)> {
-        self.left = self.left.checked_sub(1)?;
-        if self.advance().is_none() {
-            self.left = 0;
+        if self.left() == 0 {
             return None;
         }
-        Some((self.at_ms, self.value))
+        if self.advance().is_none() {
+            self.place.n_read = self.n_samples;
+            return None;
+        }
+        self.place.n_read += 1;
+        Some((self.place.at_ms, self.place.value))
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Before the first sample of a chunk.
+    pub(super) fn start(first_ms: i64) -> Self {
+        Self { at_ms: first_ms, ..Self::default() }
     }
 }
 
@@ -278,7 +311,12 @@ impl Iterator for Samples<'_> {
 
 impl Chunk {
     pub(super) fn samples(&self) -> Samples<'_> {
-        Samples::new(self.first_ms, self.n_samples, &self.bytes)
+        self.samples_after(Place::start(self.first_ms))
+    }
+
+    /// Returns the samples after a place that was reached in this chunk.
+    pub(super) fn samples_after(&self, place: Place) -> Samples<'_> {
+        Samples::new(self.n_samples, &self.bytes, place)
     }
 
     /// Returns how many bytes of memory it takes.
@@ -286,15 +324,16 @@ impl Chunk {
         size_of::<Self>() + self.bytes.len()
     }
 
-    /// Tells whether the stream holds as many samples as the chunk says, the last one at its time and each later than
-    /// the one before: what was read from a disk is believed only then.
-    pub(super) fn is_whole(&self) -> bool {
+    /// Hands each sample to `see`, and tells whether the stream holds as many as the chunk says, the last one at its time
+    /// and each later than the one before: what was read from a disk is believed only then.
+    pub(super) fn is_whole(&self, mut see: impl FnMut(i64, f64)) -> bool {
         let (mut n_samples, mut last_ms) = (0, None);
-        for (at_ms, _) in self.samples() {
+        for (at_ms, value) in self.samples() {
             if last_ms.is_some_and(|last_ms| last_ms >= at_ms) {
                 return false;
             }
             (n_samples, last_ms) = (n_samples + 1, Some(at_ms));
+            see(at_ms, value);
         }
         n_samples > 0 && n_samples == self.n_samples && last_ms == Some(self.last_ms)
     }

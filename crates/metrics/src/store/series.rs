@@ -1,7 +1,10 @@
 //! Owns the samples of one series, in the order of time: complete chunks, and the one that is being filled.
 
+use std::cmp::Ordering;
+use std::hint::black_box;
+
 use super::Limits;
-use super::chunk::{Chunk, Head};
+use super::chunk::{Chunk, Head, Place, Samples};
 use crate::labels::Labels;
 
 /// The NaN that says "this series ended here"; Prometheus chose these bits, and no arithmetic yields them.
@@ -39,6 +42,9 @@ pub(crate) struct Series {
     head: Head,
     /// Behind a pointer, because a store has very many series and most of them are short.
     sealed: Option<Box<Sealed>>,
+    /// The time of the last sample that was less than the one before, or NaN: what the series grew by since then, two
+    /// samples tell.
+    fell_ms: i64,
     /// The target that it came from, by number; 0 is the responder.
     source: u32,
     /// The segment of the log that defines it.
@@ -46,12 +52,38 @@ pub(crate) struct Series {
     owner: Owner,
 }
 
+/// The edges of a stretch of time in which a series only rose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rise {
+    /// The first sample, its time in milliseconds since the Unix epoch.
+    pub(crate) first: (i64, f64),
+    pub(crate) last: (i64, f64),
+    /// How many samples there are, the edges included.
+    pub(crate) count: usize,
+}
+
+/// How many pointers have to be followed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Distance {
+    Near,
+    Middle,
+    Far,
+}
+
+/// Where a stretch began, so that a later one need not be looked for from the beginning of its chunk.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mark {
+    /// The first time of the chunk, which no other chunk of the series has.
+    chunk_ms: i64,
+    place: Place,
+}
+
 /// Complete chunks, the oldest first.
 #[derive(Debug, Default)]
 struct Sealed(Vec<Chunk>);
 
 /// Returns the value that marks the end of a series.
-pub(super) fn stale() -> f64 {
+pub(crate) fn stale() -> f64 {
     f64::from_bits(STALE_BITS)
 }
 
@@ -60,11 +92,20 @@ pub(crate) fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_BITS
 }
 
+/// Tells whether a value is less than the one before, or one of them is NaN.
+fn falls(before: Option<f64>, value: f64) -> bool {
+    match before {
+        Some(before) => value.partial_cmp(&before).is_none_or(Ordering::is_lt),
+        None => value.is_nan(),
+    }
+}
+
 // === impl Series ===
 
 impl Series {
     pub(super) fn new(labels: Labels, source: u32) -> Self {
-        Self { labels, head: Head::default(), sealed: None, source, defined_in: 0, owner: Owner::default() }
+        let (head, owner) = (Head::default(), Owner::default());
+        Self { labels, head, sealed: None, fell_ms: i64::MIN, source, defined_in: 0, owner }
     }
 
     /// Adds a sample at the end and makes room at the front; fails with the time of the last sample if that is not
@@ -81,7 +122,8 @@ impl Series {
             return Ok(Written::Owned);
         }
         self.owner = owner;
-        if let Some((newest_ms, newest)) = self.last()
+        let newest = self.last();
+        if let Some((newest_ms, newest)) = newest
             && newest_ms >= at_ms
         {
             let same = newest_ms == at_ms && newest.to_bits() == value.to_bits();
@@ -96,6 +138,9 @@ impl Series {
             self.seal();
             self.keep_after(at_ms.saturating_sub(limits.retention_ms));
             self.keep_samples(limits.samples_per_series_max.saturating_sub(1));
+        }
+        if falls(newest.map(|(_, newest)| newest), value) {
+            self.fell_ms = at_ms;
         }
         self.head.push(at_ms, value);
         Ok(Written::Stored)
@@ -145,12 +190,21 @@ impl Series {
     /// Fills an empty series with chunks, each later than the one before; tells whether they were whole.
     pub(super) fn restore(&mut self, owner: Owner, mut chunks: Vec<Chunk>) -> bool {
         let in_order = chunks.is_sorted_by(|before, after| before.last_ms < after.first_ms);
-        if self.len() > 0 || !in_order || !chunks.iter().all(Chunk::is_whole) {
+        if self.len() > 0 || !in_order {
             return false;
         }
-        let Some(last) = chunks.pop() else { return false };
-        self.owner = owner;
-        self.head = Head::of(&last);
+        let (mut before, mut fell_ms) = (None, i64::MIN);
+        let mut see = |at_ms, value| {
+            if falls(before.replace(value), value) {
+                fell_ms = at_ms;
+            }
+        };
+        if !chunks.iter().all(|chunk| chunk.is_whole(&mut see)) {
+            return false;
+        }
+        let Some(newest) = chunks.pop() else { return false };
+        (self.owner, self.fell_ms) = (owner, fell_ms);
+        self.head = Head::of(&newest);
         self.sealed = (!chunks.is_empty()).then(|| Box::new(Sealed(chunks)));
         true
     }
@@ -194,9 +248,8 @@ impl Series {
 
     /// Returns the last value that is not a stale marker.
     pub(super) fn last_value(&self) -> Option<f64> {
-        let last = |samples: super::chunk::Samples<'_>| {
-            samples.map(|(_, value)| value).filter(|value| !is_stale(*value)).last()
-        };
+        let last =
+            |samples: Samples<'_>| samples.map(|(_, value)| value).filter(|value| !is_stale(*value)).last();
         last(self.head.samples())
             .or_else(|| self.sealed().iter().rev().find_map(|chunk| last(chunk.samples())))
     }
@@ -223,6 +276,49 @@ impl Series {
         }
         if self.last().is_some_and(|(last_ms, _)| last_ms > from_ms) && self.head.first_ms() <= to_ms {
             self.head.samples().read(from_ms, to_ms, into);
+        }
+    }
+
+    /// Returns the edges of what lies after `from_ms`, if that is not later than `to_ms`, never falls and has no stale
+    /// marker; nothing may also mean that this is not known without reading it. The mark is one that this series left
+    /// at the same `from_ms` or an earlier one, or a new one.
+    #[inline]
+    pub(crate) fn rise(&self, from_ms: i64, to_ms: i64, mark: &mut Mark) -> Option<Rise> {
+        let last = self.last().filter(|(last_ms, _)| *last_ms > from_ms && *last_ms <= to_ms)?;
+        if self.fell_ms > from_ms {
+            return None;
+        }
+        let sealed = self.sealed();
+        let chunks = &sealed[sealed.partition_point(|chunk| chunk.last_ms <= from_ms)..];
+        let chunk_ms = chunks.first().map_or(self.head.first_ms(), |chunk| chunk.first_ms);
+        let place = if mark.chunk_ms == chunk_ms { mark.place } else { Place::start(chunk_ms) };
+        let after =
+            chunks.first().map_or_else(|| self.head.samples_after(place), |chunk| chunk.samples_after(place));
+        let (place, n_first) = after.first_after(from_ms)?;
+        *mark = Mark { chunk_ms, place };
+        let n_others = match chunks {
+            [] => 0,
+            [_, others @ ..] => {
+                self.head.len() + others.iter().map(|chunk| usize::from(chunk.n_samples)).sum::<usize>()
+            }
+        };
+        Some(Rise { first: (place.at_ms, place.value), last, count: usize::from(n_first) + n_others })
+    }
+
+    /// Reads one word of each place that [`Series::rise`] reads, at the given distance from the series. They lie scattered
+    /// in memory, and whoever looks at many series waits for all of them at once instead of for one after another.
+    #[inline]
+    pub(crate) fn touch(&self, distance: Distance) {
+        match distance {
+            Distance::Near => {
+                black_box((self.fell_ms, self.head.first_byte()));
+            }
+            Distance::Middle => {
+                black_box(self.sealed().last().map(|chunk| chunk.last_ms));
+            }
+            Distance::Far => {
+                black_box(self.sealed().last().and_then(|chunk| chunk.bytes.first()));
+            }
         }
     }
 

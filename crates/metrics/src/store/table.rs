@@ -22,12 +22,19 @@ pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// By the name of the metric, then by labels: most queries name their metric, and what they get is in order.
-    metrics: BTreeMap<Box<str>, BTreeMap<Labels, u32>>,
+    metrics: BTreeMap<Box<str>, Metric>,
     symbols: Symbols,
     /// How many series each source has.
     of_source: HashMap<u32, usize>,
     n_series: usize,
     /// See [`Table::shape`]; 0 is the one of all tables that are still empty.
+    shape: u64,
+}
+
+/// The series of one metric.
+#[derive(Debug, Default)]
+struct Metric {
+    series: BTreeMap<Labels, u32>,
     shape: u64,
 }
 
@@ -53,9 +60,10 @@ impl Table {
         self.n_series
     }
 
-    /// Returns a number that changes whenever a series comes or goes, and that no table with other series has.
-    pub(super) fn shape(&self) -> u64 {
-        self.shape
+    /// Returns a number that changes whenever a series of one metric, or of any, comes or goes, and that no table with
+    /// other series has.
+    pub(super) fn shape(&self, name: Option<&str>) -> u64 {
+        name.map_or(self.shape, |name| self.metrics.get(name).map_or(0, |metric| metric.shape))
     }
 
     /// Returns how many series came from a source.
@@ -77,7 +85,7 @@ impl Table {
 
     pub(super) fn find(&self, labels: &Labels) -> Option<SeriesId> {
         let of_name = self.metrics.get(labels.metric_name().unwrap_or_default())?;
-        let index = *of_name.get(labels)?;
+        let index = *of_name.series.get(labels)?;
         Some(SeriesId { index, generation: self.slots.get(index as usize)?.generation })
     }
 
@@ -109,7 +117,7 @@ impl Table {
     pub(super) fn select(&self, name: Option<&str>) -> impl Iterator<Item = (&Labels, &Series)> {
         let one = name.and_then(|name| self.metrics.get(name));
         let all = name.is_none().then(|| self.metrics.values());
-        let found = one.into_iter().chain(all.into_iter().flatten()).flatten();
+        let found = one.into_iter().chain(all.into_iter().flatten()).flat_map(|metric| &metric.series);
         found.filter_map(|(labels, index)| Some((labels, self.slots[*index as usize].series.as_ref()?)))
     }
 
@@ -128,25 +136,27 @@ impl Table {
                 (self.slots.len() - 1) as u32
             }
         };
+        self.shape = NEXT_SHAPE.fetch_add(1, Ordering::Relaxed);
         let name = labels.metric_name().unwrap_or_default();
-        match self.metrics.get_mut(name) {
-            Some(of_name) => of_name.insert(labels, index),
-            None => self.metrics.entry(name.into()).or_default().insert(labels.clone(), index),
+        let metric = match self.metrics.get_mut(name) {
+            Some(metric) => metric,
+            None => self.metrics.entry(name.into()).or_default(),
         };
+        metric.shape = self.shape;
+        metric.series.insert(labels, index);
         *self.of_source.entry(source).or_default() += 1;
         self.n_series += 1;
-        self.shape = NEXT_SHAPE.fetch_add(1, Ordering::Relaxed);
         SeriesId { index, generation: self.slots[index as usize].generation }
     }
 
     /// Removes the series that do not pass.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut Series) -> bool) {
-        let mut is_gone = false;
+        let shape = NEXT_SHAPE.fetch_add(1, Ordering::Relaxed);
         for (index, slot) in self.slots.iter_mut().enumerate() {
             if slot.series.as_mut().is_none_or(&mut keep) {
                 continue;
             }
-            is_gone = true;
+            self.shape = shape;
             slot.generation = slot.generation.wrapping_add(1);
             self.free.push(index as u32);
             self.n_series -= 1;
@@ -154,13 +164,13 @@ impl Table {
             if let Some(count) = self.of_source.get_mut(&series.source()) {
                 *count = count.saturating_sub(1);
             }
-            if let Some(of_name) = self.metrics.get_mut(series.labels().metric_name().unwrap_or_default()) {
-                of_name.remove(series.labels());
+            if let Some(metric) = self.metrics.get_mut(series.labels().metric_name().unwrap_or_default()) {
+                metric.series.remove(series.labels());
+                metric.shape = shape;
             }
         }
-        if is_gone {
-            self.shape = NEXT_SHAPE.fetch_add(1, Ordering::Relaxed);
-            self.metrics.retain(|_, of_name| !of_name.is_empty());
+        if self.shape == shape {
+            self.metrics.retain(|_, metric| !metric.series.is_empty());
             self.of_source.retain(|_, count| *count > 0);
             self.symbols.prune();
         }

@@ -365,7 +365,7 @@ proptest! {
         let (mut at_ms, mut plain) = (0, Vec::new());
         for (step, value, ends) in steps {
             at_ms += step;
-            let value = if ends { series::stale() } else { value };
+            let value = if ends { stale() } else { value };
             prop_assert_eq!(series.push(Owner::Target, at_ms, value, &limits), Ok(Written::Stored));
             plain.push((at_ms, value));
         }

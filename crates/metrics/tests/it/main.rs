@@ -5,3 +5,4 @@ mod cases;
 mod poll;
 mod prometheus;
 mod promqltest;
+mod promtool;

@@ -25,7 +25,7 @@ use document::Document;
 pub use fix::apply;
 pub use objection::{Objection, Objections};
 use report::Report;
-pub use rules::RULES;
+pub use rules::{RULES, traps};
 pub use sarif::sarif;
 
 /// One rule.

@@ -10,6 +10,8 @@ use super::handlers::{Failure, Shared};
 use super::wire::{AddSilence, AlertStatus, By, SilenceStatus};
 use crate::clock;
 use crate::document::DocumentError;
+use crate::flow::Flow;
+use crate::inbound::{self, Told, unanswered};
 use crate::silences::{SilenceFileError, add_silence, expire_silence, read_silences};
 
 impl From<SilenceFileError> for Failure {
@@ -27,27 +29,34 @@ impl From<SilenceFileError> for Failure {
 
 pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
     let alerts: Vec<Alert> = flow.watch.alerts().active().cloned().collect();
+    let told = inbound::told(&flow.engine, &flow.fleet, &alerts).await;
+    let (opening, quiet): (Vec<&Told>, Vec<&Told>) = told.iter().partition(|one| one.opens_nothing.is_none());
     let (firing, others): (Vec<&Alert>, Vec<&Alert>) =
         alerts.iter().partition(|alert| alert.state == AlertState::Firing);
-    let suppressed = |alerts: &[&Alert]| -> Vec<Suppressed> {
-        let labels: Vec<Labels> = alerts.iter().map(|alert| alert.labels.clone()).collect();
+    let ours = firing.iter().map(|alert| status(&flow, alert));
+    let mut all: Vec<AlertStatus> = ours.chain(opening.into_iter().map(status_of_told)).collect();
+    let suppressed = |all: &[AlertStatus]| -> Vec<Suppressed> {
+        let labels: Vec<Labels> = all.iter().map(|one| one.labels.clone()).collect();
         flow.engine.suppressed(&labels)
     };
-    let mut all: Vec<AlertStatus> = firing
-        .iter()
-        .zip(suppressed(&firing))
-        .map(|(alert, suppressed)| {
-            let by = suppressed.inhibited_by.map(|idx| firing[idx].rule.clone());
-            status(alert, suppressed, by)
-        })
-        .collect();
+    let names: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
+    let quieted = suppressed(&all);
+    for (one, suppressed) in all.iter_mut().zip(quieted) {
+        one.inhibited_by = suppressed.inhibited_by.map(|idx| names[idx].clone());
+        one.silenced_by = suppressed.silenced_by;
+    }
     // What does not fire inhibits nothing and is not inhibited; a silence holds for it all the same.
-    let others = others.iter().zip(suppressed(&others));
-    all.extend(others.map(|(alert, suppressed)| status(alert, suppressed, None)));
+    let others = others.iter().map(|alert| status(&flow, alert));
+    let mut others: Vec<AlertStatus> = others.chain(quiet.into_iter().map(status_of_told)).collect();
+    let quieted = suppressed(&others);
+    for (one, suppressed) in others.iter_mut().zip(quieted) {
+        one.silenced_by = suppressed.silenced_by;
+    }
+    all.append(&mut others);
     Json(all)
 }
 
-fn status(alert: &Alert, suppressed: Suppressed, inhibited_by: Option<String>) -> AlertStatus {
+fn status(flow: &Flow, alert: &Alert) -> AlertStatus {
     let since_ms = match alert.state {
         AlertState::Firing => alert.fired_ms,
         AlertState::Resolved => alert.resolved_ms,
@@ -61,8 +70,27 @@ fn status(alert: &Alert, suppressed: Suppressed, inhibited_by: Option<String>) -
         value: Some(alert.value).filter(|value| value.is_finite()),
         labels: alert.labels.clone(),
         fingerprint: alert.fingerprint.to_string(),
-        silenced_by: suppressed.silenced_by,
-        inhibited_by,
+        silenced_by: Vec::new(),
+        inhibited_by: None,
+        from: alert.source.clone(),
+        opens_nothing: unanswered(&flow.engine, &alert.rule),
+    }
+}
+
+fn status_of_told(told: &Told) -> AlertStatus {
+    let heard = &told.standing.heard;
+    AlertStatus {
+        name: heard.name.clone(),
+        state: AlertState::Firing,
+        server: heard.server.clone(),
+        since_ms: heard.started_ms,
+        value: None,
+        labels: heard.labels.iter().collect(),
+        fingerprint: heard.fingerprint.clone(),
+        silenced_by: Vec::new(),
+        inhibited_by: None,
+        from: told.standing.from.clone(),
+        opens_nothing: told.opens_nothing.clone(),
     }
 }
 

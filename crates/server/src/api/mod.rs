@@ -1,10 +1,13 @@
 //! Owns the API of `serve`: HTTP with JSON, whole on the local socket, health and metrics on the address of `listen`.
 //!
-//! Whoever may open the socket (mode 0600) may do everything; on the network nothing can be changed.
+//! Whoever may open the socket (mode 0600) may do everything; on the network nothing can be changed, and whoever knows
+//! the word of `[inbound]` may tell of alerts.
 
 mod alerts;
+mod backend;
 pub(crate) mod exposition;
 mod handlers;
+mod inbound;
 pub mod prometheus;
 mod reading;
 mod undo;
@@ -40,6 +43,7 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
         .route("/api/v1/incidents/{id}/resolve", post(handlers::resolve))
         .route("/api/v1/incidents/{id}/approve", post(handlers::approve))
         .route("/api/v1/incidents/{id}/reject", post(handlers::reject))
+        .route("/api/v1/backend/{what}", get(backend::ask))
         .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
         .route("/api/v1/silences/{number}/expire", post(alerts::expire))
@@ -56,7 +60,13 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
 
 /// What the network address offers.
 pub(crate) fn public(flow: Arc<Flow>) -> Router {
-    public_routes().layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow)
+    let mut routes = public_routes();
+    if flow.world.config.inbound.token.is_some() {
+        routes = routes
+            .route("/api/v1/alerts/alertmanager", post(inbound::alertmanager))
+            .route("/api/v1/alerts/webhook", post(inbound::webhook));
+    }
+    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow)
 }
 
 fn public_routes() -> Router<Arc<Flow>> {

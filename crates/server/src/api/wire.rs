@@ -61,6 +61,12 @@ pub struct AlertStatus {
     pub silenced_by: Vec<u32>,
     /// The name of the alert beside which it says nothing new, where one fires.
     pub inhibited_by: Option<String>,
+    /// Who tells of it: `runbooks`, the rule file that has its rule, or another system.
+    #[serde(default)]
+    pub from: String,
+    /// Why it opens no incident, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_nothing: Option<String>,
 }
 
 /// A silence, and where it stands.
@@ -299,7 +305,7 @@ pub struct Made {
 /// The health of `serve` itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Health {
-    /// `healthy`, `unhealthy`, or `degraded` where a runbook is not used.
+    /// `healthy`, `unhealthy`, or `degraded` where a runbook is not used, or another engine does not answer.
     pub status: String,
     /// What is wrong.
     pub reason: String,

@@ -1,11 +1,17 @@
 //! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
 
+mod alertmanager;
+mod backend;
 mod bytes;
 mod contact;
 mod dependency;
 mod error;
+mod inbound;
 mod load;
 mod place;
+mod probe;
+mod remote;
+mod rules;
 mod samples;
 mod schema;
 mod scrape;
@@ -23,13 +29,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use systemd::UnitName;
 
+pub use alertmanager::Alertmanager;
+pub use backend::{Backend, RemoteWrite};
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
 pub use error::{ConfigError, Problem};
+pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
+pub use probe::Probe;
+pub(crate) use remote::Remote;
+pub use rules::Rules;
 pub use samples::Metrics;
 pub use schema::schema;
 pub use scrape::ScrapeTarget;
@@ -84,6 +96,9 @@ pub struct Config {
     /// What may be done without asking.
     #[serde(default)]
     pub policy: Policy,
+    /// Rules beside the alerts of the runbooks.
+    #[serde(default)]
+    pub rules: Rules,
     /// Changes to the alerts of the runbooks, by the alert's name.
     #[serde(default)]
     pub alerts: BTreeMap<String, Alert>,
@@ -99,16 +114,12 @@ pub struct Config {
     /// When an incident is opened again, and when that is too often.
     #[serde(default)]
     pub triage: Triage,
-}
-
-/// `[probe]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Probe {
-    /// The time between two probes of a server.
-    pub interval: Span,
-    /// How long one probe may take.
-    pub timeout: Span,
+    /// Who may tell of alerts over the network.
+    #[serde(default)]
+    pub inbound: Inbound,
+    /// The Alertmanager that is asked, and silenced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<Alertmanager>,
 }
 
 /// `[verify]`
@@ -245,7 +256,7 @@ pub struct Server {
     pub dependency: Vec<Dependency>,
 }
 
-/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `process`, `file`, `env`.
+/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dependency {
@@ -257,6 +268,9 @@ pub struct Dependency {
     /// `HOST:PORT` that must accept a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<String>,
+    /// `[USER@]HOST:PORT[/DATABASE]` of a PostgreSQL that must take connections; without a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<String>,
     /// The exact name of a process that must run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
@@ -266,6 +280,9 @@ pub struct Dependency {
     /// A variable that must not be empty, in the environment that the server gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
+    /// A plugin of Nagios and its arguments: exit code 0 is well, 1 is well with less to offer, 2 is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nagios: Vec<String>,
     /// Whether the server cannot do without it.
     #[serde(default = "default_critical")]
     pub critical: bool,
@@ -289,14 +306,6 @@ fn default_install_timeout() -> Span {
 
 fn default_critical() -> bool {
     true
-}
-
-// === impl Probe ===
-
-impl Default for Probe {
-    fn default() -> Self {
-        Self { interval: Span::seconds(5), timeout: Span::seconds(3) }
-    }
 }
 
 // === impl Verify ===

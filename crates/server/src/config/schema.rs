@@ -63,14 +63,17 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 14] = [
+    const TABLES: [(&str, &str); 20] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
+        ("`[metrics.backend]`", "Backend"),
+        ("`[metrics.remote_write]`", "RemoteWrite"),
         ("`[[scrape]]`", "ScrapeTarget"),
         ("`[retention]`", "Retention"),
         ("`[verify]`", "Verify"),
         ("`[policy]`", "Policy"),
+        ("`[rules]`", "Rules"),
         ("`[alerts.NAME]`", "Alert"),
         ("`[[server]]`", "Server"),
         ("`[[server.dependency]]`", "Dependency"),
@@ -78,6 +81,9 @@ mod tests {
         ("`[escalation]`", "Escalation"),
         ("`[[escalation.level]]`", "EscalationLevel"),
         ("`[triage]`", "Triage"),
+        ("`[inbound]`", "Inbound"),
+        ("`[inbound.fields]`", "Fields"),
+        ("`[alertmanager]`", "Alertmanager"),
     ];
 
     /// The rows of a table: default by key.

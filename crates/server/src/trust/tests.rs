@@ -119,7 +119,7 @@ fn the_message_says_who_and_what_to_do() {
     let error = trust().read(&book).unwrap_err().to_string();
     let owner = rustix::process::geteuid().as_raw();
     for words in [
-        format!("the runbook `{}` is not trusted", book.display()),
+        format!("the file `{}` is not trusted", book.display()),
         format!("of user {owner}, mode 0666"),
         format!("`chmod go-w {}`", book.display()),
     ] {

@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use metrics::{AlertingRule, Alerts, AppendError, Bounds, Labels, Limits, Metadata, Store};
+use metrics::{
+    Alerts, AppendError, Bounds, Labels, Limits, Metadata, Restoring, RuleGroup, RuleSettings, Store,
+};
 use probe::Report;
 use tokio::sync::Notify;
 
@@ -75,7 +77,7 @@ pub(crate) struct Looked {
 
 impl Watch {
     /// Begins with the samples of the `serve` before, which nothing is concluded from until every server was looked at.
-    pub(crate) fn new(config: &Config, rules: Vec<AlertingRule>) -> Self {
+    pub(crate) fn new(config: &Config, rules: Vec<RuleGroup>) -> Self {
         let limits = Limits {
             retention_ms: config.metrics.retention.ms(),
             series_max: config.metrics.series_max,
@@ -95,7 +97,7 @@ impl Watch {
         Self {
             store: Mutex::new(store),
             files,
-            alerts: Mutex::new(Alerts::new(rules)),
+            alerts: Mutex::new(Alerts::new(rules, settings(config))),
             looked: Mutex::default(),
             vitals: Mutex::default(),
             metadata: Mutex::default(),
@@ -209,11 +211,29 @@ impl Watch {
 }
 
 impl Watch {
+    /// How long it is until rules have to be evaluated; no longer than the interval of the configuration.
+    pub(crate) fn until_due(&self, config: &Config) -> Duration {
+        let (now_ms, interval) = (clock::now_ms(), config.metrics.evaluation_interval.get());
+        let due_ms = self.alerts().next_due_ms(now_ms);
+        let wait_ms = due_ms.map(|due_ms| u64::try_from(due_ms.saturating_sub(now_ms)).unwrap_or_default());
+        wait_ms.map_or(interval, |wait_ms| Duration::from_millis(wait_ms).min(interval))
+    }
+
     /// From now on a server that a client has started is looked at.
     pub(crate) fn looks_at(&self, server: &str, config: &Config) {
         let mut pulse = self.pulse();
         pulse.add(prober(server), config.probe.interval.ms());
         pulse.add(scraper(server), config.metrics.scrape_interval.ms());
+    }
+}
+
+/// What all rules have in common.
+fn settings(config: &Config) -> RuleSettings {
+    RuleSettings {
+        interval_ms: config.metrics.evaluation_interval.ms(),
+        external_labels: config.rules.external_labels.iter().collect(),
+        external_url: config.rules.external_url.clone(),
+        restoring: Some(Restoring::default()),
     }
 }
 

@@ -7,6 +7,7 @@ use incident::change::{Change, What, read_place};
 
 use super::{Hand, Subject, failure, nonsense};
 use crate::arguments::{HostCommand, Output};
+use crate::commands::reclaim;
 use crate::context;
 use crate::fail::{Code, Failure};
 use crate::show;
@@ -19,7 +20,10 @@ pub(in crate::commands) fn host(
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
-    let HostCommand::Tune { setting, undo, root } = command;
+    let (setting, undo, root) = match command {
+        HostCommand::Tune { setting, undo, root } => (setting, undo, root),
+        HostCommand::Reclaim(arguments) => return reclaim::run(&arguments, named, output),
+    };
     let (key, value) = match (setting.split_once('='), undo) {
         (None, true) => (setting.as_str(), None),
         (Some((key, value)), false) => (key, Some(value)),

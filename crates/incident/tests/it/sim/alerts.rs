@@ -41,6 +41,7 @@ pub(crate) async fn exited(
     (pid, at_ms, times): (i32, i64, u32),
 ) {
     let exit = ExitFacts {
+        uptime_ms: None,
         pid: Some(pid),
         reason: "killed by SIGKILL".to_owned(),
         at_ms,

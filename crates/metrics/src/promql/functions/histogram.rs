@@ -3,9 +3,9 @@
 use super::{Arguments, Function, Signature};
 use crate::labels::Labels;
 use crate::promql::QueryError;
+use crate::promql::groups::{Groups, Members};
 use crate::promql::histogram::{self, BUCKET_LABEL, Bucket, Raised};
 use crate::promql::index::Projection;
-use crate::promql::memo::Grouper;
 use crate::promql::syntax::Expr;
 use crate::promql::syntax::Type::{Scalar, Text, Vector as InstantVector};
 use crate::promql::value::{Key, Operand, Vector, brief, is_absent, shown};
@@ -39,34 +39,39 @@ const QUANTILES_MAX: usize = 10;
 const RAISED: &str = "input to histogram_quantile needed to be fixed for monotonicity \
      (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
 
-/// The rows of a vector that are the buckets of one histogram, and their bounds.
-struct Rows {
-    labels: Labels,
-    buckets: Vec<(usize, f64)>,
+/// Histograms: the rows of each are its buckets.
+struct Histograms {
+    groups: Groups,
+    /// The bound of each row.
+    uppers: Vec<f64>,
+    steps: usize,
+    /// The counts at each step, row after row.
+    counts: Vec<f64>,
 }
 
-/// Puts buckets together by their other labels; an element without a bound is none, and that is said.
-fn collect(arguments: Arguments<'_>, expr: &Expr, vector: &Vector) -> Vec<Rows> {
+/// Puts the buckets of a vector together by their other labels; an element without a bound is none, and that is said.
+fn collect(arguments: Arguments<'_>, expr: &Expr) -> Result<Histograms, QueryError> {
     // The metric's name goes at the very end, and until then tells what the histogram is.
     let projection = Projection::AllButOne(BUCKET_LABEL);
-    let mut grouper = Grouper::new(arguments.evaluator, arguments.call, projection);
-    let mut histograms: Vec<Vec<(usize, f64)>> = Vec::new();
-    for (row, key) in vector.keys.iter().enumerate() {
-        let upper = grouper.fact(key, bound);
+    let Arguments { evaluator, grid, .. } = arguments;
+    let mut members = Members::new(evaluator, arguments.call, projection);
+    let (mut uppers, mut counts) = (Vec::new(), Vec::new());
+    evaluator.each_row(expr, grid, &mut |key, row| {
+        let upper = members.fact(key, bound);
         if upper.is_nan() {
             let le = key.labels.get(BUCKET_LABEL).unwrap_or_default();
             let text = format!("bucket label \"le\" is missing or has a malformed value of {le:?}");
-            arguments.evaluator.warn(expr, with_name(text, key.labels.metric_name()));
-            continue;
+            evaluator.warn(expr, with_name(text, key.labels.metric_name()));
+            return Ok(());
         }
-        let number = grouper.number(key);
-        if number == histograms.len() {
-            histograms.push(Vec::with_capacity(16));
-        }
-        histograms[number].push((row, upper));
-    }
-    let histograms = grouper.finish().into_iter().zip(histograms);
-    histograms.map(|(labels, buckets)| Rows { labels, buckets }).collect()
+        members.add(key);
+        uppers.push(upper);
+        counts.extend_from_slice(row);
+        Ok(())
+    })?;
+    let groups = members.groups();
+    evaluator.budget.numbers(groups.len(), grid.count)?;
+    Ok(Histograms { groups, uppers, steps: grid.count, counts })
 }
 
 /// Returns the upper bound that a label set tells; NaN if it tells none.
@@ -81,31 +86,35 @@ fn with_name(text: String, name: Option<&str>) -> String {
     }
 }
 
-// === impl Rows ===
+// === impl Histograms ===
 
-impl Rows {
-    /// Takes the counts of one step; tells whether there are any.
-    fn at(&self, vector: &Vector, step: usize, buckets: &mut Vec<Bucket>) -> bool {
+impl Histograms {
+    /// Returns the labels and the rows of each.
+    fn iter(&self) -> impl Iterator<Item = (&Labels, &[u32])> {
+        self.groups.keys.iter().map(|key| &key.labels).zip(self.groups.iter())
+    }
+
+    /// Takes the counts of one histogram at one step; tells whether there are any.
+    fn at(&self, rows: &[u32], step: usize, buckets: &mut Vec<Bucket>) -> bool {
         buckets.clear();
-        let counts =
-            self.buckets.iter().map(|(row, upper)| (vector.values[row * vector.steps + step], upper));
-        let there = counts.filter(|(count, _)| !is_absent(*count));
-        buckets.extend(there.map(|(count, upper)| Bucket { upper: *upper, count }));
+        let counts = rows.iter().map(|row| {
+            let row = *row as usize;
+            Bucket { upper: self.uppers[row], count: self.counts[row * self.steps + step] }
+        });
+        buckets.extend(counts.filter(|bucket| !is_absent(bucket.count)));
         !buckets.is_empty()
     }
 }
 
 fn histogram_fraction(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
     let (lower, upper) = (arguments.scalar(0)?, arguments.scalar(1)?);
-    let vector = arguments.vector(2)?;
-    let histograms = collect(arguments, arguments.expr(2)?, &vector);
-    arguments.evaluator.budget.numbers(histograms.len(), vector.steps)?;
-    let mut fractions = Vector::empty(vector.steps);
+    let histograms = collect(arguments, arguments.expr(2)?)?;
+    let mut fractions = Vector::empty(histograms.steps);
     let mut buckets = Vec::new();
-    for histogram in histograms {
-        let row = fractions.add(Key::nameless(histogram.labels.clone()));
+    for (labels, rows) in histograms.iter() {
+        let row = fractions.add(Key::nameless(labels.clone()));
         for (step, value) in row.iter_mut().enumerate() {
-            if histogram.at(&vector, step, &mut buckets) {
+            if histograms.at(rows, step, &mut buckets) {
                 *value = histogram::fraction(lower[step], upper[step], &mut buckets);
             }
         }
@@ -116,21 +125,20 @@ fn histogram_fraction(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
 fn histogram_quantile(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
     let quantiles = arguments.scalar(0)?;
     arguments.evaluator.check_quantiles(arguments.expr(0)?, &quantiles);
-    let vector = arguments.vector(1)?;
-    let histograms = collect(arguments, arguments.expr(1)?, &vector);
-    let keys = histograms.iter().map(|histogram| histogram.labels.clone()).collect();
-    compute(arguments, (arguments.expr(1)?, &vector), &histograms, (&quantiles, keys)).map(Operand::Vector)
+    let expr = arguments.expr(1)?;
+    let histograms = collect(arguments, expr)?;
+    Ok(Operand::Vector(compute(arguments, expr, &histograms, &quantiles, &|labels| labels.clone())))
 }
 
 /// Several quantiles at once, each told by a label.
 fn histogram_quantiles(arguments: Arguments<'_>) -> Result<Operand, QueryError> {
-    let vector = arguments.vector(0)?;
     let label = arguments.text(1)?;
     if label.is_empty() {
         return Err(arguments.invalid("invalid label name \"\""));
     }
-    let histograms = collect(arguments, arguments.expr(0)?, &vector);
-    let mut all = Vector::empty(vector.steps);
+    let expr = arguments.expr(0)?;
+    let histograms = collect(arguments, expr)?;
+    let mut all = Vector::empty(histograms.steps);
     for index in 2..arguments.len() {
         let quantiles = arguments.scalar(index)?;
         arguments.evaluator.check_quantiles(arguments.expr(index)?, &quantiles);
@@ -139,9 +147,9 @@ fn histogram_quantiles(arguments: Arguments<'_>) -> Result<Operand, QueryError> 
         if quantiles.iter().any(|q| quantile_name(*q) != name) {
             return Err(arguments.invalid("a quantile must be the same at all steps"));
         }
-        let keys = histograms.iter().map(|histogram| histogram.labels.with(&label, &name)).collect();
-        let vector = (arguments.expr(0)?, &vector);
-        let mut some = compute(arguments, vector, &histograms, (&quantiles, keys))?;
+        arguments.evaluator.budget.numbers(histograms.groups.len(), histograms.steps)?;
+        let with_quantile = |labels: &Labels| labels.with(&label, &name);
+        let mut some = compute(arguments, expr, &histograms, &quantiles, &with_quantile);
         all.keys.append(&mut some.keys);
         all.values.append(&mut some.values);
     }
@@ -156,25 +164,25 @@ fn quantile_name(q: f64) -> String {
 
 fn compute(
     arguments: Arguments<'_>,
-    (expr, vector): (&Expr, &Vector),
-    histograms: &[Rows],
-    (quantiles, keys): (&[f64], Vec<Labels>),
-) -> Result<Vector, QueryError> {
-    arguments.evaluator.budget.numbers(histograms.len(), vector.steps)?;
-    let mut found = Vector::empty(vector.steps);
+    expr: &Expr,
+    histograms: &Histograms,
+    quantiles: &[f64],
+    name: &dyn Fn(&Labels) -> Labels,
+) -> Vector {
+    let mut found = Vector::empty(histograms.steps);
     let mut buckets = Vec::new();
-    for (histogram, labels) in histograms.iter().zip(keys) {
+    for (labels, rows) in histograms.iter() {
         let mut raised = None;
-        let row = found.add(Key::nameless(labels));
+        let row = found.add(Key::nameless(name(labels)));
         for (step, value) in row.iter_mut().enumerate() {
-            if histogram.at(vector, step, &mut buckets) {
+            if histograms.at(rows, step, &mut buckets) {
                 let (quantile, now_raised) = histogram::quantile(quantiles[step], &mut buckets);
                 *value = quantile;
                 raised = raised.or(now_raised);
             }
         }
         if let Some(raised) = raised {
-            let text = with_name(RAISED.to_owned(), histogram.labels.metric_name());
+            let text = with_name(RAISED.to_owned(), labels.metric_name());
             let Raised { lowest, highest, most } = raised;
             let (lowest, highest) = (brief(lowest), brief(highest));
             let where_to = format!(", from buckets {lowest} to {highest}, with a max diff of {most:.2e}");
@@ -182,5 +190,5 @@ fn compute(
         }
     }
     found.compact();
-    Ok(found)
+    found
 }

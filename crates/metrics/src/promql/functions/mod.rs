@@ -4,6 +4,7 @@ mod signature;
 
 mod date;
 mod elementwise;
+mod growth;
 mod histogram;
 mod info;
 mod label;
@@ -17,9 +18,10 @@ use super::QueryError;
 use super::eval::Evaluator;
 use super::grid::Grid;
 use super::syntax::{Expr, Kind};
-use super::value::{ABSENT, Key, Operand, Vector, is_absent};
+use super::value::{ABSENT, KeyRef, Operand, RowVisitor, Vector, is_absent};
 use super::window::{self, Window};
 use date::Date;
+use growth::Growth;
 
 /// What a function is, by what it works on.
 #[derive(Clone, Copy)]
@@ -30,8 +32,8 @@ pub(super) enum Function {
     Date(fn(Date) -> i64),
     /// Makes one number, or none, of each window of a range; the name is lost.
     Window(fn(Window<'_>) -> Option<f64>),
-    /// As `Window`, of a counter: whoever asks for the rate of something else is told.
-    Counter(fn(Window<'_>) -> Option<f64>),
+    /// As `Window`, of how a counter grew: whoever asks for the rate of something else is told.
+    Counter(fn(Growth) -> f64),
     /// As `Window`, but what it yields is a value that the series really had, and so the name stays.
     Kept(fn(Window<'_>) -> Option<f64>),
     /// Does as it likes.
@@ -62,23 +64,27 @@ pub(super) fn evaluate(
     match function.implementation {
         Function::Element(compute) => elementwise::each(arguments.vector(0)?, |_, value| compute(value)),
         Function::Date(part) => date::evaluate(arguments, part),
-        Function::Window(compute) => arguments.each_pure_window(compute, Key::into_nameless),
-        Function::Kept(compute) => arguments.each_pure_window(compute, |key| key),
-        Function::Counter(compute) => {
-            let vector = arguments.each_pure_window(compute, Key::into_nameless)?;
-            arguments.inform_of_gauges(&vector)?;
-            Ok(vector)
+        Function::Window(_) | Function::Kept(_) | Function::Counter(_) => {
+            let mut found = Vector::empty(grid.count);
+            arguments.each_row(&mut |key, row| {
+                found.add(key.to_key()).copy_from_slice(row);
+                Ok(())
+            })?;
+            Ok(Operand::Vector(found))
         }
         Function::Whole(compute) => compute(arguments),
     }
 }
 
-// === impl Key ===
-
-impl Key {
-    fn into_nameless(self) -> Self {
-        Self { drop_name: true, ..self }
-    }
+/// Hands each row that a call yields to `visit`, if the call makes its rows one by one; tells whether it does.
+pub(super) fn each_row(
+    evaluator: &Evaluator<'_>,
+    call: &Expr,
+    grid: Grid,
+    visit: &mut RowVisitor<'_>,
+) -> Result<bool, QueryError> {
+    let Kind::Call { function, arguments: list } = &call.kind else { return Ok(false) };
+    Arguments { evaluator, call, function: *function, list, grid }.each_row(visit)
 }
 
 // === impl Arguments ===
@@ -108,25 +114,44 @@ impl<'a> Arguments<'a> {
         self.evaluator.invalid(self.call, reason)
     }
 
+    fn each_row(self, visit: &mut RowVisitor<'_>) -> Result<bool, QueryError> {
+        match self.function.implementation {
+            Function::Window(compute) => {
+                self.each_pure_window(compute, &mut |key, row| visit(key.nameless(), row))?;
+            }
+            Function::Kept(compute) => self.each_pure_window(compute, visit)?,
+            Function::Counter(compute) => {
+                let mut told = None;
+                growth::each(self, compute, &mut |key, row| {
+                    self.inform_of_gauge(key, &mut told)?;
+                    visit(key.nameless(), row)
+                })?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// Makes a number, or none, of each window of a range: it depends on the window alone.
     fn each_pure_window(
         self,
-        compute: fn(Window<'_>) -> Option<f64>,
-        key_of: fn(Key) -> Key,
-    ) -> Result<Operand, QueryError> {
-        let mut found = Vector::empty(self.grid.count);
+        compute: impl Fn(Window<'_>) -> Option<f64>,
+        visit: &mut RowVisitor<'_>,
+    ) -> Result<(), QueryError> {
+        let mut row = vec![ABSENT; self.evaluator.scalars(self.grid)?];
         window::each_series(self.evaluator, self.expr(0)?, self.grid, &mut |key, run| {
+            row.fill(ABSENT);
             if run.is_fixed() {
-                let value = run.windows().next().and_then(|(_, window)| compute(window));
-                if let Some(value) = value {
-                    self.evaluator.budget.numbers(1, self.grid.count)?;
-                    found.add_constant(key_of(key), value);
-                }
+                row.fill(run.windows().next().and_then(|(_, window)| compute(window)).unwrap_or(ABSENT));
+            } else {
+                self.fill(&mut row, run, |_, window| compute(window))?;
+            }
+            if row.iter().all(|value| is_absent(*value)) {
                 return Ok(());
             }
-            self.add_windows(&mut found, key_of(key), run, |_, window| compute(window))
-        })?;
-        Ok(Operand::Vector(found))
+            self.evaluator.budget.numbers(1, self.grid.count)?;
+            visit(key, &row)
+        })
     }
 
     /// Makes a number, or none, of each window of the range at `index`; the step counts, and the name is lost.
@@ -137,57 +162,53 @@ impl<'a> Arguments<'a> {
     ) -> Result<Operand, QueryError> {
         let mut found = Vector::empty(self.grid.count);
         window::each_series(self.evaluator, self.expr(index)?, self.grid, &mut |key, run| {
-            self.add_windows(&mut found, key.into_nameless(), run, &mut compute)
+            self.evaluator.budget.numbers(1, self.grid.count)?;
+            let row = found.add(key.nameless().to_key());
+            self.fill(row, run, &mut compute)?;
+            if row.iter().all(|value| is_absent(*value)) {
+                found.pop();
+            }
+            Ok(())
         })?;
         Ok(Operand::Vector(found))
     }
 
-    fn add_windows(
+    /// Computes the numbers of a row.
+    fn fill(
         self,
-        found: &mut Vector,
-        key: Key,
+        row: &mut [f64],
         run: window::Run<'_>,
         mut compute: impl FnMut(usize, Window<'_>) -> Option<f64>,
     ) -> Result<(), QueryError> {
-        self.evaluator.budget.numbers(1, self.grid.count)?;
-        let row = found.add(key);
         let mut touched = 0;
         for (step, window) in run.windows() {
             touched += window.samples.len();
             row[step] = compute(step, window).unwrap_or(ABSENT);
         }
-        if row.iter().all(|value| is_absent(*value)) {
-            found.pop();
-        }
         // Each step looks at its whole window: that is what takes the time.
         self.evaluator.budget.samples(if self.grid.count > 1 { touched } else { 0 })
     }
 
-    /// Says which of the series do not look like counters by their names.
-    fn inform_of_gauges(self, found: &Operand) -> Result<(), QueryError> {
-        let Operand::Vector(vector) = found else { return Ok(()) };
+    /// Says it if a series does not look like a counter by its name, which is not that of the series before.
+    fn inform_of_gauge(self, key: KeyRef<'_>, told: &mut Option<String>) -> Result<(), QueryError> {
         let expr = self.expr(0)?;
-        let inform = |name: &str| {
-            if !COUNTER_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
-                let reason = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket";
-                self.evaluator.inform(expr, format!("{reason}: {name:?}"));
-            }
+        let fixed = match &expr.unwrapped().kind {
+            Kind::Range { selector, .. } => selector.metric_name(),
+            _ => None,
         };
-        if let Kind::Range { selector, .. } = &expr.unwrapped().kind
-            && let Some(name) = selector.metric_name()
-        {
-            // All have the same name; there is no need to look at each.
-            if vector.len() > 0 {
-                inform(name);
-            }
+        // All have the same name; there is no need to look at each.
+        if fixed.is_some() && told.is_some() {
             return Ok(());
         }
-        let mut last = None;
-        for name in vector.keys.iter().filter_map(|key| key.labels.metric_name()) {
-            if last.replace(name) != Some(name) {
-                inform(name);
-            }
+        let Some(name) = fixed.or_else(|| key.labels.metric_name()) else { return Ok(()) };
+        if told.as_deref() == Some(name) {
+            return Ok(());
         }
+        if !COUNTER_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            let reason = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket";
+            self.evaluator.inform(expr, format!("{reason}: {name:?}"));
+        }
+        *told = Some(name.to_owned());
         Ok(())
     }
 }

@@ -1,27 +1,16 @@
 //! Owns the functions that tell how fast something moves: rates, increases, deltas, slopes.
 
+use super::growth::Growth;
 use super::{Arguments, Function, Signature};
 use crate::promql::syntax::Type::{Range, Scalar};
 use crate::promql::value::Operand;
 use crate::promql::window::Window;
 use crate::promql::{QueryError, reduce};
 
-/// A sample that is further from the edge of its window than the usual distance and a tenth did not begin (or end)
-/// there by accident: the series did.
-const GAP_FACTOR: f64 = 1.1;
-
-/// How the values of a series are read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// A smaller value than the one before is a restart from zero.
-    Counter,
-    Gauge,
-}
-
 pub(super) fn find(name: &str) -> Option<Signature> {
     Some(match name {
         "delta" => {
-            let delta = |window: Window<'_>| extrapolated(window, Reading::Gauge, 1.0);
+            let delta = |window: Window<'_>| Growth::of_gauge(window).map(Growth::extrapolated);
             Signature::range("delta", Function::Window(delta))
         }
         "deriv" => {
@@ -32,52 +21,14 @@ pub(super) fn find(name: &str) -> Option<Signature> {
             let difference = |window: Window<'_>| latest(window).map(|(before, after)| after.1 - before.1);
             Signature::range("idelta", Function::Window(difference))
         }
-        "increase" => {
-            let increase = |window: Window<'_>| extrapolated(window, Reading::Counter, 1.0);
-            Signature::range("increase", Function::Counter(increase))
-        }
+        "increase" => Signature::range("increase", Function::Counter(Growth::extrapolated)),
         "irate" => Signature::range("irate", Function::Window(instant_rate)),
-        "rate" => Signature::range("rate", Function::Counter(rate)),
+        "rate" => Signature::range("rate", Function::Counter(Growth::per_second)),
         "predict_linear" => {
             Signature::new("predict_linear", &[Range, Scalar], Function::Whole(predict_linear))
         }
         _ => return None,
     })
-}
-
-fn rate(window: Window<'_>) -> Option<f64> {
-    let length_s = window.end_ms.saturating_sub(window.start_ms) as f64 / 1000.0;
-    extrapolated(window, Reading::Counter, length_s)
-}
-
-/// Returns by how much a series moved, as if its samples reached to the edges of the window.
-///
-/// A counter cannot have been below zero, so it is not taken further back than to where it would have been zero.
-/// The result is divided by `per`.
-fn extrapolated(window: Window<'_>, reading: Reading, per: f64) -> Option<f64> {
-    let ((first_ms, first), (last_ms, last)) = (window.first()?, window.last()?);
-    if window.samples.len() < 2 {
-        return None;
-    }
-    let mut moved = last - first;
-    let is_restart = |(before, after): &(f64, f64)| after < before;
-    // Most counters did not start again, and to see that costs less than to add up what they did not lose.
-    if reading == Reading::Counter && window.steps().any(|pair| is_restart(&pair)) {
-        window.steps().filter(is_restart).for_each(|(before, _)| moved += before);
-    }
-    let covered = last_ms.saturating_sub(first_ms) as f64 / 1000.0;
-    let distance = covered / (window.samples.len() - 1) as f64;
-    let threshold = distance * GAP_FACTOR;
-    let to_edge = |gap_ms: i64| {
-        let gap = gap_ms as f64 / 1000.0;
-        if gap >= threshold { distance / 2.0 } else { gap }
-    };
-    let mut before = to_edge(first_ms.saturating_sub(window.start_ms));
-    if reading == Reading::Counter && moved > 0.0 && first >= 0.0 {
-        before = before.min(covered * (first / moved));
-    }
-    let after = to_edge(window.end_ms.saturating_sub(last_ms));
-    Some(moved * ((covered + before + after) / covered / per))
 }
 
 fn latest(window: Window<'_>) -> Option<((i64, f64), (i64, f64))> {

@@ -11,8 +11,8 @@ pub(super) struct Writer {
 
 #[derive(Debug)]
 pub(super) struct Reader<'b> {
-    bytes: &'b [u8],
-    at_bit: usize,
+    pub(super) bytes: &'b [u8],
+    pub(super) at_bit: usize,
 }
 
 // === impl Writer ===
@@ -47,10 +47,6 @@ impl Writer {
 // === impl Reader ===
 
 impl<'b> Reader<'b> {
-    pub(super) fn new(bytes: &'b [u8]) -> Self {
-        Self { bytes, at_bit: 0 }
-    }
-
     /// Tells whether nothing was taken that lies beyond the end, where there are only zeros.
     #[inline]
     pub(super) fn is_within(&self) -> bool {

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// A Prometheus over given samples; it ends with this value.
 pub(super) struct Rival {
     pub(super) process: Child,
-    port: u16,
+    pub(super) port: u16,
 }
 
 // === impl Rival ===
@@ -36,9 +36,7 @@ impl Rival {
             .output()
             .expect("promtool runs");
         assert!(blocks.status.success(), "{}", String::from_utf8_lossy(&blocks.stderr));
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let port = listener.local_addr().expect("it has an address").port();
-        drop(listener);
+        let port = free_port();
         let process = Command::new(programs.join("prometheus"))
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", data.display()))
@@ -49,10 +47,15 @@ impl Rival {
             .spawn()
             .expect("prometheus starts");
         let rival = Self { process, port };
-        poll::eventually("prometheus is ready", || {
-            rival.get("/-/ready").ok().filter(|(status, _)| *status == 200).map(|_| ())
-        });
+        rival.is_ready("/-/ready");
         rival
+    }
+
+    /// Waits until it says that it is ready.
+    pub(super) fn is_ready(&self, path: &str) {
+        poll::eventually("the rival is ready", || {
+            self.get(path).ok().filter(|(status, _)| *status == 200).map(|_| ())
+        });
     }
 
     /// Evaluates a query at one moment.
@@ -108,6 +111,11 @@ impl Drop for Rival {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+pub(super) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("it has an address").port()
 }
 
 fn sample(json: &Json) -> (i64, f64) {

@@ -1,9 +1,10 @@
 //! Owns the reading of test files: `load`, `clear`, `eval`, and the lines under an `eval`.
 
+use metrics::notation::{quoted, series, values};
 use metrics::{Labels, Sample, Steps};
 use regex::Regex;
 
-use super::values::{duration_ms, quoted, series, values};
+use super::durations::duration_ms;
 
 pub(super) enum Command {
     Load {
@@ -112,8 +113,8 @@ fn load(line: usize, interval: &str, under: &[(usize, &str)]) -> Result<Command,
     let (mut samples, mut has_native) = (Vec::new(), false);
     for (number, text) in under {
         let fault = |reason| (*number, reason);
-        let (labels, rest) = series(text).map_err(fault)?;
-        let values = values(rest).map_err(fault)?;
+        let (labels, rest) = series(text).map_err(|error| fault(error.to_string()))?;
+        let values = values(rest).map_err(|error| fault(error.to_string()))?;
         has_native |= values.has_native;
         let mut at_ms = 0;
         for value in values.floats {
@@ -222,7 +223,7 @@ impl Reader {
             }
             ["expect", "string", ..] => {
                 let quote = text.trim_start_matches("expect").trim_start().trim_start_matches("string");
-                self.text = Some(quoted(quote.trim_start())?.0);
+                self.text = Some(quoted(quote.trim_start()).map_err(|error| error.to_string())?.0);
             }
             ["expect", kind, ..] => {
                 let rest = text.trim_start_matches("expect").trim_start().trim_start_matches(kind).trim();
@@ -230,8 +231,8 @@ impl Reader {
             }
             [number] if number.parse::<f64>().is_ok() => self.scalar = number.parse().ok(),
             _ => {
-                let (labels, rest) = series(text)?;
-                let values = values(rest)?;
+                let (labels, rest) = series(text).map_err(|error| error.to_string())?;
+                let values = values(rest).map_err(|error| error.to_string())?;
                 self.has_native |= values.has_native;
                 let timed = self.steps.moments().zip(values.floats);
                 let samples = timed.filter_map(|(at_ms, value)| Some((at_ms, value?))).collect();

@@ -4,8 +4,8 @@
 //! the middle step of a range query, and has to yield the same.
 
 mod check;
+mod durations;
 mod format;
-mod values;
 
 use std::fmt;
 use std::fs;

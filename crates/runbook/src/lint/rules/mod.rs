@@ -38,6 +38,7 @@ mod rb081;
 mod rb090;
 
 use super::Rule;
+pub use rb060::traps;
 pub(super) use rb090::RULE as UNUSED_ALLOW;
 
 /// All rules, by code.

@@ -37,7 +37,8 @@ fn check(document: &Document<'_>, report: &mut Report<'_>) {
 /// Health gauges that a scrape which fails takes away.
 const GAUGES: [&str; 3] = ["mcp_server_up", "mcp_server_dependency_status", "mcp_data_integrity_status"];
 
-fn traps(query: &str) -> Vec<(&'static str, &'static str)> {
+/// Returns why a query may not fire when it should, and what to do about it.
+pub fn traps(query: &str) -> Vec<(&'static str, &'static str)> {
     let bare: String = query.chars().filter(|c| !c.is_whitespace()).collect();
     let mut found = Vec::new();
     if GAUGES.iter().any(|name| bare.contains(name))

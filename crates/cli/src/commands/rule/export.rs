@@ -1,17 +1,22 @@
-//! Owns `paramedic rule`: the alerts of runbooks, for Prometheus and Alertmanager.
+//! Owns `paramedic rule export`: the alerts of runbooks, for Prometheus and Alertmanager.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use metrics::Engine;
 use runbook::Runbook;
 use runbook::export::{alertmanager, prometheus};
 
-use super::text;
-use crate::arguments::{ExportFormat, RuleCommand};
+use crate::arguments::ExportFormat;
+use crate::commands::text;
 use crate::fail::{Code, Failure};
 use crate::show;
 
-pub(super) fn run(command: RuleCommand) -> Result<Code, Failure> {
-    let RuleCommand::Export { files, format, runbook_url, receiver } = command;
+pub(super) fn run(
+    files: &[PathBuf],
+    (format, engine): (ExportFormat, Engine),
+    runbook_url: Option<&str>,
+    receiver: &str,
+) -> Result<Code, Failure> {
     let runbooks = files.iter().map(|file| read(file.as_path())).collect::<Result<Vec<_>, _>>()?;
     for (runbook, procedure) in
         runbooks.iter().flat_map(|runbook| runbook.procedures.iter().map(move |one| (runbook, one)))
@@ -26,8 +31,8 @@ pub(super) fn run(command: RuleCommand) -> Result<Code, Failure> {
         }
     }
     let exported = match format {
-        ExportFormat::Prometheus => prometheus(&runbooks, runbook_url.as_deref()),
-        ExportFormat::Alertmanager => alertmanager(&runbooks, &receiver),
+        ExportFormat::Prometheus => prometheus(&runbooks, runbook_url, engine),
+        ExportFormat::Alertmanager => alertmanager(&runbooks, receiver),
     };
     show::line(exported.map_err(Failure::usage)?.trim_end());
     Ok(Code::Done)

@@ -1,32 +1,47 @@
-//! Owns the reading of series, values and durations in test files.
+//! Owns the notation of series in promtool's test files, and in those of PromQL: `up{job="a"}` and `1 2+3x4 _x5 stale`.
 
-use metrics::{Labels, METRIC_NAME};
+use crate::labels::{Labels, METRIC_NAME};
+use crate::store::stale;
 
-/// The bits of the NaN that says "this series ended here".
-const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
 /// A slip of the pen makes no more samples than this.
-const REPEATS_MAX: usize = 100_000;
+const VALUES_MAX: usize = 1_000_000;
+
+/// Why a series or its values cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotationError(String);
 
 /// The values of a series; nothing stands for a gap.
-#[derive(Debug, Default)]
-pub(super) struct Values {
-    pub(super) floats: Vec<Option<f64>>,
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct SeriesValues {
+    /// A value for each interval; the end of a series is the NaN that stores mark it with.
+    pub floats: Vec<Option<f64>>,
     /// A value is a native histogram, of which a gap is left here.
-    pub(super) has_native: bool,
+    pub has_native: bool,
+}
+
+fn fault(message: impl Into<String>) -> NotationError {
+    NotationError(message.into())
 }
 
 /// Reads a series; returns its labels and what follows it.
-pub(super) fn series(line: &str) -> Result<(Labels, &str), String> {
+///
+/// # Errors
+///
+/// Fails if the text does not begin with a series.
+pub fn series(line: &str) -> Result<(Labels, &str), NotationError> {
     let end = line.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(line.len());
     let mut pairs = Vec::new();
     if end > 0 {
         pairs.push((METRIC_NAME.to_owned(), line[..end].to_owned()));
     }
-    let Some(mut rest) = line[end..].strip_prefix('{').filter(|rest| !rest.starts_with('{')) else {
+    // Between the name and its labels a blank may stand.
+    let after_name = line[end..].trim_start();
+    let Some(mut rest) = after_name.strip_prefix('{').filter(|rest| !rest.starts_with('{')) else {
         return Ok((pairs.into_iter().collect(), &line[end..]));
     };
     loop {
-        rest = rest.trim_start_matches([' ', '\t', ',']);
+        rest = rest.trim_start_matches([' ', '\t', ',', '\n']);
         if let Some(after) = rest.strip_prefix('}') {
             return Ok((pairs.into_iter().collect(), after));
         }
@@ -38,6 +53,7 @@ pub(super) fn series(line: &str) -> Result<(Labels, &str), String> {
             }
         };
         match after.trim_start().strip_prefix('=') {
+            Some(_) if name.is_empty() => return Err(fault("a label has no name")),
             Some(value) => {
                 let (value, after) = quoted(value.trim_start())?;
                 pairs.push((name, value));
@@ -48,15 +64,19 @@ pub(super) fn series(line: &str) -> Result<(Labels, &str), String> {
                 pairs.push((METRIC_NAME.to_owned(), name));
                 rest = after;
             }
-            None => return Err("a label has no value".to_owned()),
+            None => return Err(fault("a label has no value")),
         }
     }
 }
 
-/// Takes a quoted text off the front.
-pub(super) fn quoted(text: &str) -> Result<(String, &str), String> {
+/// Takes a quoted text off the front; returns it and what follows.
+///
+/// # Errors
+///
+/// Fails if there is none, or it does not end.
+pub fn quoted(text: &str) -> Result<(String, &str), NotationError> {
     let quote = text.chars().next().filter(|quote| matches!(quote, '"' | '\'' | '`'));
-    let quote = quote.ok_or("a label value is not quoted")?;
+    let quote = quote.ok_or_else(|| fault("a label value is not quoted"))?;
     let mut value = String::new();
     let mut characters = text.char_indices().skip(1);
     while let Some((index, character)) = characters.next() {
@@ -71,25 +91,34 @@ pub(super) fn quoted(text: &str) -> Result<(String, &str), String> {
             _ => value.push(character),
         }
     }
-    Err("a quote is not closed".to_owned())
+    Err(fault("a quote is not closed"))
 }
 
 /// Reads values: `1 2 3`, `1+2x3`, `5x2`, `_x4`, `stale`, `{{…}}`.
-pub(super) fn values(text: &str) -> Result<Values, String> {
-    let mut all = Values::default();
+///
+/// # Errors
+///
+/// Fails if a word is none of these, or there are more than a million values.
+pub fn values(text: &str) -> Result<SeriesValues, NotationError> {
+    let mut all = SeriesValues::default();
     let mut rest = text.trim();
     while !rest.is_empty() {
         if rest.starts_with("{{") {
-            let (_, after) = rest.split_once("}}").ok_or("a native histogram is not closed")?;
+            let (_, after) =
+                rest.split_once("}}").ok_or_else(|| fault("a native histogram is not closed"))?;
             let end = after.find(char::is_whitespace).unwrap_or(after.len());
             let times = after[..end].rsplit_once('x').and_then(|(_, times)| times.parse().ok()).unwrap_or(0);
             all.has_native = true;
-            all.floats.extend(std::iter::repeat_n(None, usize::min(times, REPEATS_MAX) + 1));
+            all.floats.extend(std::iter::repeat_n(None, usize::min(times, VALUES_MAX) + 1));
             rest = after[end..].trim_start();
             continue;
         }
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        add(&rest[..end], &mut all.floats).ok_or_else(|| format!("`{}` is no value", &rest[..end]))?;
+        let word = &rest[..end];
+        add(word, &mut all.floats).ok_or_else(|| fault(format!("`{word}` is no value")))?;
+        if all.floats.len() > VALUES_MAX {
+            return Err(fault(format!("there are more than {VALUES_MAX} values")));
+        }
         rest = rest[end..].trim_start();
     }
     Ok(all)
@@ -97,7 +126,7 @@ pub(super) fn values(text: &str) -> Result<Values, String> {
 
 fn add(word: &str, into: &mut Vec<Option<f64>>) -> Option<()> {
     let (item, times) = match word.rsplit_once('x') {
-        Some((item, times)) => (item, Some(times.parse().ok().filter(|times| *times <= REPEATS_MAX)?)),
+        Some((item, times)) => (item, Some(times.parse().ok().filter(|times| *times <= VALUES_MAX)?)),
         None => (word, None),
     };
     if item == "_" {
@@ -106,7 +135,7 @@ fn add(word: &str, into: &mut Vec<Option<f64>>) -> Option<()> {
     }
     let times = times.unwrap_or(0);
     if item == "stale" {
-        into.extend(std::iter::repeat_n(Some(f64::from_bits(STALE_BITS)), times + 1));
+        into.extend(std::iter::repeat_n(Some(stale()), times + 1));
         return Some(());
     }
     if let Ok(value) = item.parse::<f64>() {
@@ -127,31 +156,4 @@ fn add(word: &str, into: &mut Vec<Option<f64>>) -> Option<()> {
         value += growth;
     }
     Some(())
-}
-
-/// Reads `1h30m`, `10s53ms`, or a number of seconds.
-pub(super) fn duration_ms(text: &str) -> Result<i64, String> {
-    let fault = || format!("`{text}` is no duration");
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Ok((seconds * 1000.0).round() as i64);
-    }
-    let (sign, mut rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
-    let mut total = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(fault)?;
-        let unit = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
-        let factor = match &rest[digits..unit] {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "w" => 7 * 86_400_000,
-            "y" => 365 * 86_400_000,
-            _ => return Err(fault()),
-        };
-        total += factor * rest[..digits].parse::<i64>().map_err(|_| fault())?;
-        rest = &rest[unit..];
-    }
-    Ok(sign * total)
 }

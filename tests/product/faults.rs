@@ -1,0 +1,543 @@
+//! Tests that faults which are really there are found, with the right cause first, and that a healthy machine has none.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use incident::Record;
+use process::Signal;
+use serde_json::Value;
+
+use crate::poll::{DEADLINE, eventually, pause};
+use crate::processes;
+use crate::site::{EXE, Server, Site, clean, free_port, run};
+
+const PLANTS: &str = include_str!("plants.py");
+
+/// A fault that is there until it is dropped.
+struct Plant(Child);
+
+/// What `diagnose` says of one server.
+struct Said(Value);
+
+// === impl Plant ===
+
+impl Plant {
+    /// Plants a fault; none where there is no Python, which is said.
+    fn new(args: &[&str]) -> Option<Self> {
+        let mut command = Command::new("python3");
+        command.args(["-c", PLANTS]).args(args);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        clean(&mut command, folder.path());
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = match spawned {
+            Ok(child) => child,
+            Err(error) => {
+                println!("SKIPPED: {command:?} cannot be started: {error}");
+                return None;
+            }
+        };
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n", "{command:?}");
+        Some(Self(child))
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+}
+
+impl Drop for Plant {
+    fn drop(&mut self) {
+        // Its end is the end of its standard input, so that what it has started goes with it.
+        drop(self.0.stdin.take());
+        let until = Instant::now() + DEADLINE;
+        while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < until {
+            pause();
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+// === impl Said ===
+
+impl Said {
+    /// What a command printed about its one server.
+    #[track_caller]
+    fn of(text: &str) -> Self {
+        let mut all: Vec<Value> =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_eq!(all.len(), 1, "{text}");
+        Self(all.remove(0))
+    }
+
+    fn cause(&self) -> &str {
+        self.0["cause"].as_str().unwrap_or("none")
+    }
+
+    fn finding(&self, kind: &str) -> Option<&Value> {
+        self.0["findings"].as_array().unwrap().iter().find(|finding| finding["kind"] == kind)
+    }
+
+    /// The cause, and what one finding has for a message.
+    #[track_caller]
+    fn check(&self, cause: &str, kind: &str, words: &[&str]) {
+        assert_eq!(self.cause(), cause, "{:#}", self.0);
+        let finding = self.finding(kind).unwrap_or_else(|| panic!("no {kind}: {:#}", self.0));
+        let text = format!("{} {}", finding["value"], finding["message"]);
+        for word in words {
+            assert!(text.contains(word), "`{word}` is missing in {text}");
+        }
+    }
+}
+
+/// `diagnose` of a process, with nothing configured.
+#[track_caller]
+fn of_process(pid: &str) -> Said {
+    Said::of(&alone(&["diagnose", "--pid", pid, "-o", "json"]))
+}
+
+#[track_caller]
+fn alone(args: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(EXE);
+    command.args(args);
+    clean(&mut command, folder.path());
+    run(command).done()
+}
+
+fn of_server(site: &Site, server: &str) -> Said {
+    Said::of(&site.run(&["diagnose", server, "-o", "json"]).done())
+}
+
+/// Whether this machine and user can have mounts and control groups of their own, which takes root.
+fn is_root() -> bool {
+    let is = rustix::process::getuid().is_root();
+    if !is {
+        println!("SKIPPED: this takes root");
+    }
+    is
+}
+
+#[test]
+fn children_that_nobody_asks_for_their_end() {
+    let Some(plant) = Plant::new(&["zombies", "5"]) else { return };
+    of_process(&plant.pid()).check("unreaped_children", "zombie_children", &["5", &plant.pid()]);
+}
+
+#[test]
+fn descriptors_that_run_out() {
+    let Some(plant) = Plant::new(&["descriptors", "64"]) else { return };
+    let said = of_process(&plant.pid());
+    said.check("descriptors_exhausted", "descriptors_used_percent", &[&plant.pid(), "of 64 open"]);
+}
+
+#[test]
+fn a_thread_that_waits_in_the_kernel() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
+    let Some(plant) = Plant::new(&["blocked", fifo.to_str().unwrap()]) else { return };
+    // It may not have come so far yet.
+    let said = eventually("it waits in the kernel", || {
+        Some(of_process(&plant.pid())).filter(|said| said.cause() != "none")
+    });
+    fs::File::options().write(true).open(&fifo).unwrap();
+    said.check("blocked_in_kernel", "blocked_tasks", &["1", &plant.pid()]);
+}
+
+#[test]
+fn a_process_that_somebody_has_stopped() {
+    let mut site = Site::new(&[Server::notes("notes")]);
+    site.serve_until_ready(&["notes"]);
+    let pid = site.status("notes").pid.unwrap();
+    processes::signal(pid, Signal::STOP);
+    let said =
+        eventually("it is stopped", || Some(of_server(&site, "notes")).filter(|said| said.cause() != "none"));
+    processes::signal(pid, Signal::CONT);
+    said.check("frozen", "process_state", &["stopped", &pid.to_string(), "SIGCONT"]);
+}
+
+#[test]
+fn a_port_that_somebody_else_has() {
+    let site = Site::new(&[Server::notes("notes")]);
+    let port = site.port("notes").to_string();
+    let Some(plant) = Plant::new(&["answer", &port, "404", "-", "-"]) else { return };
+    let said = of_server(&site, "notes");
+    said.check("port_taken", "port_owner", &[&format!("{} python3", plant.pid()), &plant.pid()]);
+}
+
+#[test]
+fn a_file_that_the_user_of_the_server_may_not_read() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let allow = |mode| fs::set_permissions(&data, fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o755);
+    let Some(plant) = Plant::new(&["user", "65534", data.to_str().unwrap()]) else { return };
+    assert_eq!(of_process(&plant.pid()).cause(), "none");
+    allow(0o700);
+    let said = of_process(&plant.pid());
+    said.check("permission_missing", "file_permission", &["read", "the user 65534", data.to_str().unwrap()]);
+}
+
+/// Restarting does not help, and is not tried for ever.
+#[test]
+fn an_installation_that_is_broken() {
+    let server = Server::new("broken", &["python3", "-c", "import no_such_module_at_all"]);
+    let mut site = Site::new(&[server.with("start_timeout = \"20s\"")]);
+    site.serve();
+    let story = site.incident("broken", "given to a person", |story| story.person_needed().is_some());
+    let named = story.timeline().iter().rev().find_map(|happened| match &happened.record {
+        Record::CauseNamed { cause, .. } => cause.clone(),
+        _ => None,
+    });
+    assert_eq!(named.as_deref(), Some("broken_installation"), "{story}");
+    assert!(story.restarts() <= 2, "{story}");
+    let said = of_server(&site, "broken");
+    said.check("broken_installation", "log_error", &["missing_module", "no_such_module_at_all"]);
+}
+
+/// Starts a server that needs `url`, and looks at it.
+fn with_dependency(url: &str, certificates: bool) -> Said {
+    let dependency = format!("[[server.dependency]]\nname = \"api\"\nhttp = \"{url}\"\n");
+    let mut site = Site::new(&[Server::notes("notes").with(&dependency)]);
+    if certificates {
+        site.set("SSL_CERT_FILE", &tls("diagnosis-ca.pem"));
+    }
+    site.serve();
+    site.until("notes", "running", |status| status.pid.is_some() && status.phase == "ready");
+    of_server(&site, "notes")
+}
+
+fn tls(name: &str) -> String {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/product/tls").join(name);
+    file.canonicalize().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_certificate_that_is_over_and_one_for_another_name() {
+    for (file, word) in [("expired.pem", "expired"), ("other-name.pem", "wrong_name")] {
+        let port = free_port().to_string();
+        let Some(_plant) = Plant::new(&["answer", &port, "200", "-", "-", &tls(file)]) else { return };
+        let said = with_dependency(&format!("https://127.0.0.1:{port}/"), true);
+        said.check("certificate_invalid", "certificate", &[word]);
+    }
+}
+
+#[test]
+fn who_asks_too_often_is_told_how_long_to_wait() {
+    let port = free_port().to_string();
+    let Some(_plant) = Plant::new(&["answer", &port, "429", "Retry-After", "17"]) else { return };
+    let said = with_dependency(&format!("http://127.0.0.1:{port}/"), false);
+    said.check("rate_limited", "retry_after_seconds", &["17"]);
+}
+
+#[test]
+fn clocks_that_are_apart() {
+    let port = free_port().to_string();
+    let Some(_plant) = Plant::new(&["answer", &port, "200", "-", "900"]) else { return };
+    let said = with_dependency(&format!("http://127.0.0.1:{port}/"), false);
+    said.check("clock_wrong", "clock_offset_seconds", &["its clock against"]);
+    // A header says whole seconds, and the machine may be busy between two looks at the clock.
+    let seconds = said.finding("clock_offset_seconds").unwrap()["value"].as_f64().unwrap();
+    assert!((840.0..=901.0).contains(&seconds), "{seconds}");
+    assert!(said.finding("first_byte_seconds").unwrap()["message"].as_str().unwrap().contains("connect"));
+}
+
+#[test]
+fn a_dependency_that_is_not_there() {
+    let said = with_dependency(&format!("http://127.0.0.1:{}/", free_port()), false);
+    said.check("dependency_down", "dependency", &["refused"]);
+}
+
+/// Runs `script` in a mount namespace of its own, where `$MOUNT` is a folder to mount on and `diagnose` looks at its
+/// process 0 as `$PID`; it prints what that says last.
+fn in_own_mounts(script: &str) -> Option<Said> {
+    if !is_root() {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mount = folder.path().join("mount");
+    fs::create_dir(&mount).unwrap();
+    let mut command = Command::new("unshare");
+    let look =
+        format!("cd \"$MOUNT\" && sleep 60 & PID=$!\ncd / && {EXE} diagnose --pid $PID -o json; kill $PID");
+    command.args(["--mount", "--propagation", "private", "bash", "-ec", &format!("{script}\n{look}")]);
+    clean(&mut command, folder.path());
+    command.env("MOUNT", &mount);
+    let ran = run(command);
+    if ran.stdout.is_empty() {
+        println!("SKIPPED: no mounts of our own: {}", ran.stderr);
+        return None;
+    }
+    Some(Said::of(&ran.stdout))
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    let script =
+        "mount -t tmpfs -o size=4M none \"$MOUNT\"; head -c 5M /dev/zero > \"$MOUNT/x\" 2> /dev/null || true";
+    let Some(said) = in_own_mounts(script) else { return };
+    said.check("disk_full", "disk_used_percent", &["100"]);
+}
+
+#[test]
+fn inodes_that_are_all_used() {
+    let script = "mount -t tmpfs -o nr_inodes=20 none \"$MOUNT\"; for i in $(seq 30); do : > \"$MOUNT/$i\"; done 2> /dev/null || true";
+    let Some(said) = in_own_mounts(script) else { return };
+    said.check("disk_full", "inodes_used_percent", &["100"]);
+}
+
+/// The kernel itself makes it read-only, because of an error that it was told of.
+#[test]
+fn a_file_system_that_became_read_only() {
+    let script = "truncate -s 8M \"$HOME/image\"; mkfs.ext4 -q \"$HOME/image\"
+        mount -o loop,errors=remount-ro \"$HOME/image\" \"$MOUNT\"
+        DEVICE=$(findmnt -n -o SOURCE \"$MOUNT\")
+        echo 1 > /sys/fs/ext4/${DEVICE#/dev/}/trigger_fs_error";
+    let Some(said) = in_own_mounts(script) else { return };
+    said.check("data_damaged", "read_only_mount", &["/dev/loop"]);
+}
+
+/// A control group of version 1 or 2 with this much memory; none where there can be none.
+fn group(bytes: u64) -> Option<PathBuf> {
+    let name = format!("paramedic-test-{}", std::process::id());
+    let places = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+    for (root, limit) in places {
+        let folder = Path::new(root).join(&name);
+        if fs::create_dir(&folder).is_err() {
+            continue;
+        }
+        if fs::write(folder.join(limit), bytes.to_string()).is_ok() {
+            return Some(folder);
+        }
+        let _ = fs::remove_dir(&folder);
+    }
+    println!("SKIPPED: no control group of our own can have a limit of memory");
+    None
+}
+
+#[test]
+fn an_end_for_want_of_memory_in_a_control_group() {
+    if !is_root() {
+        return;
+    }
+    let Some(folder) = group(64 << 20) else { return };
+    if let Some(plant) = Plant::new(&["eat", folder.to_str().unwrap()]) {
+        let said = of_process(&plant.pid());
+        if said.finding("oom_kill").is_none() && fs::File::open("/dev/kmsg").is_err() {
+            println!("SKIPPED: the kernel's log may not be read");
+        } else {
+            said.check(
+                "out_of_memory",
+                "oom_kill",
+                &["was ended", folder.file_name().unwrap().to_str().unwrap()],
+            );
+        }
+    }
+    fs::remove_dir(&folder).unwrap();
+}
+
+/// A PostgreSQL of this test; none where there is none on the machine, which is said.
+struct Postgres {
+    folder: tempfile::TempDir,
+    bin: PathBuf,
+    port: u16,
+}
+
+// === impl Postgres ===
+
+impl Postgres {
+    fn start() -> Option<Self> {
+        if !is_root() {
+            return None;
+        }
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let bin = versions.map(|entry| entry.path().join("bin")).find(|bin| bin.join("initdb").exists());
+        let Some(bin) = bin else {
+            println!("SKIPPED: there is no PostgreSQL on this machine");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let own = Command::new("chown").args(["postgres"]).arg(folder.path()).status().unwrap();
+        assert!(own.success());
+        let postgres = Self { folder, bin, port: free_port() };
+        postgres.run("initdb", &["-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C"]);
+        let options = format!(
+            "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c shared_buffers=16MB -c max_connections=3 \
+             -c superuser_reserved_connections=0 -c max_wal_senders=0",
+            postgres.port,
+            postgres.folder.path().display()
+        );
+        postgres.run("pg_ctl", &["-w", "-s", "-l", "/dev/null", "-o", &options, "start"]);
+        Some(postgres)
+    }
+
+    fn run(&self, program: &str, args: &[&str]) {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(self.bin.join(program)).arg("-D");
+        command.arg(self.folder.path().join("data")).args(args).current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = command.status().unwrap();
+        assert!(status.success(), "{command:?}: {status}");
+    }
+
+    /// A session that does this.
+    fn session(&self, sql: &str) -> Child {
+        let port = self.port.to_string();
+        let mut command = Command::new("psql");
+        command.args(["-X", "-q", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", sql]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// What a question is answered with.
+    fn answer(&self, sql: &str) -> String {
+        let port = self.port.to_string();
+        let mut command = Command::new("psql");
+        command.args(["-X", "-A", "-t", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", sql]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn stop(&self) {
+        self.run("pg_ctl", &["-w", "-s", "-m", "immediate", "stop"]);
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if self.folder.path().join("data/postmaster.pid").exists() {
+            self.stop();
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_full_or_locked_or_stopped() {
+    let Some(postgres) = Postgres::start() else { return };
+    let dependency =
+        format!("[[server.dependency]]\nname = \"db\"\npostgres = \"127.0.0.1:{}\"\n", postgres.port);
+    let mut site = Site::new(&[Server::notes("notes").with(&dependency)]);
+    site.serve_until_ready(&["notes"]);
+    let becomes = |cause: &str| {
+        eventually(cause, || Some(of_server(&site, "notes")).filter(|said| said.cause() == cause))
+    };
+    let end = |sessions: Vec<Child>| {
+        for mut session in sessions {
+            session.kill().unwrap();
+            session.wait().unwrap();
+        }
+    };
+    becomes("none");
+    // `serve` asks as well, and gets none either.
+    let sessions: Vec<Child> = (0..12).map(|_| postgres.session("SELECT pg_sleep(600)")).collect();
+    becomes("database_full").check("database_full", "dependency", &["no_connections", "53300"]);
+    end(sessions);
+    postgres.stop();
+    becomes("database_down").check("database_down", "dependency", &["refused"]);
+    let options = format!(
+        "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off",
+        postgres.port,
+        postgres.folder.path().display()
+    );
+    postgres.run("pg_ctl", &["-w", "-s", "-l", "/dev/null", "-o", &options, "start"]);
+    assert!(postgres.session("CREATE TABLE notes (id int)").wait().unwrap().success());
+    let holder = postgres.session("BEGIN; LOCK TABLE notes; SELECT pg_sleep(600)");
+    let held =
+        "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'notes'::regclass";
+    eventually("the lock is held", || (postgres.answer(held) == "1").then_some(()));
+    let waiting = (0..2).map(|_| postgres.session("SELECT * FROM notes"));
+    let sessions: Vec<Child> = std::iter::once(holder).chain(waiting).collect();
+    becomes("database_locked").check(
+        "database_locked",
+        "dependency",
+        &["locked", "wait for the one of backend"],
+    );
+    end(sessions);
+}
+
+#[test]
+fn a_healthy_server_has_no_cause() {
+    let port = free_port().to_string();
+    let Some(_plant) = Plant::new(&["answer", &port, "200", "-", "-"]) else { return };
+    let dependency = format!("[[server.dependency]]\nname = \"api\"\nhttp = \"http://127.0.0.1:{port}/\"\n");
+    let mut site = Site::new(&[Server::notes("notes").with(&dependency), Server::notes("other")]);
+    site.serve_until_ready(&["notes", "other"]);
+    let times = if std::env::var_os("PARAMEDIC_TEST_ALL").is_some() { 100 } else { 10 };
+    for nth in 0..times {
+        // Half of the time there is something to do.
+        let load: Vec<Child> = (0..if nth % 2 == 0 { 0 } else { 4 })
+            .map(|_| Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap())
+            .collect();
+        let said = of_server(&site, "notes");
+        for mut child in load {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(said.cause(), "none", "run {nth}: {:#}", said.0);
+    }
+    let all: Vec<Value> = serde_json::from_str(&site.run(&["diagnose", "-o", "json"]).done()).unwrap();
+    let names: Vec<&str> = all.iter().map(|one| one["server"].as_str().unwrap()).collect();
+    assert_eq!(names, ["notes", "other"]);
+}
+
+#[test]
+fn what_a_step_finds_is_written_where_it_is_wanted() {
+    let Some(plant) = Plant::new(&["zombies", "4"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(EXE);
+    command.args(["diagnose", "--pid", &plant.pid()]);
+    clean(&mut command, folder.path());
+    let file = folder.path().join("findings");
+    command.env("PARAMEDIC_FINDINGS", &file);
+    let shown = run(command).done();
+    assert!(shown.contains("the cause is unreaped_children") && shown.contains("looked for"), "{shown}");
+    let (findings, problems) = diagnosis::read(&fs::read_to_string(file).unwrap());
+    assert!(problems.is_empty() && findings.iter().any(|finding| finding.kind() == "zombie_children"));
+}
+
+#[test]
+fn who_is_not_there_cannot_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |args: &[&str], code, words: &str| {
+        let mut command = Command::new(EXE);
+        command.args(args);
+        clean(&mut command, folder.path());
+        run(command).failed(code, &[words]);
+    };
+    check(&["diagnose", "nobody"], 2, "no server `nobody`");
+    check(&["diagnose", "--pid", "4194305"], 2, "no process 4194305");
+    check(&["diagnose", "--pid", "1", "--unit", "x"], 2, "cannot be used with");
+}
+
+/// Five MiB a minute, in a grandchild: the whole is seen to grow, and the right one is named.
+#[test]
+fn a_leak_of_a_grandchild() {
+    if std::env::var_os("PARAMEDIC_TEST_ALL").is_none() {
+        println!("SKIPPED: this takes a minute and a half; `./test --all` has the time");
+        return;
+    }
+    // 64 KiB every 0.75 s.
+    let Some(plant) = Plant::new(&["memory", "65536", "0.75", "2"]) else { return };
+    let args =
+        ["diagnose", "--pid", &plant.pid(), "--watch", "--interval", "1s", "--for", "75s", "-o", "json"];
+    let shown = alone(&args);
+    // The samples are a line each, and the diagnosis comes last.
+    let from = shown.find("\n[\n").unwrap();
+    Said::of(&shown[from..]).check("memory_leak", "rss_growth_bytes_per_hour", &["MiB a minute", "python3"]);
+}

@@ -1,0 +1,107 @@
+"""Plants one fault in a process of its own: says `ready` when it is there, and ends when its standard input does."""
+import http.server
+import os
+import resource
+import ssl
+import sys
+import threading
+import time
+
+
+def wait():
+    print("ready", flush=True)
+    sys.stdin.read()
+
+
+def zombies(count):
+    for _ in range(int(count)):
+        if os.fork() == 0:
+            os._exit(0)
+    wait()
+
+
+def descriptors(limit):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), int(limit)))
+    held = []
+    try:
+        while True:
+            held.append(open("/dev/null"))
+    except OSError:
+        held.pop()
+    wait()
+
+
+def blocked(fifo):
+    # Whoever starts a process this way waits in the kernel until it has opened its files: until somebody opens the other
+    # end. No other thread of ours runs meanwhile, so that is for whoever has started us.
+    print("ready", flush=True)
+
+    os.posix_spawn("/bin/true", ["true"], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 0, fifo, os.O_RDONLY, 0)])
+    sys.stdin.read()
+
+
+def user(number, path):
+    os.setgroups([])
+    os.setresgid(int(number), int(number), int(number))
+    os.setresuid(int(number), int(number), int(number))
+    wait()
+
+
+def answer(port, status, header, value, certificate=None):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(int(status))
+            if header != "-":
+                self.send_header(header, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+        def date_time_string(self, timestamp=None):
+            shift = float(value) if header == "-" and value != "-" else 0.0
+            return super().date_time_string(time.time() + shift)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    wait()
+
+
+def memory(bytes_at_once, every, generations):
+    """A chain of processes, of which only the last one grows."""
+    if int(generations) > 0:
+        pid = os.fork()
+        if pid == 0:
+            return memory(bytes_at_once, every, int(generations) - 1)
+        os.waitpid(pid, 0)
+        return
+    threading.Thread(target=grow, args=(int(bytes_at_once), float(every)), daemon=True).start()
+    wait()
+
+
+def grow(bytes_at_once, every):
+    held = []
+    while True:
+        held.append(bytearray(os.urandom(1)) * bytes_at_once)
+        time.sleep(every)
+
+
+def eat(group):
+    """Enters a control group, and has a child take more than that may have."""
+    with open(os.path.join(group, "cgroup.procs"), "w") as procs:
+        procs.write(str(os.getpid()))
+    pid = os.fork()
+    if pid == 0:
+        held = []
+        while True:
+            held.append(bytearray(b"x") * (1 << 20))
+    os.waitpid(pid, 0)
+    wait()
+
+
+globals()[sys.argv[1]](*sys.argv[2:])
