@@ -79,10 +79,28 @@ impl Neighbour {
         Some(Self::start(quiet(command, site, "prometheus"), port))
     }
 
+    /// A VictoriaMetrics that scrapes this port.
+    pub(crate) fn victoriametrics(site: &Site, programs: &std::path::Path, scraped: u16) -> Self {
+        let (folder, port) = (site.path("victoria"), free_port());
+        fs::create_dir_all(&folder).unwrap();
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+             scrape_configs: [{{job_name: app, static_configs: [{{targets: ['127.0.0.1:{scraped}']}}]}}]\n"
+        );
+        fs::write(folder.join("config.yml"), config).unwrap();
+        let mut command = Command::new(programs.join("victoria-metrics"));
+        command.arg(format!("-storageDataPath={}", folder.join("data").display()));
+        command.arg(format!("-promscrape.config={}", folder.join("config.yml").display()));
+        command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+        // What was just written is asked for at once.
+        command.args(["-search.latencyOffset=0s", "-search.disableCache", "-memory.allowedBytes=64MB"]);
+        Self::start(quiet(command, site, "victoria"), port)
+    }
+
     fn ready(&self) {
-        eventually("a neighbour is ready", || {
-            get(&self.url("/-/ready")).filter(|(status, _)| *status == 200)
-        });
+        // Each knows one of the two.
+        let is_ready = |path: &str| get(&self.url(path)).filter(|(status, _)| *status == 200);
+        eventually("a neighbour is ready", || is_ready("/-/ready").or_else(|| is_ready("/health")));
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -63,6 +63,8 @@ pub(crate) enum OutputFormat {
     Jsonl,
     /// The page that Prometheus reads; only of `metrics`.
     Prometheus,
+    /// One line and the exit code of a plugin of Nagios; only of `check`.
+    Nagios,
 }
 
 /// How to print what was found.
@@ -178,6 +180,8 @@ pub(crate) struct CheckArguments {
     /// What to ask
     #[arg(long = "type", value_enum, default_value_t = Check::Readiness)]
     pub(crate) check: Check,
+    #[command(flatten)]
+    pub(crate) repeat: Repeat,
 }
 
 /// What to ask.
@@ -296,7 +300,7 @@ impl OutputFormat {
             Self::Table => Some(Output::Table),
             Self::Json => Some(Output::Json),
             Self::Jsonl => Some(Output::Jsonl),
-            Self::Prometheus => None,
+            Self::Prometheus | Self::Nagios => None,
         }
     }
 }

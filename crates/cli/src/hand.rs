@@ -53,7 +53,7 @@ pub(crate) async fn open(
         output_bytes_max: OUTPUT_BYTES_MAX,
         background_max: BACKGROUND_MAX,
     };
-    let prober = Prober::new().map_err(Failure::usage)?;
+    let prober = Prober::new().map_err(Failure::usage)?.with_program(&exe);
     let world = Arc::new(HandWorld { config, config_path, prober, exe, bin, parameters });
     Engine::start(world, journal, blobs, shelf, settings).await.map_err(Failure::no)
 }

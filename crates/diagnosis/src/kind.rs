@@ -66,7 +66,7 @@ kinds! {
         "Whether the server itself answers."
     READINESS "readiness" "server" "`ok`, or why not"
         "Whether it answers and has what it needs."
-    PORT_OWNER "port_owner" "port" "the process that holds it"
+    PORT_OWNER "port_owner" "port" "the process that holds it, or false"
         "Another process holds the port of the server."
     LOG_ERROR "log_error" "server"
         "`no_space`, `out_of_memory`, `address_in_use`, `descriptors`, `missing_module`, `permission`, `connection`, \
@@ -98,7 +98,7 @@ kinds! {
         "How full a file system is."
     INODES_USED_PERCENT "inodes_used_percent" "mount point" "percent"
         "How many of its inodes are used."
-    READ_ONLY_MOUNT "read_only_mount" "mount point" "none"
+    READ_ONLY_MOUNT "read_only_mount" "mount point" "none, or false"
         "It has become read-only."
     MOUNT_MISSING "mount_missing" "mount point" "what should be there, or false"
         "It stands in /etc/fstab, something of the server lies there, and nothing is mounted."

@@ -71,7 +71,7 @@ fn main() {
                 println!("  {program:<12} not here");
                 continue;
             }
-            let took = median(|| drop(black_box(runs(program, args))));
+            let took = median(|| assert!(black_box(runs(program, args))));
             println!("  {:<12} {took:>9.1}   {:>5.1} x", program, took / whole);
         }
     }

@@ -14,7 +14,7 @@ use crate::machine::{Clock, Load, Machine};
 use crate::memory::{Memory, Pressure};
 use crate::mounts::{Mount, Wanted, read_fstab, read_mounts};
 use crate::processes::{Process, pids, read_processes, tree};
-use crate::roots::Roots;
+use crate::roots::{Roots, read_link};
 use crate::sockets::Sockets;
 use crate::tasks::{BlockedTask, User, read_blocked, still_blocked, still_zombies, user_of, zombies_below};
 
@@ -64,6 +64,8 @@ pub struct TargetTree {
     pub cgroup_memory: Option<CgroupMemory>,
     /// It and its descendants, parents before children, at most 64.
     pub tree: Vec<Details>,
+    /// Whether it sees other mounts than we do, as in a container: then its paths mean nothing here.
+    pub has_own_mounts: Option<bool>,
     /// Who it is for the file systems.
     pub user: Option<User>,
     /// The files that they have open to write, at most 256.
@@ -160,6 +162,7 @@ impl TargetTree {
         Some(Self {
             pid,
             cgroup_memory: CgroupMemory::read(roots, pid),
+            has_own_mounts: has_own_mounts(roots, pid),
             user: user_of(roots, pid),
             written: written(roots, &tree),
             blocked,
@@ -168,6 +171,11 @@ impl TargetTree {
             sockets,
         })
     }
+}
+
+fn has_own_mounts(roots: &Roots, pid: i32) -> Option<bool> {
+    let own = read_link(&roots.proc.join("self/ns/mnt"))?;
+    Some(read_link(&roots.process(pid).join("ns/mnt"))? != own)
 }
 
 #[cfg(test)]

@@ -33,8 +33,8 @@ pub use inhibition::{InhibitRule, inhibitors};
 pub use labels::{Labels, METRIC_NAME, Sample, is_label_name};
 pub use matcher::{Comparison, Matcher, MatcherError, all_match, parse_matchers};
 pub use promql::{
-    Annotation, AnnotationKind, Answer, Element, Position, Query, QueryBounds, QueryError, QueryLimits,
-    QueryNeeds, SelectorError, Series, SeriesSelector, Steps, Value, duration_ms, series, shown,
+    Annotation, AnnotationKind, Answer, Element, Elsewhere, Engine, Portable, Position, Query, QueryBounds,
+    QueryError, QueryLimits, QueryNeeds, SelectorError, Series, SeriesSelector, Steps, Value, duration_ms, series, shown,
 };
 pub use rule::{
     ALERT_NAME, AlertingRule, RecordingRule, Rule, RuleGroup, RuleLevel, RuleProblem, parse_rules,
@@ -42,5 +42,5 @@ pub use rule::{
 };
 pub use rule_test::{RuleTestFailure, RuleTestFile, parse_rule_tests};
 pub use silence::{Breadth, Silence, SilenceError, SilenceState, Silences};
-pub use store::{AppendError, Bounds, Counters, Limits, Scrape, ScrapeSummary, Size, Store};
+pub use store::{AppendError, Bounds, Counters, Limits, Piece, Scrape, ScrapeSummary, Size, Store, Stretch};
 pub use template::{Template, TemplateContext, TemplateError};

@@ -5,6 +5,7 @@
 
 mod batch;
 mod chunk;
+mod export;
 mod intake;
 mod limits;
 mod recover;
@@ -18,6 +19,7 @@ use std::hash::{BuildHasher, RandomState};
 use crate::exposition::PageLimits;
 use crate::labels::Labels;
 use batch::Batch;
+pub use export::{Piece, Stretch};
 pub use limits::{AppendError, Bounds, Counters, Limits, Size};
 pub(crate) use recover::Replay;
 use scrape::Target;

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use crate::host_checks;
 use crate::network_checks;
+use crate::postgres::{self, Depth};
 use crate::prober::{Deadline, Prober, milliseconds_since};
 use crate::report::{DependencyReport, Verdict};
 use crate::target::{Check, Dependency};
@@ -35,17 +36,33 @@ impl Prober {
         deadline: Deadline,
     ) -> DependencyReport {
         let started = Instant::now();
-        let verdict = deadline.bound(self.ask(&dependency.check)).await;
-        DependencyReport::new(dependency, verdict, milliseconds_since(started))
+        let mut perfdata = Vec::new();
+        let ask = async {
+            match &dependency.check {
+                Check::Nagios { command } => {
+                    let (verdict, numbers) = self.plugins.run(self.program.as_deref(), command).await;
+                    perfdata = numbers;
+                    verdict
+                }
+                check => self.ask(check).await,
+            }
+        };
+        let verdict = deadline.bound(ask).await;
+        DependencyReport {
+            perfdata,
+            ..DependencyReport::new(dependency, verdict, milliseconds_since(started))
+        }
     }
 
     async fn ask(&self, check: &Check) -> Verdict {
         match check {
             Check::Http { url } => network_checks::http(self.clients.at(url), url).await,
             Check::Tcp { address } => network_checks::tcp(address).await,
+            Check::Postgres { address } => postgres::ask(address, Depth::Connections).await,
             Check::Process { name } => self.looks.process(name).await,
             Check::File { path } => self.looks.file(path).await,
             Check::Env { variable, value } => host_checks::env(variable, value.as_deref()),
+            Check::Nagios { command } => self.plugins.run(self.program.as_deref(), command).await.0,
         }
     }
 }

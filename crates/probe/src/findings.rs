@@ -6,12 +6,14 @@ use crate::report::{CheckType, Report, Request};
 use crate::target::{Check, Criticality, Target};
 
 /// How a dependency answered, by what stands in the reason; the first that fits counts.
-const ANSWERS: [(&str, &[&str]); 9] = [
+const ANSWERS: [(&str, &[&str]); 11] = [
+    ("no_connections", &["no connection left"]),
+    ("locked", &["transactions wait for"]),
     ("dns", &["the name `"]),
     ("certificate", &["certificate"]),
     ("unauthorized", &["http 401", "http 403"]),
     ("rate_limited", &["http 429"]),
-    ("server_error", &["http 5"]),
+    ("server_error", &["http 5", "the database refuses", "the database broke off"]),
     ("refused", &["refused"]),
     ("timeout", &["no answer within", "timed out"]),
     ("dns", &["name", "resolve", "lookup"]),
@@ -79,9 +81,11 @@ fn kind_of(check: &Check) -> &'static str {
     match check {
         Check::Http { .. } => "http",
         Check::Tcp { .. } => "tcp",
+        Check::Postgres { .. } => "postgres",
         Check::Process { .. } => "process",
         Check::File { .. } => "file",
         Check::Env { .. } => "env",
+        Check::Nagios { .. } => "nagios",
     }
 }
 

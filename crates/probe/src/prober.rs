@@ -1,11 +1,13 @@
 //! Owns the prober: the HTTP clients, and the questions that combine others.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use crate::clients::Clients;
 use crate::host_checks::Looks;
+use crate::nagios::Plugins;
 use crate::report::{CheckType, Report, Request, Verdict, readiness_of};
 use crate::target::{Endpoint, Target};
 
@@ -14,6 +16,9 @@ use crate::target::{Endpoint, Target};
 pub struct Prober {
     pub(crate) clients: Clients,
     pub(crate) looks: Looks,
+    pub(crate) plugins: Plugins,
+    /// The program that has the role `lifeline`.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// Why no prober could be made.
@@ -40,7 +45,7 @@ impl Prober {
     /// When the client refuses its settings, which none of these is known to do.
     pub fn new() -> Result<Self, ProberError> {
         let clients = Clients::new().map_err(ProberError::Client)?;
-        Ok(Self { clients, looks: Looks::default() })
+        Ok(Self { clients, looks: Looks::default(), plugins: Plugins::default(), program: None })
     }
 
     /// The same for [`Prober::introduce`]: it follows no redirect, so that nothing leaves for another address.
@@ -49,7 +54,14 @@ impl Prober {
     /// When the client refuses its settings, which none of these is known to do.
     pub fn for_strangers() -> Result<Self, ProberError> {
         let clients = Clients::strict().map_err(ProberError::Client)?;
-        Ok(Self { clients, looks: Looks::default() })
+        Ok(Self { clients, looks: Looks::default(), plugins: Plugins::default(), program: None })
+    }
+
+    /// Names the `paramedic` program, without which no plugin is run: it ends them with all that they have started.
+    #[must_use]
+    pub fn with_program(mut self, program: &Path) -> Self {
+        self.program = Some(program.to_owned());
+        self
     }
 
     /// Asks what `check` says. Takes no longer than `deadline`.

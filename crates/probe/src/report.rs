@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::nagios::Perfdata;
 use crate::target::{Criticality, Dependency, Target};
 
 /// What is asked.
@@ -76,6 +77,9 @@ pub struct DependencyReport {
     pub reason: String,
     /// How long it took, in milliseconds.
     pub duration_ms: f64,
+    /// What a plugin of Nagios measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub perfdata: Vec<Perfdata>,
 }
 
 /// What one question found, before it is known how long it took.
@@ -163,7 +167,8 @@ impl Report {
 impl DependencyReport {
     pub(crate) fn new(dependency: &Dependency, verdict: Verdict, duration_ms: f64) -> Self {
         let Verdict { health, reason } = verdict;
-        Self { name: dependency.name.clone(), health, critical: dependency.critical, reason, duration_ms }
+        let (name, critical) = (dependency.name.clone(), dependency.critical);
+        Self { name, health, critical, reason, duration_ms, perfdata: Vec::new() }
     }
 
     pub(crate) fn into_verdict(self) -> Verdict {
@@ -190,12 +195,16 @@ impl Verdict {
     pub(crate) fn of_dependencies(reports: &[DependencyReport]) -> Self {
         let failed = |critical| {
             let mut found = reports.iter().filter(move |report| report.critical == critical);
-            found.find(|report| report.health != Health::Healthy)
+            found.find(|report| !report.health.is_well())
         };
+        let warns = || reports.iter().find(|report| report.health == Health::Degraded);
         let reason = |report: &DependencyReport| format!("dependency `{}`: {}", report.name, report.reason);
         match (failed(Criticality::Critical), failed(Criticality::Optional)) {
             (Some(report), _) => Self::unhealthy(reason(report)),
             (None, Some(report)) => Self { health: Health::Degraded, reason: reason(report) },
+            (None, None) if warns().is_some() => {
+                Self { health: Health::Degraded, reason: warns().map(reason).unwrap_or_default() }
+            }
             (None, None) if reports.is_empty() => Self::healthy("no dependencies"),
             (None, None) => Self::healthy("all dependencies answer"),
         }

@@ -60,6 +60,11 @@ pub enum Check {
         /// `HOST:PORT` or `[IPV6]:PORT`.
         address: String,
     },
+    /// A PostgreSQL database takes connections. No password is known: one that asks for it takes connections.
+    Postgres {
+        /// `[USER@]HOST:PORT[/DATABASE]`.
+        address: String,
+    },
     /// A process of this machine has exactly this name, or runs a program whose file has.
     Process {
         /// `mem` is not `mem-2`.
@@ -69,6 +74,11 @@ pub enum Check {
     File {
         /// Symbolic links are followed.
         path: PathBuf,
+    },
+    /// A plugin of Nagios says so by its exit code; a warning means that it works, with less to offer.
+    Nagios {
+        /// The program and its arguments.
+        command: Vec<String>,
     },
     /// A variable has a value that is not empty, in the environment that the server gets.
     Env {

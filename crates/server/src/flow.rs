@@ -9,10 +9,12 @@ use tokio::task::JoinSet;
 
 use crate::alertmanager::{Alertmanager, compare, keep_silences};
 use crate::api::prometheus::Turns;
+use crate::backend::Backend;
 use crate::fleet::{Event, Fleet, Found, What};
 use crate::inbound::Inbound;
 use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
+use crate::remote_write::RemoteWrite;
 use crate::watch::{self, Kept, Watch};
 use crate::world::ServeWorld;
 
@@ -40,6 +42,10 @@ pub(crate) struct Flow {
     pub(crate) inbound: Inbound,
     /// The Alertmanager that is asked and silenced.
     pub(crate) alertmanager: Option<Alertmanager>,
+    /// The engine that answers rules in the place of ours.
+    pub(crate) backend: Option<Backend>,
+    /// Our samples on their way to another engine.
+    pub(crate) remote_write: Option<RemoteWrite>,
     /// Which runbooks and rule files are not used, and why.
     pub(crate) unused: Vec<String>,
 }
@@ -69,6 +75,8 @@ impl Flow {
         loops.spawn(Arc::clone(self).evaluate());
         loops.spawn(Inbound::end_stale(Arc::clone(self)));
         loops.spawn(keep_silences(Arc::clone(self)));
+        loops.spawn(Backend::keep_asking(Arc::clone(self)));
+        loops.spawn(RemoteWrite::keep_sending(Arc::clone(self)));
         loops.spawn(compare(Arc::clone(self)));
         loops.spawn(Arc::clone(&self.notifier).run(self.engine.clone()));
         let pulse = Arc::clone(&self.watch);

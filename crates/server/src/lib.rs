@@ -3,6 +3,7 @@
 mod alertmanager;
 pub mod alive;
 pub mod api;
+mod backend;
 pub mod client;
 mod clock;
 pub mod config;
@@ -14,8 +15,10 @@ mod incident_clocks;
 mod kill_switch;
 mod lock;
 mod maintenance;
+mod neighbours;
 mod notify;
 mod remote;
+mod remote_write;
 mod retention;
 mod rules;
 mod secrets;
@@ -39,6 +42,7 @@ pub use kill_switch::{
     throw_kill_switch,
 };
 pub use maintenance::{MaintenanceFileError, change_maintenance, maintenance_path, read_maintenance};
+pub use neighbours::{Neighbour, neighbours};
 pub use retention::{data_dir, retention};
 pub use rules::{PastError, PastSource, fetch_past, matching_files, rule_file_problems, runbook_rules};
 pub use secrets::{Revealed, SecretError, Secrets};

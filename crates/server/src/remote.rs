@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Identity, Method, StatusCode};
 
 use crate::config::{Remote, Secret};
@@ -17,6 +17,9 @@ const PEM_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How much of a refusal is shown, in bytes.
 const REFUSAL_BYTES_MAX: usize = 300;
+
+/// The longest that `Retry-After` is believed: whoever says more is asked again all the same.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// The header that names a tenant, of Mimir, Cortex, Loki and others.
 const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
@@ -45,6 +48,8 @@ pub(crate) struct Question<'a> {
     pub(crate) body: Option<Vec<u8>>,
     /// The longest answer that is read, in bytes, unpacked.
     pub(crate) bytes_max: usize,
+    /// How much of a refusal is read.
+    pub(crate) error_bytes_max: usize,
 }
 
 /// Why there is no answer.
@@ -70,7 +75,33 @@ pub(crate) enum AskError {
     TooLong(usize),
     /// It says no.
     #[error("HTTP {status}{said}")]
-    Status { status: u16, said: String },
+    Status {
+        status: u16,
+        said: String,
+        /// When it wants to be asked again.
+        after: Option<Duration>,
+    },
+}
+
+// === impl AskError ===
+
+impl AskError {
+    /// Whether it may be answered when it is asked again.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status >= 500 || *status == 429 || *status == 408,
+            Self::TooLong(_) | Self::Header(_) => false,
+            _ => true,
+        }
+    }
+
+    /// When it wants to be asked again.
+    pub(crate) fn after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { after, .. } => *after,
+            _ => None,
+        }
+    }
 }
 
 // === impl Question ===
@@ -78,7 +109,8 @@ pub(crate) enum AskError {
 impl<'a> Question<'a> {
     /// A question that changes nothing.
     pub(crate) fn get(path: &'a str, query: &'a [(&'a str, &'a str)], bytes_max: usize) -> Self {
-        Self { method: Method::GET, path, query, headers: HeaderMap::new(), body: None, bytes_max }
+        let (headers, error_bytes_max) = (HeaderMap::new(), REFUSAL_BYTES_MAX);
+        Self { method: Method::GET, path, query, headers, body: None, bytes_max, error_bytes_max }
     }
 }
 
@@ -126,7 +158,8 @@ impl Asker {
         }
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
-        let bytes_max = if status.is_success() { question.bytes_max } else { REFUSAL_BYTES_MAX };
+        let after = retry_after(response.headers());
+        let bytes_max = if status.is_success() { question.bytes_max } else { question.error_bytes_max };
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if status.is_success() && body.len() + chunk.len() > bytes_max {
@@ -140,7 +173,8 @@ impl Asker {
         if status.is_success() {
             return Ok(body);
         }
-        Err(AskError::Status { status: status.as_u16(), said: said(status, &body) })
+        body.truncate(bytes_max);
+        Err(AskError::Status { status: status.as_u16(), said: said(status, &body), after })
     }
 
     async fn client(&self, remote: &Remote<'_>, secrets: &Secrets) -> Result<Client, AskError> {
@@ -193,9 +227,14 @@ fn pem(path: &Path) -> Result<Vec<u8>, AskError> {
     read().map_err(|source| AskError::Certificates { path: path.to_owned(), source })
 }
 
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
 /// The beginning of a refusal, for people.
 fn said(status: StatusCode, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(REFUSAL_BYTES_MAX)]);
+    let text = String::from_utf8_lossy(&body);
     let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
     if text.trim().is_empty() { reason } else { format!("{reason}: {}", text.trim()) }

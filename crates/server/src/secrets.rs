@@ -200,7 +200,18 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
         };
         all.into_iter().filter_map(of)
     });
-    contacts.chain(servers).chain(scrapes).chain(inbound).chain(alertmanager)
+    let engines = {
+        let (backend, write) = (config.metrics.backend.as_ref(), config.metrics.remote_write.as_ref());
+        let backend = backend.map(|one| ("backend", &one.authorization, &one.key));
+        let write = write.map(|one| ("remote_write", &one.authorization, &one.key));
+        backend.into_iter().chain(write).flat_map(|(table, authorization, key)| {
+            let of = move |(name, secret): (&str, &'a Option<Secret>)| {
+                Some((format!("`{name}` of [metrics.{table}]"), secret.as_ref()?))
+            };
+            [("authorization", authorization), ("key", key)].into_iter().filter_map(of)
+        })
+    };
+    contacts.chain(servers).chain(scrapes).chain(inbound).chain(alertmanager).chain(engines)
 }
 
 /// What keeps others away from a file.

@@ -6,22 +6,25 @@ use std::sync::Arc;
 
 use incident::{Book, Engine, Goal, Settings, Shelf, Verification};
 use journal::{Blobs, Journal};
+use metrics::RuleGroup;
 use probe::Prober;
 use process::lock::{Lock, LockError};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::alertmanager::Alertmanager;
 use crate::alive::Parent;
 use crate::api;
 use crate::api::prometheus::Turns;
+use crate::backend::Backend;
 use crate::config::Config;
 use crate::fleet::{Fleet, Surroundings};
 use crate::flow::Flow;
 use crate::inbound::Inbound;
 use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
+use crate::remote_write::RemoteWrite;
 use crate::retention::{data_dir, keep_within_budget};
 use crate::rules;
 use crate::secrets::Secrets;
@@ -127,7 +130,7 @@ impl Serve {
         let (of_files, not_used) = rules::groups(&config);
         not_used.iter().for_each(|problem| tracing::error!("{problem}"));
         unused.extend(not_used);
-        let rules = std::iter::once(of_runbooks).chain(of_files).collect();
+        let mut rules: Vec<RuleGroup> = std::iter::once(of_runbooks).chain(of_files).collect();
 
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
         let bin = program_folder(&config, &surroundings.exe)?;
@@ -135,7 +138,8 @@ impl Serve {
         let world = Arc::new(ServeWorld {
             config: Arc::clone(&config),
             fleet: Arc::clone(&fleet),
-            prober: Prober::new()?,
+            prober: Prober::new()?.with_program(&surroundings.exe),
+            probes: Semaphore::new(config.probe.at_once),
             exe: surroundings.exe.clone(),
             bin,
             config_path,
@@ -143,10 +147,14 @@ impl Serve {
         let dir = data_dir(&config, journal.clone(), blobs.clone());
         let settings = engine_settings(&config);
         let engine = Engine::start(Arc::clone(&world), journal, blobs, shelf, settings).await?;
+        let secrets = Secrets::of_process(&surroundings.exe);
+        let backend = config.metrics.backend.as_ref().map(|backend| {
+            let interval = config.metrics.evaluation_interval.get();
+            Backend::take_over(backend, secrets.clone(), interval, &mut rules)
+        });
         let watch = Arc::new(Watch::new(&config, rules));
         let told = Arc::new(Told::default());
         let notifier = Arc::new(Notifier::new(&world, &told));
-        let secrets = Secrets::of_process(&surroundings.exe);
         let flow = Arc::new(Flow {
             world,
             fleet,
@@ -158,7 +166,9 @@ impl Serve {
             clocks: IncidentClocks::default(),
             queries: Turns::default(),
             inbound: Inbound::new(&config, secrets.clone()),
-            alertmanager: config.alertmanager.as_ref().map(|one| Alertmanager::new(one, secrets)),
+            alertmanager: config.alertmanager.as_ref().map(|one| Alertmanager::new(one, secrets.clone())),
+            backend,
+            remote_write: config.metrics.remote_write.as_ref().map(|one| RemoteWrite::new(one, secrets)),
             unused,
         });
 

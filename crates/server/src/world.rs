@@ -11,6 +11,7 @@ use incident::{Escalating, Flapping, Hold, Kill, Mode, Policy, Storm, World};
 use metrics::Silences;
 use probe::{CheckType, Names, Prober};
 use runbook::Severity;
+use tokio::sync::Semaphore;
 
 use crate::clock;
 use crate::config::{Config, Server, effect_of, escalating};
@@ -32,6 +33,8 @@ pub struct ServeWorld {
     pub(crate) config: Arc<Config>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) prober: Prober,
+    /// How many servers are asked at a time.
+    pub(crate) probes: Semaphore,
     pub(crate) exe: PathBuf,
     /// The folder in which `paramedic` is found under that name.
     pub(crate) bin: PathBuf,

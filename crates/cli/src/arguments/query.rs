@@ -23,6 +23,9 @@ pub(crate) struct QueryArguments {
     /// The time between two values of that stretch [default: so that there are 72]
     #[arg(long, value_name = "LENGTH", value_parser = duration, requires = "since")]
     pub(crate) step: Option<Duration>,
+    /// Ask the metrics backend of the configuration instead of `serve`
+    #[arg(long)]
+    pub(crate) backend: bool,
     #[command(flatten)]
     pub(crate) repeat: Repeat,
 }

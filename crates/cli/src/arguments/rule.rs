@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::metrics::Engine;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::duration;
@@ -29,6 +30,9 @@ pub(crate) enum RuleCommand {
         /// For whom
         #[arg(long, value_enum, default_value_t = ExportFormat::Prometheus)]
         format: ExportFormat,
+        /// The engine that evaluates the rules: where it would miss what an alert is for, the query is written otherwise
+        #[arg(long, value_parser = engine, default_value = "prometheus")]
+        engine: Engine,
         /// What the address of a runbook begins with [default: its file]
         #[arg(long, value_name = "URL")]
         runbook_url: Option<String>,
@@ -65,6 +69,12 @@ pub(crate) struct RuleTestArguments {
     /// The tenant, where the other side has some (`X-Scope-OrgID`)
     #[arg(long, value_name = "NAME", requires = "history")]
     pub(crate) tenant: Option<String>,
+}
+
+fn engine(name: &str) -> Result<Engine, String> {
+    let known = Engine::ALL;
+    let found = known.into_iter().find(|engine| engine.name() == name);
+    found.ok_or_else(|| format!("known are {}", known.map(Engine::name).join(", ")))
 }
 
 /// For whom rules are exported.

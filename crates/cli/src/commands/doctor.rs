@@ -51,6 +51,7 @@ pub(super) fn run(named: Option<PathBuf>, output: Output) -> Result<Code, Failur
             findings.push(writable("run directory", &config.run_dir));
             findings.push(writable("log directory", &config.log_dir));
             findings.extend(ports(&config));
+            findings.extend(neighbours(&config)?);
         }
         Err(failure) => findings.push(Finding {
             what: "configuration",
@@ -63,6 +64,17 @@ pub(super) fn run(named: Option<PathBuf>, output: Output) -> Result<Code, Failur
     });
     let missing = findings.iter().any(|one| one.verdict == Verdict::Missing);
     Ok(if missing { Code::No } else { Code::Done })
+}
+
+/// Asks what `serve` would ask.
+fn neighbours(config: &Config) -> Result<Vec<Finding>, Failure> {
+    let program = context::program()?;
+    let found = context::runtime()?.block_on(server::neighbours(config, &program));
+    let of = |one: server::Neighbour| match one.problem {
+        None => finding(one.what, Verdict::Ok, format!("{} answers", one.url)),
+        Some(problem) => finding(one.what, Verdict::Limited, format!("{}: {problem}", one.url)),
+    };
+    Ok(found.into_iter().map(of).collect())
 }
 
 fn finding(what: &'static str, verdict: Verdict, detail: impl Into<String>) -> Finding {

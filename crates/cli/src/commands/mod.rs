@@ -28,15 +28,21 @@ mod text;
 mod tune;
 mod uninstall;
 
-use crate::arguments::{Arguments, Command, Output};
+use crate::arguments::{Arguments, Command, Output, OutputFormat};
 use crate::fail::{Code, Failure};
 
 /// Runs one command.
 pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
     let Arguments { command, config, output } = arguments;
     let rows = output.of_rows();
-    if rows.is_none() && !matches!(command, Command::Metrics(_)) {
-        return Err(Failure::usage(anyhow::anyhow!("`-o prometheus` is for `paramedic metrics`")));
+    let fits = match output {
+        OutputFormat::Prometheus => matches!(command, Command::Metrics(_)),
+        OutputFormat::Nagios => matches!(command, Command::Check(_)),
+        _ => true,
+    };
+    if !fits {
+        let words = "`-o prometheus` is for `paramedic metrics`, and `-o nagios` for `paramedic check`";
+        return Err(Failure::usage(anyhow::anyhow!(words)));
     }
     let output = rows.unwrap_or(Output::Table);
     match command {
@@ -45,7 +51,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Uninstall(arguments) => uninstall::run(&arguments, config, output),
         Command::Serve => serve::run(config),
         Command::Guard(arguments) => guard::run(arguments, config),
-        Command::Check(arguments) => check::run(&arguments, config, output),
+        Command::Check(arguments) => check::run(&arguments, config, rows),
         Command::Diagnose(arguments) => diagnose::run(&arguments, config, output),
         Command::Metrics(arguments) => metrics::run(&arguments, config, rows),
         Command::Query(arguments) => query::run(&arguments, config, output),

@@ -38,7 +38,7 @@ async fn once(client: &Client, arguments: &QueryArguments, output: Output) -> Re
     let mut parameters = vec![("query", arguments.query.clone())];
     let Some(since) = arguments.since else {
         parameters.push(("time", seconds(arguments.at.unwrap_or_else(now_ms))));
-        return Ok(at_one_moment(ask(client, "query", &parameters).await?, output));
+        return Ok(at_one_moment(ask(client, arguments.backend, "query", &parameters).await?, output));
     };
     let to_ms = arguments.until.unwrap_or_else(now_ms);
     let length_ms = millis(since);
@@ -50,11 +50,17 @@ async fn once(client: &Client, arguments: &QueryArguments, output: Output) -> Re
     parameters.push(("start", seconds(stretch.from_ms)));
     parameters.push(("end", seconds(stretch.to_ms)));
     parameters.push(("step", seconds(step_ms)));
-    Ok(over_a_stretch(ask(client, "query_range", &parameters).await?, stretch, output))
+    Ok(over_a_stretch(ask(client, arguments.backend, "query_range", &parameters).await?, stretch, output))
 }
 
-async fn ask(client: &Client, what: &str, parameters: &[(&str, String)]) -> Result<Data, Failure> {
-    let path = format!("/prometheus/api/v1/{what}");
+async fn ask(
+    client: &Client,
+    of_backend: bool,
+    what: &str,
+    parameters: &[(&str, String)],
+) -> Result<Data, Failure> {
+    let base = if of_backend { "/api/v1/backend" } else { "/prometheus/api/v1" };
+    let path = format!("{base}/{what}");
     match client.ask::<Answer<Data>>(&path, parameters).await? {
         Answer::Success { data, warnings, infos } => {
             warnings.iter().chain(&infos).for_each(|text| anstream::eprintln!("{text}"));

@@ -143,10 +143,12 @@ fn dependencies() {
         "!dependency@api=certificate certificate@api=expired dependency_kind@api=http",
         "certificate_invalid",
     );
-    check(
-        "!dependency@api=certificate certificate@api=expired clock_offset_seconds@ref=-9000",
-        "clock_wrong",
-    );
+    // Of two clocks that differ nobody knows which is wrong; two others that agree are right.
+    let expired = "!dependency@api=certificate certificate@api=expired clock_offset_seconds@b=-900";
+    check(expired, "certificate_invalid");
+    check(&format!("{expired} clock_offset_seconds@c=-901"), "clock_wrong");
+    check("clock_offset_seconds@b=900", "clock_wrong");
+    check("clock_offset_seconds@b=900 !dependency@c=refused", "none");
     check("!dependency@db=no_connections dependency_kind@db=postgres", "database_full");
     check("!dependency@db=locked dependency_kind@db=postgres p95_seconds=40", "database_locked");
     // Another process of theirs has that word, but is no database.

@@ -60,7 +60,7 @@ fn used_by<'m>(
     for place in &subject.places {
         note(&place.path, place.used_for);
     }
-    if let Some(target) = &snapshot.target {
+    if let Some(target) = snapshot.target.as_ref().filter(|target| target.has_own_mounts != Some(true)) {
         for path in &target.written {
             note(Path::new(path), "data");
         }

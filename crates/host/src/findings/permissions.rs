@@ -14,7 +14,9 @@ use crate::snapshot::Snapshot;
 const NEEDED_MAX: usize = 100;
 
 pub(super) fn found(snapshot: &Snapshot, subject: &Subject) -> Vec<Finding> {
-    let Some(target) = &snapshot.target else { return Vec::new() };
+    // In a container its paths are others.
+    let target = snapshot.target.as_ref().filter(|target| target.has_own_mounts != Some(true));
+    let Some(target) = target else { return Vec::new() };
     let Some(user) = &target.user else { return Vec::new() };
     let mut needed: Vec<Needed> = Vec::new();
     let mut need = |path: PathBuf, need| {

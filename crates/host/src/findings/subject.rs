@@ -109,7 +109,12 @@ impl Subject {
     pub(super) fn is_guard(&self, words: &[String]) -> bool {
         let own = words.iter().take_while(|word| *word != "--");
         let own: Vec<&str> = own.map(String::as_str).collect();
-        own.get(1) == Some(&"guard") && own.windows(2).any(|pair| pair == ["--name", self.name.as_str()])
+        let is_named = own.windows(2).any(|pair| pair == ["--name", self.name.as_str()])
+            || own.iter().any(|word| word.strip_prefix("--name=") == Some(self.name.as_str()));
+        // Another one of this name, of another configuration, listens elsewhere.
+        let at = own.windows(2).find(|pair| pair[0] == "--listen").and_then(|pair| pair[1].rsplit_once(':'));
+        let is_there = at.zip(self.port).is_none_or(|((_, port), own)| port.parse() == Ok(own));
+        own.get(1) == Some(&"guard") && is_named && is_there
     }
 
     /// Whether a control group is that of its unit, or below it.

@@ -182,6 +182,38 @@ fn file_systems() {
 }
 
 #[test]
+fn paths_of_a_container_mean_nothing_here() {
+    let root = tempfile::tempdir().unwrap();
+    let roots = machine(root.path());
+    put(&roots.proc.join("10/cmdline"), "node\0/srv/index.js\0/data\0");
+    put(&roots.proc.join("self/mountinfo"), "1 0 0:1 / / rw - nfs a:/ rw\n2 1 7:0 / /data rw - nfs b:/ ro\n");
+    let worst = || examine(&roots, &subject(), 0, |_| {}).1.first().map(Finding::severity);
+    assert_eq!(worst(), Some(Severity::Critical));
+    for (pid, target) in [("self", "mnt:[1]"), ("10", "mnt:[2]")] {
+        fs::create_dir_all(roots.proc.join(pid).join("ns")).unwrap();
+        std::os::unix::fs::symlink(target, roots.proc.join(pid).join("ns/mnt")).unwrap();
+    }
+    assert_eq!(worst(), Some(Severity::Warning));
+}
+
+#[test]
+fn a_guard_is_known_by_its_name_and_where_it_listens() {
+    let server = Subject { port: Some(8001), ..Subject::named("notes") };
+    for (words, expect) in [
+        ("paramedic guard --name notes --listen 127.0.0.1:8001 -- x", true),
+        ("paramedic guard --name=notes --stdio -- x", true),
+        ("paramedic guard --name notes --listen 127.0.0.1:8002 -- x", false),
+        ("paramedic guard --name notes-2 --listen 127.0.0.1:8001 -- x", false),
+        ("paramedic guard --listen 127.0.0.1:8001 -- x --name notes", false),
+        ("paramedic lifeline --name notes", false),
+        ("", false),
+    ] {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        assert_eq!(server.is_guard(&words), expect, "{words:?}");
+    }
+}
+
+#[test]
 fn this_machine_and_this_process() {
     let me = i32::try_from(std::process::id()).unwrap();
     let (taken, found) = examine(&Roots::default(), &Subject::process(me), 0, |_| {});

@@ -160,12 +160,27 @@ fn is_failed(end: &UnitEnd) -> bool {
     !matches!(end, UnitEnd::Exited { code: 0 } | UnitEnd::DoneByEvidence { .. } | UnitEnd::NotStarted { .. })
 }
 
+/// A look that found nothing says so.
+fn is_denied(finding: &Finding) -> bool {
+    finding.value().is_some_and(|value| matches!(value.to_string().as_str(), "false" | "0"))
+}
+
 fn points(incident: &Incident, subject: Subject) -> Verdict {
     let causes: &[Cause] = match subject {
         Subject::Compromise => &[Cause::Intrusion],
         Subject::Damage => &[Cause::DataDamaged],
         Subject::OutOfMemory => &[Cause::OutOfMemory],
-        Subject::Dependency => &[Cause::DependencyDown, Cause::DatabaseDown, Cause::NetworkDown],
+        Subject::Dependency => &[
+            Cause::DependencyDown,
+            Cause::DatabaseDown,
+            Cause::DatabaseFull,
+            Cause::DatabaseLocked,
+            Cause::CertificateInvalid,
+            Cause::NameService,
+            Cause::AddressFamily,
+            Cause::RateLimited,
+            Cause::NetworkDown,
+        ],
         Subject::Disk => &[],
     };
     let named = incident.cause.as_deref().and_then(Cause::of_name);
@@ -177,8 +192,8 @@ fn points(incident: &Incident, subject: Subject) -> Verdict {
     let speaks = |finding: &&Finding| match subject {
         Subject::Compromise => finding.kind() == kind::SECURITY_EVENT.name && value(finding, "confirmed"),
         Subject::Damage => finding.kind() == kind::INTEGRITY.name && value(finding, "failed"),
-        Subject::OutOfMemory => finding.kind() == kind::OOM_KILL.name,
-        Subject::Disk => finding.kind() == kind::READ_ONLY_MOUNT.name,
+        Subject::OutOfMemory => finding.kind() == kind::OOM_KILL.name && !is_denied(finding),
+        Subject::Disk => finding.kind() == kind::READ_ONLY_MOUNT.name && !is_denied(finding),
         Subject::Dependency => false,
     };
     match incident.findings.values().find(speaks) {
@@ -211,3 +226,6 @@ fn words(ms: u64) -> String {
         _ => duration(ms),
     }
 }
+
+#[cfg(test)]
+mod tests;

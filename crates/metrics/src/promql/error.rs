@@ -47,6 +47,12 @@ pub enum QueryError {
         /// What is counted.
         unit: &'static str,
     },
+    /// Another engine answers the query, and has no answer.
+    #[error("the backend has no answer: {reason}")]
+    Elsewhere {
+        /// Why.
+        reason: String,
+    },
     /// Evaluation would need more than it may.
     #[error("evaluation needs more than {limit} {unit}")]
     TooMuch {
@@ -110,7 +116,11 @@ impl QueryError {
             | Self::Unsupported { position, .. }
             | Self::Duplicate { position, .. }
             | Self::Invalid { position, .. } => Some(*position),
-            Self::TooLarge { .. } | Self::TooMuch { .. } | Self::Late | Self::NoSteps { .. } => None,
+            Self::TooLarge { .. }
+            | Self::TooMuch { .. }
+            | Self::Late
+            | Self::Elsewhere { .. }
+            | Self::NoSteps { .. } => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod aggregate;
 mod annotation;
 mod bounds;
 mod duration;
+mod elsewhere;
 mod error;
 mod eval;
 mod functions;
@@ -18,6 +19,7 @@ mod index;
 mod matching;
 mod memo;
 mod needs;
+mod portable;
 mod rank;
 mod reduce;
 mod selector;
@@ -34,11 +36,13 @@ use crate::store::Store;
 pub use annotation::{Annotation, AnnotationKind};
 pub use bounds::{QueryBounds, QueryLimits};
 pub use duration::duration_ms;
+pub use elsewhere::Elsewhere;
 pub use error::{Position, QueryError};
 use eval::Evaluator;
 pub use grid::Steps;
 use memo::Memo;
 pub use needs::QueryNeeds;
+pub use portable::{Engine, Portable};
 pub use series::{SelectorError, SeriesSelector, series};
 use syntax::Expr;
 pub use value::shown;
@@ -49,7 +53,7 @@ pub use value::{Element, Series, Value};
 /// It remembers how the labels of series were grouped and where their last windows began, as long as no series of their
 /// metric comes or goes: twelve bytes for each series and aggregation, 40 for each series whose rate is asked for.
 #[derive(Clone)]
-pub struct Query(Arc<Parsed>);
+pub struct Query(Arc<Parsed>, Option<Arc<Elsewhere>>);
 
 struct Parsed {
     text: String,
@@ -77,7 +81,13 @@ impl Query {
     /// where in the text.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         let expr = syntax::parse(text)?;
-        Ok(Self(Arc::new(Parsed { text: text.to_owned(), expr, memo: Memo::default() })))
+        Ok(Self(Arc::new(Parsed { text: text.to_owned(), expr, memo: Memo::default() }), None))
+    }
+
+    /// Returns the query with another engine's answer in the place of ours, for [`Query::instant`].
+    #[must_use]
+    pub fn answered_by(&self, elsewhere: &Arc<Elsewhere>) -> Self {
+        Self(Arc::clone(&self.0), Some(Arc::clone(elsewhere)))
     }
 
     /// Returns the text that was parsed.
@@ -85,12 +95,15 @@ impl Query {
         &self.0.text
     }
 
-    /// Evaluates the query at one moment, within default bounds.
+    /// Evaluates the query at one moment, within default bounds; where another engine answers it, that is the answer.
     ///
     /// # Errors
     ///
-    /// As [`Query::answer`].
+    /// As [`Query::answer`], and where the other engine has none.
     pub fn instant(&self, store: &Store, at_ms: i64) -> Result<Value, QueryError> {
+        if let Some(elsewhere) = &self.1 {
+            return elsewhere.at(at_ms);
+        }
         self.answer(store, at_ms, QueryBounds::default()).map(|answer| answer.value)
     }
 

@@ -16,6 +16,7 @@ use diagnosis::{Finding, Severity, kind};
 use tokio::time::Instant;
 
 use crate::findings::findings;
+use crate::postgres::{self, Depth};
 use crate::prober::{Deadline, Prober, milliseconds_since};
 use crate::report::{CheckType, DependencyReport, Report, Verdict};
 use crate::target::{Check, Dependency, Endpoint, Target};
@@ -85,6 +86,9 @@ impl Prober {
         let (verdict, dug) = match &dependency.check {
             Check::Http { url } => http::dig(url, names, deadline).await,
             Check::Tcp { address } => http::dig_tcp(address, names, deadline).await,
+            Check::Postgres { address } => {
+                (deadline.bound(postgres::ask(address, Depth::Locks)).await, Dug::default())
+            }
             _ => (self.ask_dependency(dependency, deadline).await.into_verdict(), Dug::default()),
         };
         let found = dug.findings(dependency, now);

@@ -45,7 +45,7 @@ struct Answered<'a> {
     runbook: &'a Runbook,
     procedure: &'a Procedure,
     alert: &'a AlertSpec,
-    query: &'a str,
+    query: metrics::Query,
 }
 
 /// Gathers the alerts that something can fire.
@@ -60,13 +60,11 @@ fn answered(runbooks: &[Runbook]) -> Result<Vec<Answered<'_>>, ExportError> {
             if let Some(first) = seen.insert(&alert.name, place.clone()) {
                 return Err(ExportError::Twice { name: alert.name.clone(), first, second: place });
             }
-            if let Err(error) = metrics::Query::parse(query) {
-                return Err(ExportError::Query {
-                    name: alert.name.clone(),
-                    place,
-                    reason: error.to_string(),
-                });
-            }
+            let query = metrics::Query::parse(query).map_err(|error| ExportError::Query {
+                name: alert.name.clone(),
+                place,
+                reason: error.to_string(),
+            })?;
             found.push(Answered { runbook, procedure, alert, query });
         }
     }

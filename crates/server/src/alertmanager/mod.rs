@@ -91,6 +91,14 @@ impl Alertmanager {
         of_api(&body, clock::now_ms()).map_err(|NotMessage(reason)| self.answer(reason))
     }
 
+    /// Asks how it is, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Alertmanager::group`].
+    pub(crate) async fn look(&self) -> Result<(), AlertmanagerError> {
+        self.ask(Question::get("/api/v2/status", &[], ANSWER_BYTES_MAX)).await.map(drop)
+    }
+
     async fn silences(&self) -> Result<Vec<Silence>, AlertmanagerError> {
         let body = self.ask(Question::get("/api/v2/silences", &[], ANSWER_BYTES_MAX)).await?;
         serde_json::from_slice(&body).map_err(|error| self.answer(error.to_string()))
@@ -101,8 +109,8 @@ impl Alertmanager {
         let body = serde_json::to_vec(new).map_err(|error| self.answer(error.to_string()))?;
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         let (method, path) = (Method::POST, "/api/v2/silences");
-        let bytes_max = ANSWER_BYTES_MAX;
-        let question = Question { method, path, query: &[], headers, body: Some(body), bytes_max };
+        let question =
+            Question { method, headers, body: Some(body), ..Question::get(path, &[], ANSWER_BYTES_MAX) };
         let answer = self.ask(question).await?;
         let made: api::Made =
             serde_json::from_slice(&answer).map_err(|error| self.answer(error.to_string()))?;
@@ -115,9 +123,8 @@ impl Alertmanager {
             return Err(self.answer(format!("`{id}` is no id of a silence")));
         }
         let path = format!("/api/v2/silence/{id}");
-        let (method, headers, body) = (Method::DELETE, HeaderMap::new(), None);
-        let question =
-            Question { method, path: &path, query: &[], headers, body, bytes_max: ANSWER_BYTES_MAX };
+        let method = Method::DELETE;
+        let question = Question { method, ..Question::get(&path, &[], ANSWER_BYTES_MAX) };
         self.ask(question).await.map(drop)
     }
 

@@ -57,6 +57,11 @@ struct OfTold {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSent {
+    outcome: &'static str,
+}
+
 /// What stands for the severity of an incident without an alert, or with another one.
 const NO_SEVERITY: &str = "none";
 
@@ -82,6 +87,7 @@ pub(crate) async fn own_page(flow: &Flow) -> Result<String, EngineError> {
     incidents(flow, &mut registry).await?;
     notices(flow, &mut registry);
     told(flow, &mut registry);
+    sent(flow, &mut registry);
     samples(flow, &mut registry);
     let mut page = String::new();
     let _: fmt::Result = encode_registry(&mut page, &registry).and_then(|()| encode_eof(&mut page));
@@ -137,6 +143,23 @@ fn told(flow: &Flow, registry: &mut Registry) {
     registry.register("paramedic_inbound_alerts", "Alerts of other systems by what was made of them", count);
 }
 
+/// What was sent to another engine since the start of this `serve`.
+fn sent(flow: &Flow, registry: &mut Registry) {
+    let Some(write) = &flow.remote_write else { return };
+    let count = Family::<OfSent, Counter>::default();
+    for (outcome, times) in write.counts() {
+        count.get_or_create(&OfSent { outcome }).inc_by(times);
+    }
+    registry.register(
+        "paramedic_remote_write_samples",
+        "Samples for another engine by what became of them",
+        count,
+    );
+    let behind = Gauge::<f64, AtomicU64>::default();
+    behind.set(write.behind_ms() as f64 / 1e3);
+    registry.register("paramedic_remote_write_behind_seconds", "How far behind samples are sent", behind);
+}
+
 /// What the store of samples holds, and what it did not take or keep since the start of this `serve`.
 fn samples(flow: &Flow, registry: &mut Registry) {
     let (size, counters) = {
@@ -187,7 +210,7 @@ fn servers(flow: &Flow, registry: &mut Registry) {
                 dependency_name: one.name.clone(),
                 critical: (one.critical == probe::Criticality::Critical).to_string(),
             };
-            dependencies.get_or_create(&labels).set(i64::from(one.health == probe::Health::Healthy));
+            dependencies.get_or_create(&labels).set(i64::from(one.health.is_well()));
         }
     }
     registry.register("mcp_server_up", "Whether the MCP server answers", up);

@@ -13,9 +13,11 @@ use super::exposition;
 use super::wire::{
     Approve, By, Detail, Done, Health, Open, Order, Problem, Reject, Say, ServerStatus, Summary,
 };
+use crate::backend::Backend;
 use crate::clock;
 use crate::fleet::{Asked, Member, OrderError, Source, Verb};
 use crate::flow::Flow;
+use crate::remote_write::RemoteWrite;
 
 pub(super) type Shared = State<Arc<Flow>>;
 
@@ -82,13 +84,16 @@ pub(super) async fn health(State(flow): Shared) -> Response {
     let watched = flow.engine.shelf().procedures().any(|(_, procedure)| procedure.alert.is_some());
     let blind = || "no runbook with an alert can be read: nothing is answered".to_owned();
     let reason = problem.or_else(|| (!watched).then(blind));
-    // Where a runbook is not used, the others are: a restart would mend nothing.
-    let (code, status) = match (&reason, flow.unused.is_empty()) {
+    // Where a runbook is not used, or another engine does not answer, the rest is: a restart would mend nothing.
+    let lacking = flow.unused.iter().cloned().chain(flow.backend.as_ref().and_then(Backend::problem));
+    let unsent = flow.remote_write.as_ref().and_then(RemoteWrite::problem);
+    let lacking: Vec<String> = lacking.chain(unsent).collect();
+    let (code, status) = match (&reason, lacking.is_empty()) {
         (None, true) => (StatusCode::OK, "healthy"),
         (None, false) => (StatusCode::OK, "degraded"),
         (Some(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
     };
-    let reason = reason.into_iter().chain(flow.unused.iter().cloned()).collect::<Vec<_>>().join("; ");
+    let reason = reason.into_iter().chain(lacking).collect::<Vec<_>>().join("; ");
     let status = status.to_owned();
     let health = Health { status, reason, servers, open_incidents };
     (code, Json(health)).into_response()

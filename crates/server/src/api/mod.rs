@@ -4,6 +4,7 @@
 //! the word of `[inbound]` may tell of alerts.
 
 mod alerts;
+mod backend;
 pub(crate) mod exposition;
 mod handlers;
 mod inbound;
@@ -42,6 +43,7 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
         .route("/api/v1/incidents/{id}/resolve", post(handlers::resolve))
         .route("/api/v1/incidents/{id}/approve", post(handlers::approve))
         .route("/api/v1/incidents/{id}/reject", post(handlers::reject))
+        .route("/api/v1/backend/{what}", get(backend::ask))
         .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
         .route("/api/v1/silences/{number}/expire", post(alerts::expire))

@@ -305,7 +305,7 @@ pub struct Made {
 /// The health of `serve` itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Health {
-    /// `healthy`, `unhealthy`, or `degraded` where a runbook is not used.
+    /// `healthy`, `unhealthy`, or `degraded` where a runbook is not used, or another engine does not answer.
     pub status: String,
     /// What is wrong.
     pub reason: String,

@@ -7,7 +7,7 @@ use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, Dependency, Place, Server, alertmanager, contact, inbound, scrape};
+use super::{Config, Dependency, Place, Server, alertmanager, backend, contact, inbound, scrape};
 
 /// The longest name of a server: it becomes part of file names and unit names.
 const NAME_BYTES_MAX: usize = 63;
@@ -182,6 +182,9 @@ fn check_policy(text: &str, config: &Config, problems: &mut Vec<Problem>) {
     if config.triage.flapping_reopens == 0 {
         report("flapping_reopens", "what never came back does not flap; 1 is the least".to_owned());
     }
+    if !(1..=10_000).contains(&config.probe.at_once) {
+        report("at_once", "1 to 10000 servers are asked at a time".to_owned());
+    }
     if config.verify.probes == 0 {
         report("probes", "recovery takes at least one good answer".to_owned());
     }
@@ -210,6 +213,8 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[[scrape]]", scrape::problems(config)),
         ("[inbound", inbound::problems(config)),
         ("[alertmanager]", alertmanager::problems(config)),
+        ("[metrics.backend]", backend::backend_problems(config)),
+        ("[metrics.remote_write]", backend::write_problems(config)),
     ];
     for (table, found) in found {
         let from = text.find(table).unwrap_or(0);
@@ -275,18 +280,20 @@ fn bad_dependency(dependency: &Dependency) -> Option<String> {
     let given = [
         dependency.http.is_some(),
         dependency.tcp.is_some(),
+        dependency.postgres.is_some(),
         dependency.process.is_some(),
         dependency.file.is_some(),
         dependency.env.is_some(),
+        !dependency.nagios.is_empty(),
     ];
     match given.iter().filter(|given| **given).count() {
         1 => None,
         0 => Some(format!(
-            "the dependency `{}` has no check: give it one of `http`, `tcp`, `process`, `file`, `env`",
+            "the dependency `{}` has no check: give it one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`",
             dependency.name
         )),
         _ => Some(format!(
-            "the dependency `{}` has several checks: give it exactly one of `http`, `tcp`, `process`, `file`, `env`",
+            "the dependency `{}` has several checks: give it exactly one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`",
             dependency.name
         )),
     }

@@ -1,6 +1,7 @@
 //! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
 
 mod alertmanager;
+mod backend;
 mod bytes;
 mod contact;
 mod dependency;
@@ -8,6 +9,7 @@ mod error;
 mod inbound;
 mod load;
 mod place;
+mod probe;
 mod remote;
 mod rules;
 mod samples;
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use systemd::UnitName;
 
 pub use alertmanager::Alertmanager;
+pub use backend::{Backend, RemoteWrite};
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
@@ -36,6 +39,7 @@ pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
 pub use place::{Place, default_config_path, empty};
+pub use probe::Probe;
 pub(crate) use remote::Remote;
 pub use rules::Rules;
 pub use samples::Metrics;
@@ -116,16 +120,6 @@ pub struct Config {
     /// The Alertmanager that is asked, and silenced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<Alertmanager>,
-}
-
-/// `[probe]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Probe {
-    /// The time between two probes of a server.
-    pub interval: Span,
-    /// How long one probe may take.
-    pub timeout: Span,
 }
 
 /// `[verify]`
@@ -262,7 +256,7 @@ pub struct Server {
     pub dependency: Vec<Dependency>,
 }
 
-/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `process`, `file`, `env`.
+/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dependency {
@@ -274,6 +268,9 @@ pub struct Dependency {
     /// `HOST:PORT` that must accept a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<String>,
+    /// `[USER@]HOST:PORT[/DATABASE]` of a PostgreSQL that must take connections; without a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<String>,
     /// The exact name of a process that must run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
@@ -283,6 +280,9 @@ pub struct Dependency {
     /// A variable that must not be empty, in the environment that the server gets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
+    /// A plugin of Nagios and its arguments: exit code 0 is well, 1 is well with less to offer, 2 is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nagios: Vec<String>,
     /// Whether the server cannot do without it.
     #[serde(default = "default_critical")]
     pub critical: bool,
@@ -306,14 +306,6 @@ fn default_install_timeout() -> Span {
 
 fn default_critical() -> bool {
     true
-}
-
-// === impl Probe ===
-
-impl Default for Probe {
-    fn default() -> Self {
-        Self { interval: Span::seconds(5), timeout: Span::seconds(3) }
-    }
 }
 
 // === impl Verify ===

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Config;
+use super::{Config, Metrics, Secret};
 
 /// Who runs, as far as default places depend on it. The shell fills it in; tests make their own.
 #[derive(Debug, Clone)]
@@ -84,12 +84,30 @@ impl Place {
             one.ca.iter_mut().chain(&mut one.certificate).for_each(|path| *path = base.join(&*path));
             one.authorization.iter_mut().chain(&mut one.key).for_each(|secret| secret.settle(base));
         }
+        for (ca, certificate, authorization, key) in engines(&mut config.metrics) {
+            ca.iter_mut().chain(certificate).for_each(|path| *path = base.join(&*path));
+            authorization.iter_mut().chain(key).for_each(|secret| secret.settle(base));
+        }
         for server in &mut config.server {
             server.directory = server.directory.take().map(|path| base.join(path));
             server.guard_settings = server.guard_settings.take().map(|path| base.join(path));
             server.environment.values_mut().for_each(|text| text.settle(base));
         }
     }
+}
+
+/// What is kept in files of whoever answers rules or takes samples.
+type Files<'m> =
+    (&'m mut Option<PathBuf>, &'m mut Option<PathBuf>, &'m mut Option<Secret>, &'m mut Option<Secret>);
+
+fn engines(metrics: &mut Metrics) -> impl Iterator<Item = Files<'_>> {
+    let Metrics { backend, remote_write, .. } = metrics;
+    let backend =
+        backend.as_mut().map(|one| (&mut one.ca, &mut one.certificate, &mut one.authorization, &mut one.key));
+    let write = remote_write
+        .as_mut()
+        .map(|one| (&mut one.ca, &mut one.certificate, &mut one.authorization, &mut one.key));
+    backend.into_iter().chain(write)
 }
 
 fn settle(path: &mut PathBuf, default: PathBuf, base: &std::path::Path) {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Span};
+use super::{Backend, Bytes, RemoteWrite, Span};
 
 /// `[metrics]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +23,12 @@ pub struct Metrics {
     pub series_per_server_max: usize,
     /// How often samples are synced to the disk: what a machine that fails can lose.
     pub sync_interval: Span,
+    /// The engine that answers rules in the place of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Backend>,
+    /// Where our samples are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_write: Option<RemoteWrite>,
 }
 
 // === impl Metrics ===
@@ -37,6 +43,8 @@ impl Default for Metrics {
             series_max: 100_000,
             series_per_server_max: 20_000,
             sync_interval: Span::seconds(5),
+            backend: None,
+            remote_write: None,
         }
     }
 }

@@ -63,10 +63,12 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 18] = [
+    const TABLES: [(&str, &str); 20] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
+        ("`[metrics.backend]`", "Backend"),
+        ("`[metrics.remote_write]`", "RemoteWrite"),
         ("`[[scrape]]`", "ScrapeTarget"),
         ("`[retention]`", "Retention"),
         ("`[verify]`", "Verify"),

@@ -363,12 +363,16 @@ fn dependency(server: &Server, one: &Dependency) -> Option<probe::Dependency> {
     let check = match one {
         Dependency { http: Some(url), .. } => Check::Http { url: url.clone() },
         Dependency { tcp: Some(address), .. } => Check::Tcp { address: address.clone() },
+        Dependency { postgres: Some(address), .. } => Check::Postgres { address: address.clone() },
         Dependency { process: Some(name), .. } => Check::Process { name: name.clone() },
         Dependency { file: Some(path), .. } => Check::File { path: path.clone() },
         Dependency { env: Some(variable), .. } => {
             // A secret that is empty or cannot be read keeps its server from being started.
             let value = server.environment.get(variable).map(|text| text.plain().unwrap_or("a secret"));
             Check::Env { variable: variable.clone(), value: value.map(str::to_owned) }
+        }
+        Dependency { nagios: command, .. } if !command.is_empty() => {
+            Check::Nagios { command: command.clone() }
         }
         _ => return None,
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use incident::{Alarm, AlertFacts, Engine, ExitFacts, Fired, Source, error_chain};
-use metrics::{Alert, AlertState, AtOnce};
+use metrics::{Alert, AlertState, AtOnce, EvaluationError, QueryError};
 use process::control::{Exit, Phase};
 
 use super::Watch;
@@ -38,7 +38,11 @@ pub(crate) async fn evaluate(
     for one in changed.iter().filter(|one| one.state == AlertState::Firing && !is_answered(&one.rule)) {
         tracing::warn!(alert = one.rule, labels = %one.labels, "an alert fires that no runbook answers");
     }
-    for error in errors {
+    // Whoever asks another engine has said so, once.
+    let is_told = |error: &EvaluationError| {
+        matches!(error, EvaluationError::Query { source: QueryError::Elsewhere { .. }, .. })
+    };
+    for error in errors.into_iter().filter(|error| !is_told(error)) {
         tracing::warn!(error = %error_chain(&error), "a rule could not be evaluated");
     }
     let told = inbound::told(engine, fleet, &active).await;

@@ -1,10 +1,13 @@
 //! Owns the probe loop of one server: asked at its interval, the answers kept as samples.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use metrics::Labels;
 use probe::{CheckType, Health, Report};
 use process::control::{Criticality, DependencyHealth, DependencyStatus, Phase};
 
+use super::scraping::share;
 use super::{Looked, Watch, prober};
 use crate::fleet::Member;
 use crate::world::ServeWorld;
@@ -12,10 +15,16 @@ use crate::world::ServeWorld;
 /// How often a server that is gone with its client is forgotten: a page that was being read needs its deadline.
 const FORGET_TIMES: u32 = 3;
 
+/// The least time between the first probe and the second: a server whose moment is now is not asked twice in a row.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+
 /// Probes one server until the task is dropped.
 pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, member: Arc<Member>) {
     let mut ticks = tokio::time::interval(world.config.probe.interval.get());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // All begin at once, and go on at moments of their own.
+    let own = Labels::from_iter([("server_name", member.config.name.as_str())]);
+    let mut first = Some(world.config.probe.interval.get().mul_f64(share(&own)));
     let mut absent = 0;
     loop {
         ticks.tick().await;
@@ -31,12 +40,17 @@ pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
         }
         loop {
             let gaps = watch.gaps();
+            let turn = world.probes.acquire().await;
             probe_once(&world, &watch, &member, gaps).await;
+            drop(turn);
             // An answer that took a gap is none: whoever was stopped cannot tell who was late.
             if watch.gaps() == gaps {
                 watch.saw(&prober(&member.config.name), gaps);
                 break;
             }
+        }
+        if let Some(later) = first.take() {
+            ticks.reset_after(later.max(LEAST_WAIT));
         }
     }
 }
@@ -95,9 +109,18 @@ fn keep_up(watch: &Watch, liveness: &Report) {
 fn keep_dependencies(watch: &Watch, server: &str, report: &Report) {
     for one in &report.dependencies {
         let critical = if one.critical == probe::Criticality::Critical { "true" } else { "false" };
-        let up = if one.health == Health::Healthy { 1.0 } else { 0.0 };
+        let up = if one.health.is_well() { 1.0 } else { 0.0 };
         let labels = [("critical", critical), ("dependency_name", &one.name), ("server_name", server)];
         watch.sample("mcp_server_dependency_status", &labels, up);
+        for number in &one.perfdata {
+            let labels = [
+                ("dependency_name", one.name.as_str()),
+                ("label", &number.label),
+                ("server_name", server),
+                ("unit", &number.unit),
+            ];
+            watch.sample("paramedic_check_value", &labels, number.value);
+        }
     }
 }
 
@@ -105,8 +128,8 @@ fn statuses(report: &Report) -> Vec<DependencyStatus> {
     let status = |one: &probe::DependencyReport| DependencyStatus {
         name: one.name.clone(),
         health: match one.health {
-            Health::Healthy => DependencyHealth::Healthy,
-            Health::Degraded | Health::Unhealthy => DependencyHealth::Unhealthy,
+            Health::Healthy | Health::Degraded => DependencyHealth::Healthy,
+            Health::Unhealthy => DependencyHealth::Unhealthy,
             Health::Unknown => DependencyHealth::Unknown,
         },
         critical: match one.critical {

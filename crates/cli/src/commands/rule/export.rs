@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use metrics::Engine;
 use runbook::Runbook;
 use runbook::export::{alertmanager, prometheus};
 
@@ -12,7 +13,7 @@ use crate::show;
 
 pub(super) fn run(
     files: &[PathBuf],
-    format: ExportFormat,
+    (format, engine): (ExportFormat, Engine),
     runbook_url: Option<&str>,
     receiver: &str,
 ) -> Result<Code, Failure> {
@@ -30,7 +31,7 @@ pub(super) fn run(
         }
     }
     let exported = match format {
-        ExportFormat::Prometheus => prometheus(&runbooks, runbook_url),
+        ExportFormat::Prometheus => prometheus(&runbooks, runbook_url, engine),
         ExportFormat::Alertmanager => alertmanager(&runbooks, receiver),
     };
     show::line(exported.map_err(Failure::usage)?.trim_end());

@@ -16,8 +16,8 @@ pub(super) fn run(command: RuleCommand, output: Output) -> Result<Code, Failure>
             past::run(&arguments, output)
         }
         RuleCommand::Test(arguments) => test::run(&arguments, output),
-        RuleCommand::Export { files, format, runbook_url, receiver } => {
-            export::run(&files, format, runbook_url.as_deref(), &receiver)
+        RuleCommand::Export { files, format, engine, runbook_url, receiver } => {
+            export::run(&files, (format, engine), runbook_url.as_deref(), &receiver)
         }
     }
 }

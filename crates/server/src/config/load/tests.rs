@@ -103,7 +103,7 @@ allow = ["destroy"]
             10:8: `name`: `-b` is no name for a server: it begins with a letter or digit and goes on with those, `-`, `_` or `.`, at most 63 in all
             10:8: `upstream`: the server `-b` has two transports: `stdio` and `upstream` exclude each other
             11:8: `port`: the port 7477 is where `serve` itself listens (`listen`)
-            15:8: `dependency`: the dependency `none` has no check: give it one of `http`, `tcp`, `process`, `file`, `env`
+            15:8: `dependency`: the dependency `none` has no check: give it one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`
             17:1: `allow`: `destroy` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)"#]],
     );
 }
