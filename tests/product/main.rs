@@ -57,5 +57,6 @@ mod two_units;
 mod uninstall;
 mod unit_fleet;
 mod units;
+mod upstream;
 mod watch;
 mod watching;

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::asked::Asked;
 use crate::envelope;
 use crate::inflight::Answer;
-use crate::pipe::{Link, Unanswered};
+use crate::pipe::Unanswered;
 use crate::reads::Hints;
 
 /// How long one page may take. Whoever waits is a client whose call may be a write, or an operator.
@@ -47,22 +48,22 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the server does not say, in words.
-    pub(crate) async fn of(&self, link: &Link) -> Result<Arc<Listing>, String> {
-        if let Some(listing) = self.known(link.generation) {
+    pub(crate) async fn of(&self, server: &Asked) -> Result<Arc<Listing>, String> {
+        if let Some(listing) = self.known(server.generation()) {
             return Ok(listing);
         }
         let _asking = self.asking.lock().await;
-        if let Some(listing) = self.known(link.generation) {
+        if let Some(listing) = self.known(server.generation()) {
             return Ok(listing);
         }
         let changes = self.lock().changes;
-        let pages = ask(link).await?;
+        let pages = ask(server).await?;
         let mut hints = Hints::default();
         pages.iter().for_each(|page| hints.learn(page));
         let listing = Arc::new(Listing { hints, pages });
         let mut known = self.lock();
         // What changed meanwhile is asked for anew, by the next one.
-        known.of = Some((link.generation, changes));
+        known.of = Some((server.generation(), changes));
         known.listing = Arc::clone(&listing);
         Ok(listing)
     }
@@ -91,8 +92,9 @@ impl Catalogue {
 }
 
 /// Asks a server for all its tools; none where it says at `initialize` that it has none.
-async fn ask(link: &Link) -> Result<Vec<String>, String> {
-    let capabilities = link.initialized().and_then(|result| envelope::member(result, "capabilities").ok()?);
+async fn ask(server: &Asked) -> Result<Vec<String>, String> {
+    let initialized = server.initialized().await?;
+    let capabilities = envelope::member(&initialized, "capabilities").ok().flatten();
     let has_tools = capabilities.is_some_and(|all| matches!(envelope::member(all, "tools"), Ok(Some(_))));
     let (mut pages, mut cursor, mut bytes) = (Vec::new(), None, 0);
     if !has_tools {
@@ -100,7 +102,7 @@ async fn ask(link: &Link) -> Result<Vec<String>, String> {
     }
     loop {
         let params = cursor.map(|cursor: String| format!("{{\"cursor\":{cursor}}}"));
-        let page = match link.ask("tools/list", params.as_deref(), PAGE_MAX).await {
+        let page = match server.ask("tools/list", params.as_deref(), PAGE_MAX).await {
             Ok(Answer::Result(page)) => page,
             Ok(Answer::Error(error)) => {
                 return Err(format!("`tools/list` was answered with the error {error}"));

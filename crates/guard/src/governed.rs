@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::admin::{Freed, Governed};
+use crate::asked::Asked;
 use crate::clock;
 use crate::controls::Kept;
 use crate::envelope;
@@ -32,27 +33,39 @@ impl Governed for Guard {
     }
 
     fn tools_changed(&self) {
-        if let Some(link) = self.link() {
-            let event = sse::event(&envelope::notification("notifications/tools/list_changed", None));
-            let missed = self.sessions.announce(link.generation, &event);
-            if missed > 0 {
-                tracing::debug!(missed, "clients that read too slowly missed an announcement");
-            }
+        let event = sse::event(&envelope::notification("notifications/tools/list_changed", None));
+        let missed = match (&self.upstream, self.link()) {
+            (Some(upstream), _) => upstream.seen.announce(&event),
+            (None, Some(link)) => self.sessions.announce(link.generation, &event),
+            (None, None) => 0,
+        };
+        if missed > 0 {
+            tracing::debug!(missed, "clients that read too slowly missed an announcement");
         }
         self.tell_status();
     }
 
     async fn writes_in_flight(&self) -> usize {
-        let Some(link) = self.link() else { return 0 };
+        let Some(server) = self.asked() else { return 0 };
+        if self.running().is_empty() {
+            return 0;
+        }
         // What is not known is a write.
         let unknown = Hints::default();
-        let listing = self.catalogue.of(&link).await.ok();
+        let listing = self.catalogue.of(&server).await.ok();
         let hints = listing.as_ref().map_or(&unknown, |listing| &listing.hints);
-        link.in_flight.writes(|tool| self.settings.own.reads.is_read(tool, hints.of(tool)))
+        let is_read = |tool: &str| self.settings.own.reads.is_read(tool, hints.of(tool));
+        match &server {
+            Asked::Child(link) => link.in_flight.writes(is_read),
+            Asked::Upstream(upstream) => upstream.running.writes(is_read),
+        }
     }
 
     fn in_flight(&self) -> usize {
-        self.link().map_or(0, |link| link.in_flight.of_clients())
+        match &self.upstream {
+            Some(upstream) => upstream.running.len(),
+            None => self.link().map_or(0, |link| link.in_flight.of_clients()),
+        }
     }
 
     fn set_draining(&self, draining: bool) -> bool {
@@ -75,8 +88,12 @@ impl Governed for Guard {
         status["controls_problem"] = json!(self.controls.problem());
         status["draining"] = self.is_draining().into();
         status["requests_in_flight"] = self.in_flight().into();
-        status["sessions"] = self.sessions.len().into();
-        status["clients"] = json!(self.sessions.present(SESSIONS_SHOWN, now));
+        status["sessions"] = self.n_sessions().into();
+        status["clients"] = match &self.upstream {
+            Some(upstream) => json!(upstream.seen.present(SESSIONS_SHOWN, now)),
+            None => json!(self.sessions.present(SESSIONS_SHOWN, now)),
+        };
+        status["upstream"] = json!(self.upstream.as_ref().map(|upstream| upstream.url()));
         status["at"] = clock::rfc3339(clock::now_ms()).into();
         status
     }

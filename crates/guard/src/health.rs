@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::pipe::{Link, Unanswered};
 use crate::state::Guard;
+use crate::upstream::Upstream;
 use crate::usage;
 
 /// A ping is answered within 10 ms by every server seen so far; one that computes may take longer.
@@ -127,6 +128,9 @@ pub(crate) async fn ready(guard: &Guard) -> (StatusCode, String) {
 
 /// Asks the server.
 pub(crate) async fn check(guard: &Guard) -> Verdict {
+    if let Some(upstream) = &guard.upstream {
+        return of_upstream(guard, upstream).await;
+    }
     let (phase, child, ending) = {
         let state = guard.state();
         (state.phase, state.child, state.ending.is_some())
@@ -150,13 +154,33 @@ pub(crate) async fn check(guard: &Guard) -> Verdict {
     }
 }
 
+/// The same for a server that is only known by its answers.
+async fn of_upstream(guard: &Guard, upstream: &Arc<Upstream>) -> Verdict {
+    match upstream.own.ask(upstream, "ping", None, PING_DEADLINE).await {
+        Ok(_) => Verdict::new(Health::Healthy, "the upstream answers `ping`"),
+        Err(Unanswered::Ended(reason)) => {
+            let health = match guard.state().phase {
+                Phase::Starting => Health::Starting,
+                _ => Health::Unhealthy,
+            };
+            Verdict::new(health, reason)
+        }
+        Err(Unanswered::TimedOut) => unanswered(upstream.running.youngest_call(Instant::now())),
+    }
+}
+
 fn silent(child: ProcessId, link: &Link) -> Verdict {
     // The child may be a wrapper, and the server that is stopped a process below it.
     if let Some(process) = usage::tree(child).into_iter().find(ProcessId::is_stopped) {
         return Verdict::new(Health::Unhealthy, frozen(process));
     }
+    unanswered(link.in_flight.youngest_call(Instant::now()))
+}
+
+/// What silence means beside the youngest call that runs.
+fn unanswered(youngest_call: Option<Duration>) -> Verdict {
     let deadline = PING_DEADLINE.as_secs();
-    match link.in_flight.youngest_call(Instant::now()) {
+    match youngest_call {
         Some(age) if age < BUSY_MAX => {
             let age = age.as_secs();
             let reason = format!(

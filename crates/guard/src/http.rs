@@ -6,7 +6,9 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use host::Roots;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Either, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -31,10 +33,19 @@ use crate::log::{About, Level};
 use crate::metrics::{CONTENT_TYPE, Failure, Present};
 use crate::sse::EventStream;
 use crate::state::Guard;
+use crate::upstream::{self, Relayed};
 use crate::{clock, health, mcp, test_read, usage};
 
 /// What every answer is made of.
-pub(crate) type Body = Either<Full<Bytes>, EventStream>;
+pub(crate) type Body = Either<Full<Bytes>, Streamed>;
+
+/// An answer that comes in parts.
+pub(crate) enum Streamed {
+    /// Events of the guard's own.
+    Events(EventStream),
+    /// What an upstream says.
+    Relayed(Box<Relayed>),
+}
 
 const PATHS: [&str; 6] = ["/mcp", "/health", "/ready", "/metrics", "/api/test-read", "/admin/status"];
 /// A form is short, and so is the wait for it.
@@ -116,9 +127,7 @@ async fn answer(guard: &Arc<Guard>, ends: Ends, request: Request<Incoming>) -> R
         return problem(StatusCode::FORBIDDEN, &reason);
     }
     match (&head.method, head.uri.path()) {
-        (&Method::POST, "/mcp") => mcp::post(guard, &head, body, ends).await,
-        (&Method::GET, "/mcp") => mcp::get(guard, &head),
-        (&Method::DELETE, "/mcp") => mcp::delete(guard, &head),
+        (&Method::POST | &Method::GET | &Method::DELETE, "/mcp") => protocol(guard, head, body, ends).await,
         (&Method::GET | &Method::HEAD, "/health") => {
             let (code, report) = health::health(guard).await;
             json(code, report)
@@ -140,6 +149,18 @@ async fn answer(guard: &Arc<Guard>, ends: Ends, request: Request<Incoming>) -> R
         (_, "/api/test-read") => not_allowed("GET"),
         (_, path) if path.starts_with("/admin/") => administer(guard, head, body, ends).await,
         _ => json(StatusCode::NOT_FOUND, json!({ "error": "no such path", "paths": PATHS }).to_string()),
+    }
+}
+
+/// The protocol itself: spoken by the guard for a child, and passed on to an upstream.
+async fn protocol(guard: &Arc<Guard>, head: Parts, body: Incoming, ends: Ends) -> Response<Body> {
+    match (&guard.upstream, &head.method) {
+        (Some(up), &Method::POST) => upstream::post(guard, up, &head, body, ends).await,
+        (Some(up), &Method::GET) => upstream::get(guard, up, &head, ends).await,
+        (Some(up), _) => upstream::delete(guard, up, &head, ends).await,
+        (None, &Method::POST) => mcp::post(guard, &head, body, ends).await,
+        (None, &Method::GET) => mcp::get(guard, &head),
+        (None, _) => mcp::delete(guard, &head),
     }
 }
 
@@ -226,17 +247,46 @@ async fn metrics(guard: &Arc<Guard>) -> String {
         (state.phase, state.child, state.accounts.clone())
     };
     let (usage, stopped) = usage::now(child, accounts).await;
-    let link = guard.link();
-    let up = phase == Phase::Ready && !stopped && link.is_some();
+    let up = phase == Phase::Ready && !stopped && guard.asked().is_some();
     guard.metrics.page(&Present {
         up: up.into(),
         rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),
         descriptors: i64::try_from(usage.descriptors).unwrap_or(i64::MAX),
-        sessions: i64::try_from(guard.sessions.len()).unwrap_or(i64::MAX),
-        running: link.map_or_else(Vec::new, |link| link.in_flight.methods()),
+        sessions: i64::try_from(guard.n_sessions()).unwrap_or(i64::MAX),
+        running: guard.running(),
         writes_percent: guard.controls.now().writes.percent.into(),
         child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
     })
+}
+
+/// An error with all that is behind it, in words.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl hyper::body::Body for Streamed {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Events(events) => Pin::new(events)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
+            Self::Relayed(relayed) => Pin::new(&mut **relayed).poll_frame(context),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Events(events) => events.size_hint(),
+            Self::Relayed(relayed) => relayed.size_hint(),
+        }
+    }
 }
 
 // === responses ===

@@ -228,7 +228,9 @@ impl Entry {
             }
         };
         let took = self.started.elapsed();
-        let narrowed = narrowed(guard, self.method, client.running.session(), outcome);
+        let session = client.running.session();
+        let who = Who { client: &session.client, place: session.place };
+        let narrowed = narrowed(guard, self.method, who, outcome);
         let outcome = narrowed.as_ref().map_or(outcome, |narrowed| match narrowed {
             Ok(result) => Outcome::Result(result),
             Err(error) => Outcome::Error(error),
@@ -282,11 +284,18 @@ pub(crate) fn meaning(method: Method, outcome: Outcome<'_>) -> Meaning {
     }
 }
 
+/// Whose session it is, as far as the controls are concerned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) place: u8,
+}
+
 /// The tools without those that this session may not call now; none where it may call all.
-fn narrowed(
+pub(crate) fn narrowed(
     guard: &Guard,
     method: Method,
-    session: &Session,
+    who: Who<'_>,
     outcome: Outcome<'_>,
 ) -> Option<Result<String, String>> {
     let Outcome::Result(result) = outcome else { return None };
@@ -299,8 +308,7 @@ fn narrowed(
     }
     let now_ms = clock::now_ms();
     let may = |tool: &str, hint: bool| {
-        let ask =
-            Ask { client: &session.client, place: session.place, method: "tools/call", tool: Some(tool) };
+        let ask = Ask { client: who.client, place: who.place, method: "tools/call", tool: Some(tool) };
         controls.refusal(ask, guard.settings.own.reads.is_read(tool, hint), now_ms).is_none()
     };
     let narrowed = reads::narrowed(result, may);
@@ -308,7 +316,7 @@ fn narrowed(
     Some(narrowed.ok_or_else(|| error().to_string()))
 }
 
-fn log(
+pub(crate) fn log(
     guard: &Guard,
     method: Method,
     tool: Option<String>,

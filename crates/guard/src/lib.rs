@@ -6,6 +6,7 @@
 //! ends it, nothing that it has started is left behind.
 
 mod admin;
+mod asked;
 mod catalogue;
 mod child;
 mod clock;
@@ -35,6 +36,7 @@ mod stdio;
 mod test_read;
 mod tree;
 mod tuned;
+mod upstream;
 mod usage;
 
 use std::io;
@@ -59,6 +61,7 @@ use child::{Keeper, Order};
 use control::Socket;
 use log::Log;
 use state::Guard;
+use upstream::Upstream;
 
 /// Orders wait for the one before; nobody gives many.
 const ORDERS_MAX: usize = 16;
@@ -94,6 +97,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The upstream cannot be one.
+    #[error("`{url}` cannot be guarded: {reason}")]
+    Upstream {
+        /// Its URL.
+        url: String,
+        /// Why.
+        reason: String,
+    },
     /// There is nothing to run.
     #[error("no command is given for server `{0}`")]
     NoCommand(String),
@@ -118,6 +129,7 @@ impl Error {
             | Self::Lock(_)
             | Self::Control { .. }
             | Self::Log { .. }
+            | Self::Upstream { .. }
             | Self::NoCommand(_) => 2,
             Self::Untied(_) | Self::System(..) | Self::ServerEnded(_) => 1,
         }
@@ -130,9 +142,14 @@ impl Error {
 /// # Errors
 /// When it cannot start; nothing is left running then.
 pub async fn run(settings: Settings) -> Result<(), Error> {
-    if settings.command.is_empty() {
-        return Err(Error::NoCommand(settings.name));
-    }
+    let upstream = match &settings.upstream {
+        None if settings.command.is_empty() => return Err(Error::NoCommand(settings.name)),
+        None => None,
+        Some(url) => {
+            let fail = |reason| Error::Upstream { url: url.clone(), reason };
+            Some(Arc::new(Upstream::new(url).map_err(fail)?))
+        }
+    };
     // An owner that is gone already has no identity any more: then there is nothing to guard for.
     let tied = settings.tie.map(|pid| ProcessId::of(pid).ok_or(Error::Untied(pid))).transpose()?;
     let (listener, listen) = bind(settings.listen).await?;
@@ -146,11 +163,20 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let signals = (listen_to(SignalKind::terminate())?, listen_to(SignalKind::interrupt())?);
 
     let (orders, ordered) = mpsc::channel(ORDERS_MAX);
-    let guard = Arc::new(Guard::new(settings, listen, log, orders.clone()));
+    let guard = Arc::new(Guard::new(settings, upstream.clone(), listen, log, orders.clone()));
     let (leave, leaving) = watch::channel(false);
     let serving = tokio::spawn(http::serve(guard.clone(), listener, leaving.clone()));
     let controlling = tokio::spawn(socket.serve(guard.clone(), leaving));
-    let keeping = tokio::spawn(Keeper::new(guard.clone(), ordered).run());
+    let keeping = match upstream {
+        None => tokio::spawn(Keeper::new(guard.clone(), ordered).run()),
+        Some(upstream) => {
+            let guard = guard.clone();
+            tokio::spawn(async move {
+                upstream::run(guard, upstream, ordered).await;
+                None
+            })
+        }
+    };
     tokio::spawn(end_when_told(orders, signals, tied));
     tracing::info!(server = guard.settings.name, %listen, "guarding");
 

@@ -8,9 +8,9 @@
 //! 202. GET is the session's stream of announcements (409 if it has one), DELETE its end. That a client hangs up
 //! does not cancel anything.
 
-mod gate;
-mod problem;
-mod request;
+pub(crate) mod gate;
+pub(crate) mod problem;
+pub(crate) mod request;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,9 +31,9 @@ use crate::envelope::{
     self, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, Malformed, Outcome, PARSE_ERROR,
     SERVER_ERROR,
 };
-use crate::http::{Body, empty, json};
+use crate::http::{Body, Streamed, empty, json};
 use crate::inflight::{Client, Entry, Refusal, Waiter};
-use crate::log::{About, Level, clip};
+use crate::log::{About, Level};
 use crate::metrics::{Failure, Method, Status};
 use crate::pipe::Link;
 use crate::session::{Session, StreamTaken};
@@ -47,9 +47,6 @@ const SESSION: &str = "mcp-session-id";
 const JSON_PATIENCE: Duration = Duration::from_secs(10);
 /// What a client may be behind with; beyond it, progress is left out.
 const PROGRESS_MAX: usize = 64;
-
-/// Names of clients are short; what is longer is not one.
-const CLIENT_NAME_CHARS: usize = 120;
 
 /// One request of a client.
 #[derive(Clone, Copy)]
@@ -141,7 +138,7 @@ async fn message(
 
 fn initialize(guard: &Guard, id: &str, params: Option<&str>, ends: Ends) -> Result<Response<Body>, Problem> {
     let started = Instant::now();
-    let client = params.and_then(client_name).unwrap_or_default();
+    let client = params.and_then(gate::client_name).unwrap_or_default();
     gate::admit(guard, &client)?;
     let link = guard.link().ok_or_else(|| Problem::unavailable(guard))?;
     let result = link.initialized().ok_or_else(|| Problem::unavailable(guard))?;
@@ -197,9 +194,9 @@ fn begin(
         None => (None, None),
     };
     let method = Method::of(call.method);
-    let tool = call.params.filter(|_| method == Method::TOOLS_CALL).and_then(tool_name);
+    let tool = call.params.filter(|_| method == Method::TOOLS_CALL).and_then(gate::tool_name);
     if let Some(tool) = &tool {
-        note_call(guard, session, tool);
+        gate::note_call(guard, session.shown(), tool);
     }
     let started = Instant::now();
     let entry = Entry {
@@ -216,13 +213,6 @@ fn begin(
     };
     send(guard, &link, entry, call)?;
     Ok(Arrivals { answer, progress })
-}
-
-/// Written before it is carried out: it may be the last thing that the server is asked.
-fn note_call(guard: &Guard, session: &Session, tool: &str) {
-    let fields =
-        [("method", "tools/call".into()), ("session", session.shown().into()), ("tool", tool.into())];
-    guard.note(Level::Info, About::Request, "tools/call", fields);
 }
 
 fn send(guard: &Guard, link: &Link, entry: Entry, call: Call<'_>) -> Result<(), Problem> {
@@ -329,19 +319,8 @@ fn session(guard: &Guard, headers: &HeaderMap) -> Result<Arc<Session>, Problem> 
     session.ok_or_else(Problem::session_not_found)
 }
 
-fn tool_name(params: &str) -> Option<String> {
-    serde_json::from_str(envelope::member(params, "name").ok()??).ok()
-}
-
-/// What a client calls itself, as far as a name should be long.
-fn client_name(params: &str) -> Option<String> {
-    let info = envelope::member(params, "clientInfo").ok()??;
-    let name: String = serde_json::from_str(envelope::member(info, "name").ok()??).ok()?;
-    Some(clip(&name.replace(char::is_control, " "), CLIENT_NAME_CHARS))
-}
-
 fn stream(events: EventStream) -> Response<Body> {
-    let mut response = Response::new(Either::Right(events));
+    let mut response = Response::new(Either::Right(Streamed::Events(events)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

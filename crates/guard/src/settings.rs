@@ -24,6 +24,8 @@ pub struct Settings {
     pub control: PathBuf,
     /// The server's log file.
     pub log: PathBuf,
+    /// The URL of a server that speaks Streamable HTTP, and that somebody else has started; then there is no command.
+    pub upstream: Option<String>,
     /// What to run, and its arguments.
     pub command: Vec<String>,
     /// Variables for the command, added to the guard's own.

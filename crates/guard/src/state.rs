@@ -10,17 +10,19 @@ use process::control::{DependencyStatus, Event, Exit, Package, Phase, Status};
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
+use crate::asked::Asked;
 use crate::catalogue::Catalogue;
 use crate::child::Order;
 use crate::clock;
 use crate::controls::Kept;
 use crate::health::Pinger;
 use crate::log::{About, Level, Log};
-use crate::metrics::Metrics;
+use crate::metrics::{Method, Metrics};
 use crate::oom::Accounts;
 use crate::pipe::Link;
 use crate::session::Sessions;
 use crate::settings::Settings;
+use crate::upstream::Upstream;
 
 /// A control client that is behind by more events than this is told the whole status instead.
 const EVENTS_MAX: usize = 64;
@@ -37,6 +39,8 @@ pub(crate) struct Guard {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) controls: Kept,
     pub(crate) catalogue: Catalogue,
+    /// The server, where it is somebody else's.
+    pub(crate) upstream: Option<Arc<Upstream>>,
     /// Whether no new requests are taken.
     draining: AtomicBool,
     process: ProcessId,
@@ -82,7 +86,13 @@ pub(crate) struct Child {
 // === impl Guard ===
 
 impl Guard {
-    pub(crate) fn new(settings: Settings, listen: SocketAddr, log: Log, orders: mpsc::Sender<Order>) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        upstream: Option<Arc<Upstream>>,
+        listen: SocketAddr,
+        log: Log,
+        orders: mpsc::Sender<Order>,
+    ) -> Self {
         let state = State {
             phase: Phase::Starting,
             child: None,
@@ -106,6 +116,7 @@ impl Guard {
             link: RwLock::new(None),
             controls: Kept::open(settings.controls.clone(), clock::now_ms()),
             catalogue: Catalogue::default(),
+            upstream,
             draining: AtomicBool::new(false),
             settings,
             listen,
@@ -123,6 +134,27 @@ impl Guard {
     /// The pipe to the child, if it is ready.
     pub(crate) fn link(&self) -> Option<Arc<Link>> {
         self.link.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The server, if it can be asked something.
+    pub(crate) fn asked(&self) -> Option<Asked> {
+        match &self.upstream {
+            Some(upstream) => Some(Asked::Upstream(Arc::clone(upstream))),
+            None => self.link().map(Asked::Child),
+        }
+    }
+
+    /// The methods of the requests that clients wait for.
+    pub(crate) fn running(&self) -> Vec<Method> {
+        match &self.upstream {
+            Some(upstream) => upstream.running.methods(),
+            None => self.link().map_or_else(Vec::new, |link| link.in_flight.methods()),
+        }
+    }
+
+    /// How many sessions clients have.
+    pub(crate) fn n_sessions(&self) -> usize {
+        self.upstream.as_ref().map_or_else(|| self.sessions.len(), |upstream| upstream.seen.len())
     }
 
     pub(crate) fn set_link(&self, link: Option<Arc<Link>>) {
@@ -188,6 +220,12 @@ impl Guard {
     /// Why no request can be served now, in words.
     pub(crate) fn unavailable(&self) -> String {
         let (name, state) = (&self.settings.name, self.state());
+        if let Some(upstream) = &self.upstream {
+            let url = upstream.url();
+            let exit = state.last_exit.as_ref().map(|exit| exit.reason.clone());
+            let reason = state.starting.clone().or(exit).unwrap_or_else(|| "it was not asked yet".to_owned());
+            return format!("server `{name}` at {url} does not answer: {reason}");
+        }
         let exit = || state.last_exit.as_ref().map_or("for an unknown reason", |exit| exit.reason.as_str());
         match (state.phase, &state.ending) {
             (_, Some(ending)) => format!("server `{name}` is {ending}"),

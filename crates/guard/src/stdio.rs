@@ -31,6 +31,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+pub(crate) use batch::messages;
 pub use name::name_of;
 
 use crate::controls::Kept;

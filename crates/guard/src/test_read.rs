@@ -11,11 +11,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::asked::Asked;
 use crate::catalogue::Listing;
 use crate::envelope;
 use crate::inflight::Answer;
 use crate::own::{Own, Read};
-use crate::pipe::{Link, Unanswered};
+use crate::pipe::Unanswered;
 use crate::reads::{Reads, tool, tools_of};
 use crate::state::Guard;
 
@@ -71,10 +72,10 @@ impl Default for Hints {
 pub(crate) async fn answer(guard: &Guard) -> (StatusCode, String) {
     let asked = Instant::now();
     let own = &guard.settings.own;
-    let (read, outcome) = match guard.link() {
+    let (read, outcome) = match guard.asked() {
         None => (None, Outcome::Failed(guard.unavailable())),
-        Some(link) => {
-            let all = within(own.test_read.timeout, guard, &link).await;
+        Some(server) => {
+            let all = within(own.test_read.timeout, guard, &server).await;
             all.unwrap_or_else(|(read, reason)| (read, Outcome::Failed(reason)))
         }
     };
@@ -85,39 +86,39 @@ pub(crate) async fn answer(guard: &Guard) -> (StatusCode, String) {
 async fn within(
     timeout: Duration,
     guard: &Guard,
-    link: &Link,
+    server: &Asked,
 ) -> Result<(Option<Read>, Outcome), (Option<Read>, String)> {
     let own = &guard.settings.own;
     let read = match &own.test_read.read {
         Some(read) => {
-            check_declared(own, guard, read, link).await.map_err(|reason| (Some(read.clone()), reason))?;
+            check_declared(own, guard, read, server).await.map_err(|reason| (Some(read.clone()), reason))?;
             Some(read.clone())
         }
-        None => found(guard, link).await.map_err(|reason| (None, reason))?,
+        None => found(guard, server).await.map_err(|reason| (None, reason))?,
     };
     let Some(read) = read else { return Ok((None, Outcome::Nothing)) };
     let (method, params) = request(&read);
-    let outcome = judge(link.ask(method, Some(&params), timeout).await, timeout);
+    let outcome = judge(server.ask(method, Some(&params), timeout).await, timeout);
     Ok((Some(read), outcome))
 }
 
 /// A tool that the operator has declared is called only if it is known to read.
-async fn check_declared(own: &Own, guard: &Guard, read: &Read, link: &Link) -> Result<(), String> {
+async fn check_declared(own: &Own, guard: &Guard, read: &Read, server: &Asked) -> Result<(), String> {
     let Read::Tool(tool, _) = read else { return Ok(()) };
     let is_read = match own.reads.said(tool) {
         Some(said) => said,
-        None => guard.catalogue.of(link).await?.hints.of(tool),
+        None => guard.catalogue.of(server).await?.hints.of(tool),
     };
     let refuse = || format!("tool `{tool}` does not say that it only reads: name it in `reads` if it does");
     if is_read { Ok(()) } else { Err(refuse()) }
 }
 
-async fn found(guard: &Guard, link: &Link) -> Result<Option<Read>, String> {
-    let listing = guard.catalogue.of(link).await?;
+async fn found(guard: &Guard, server: &Asked) -> Result<Option<Read>, String> {
+    let listing = guard.catalogue.of(server).await?;
     if let Some(read) = choose(&listing, &guard.settings.own.reads) {
         return Ok(Some(read));
     }
-    match link.ask("resources/list", None, LOOK_MAX).await {
+    match server.ask("resources/list", None, LOOK_MAX).await {
         Ok(Answer::Result(result)) => Ok(first_resource(&result).map(Read::Resource)),
         // A server without resources says that it knows no such method.
         Ok(Answer::Error(_)) => Ok(None),

@@ -234,7 +234,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// The beginning of a refusal, for people.
 fn said(status: StatusCode, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body);
+    let text = String::from_utf8_lossy(body);
     let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
     if text.trim().is_empty() { reason } else { format!("{reason}: {}", text.trim()) }

@@ -48,7 +48,10 @@ pub(crate) struct GuardArguments {
     /// The guard's own settings: which tools only read, the test read, the token of /admin
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
+    /// Stand in front of a server that speaks Streamable HTTP and that somebody else has started
+    #[arg(long, value_name = "URL", conflicts_with_all = ["stdio", "once", "tuning", "command"])]
+    pub(crate) upstream: Option<String>,
     /// The server's command
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, required_unless_present = "upstream", value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }

@@ -40,6 +40,7 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
         listen,
         control,
         log,
+        upstream: arguments.upstream,
         command: arguments.command,
         environment: Vec::new(),
         directory: None,

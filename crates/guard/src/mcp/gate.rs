@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use super::request::Accepts;
-use super::{Arrivals, Call, begin, tool_name};
+use super::{Arrivals, Call, begin};
 use crate::clock;
 use crate::controls::{Ask, BlockKind, Controls, Refused};
-use crate::envelope;
-use crate::log::{About, Level};
-use crate::reads::Hints;
+use crate::envelope::{self, Incoming};
+use crate::log::{About, Level, clip};
 use crate::session::Session;
 use crate::state::Guard;
 
+/// Names of clients are short; what is longer is not one.
+const CLIENT_NAME_CHARS: usize = 120;
 /// How often a request is looked at anew because the controls were changed meanwhile.
-const LOOKS_MAX: usize = 8;
+pub(crate) const LOOKS_MAX: usize = 8;
 
 /// Passes a request on to the child, if that may be.
 pub(super) async fn pass(
@@ -24,13 +25,14 @@ pub(super) async fn pass(
     accepts: Accepts,
 ) -> Result<Arrivals, Problem> {
     if guard.is_draining() {
-        guard.metrics.refused(Refused::Draining);
-        return Err(Problem::draining(guard));
+        return Err(draining(guard));
     }
     for _ in 0..LOOKS_MAX {
         let controls = guard.controls.now();
         if controls.is_restricting() {
-            check(guard, &controls, session, call).await?;
+            let tool = call.params.and_then(tool_name);
+            let who = Asker { client: &session.client, place: session.place, session: session.shown() };
+            check(guard, &controls, who, call.method, tool.as_deref()).await?;
         }
         // Held from the last look until it is in the table: whoever changes them afterwards finds it there.
         let held = guard.controls.hold();
@@ -42,10 +44,9 @@ pub(super) async fn pass(
 }
 
 /// Lets a client in, unless it is blocked or nobody is let in.
-pub(super) fn admit(guard: &Guard, client: &str) -> Result<(), Problem> {
+pub(crate) fn admit(guard: &Guard, client: &str) -> Result<(), Problem> {
     if guard.is_draining() {
-        guard.metrics.refused(Refused::Draining);
-        return Err(Problem::draining(guard));
+        return Err(draining(guard));
     }
     let controls = guard.controls.now();
     match controls.blocked(BlockKind::Client, client, clock::now_ms()) {
@@ -57,24 +58,44 @@ pub(super) fn admit(guard: &Guard, client: &str) -> Result<(), Problem> {
     }
 }
 
-async fn check(guard: &Guard, controls: &Controls, session: &Session, call: Call<'_>) -> Result<(), Problem> {
-    let tool = call.params.and_then(tool_name);
-    let (client, place) = (&*session.client, session.place);
-    let ask = Ask { client, place, method: call.method, tool: tool.as_deref() };
-    let is_read = match ask.tool {
+/// Who asks, as far as the controls and the log are concerned.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) place: u8,
+    /// The beginning of the session's id.
+    pub(crate) session: &'a str,
+}
+
+/// Refuses what operators have forbidden.
+pub(crate) async fn check(
+    guard: &Guard,
+    controls: &Controls,
+    who: Asker<'_>,
+    method: &str,
+    tool: Option<&str>,
+) -> Result<(), Problem> {
+    let ask = Ask { client: who.client, place: who.place, method, tool };
+    let is_read = match tool {
         Some(tool) if controls.must_know(ask) => is_read(guard, tool).await,
         Some(_) | None => false,
     };
     let Some((refused, reason)) = controls.refusal(ask, is_read, clock::now_ms()) else { return Ok(()) };
     guard.metrics.refused(refused);
     let fields = [
-        ("method", call.method.into()),
+        ("method", method.into()),
         ("tool", tool.into()),
-        ("session", session.shown().into()),
-        ("client", client.into()),
+        ("session", who.session.into()),
+        ("client", who.client.into()),
     ];
     guard.note(Level::Warning, About::Security, &format!("refused: {reason}"), fields);
     Err(Problem::refused(format!("server `{}`: {reason}", guard.settings.name)))
+}
+
+/// Says that no new requests are taken.
+pub(crate) fn draining(guard: &Guard) -> Problem {
+    guard.metrics.refused(Refused::Draining);
+    Problem::draining(guard)
 }
 
 /// Whether a tool is known to only read.
@@ -83,15 +104,41 @@ async fn is_read(guard: &Guard, tool: &str) -> bool {
     if let Some(said) = reads.said(tool) {
         return said;
     }
-    let Some(link) = guard.link() else { return false };
-    match guard.catalogue.of(&link).await {
+    let Some(server) = guard.asked() else { return false };
+    match guard.catalogue.of(&server).await {
         Ok(listing) => reads.is_read(tool, listing.hints.of(tool)),
         Err(reason) => {
             let message =
                 format!("tool `{tool}` counts as a write, because its server does not say: {reason}");
             guard.note(Level::Warning, About::System, &message, []);
-            reads.is_read(tool, Hints::default().of(tool))
+            reads.is_read(tool, false)
         }
+    }
+}
+
+/// Written before it is carried out: it may be the last thing that the server is asked.
+pub(crate) fn note_call(guard: &Guard, session: &str, tool: &str) {
+    let fields = [("method", "tools/call".into()), ("session", session.into()), ("tool", tool.into())];
+    guard.note(Level::Info, About::Request, "tools/call", fields);
+}
+
+/// The name of the tool that is called.
+pub(crate) fn tool_name(params: &str) -> Option<String> {
+    serde_json::from_str(envelope::member(params, "name").ok()??).ok()
+}
+
+/// What a client calls itself, as far as a name should be long.
+pub(crate) fn client_name(params: &str) -> Option<String> {
+    let info = envelope::member(params, "clientInfo").ok()??;
+    let name: String = serde_json::from_str(envelope::member(info, "name").ok()??).ok()?;
+    Some(clip(&name.replace(char::is_control, " "), CLIENT_NAME_CHARS))
+}
+
+/// The same of a whole `initialize`.
+pub(crate) fn client_name_of(body: &[u8]) -> Option<String> {
+    match envelope::parse(body) {
+        Ok(Incoming::Request { params, .. }) => client_name(params?),
+        _ => None,
     }
 }
 

@@ -44,6 +44,17 @@ impl Problem {
         Self { status, code, reason: guard.unavailable().into(), id: None, failure: None }
     }
 
+    /// There is nobody to ask, and nothing was sent.
+    pub(crate) fn unreachable(reason: String) -> Self {
+        let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR);
+        Self { status, code, reason: reason.into(), id: None, failure: None }
+    }
+
+    /// It was sent, and nobody knows what became of it. It is counted where that is found.
+    pub(crate) fn lost(reason: String) -> Self {
+        Self { status: StatusCode::OK, code: SERVER_ERROR, reason: reason.into(), id: None, failure: None }
+    }
+
     /// Nobody is let in any more.
     pub(crate) fn draining(guard: &Guard) -> Self {
         let reason = format!("server `{}` is being drained and takes no new requests", guard.settings.name);

@@ -20,12 +20,14 @@ pub(crate) const SESSION: &str = "mcp-session-id";
 pub(crate) fn role(args: &[String]) -> ExitCode {
     let folder = PathBuf::from(&args[0]);
     let millis = |text: &str| Duration::from_millis(text.parse().unwrap());
+    let upstream = args.get(5).filter(|word| word.starts_with("http")).cloned();
     let settings = guard::Settings {
         name: "mem".to_owned(),
         listen: args[1].parse().unwrap(),
         control: folder.join("mem.sock"),
         log: folder.join("logs/mem.log"),
-        command: args[5..].to_vec(),
+        command: if upstream.is_some() { Vec::new() } else { args[5..].to_vec() },
+        upstream,
         environment: Vec::new(),
         directory: None,
         start_timeout: millis(&args[2]),

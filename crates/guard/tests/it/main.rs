@@ -5,6 +5,7 @@
 mod cold;
 mod control;
 mod fake;
+mod fake_http;
 mod faults;
 mod guarded;
 mod operations;
@@ -15,6 +16,7 @@ mod stdio;
 mod stdio_client;
 #[path = "../../../process/tests/it/tests_main.rs"]
 mod tests_main;
+mod upstream;
 
 use std::process::ExitCode;
 
@@ -31,7 +33,15 @@ fn main() -> ExitCode {
         Some("fake") => fake::role(&args[1..]),
         _ => tests_main::run(
             &args,
-            &[protocol::TESTS, faults::TESTS, control::TESTS, stdio::TESTS, operations::TESTS].concat(),
+            &[
+                protocol::TESTS,
+                faults::TESTS,
+                control::TESTS,
+                stdio::TESTS,
+                operations::TESTS,
+                upstream::TESTS,
+            ]
+            .concat(),
         ),
     }
 }

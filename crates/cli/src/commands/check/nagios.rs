@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_line_and_its_code() {
         let well = report("a", Health::Healthy, "it answers");
-        check(&[well.clone()], 0, "MCP OK - 1 of 1 well | 'a liveness'=0.012500s;;3.000;0");
+        check(std::slice::from_ref(&well), 0, "MCP OK - 1 of 1 well | 'a liveness'=0.012500s;;3.000;0");
         check(
             &[
                 well.clone(),

@@ -1,0 +1,161 @@
+//! Owns what becomes of an upstream's answer: streamed, read and passed on, or told to be the end of a session.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::{Body as _, Incoming as HttpBody};
+use tokio::time::Instant;
+
+use super::headers::{is_stream, media_type, strip};
+use super::seen::Session;
+use super::{Relayed, Unsent, Upstream, fail, running};
+use crate::envelope::{self, Incoming, Outcome};
+use crate::http::{Body, Streamed};
+use crate::inflight::{Who, narrowed};
+use crate::mcp::problem::Problem;
+use crate::metrics::{Failure, Method};
+use crate::state::Guard;
+
+/// An answer of this length is read along; a longer one goes through unread.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// An error is shorter.
+const PROBLEM_BYTES_MAX: usize = 64 << 10;
+
+/// Everything that an answer is about.
+pub(super) struct Answered<'a> {
+    pub(super) guard: &'a Arc<Guard>,
+    pub(super) upstream: &'a Upstream,
+    pub(super) session: &'a Arc<Session>,
+    pub(super) id: Option<&'a str>,
+    pub(super) deadline: Instant,
+}
+
+// === impl Answered ===
+
+impl Answered<'_> {
+    pub(super) async fn finish(
+        self,
+        response: Response<HttpBody>,
+        mut request: Option<running::Request>,
+    ) -> Result<Response<Body>, Problem> {
+        let (mut head, body) = response.into_parts();
+        strip(&mut head.headers);
+        if head.status == StatusCode::NOT_FOUND || head.status == StatusCode::BAD_REQUEST {
+            return self.refused(head, body, request).await;
+        }
+        if is_stream(&head.headers) {
+            let relayed = Relayed::answer(self.guard, body, self.session, request, self.deadline);
+            head.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            return Ok(Response::from_parts(head, Either::Right(Streamed::Relayed(Box::new(relayed)))));
+        }
+        if media_type(&head.headers) != "application/json" || request.is_none() {
+            return Ok(self.unread(head, Relayed::raw(self.guard, body, self.session)));
+        }
+        let gathered = tokio::time::timeout_at(self.deadline, gather(body)).await;
+        let body = match gathered {
+            Ok(Ok(Gathered::Whole(body))) => body,
+            Ok(Ok(Gathered::More(..))) if self.must_narrow(request.as_ref()) => {
+                let reason = "the server's list of tools is too long to be narrowed";
+                fail(&mut request, reason, Failure::Protocol);
+                return Err(Problem::lost(reason.to_owned()));
+            }
+            Ok(Ok(Gathered::More(first, rest))) => {
+                // An error is shorter.
+                request.iter_mut().for_each(|request| request.answered(Outcome::Result("{}")));
+                return Ok(self.unread(head, Relayed::raw(self.guard, rest, self.session).after(first)));
+            }
+            Ok(Err(error)) => {
+                let unsent = Unsent::Broken(error.to_string());
+                fail(&mut request, &unsent.words(), Failure::Internal);
+                return Err(unsent.problem(self.guard));
+            }
+            Err(_) => {
+                fail(&mut request, "no answer in time", Failure::Timeout);
+                return Err(Problem::lost("the upstream has not answered in time".to_owned()));
+            }
+        };
+        let body = self.read(body, request);
+        head.headers.remove(header::CONTENT_LENGTH);
+        Ok(Response::from_parts(head, Either::Left(Full::new(body))))
+    }
+
+    fn unread(&self, head: http::response::Parts, relayed: Relayed) -> Response<Body> {
+        Response::from_parts(head, Either::Right(Streamed::Relayed(Box::new(relayed))))
+    }
+
+    fn must_narrow(&self, request: Option<&running::Request>) -> bool {
+        let lists = request.is_some_and(|request| request.method == Method::TOOLS_LIST);
+        lists && self.guard.controls.hold().is_restricting()
+    }
+
+    /// Reads the one answer that is awaited. Returns what goes on.
+    fn read(&self, body: Bytes, request: Option<running::Request>) -> Bytes {
+        let Some(mut request) = request else { return body };
+        let Ok(Incoming::Response { id, outcome }) = envelope::parse(&body) else { return body };
+        if *id != *request.id {
+            return body;
+        }
+        let who = Who { client: &self.session.client, place: self.session.place };
+        let narrowed = narrowed(self.guard, request.method, who, outcome);
+        request.answered(outcome);
+        match narrowed {
+            None => body,
+            Some(Ok(result)) => envelope::response(id, Outcome::Result(&result)).into(),
+            Some(Err(error)) => envelope::response(id, Outcome::Error(&error)).into(),
+        }
+    }
+
+    /// A session that the upstream has given out and does not know any more is over, however it says so.
+    async fn refused(
+        self,
+        mut head: http::response::Parts,
+        body: HttpBody,
+        mut request: Option<running::Request>,
+    ) -> Result<Response<Body>, Problem> {
+        let collected =
+            tokio::time::timeout_at(self.deadline, Limited::new(body, PROBLEM_BYTES_MAX).collect()).await;
+        let body = match collected {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) | Err(_) => Bytes::new(),
+        };
+        let error = envelope::parse(&body).ok().and_then(|message| match message {
+            Incoming::Response { outcome: Outcome::Error(error), .. } => Some(error.to_owned()),
+            _ => None,
+        });
+        fail(&mut request, error.as_deref().unwrap_or("the upstream refuses it"), Failure::Protocol);
+        let says_session = || String::from_utf8_lossy(&body).to_ascii_lowercase().contains("session");
+        if let Some(id) = self.id
+            && (head.status == StatusCode::NOT_FOUND || (self.upstream.seen.is_known(id) && says_session()))
+        {
+            self.upstream.seen.over(id);
+            head.status = StatusCode::NOT_FOUND;
+        }
+        head.headers.remove(header::CONTENT_LENGTH);
+        Ok(Response::from_parts(head, Either::Left(Full::new(body))))
+    }
+}
+
+/// A body that was read, as far as it is to be.
+enum Gathered {
+    Whole(Bytes),
+    /// The beginning of a long one, and the rest.
+    More(Bytes, HttpBody),
+}
+
+async fn gather(mut body: HttpBody) -> Result<Gathered, hyper::Error> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(part) = frame?.into_data() else { continue };
+        // Nearly every body comes in one part, which is then not copied.
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(Gathered::Whole(part));
+        }
+        whole.extend_from_slice(&part);
+        if whole.len() > ANSWER_BYTES_MAX {
+            return Ok(Gathered::More(whole.freeze(), body));
+        }
+    }
+    Ok(Gathered::Whole(whole.freeze()))
+}

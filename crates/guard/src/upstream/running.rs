@@ -1,0 +1,145 @@
+//! Owns the requests of clients that an upstream has not answered yet.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::envelope::Outcome;
+use crate::inflight::{Meaning, log, meaning};
+use crate::metrics::{Failure, Method};
+use crate::state::Guard;
+
+/// More running requests than this mean that the upstream does not keep up; their clients should hear so.
+const REQUESTS_MAX: usize = 4096;
+
+/// All requests that wait for an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<u64, Entry>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    method: Method,
+    tool: Option<String>,
+    started: Instant,
+}
+
+/// One request that waits. Whatever becomes of it, it is not counted as running when this is gone.
+pub(crate) struct Request {
+    guard: Arc<Guard>,
+    number: u64,
+    /// Its id, as JSON.
+    pub(crate) id: Box<str>,
+    pub(crate) method: Method,
+    tool: Option<String>,
+    /// The beginning of the session's id.
+    session: String,
+    started: Instant,
+    finished: bool,
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Takes a request; none where there are too many.
+    pub(crate) fn add(
+        &self,
+        guard: &Arc<Guard>,
+        id: &str,
+        method: Method,
+        tool: Option<String>,
+        session: &str,
+    ) -> Option<Request> {
+        let started = Instant::now();
+        let mut table = self.lock();
+        if table.entries.len() >= REQUESTS_MAX {
+            return None;
+        }
+        table.last += 1;
+        let number = table.last;
+        table.entries.insert(number, Entry { method, tool: tool.clone(), started });
+        let (guard, session) = (Arc::clone(guard), session.to_owned());
+        Some(Request { guard, number, id: id.into(), method, tool, session, started, finished: false })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    pub(crate) fn methods(&self) -> Vec<Method> {
+        self.lock().entries.values().map(|entry| entry.method).collect()
+    }
+
+    /// How many tools that are called now are not among those that only read.
+    pub(crate) fn writes(&self, is_read: impl Fn(&str) -> bool) -> usize {
+        let table = self.lock();
+        let calls = table.entries.values().filter(|entry| entry.method == Method::TOOLS_CALL);
+        calls.filter(|entry| !entry.tool.as_deref().is_some_and(&is_read)).count()
+    }
+
+    /// How long the youngest tool call has been running.
+    pub(crate) fn youngest_call(&self, now: Instant) -> Option<Duration> {
+        let table = self.lock();
+        let calls = table.entries.values().filter(|entry| entry.method == Method::TOOLS_CALL);
+        calls.map(|entry| now.saturating_duration_since(entry.started)).min()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    /// It was answered so. Only the first answer counts.
+    pub(crate) fn answered(&mut self, outcome: Outcome<'_>) {
+        self.finish(outcome, meaning(self.method, outcome));
+    }
+
+    /// It will not be answered, for this reason.
+    pub(crate) fn failed(&mut self, error: &str, failure: Failure) {
+        self.finish(Outcome::Error(error), Meaning::Failed(failure));
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    fn finish(&mut self, outcome: Outcome<'_>, meaning: Meaning) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        self.forget();
+        let (took, status) = (self.started.elapsed(), meaning.status());
+        self.guard.metrics.finished(self.method, status, took);
+        if let Meaning::Failed(failure) = meaning {
+            self.guard.metrics.failed(failure);
+        }
+        if self.method != Method::PING {
+            log(&self.guard, self.method, self.tool.take(), &self.session, took, outcome, status);
+        }
+    }
+
+    fn forget(&self) {
+        if let Some(upstream) = &self.guard.upstream {
+            upstream.running.lock().entries.remove(&self.number);
+        }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        // Its client has hung up before the answer came.
+        if !self.finished {
+            self.forget();
+        }
+    }
+}
