@@ -24,29 +24,43 @@ pub(crate) struct Opened {
     pub(crate) written_ms: Option<i64>,
 }
 
+/// A file of a log, open or not to be opened.
+pub(crate) type Part = (PathBuf, io::Result<File>);
+
 /// The files of a log, the oldest first: FILE.2.gz, FILE.1, FILE and the like. FILE itself is always among them.
 ///
 /// What another program has rotated by date (`FILE-20261126.gz`) is found too; it is older than all that has a number.
-pub fn of_log(path: &Path) -> Vec<PathBuf> {
-    let mut files = dated(path);
+/// All are opened at once, the newest first: a rotation meanwhile shows one of them twice, which is seen, and hides none.
+pub(crate) fn of_log(path: &Path) -> Vec<Part> {
     let mut seen = Vec::new();
-    let mut numbers = Vec::new();
-    for number in 1..=FILES_MAX {
+    let mut parts = Vec::new();
+    for number in 0..=FILES_MAX {
         let plain = numbered(path, number);
-        let packed = PACKED.iter().map(|ending| with_ending(&plain, ending));
+        let packed = PACKED.iter().map(|ending| with_ending(&plain, ending)).filter(|_| number > 0);
         for file in std::iter::once(plain.clone()).chain(packed) {
-            let Ok(metadata) = file.metadata() else { continue };
-            // One file with two names is one.
-            if metadata.is_file() && !seen.contains(&Identity::of(&metadata)) {
-                seen.push(Identity::of(&metadata));
-                numbers.push(file);
-            }
+            take(file, &mut seen, &mut parts);
         }
     }
-    numbers.reverse();
-    files.append(&mut numbers);
-    files.push(path.to_owned());
-    files
+    for file in dated(path).into_iter().rev() {
+        take(file, &mut seen, &mut parts);
+    }
+    parts.reverse();
+    if parts.is_empty() {
+        parts.push((path.to_owned(), Err(io::ErrorKind::NotFound.into())));
+    }
+    parts
+}
+
+/// Opens a file, where it is there and not one that was seen under another name.
+fn take(file: PathBuf, seen: &mut Vec<Identity>, parts: &mut Vec<Part>) {
+    let opened = open(&file);
+    match opened.as_ref().map(File::metadata) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Ok(Ok(metadata)) if seen.contains(&Identity::of(&metadata)) => return,
+        Ok(Ok(metadata)) => seen.push(Identity::of(&metadata)),
+        Ok(Err(_)) | Err(_) => {}
+    }
+    parts.push((file, opened));
 }
 
 /// Files of the same folder that are named FILE-DATE, in the order of their dates.
@@ -78,12 +92,11 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Opens a file, whatever it is compressed with: that is told by its first bytes and not by its name.
+/// Begins to read a file, whatever it is compressed with: that is told by its first bytes and not by its name.
 ///
 /// # Errors
-/// Where it cannot be opened or is no regular file.
-pub(crate) fn opened(path: &Path) -> io::Result<Opened> {
-    let file = open(path)?;
+/// Where it cannot be read.
+pub(crate) fn opened(file: File) -> io::Result<Opened> {
     let written = file.metadata()?.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let written_ms = written.and_then(|time| i64::try_from(time.as_millis()).ok());
     Ok(Opened { from: unpacked(file)?, written_ms })
@@ -110,7 +123,7 @@ mod tests {
     use std::fs;
     use std::io::Write as _;
 
-    use super::{of_log, opened};
+    use super::{of_log, open, opened};
 
     #[test]
     fn files_of_a_log_are_found_and_unpacked() {
@@ -132,17 +145,34 @@ mod tests {
         }
         std::os::unix::fs::symlink(path("x.log.4"), path("x.log.4")).unwrap();
         let files = of_log(&path("x.log"));
-        let names: Vec<_> = files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
-        let expect =
-            ["x.log-20261125", "x.log-20261126.gz", "x.log.10.zst", "x.log.2.gz", "x.log.1", "x.log"];
+        let names: Vec<_> =
+            files.iter().map(|(file, _)| file.file_name().unwrap().to_str().unwrap()).collect();
+        let expect = [
+            "x.log-20261125",
+            "x.log-20261126.gz",
+            "x.log.10.zst",
+            "x.log.4",
+            "x.log.2.gz",
+            "x.log.1",
+            "x.log",
+        ];
         assert_eq!(names, expect);
-        for (file, name) in files.iter().zip(&names) {
-            let text = std::io::read_to_string(opened(file).unwrap().from).unwrap();
-            assert_eq!(text, if *name == "x.log.10.zst" { "texttext" } else { "text" }, "{name}");
+        for (path, file) in &files {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let Ok(file) = file else {
+                // A loop of links is told, where it is read.
+                assert_eq!(name, "x.log.4");
+                continue;
+            };
+            let text = std::io::read_to_string(opened(file.try_clone().unwrap()).unwrap().from).unwrap();
+            assert_eq!(text, if name == "x.log.10.zst" { "texttext" } else { "text" }, "{name}");
         }
         // A file that stops in the middle is an error of reading, and not its end.
         fs::write(path("torn.gz"), &gzip[..gzip.len() - 6]).unwrap();
-        assert!(std::io::read_to_string(opened(&path("torn.gz")).unwrap().from).is_err());
+        let torn = opened(fs::File::open(path("torn.gz")).unwrap()).unwrap();
+        assert!(std::io::read_to_string(torn.from).is_err());
+        let gone = of_log(&path("gone.log"));
+        assert!(gone.len() == 1 && gone[0].1.is_err());
     }
 
     #[test]
@@ -155,7 +185,7 @@ mod tests {
         for (name, words) in
             [("fifo", "FIFO"), ("a", "symbolic links"), (".", "folder"), ("/dev/zero", "device")]
         {
-            let error = opened(&path(name)).err().unwrap();
+            let error = open(&path(name)).unwrap_err();
             assert!(error.to_string().contains(words), "{name}: {error}");
         }
     }

@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 
 pub use analysis::{Analysis, Call, Calls, Change, Cluster, Kind, Report, SLOW_MS, Slow, Unanswered};
 pub use entry::Entry;
-pub use files::of_log;
 pub use follow::Follower;
 pub use level::Level;
 pub use line::{Line, Said};

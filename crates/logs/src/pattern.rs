@@ -41,7 +41,7 @@ pub struct Invalid {
 impl Pattern {
     /// A text as it stands. In any case, unless it has a capital.
     pub fn literal(text: &str) -> Self {
-        let is_escaped = |c: char| matches!(c, '"' | '\\' | '/') || c.is_control() || !c.is_ascii();
+        let is_escaped = |c: char| matches!(c, '"' | '\\') || c.is_control() || !c.is_ascii();
         let spans =
             if text.contains(is_escaped) || text.is_empty() { Span::OneLine } else { Span::ManyLines };
         let is_exact = text.chars().any(char::is_uppercase) || !text.chars().any(char::is_alphabetic);

@@ -23,22 +23,30 @@ const NAMES: [&str; 9] =
 
 /// Of `name = value` and its like the value; then what looks like a secret by itself.
 static TEXTS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(concat!(
-        r#"(?i)(?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|secret|credentials?|token|api[_-]?key|private[_-]?key|access[_-]?key|authorization|cookie)[\w.-]*\\?["']?\s*[=:]\s*\\?["']?(?:(?:bearer|basic)\s+)?)(?P<value>[^\s"'\\,;&)}\]]+)"#,
-        r#"|(?P<flag>--?[\w-]*(?:passw(?:or)?d|passphrase|secret|token|api-?key)[\w-]*\s+)(?P<given>[^\s"'-][^\s"']*)"#,
-        r"|(?P<scheme>\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}",
-        r"|(?P<url>[a-z][a-z0-9+.-]*://)[^\s/@?#]+@",
-        r"|\b(?:gh[pousr]_[a-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{16,}|xox[abprs]-[\w-]{10,}|AKIA[0-9A-Z]{16})\b",
-        r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
-        r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*",
-    ))
-    .expect("the rules are tested")
+    let name = concat!(
+        r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|credentials?|token|api[_-]?key|private[_-]?key|access[_-]?key",
+        r#"|authorization|cookie)[\w.-]*\\?["']?\s*[=:]\s*"#
+    );
+    let rules = [
+        &format!(r#"(?P<double>{name}\\?")[^"\\]+"#),
+        &format!(r"(?P<single>{name}\\?')[^'\\]+"),
+        &format!(r#"(?P<name>{name}(?:(?:bearer|basic)\s+)?)[^\s"'\\,;&)}}\]]+"#),
+        r#"(?P<flag>--?[\w-]*(?:passw(?:or)?d|passphrase|secret|token|api-?key)[\w-]*\s+)[^\s"'-][^\s"']*"#,
+        r"(?P<scheme>\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}",
+        r"(?P<url>[a-z][a-z0-9+.-]*://)[^\s/@?#]+@",
+        r"\b(?:gh[pousr]_[a-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{16,}|xox[abprs]-[\w-]{10,})",
+        r"\bAKIA[0-9A-Z]{16}\b",
+        r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*",
+    ];
+    Regex::new(&format!("(?i){}", rules.join("|"))).expect("the rules are tested")
 });
 
 /// Hides secrets in a text.
 pub fn text(text: &str) -> Cow<'_, str> {
     TEXTS.replace_all(text, |found: &Captures<'_>| {
-        let kept = ["name", "flag", "scheme", "url"].iter().find_map(|name| found.name(name));
+        let kept =
+            ["double", "single", "name", "flag", "scheme", "url"].iter().find_map(|name| found.name(name));
         let at = if found.name("url").is_some() { "@" } else { "" };
         format!("{}{REDACTED}{at}", kept.map_or("", |kept| kept.as_str()))
     })
@@ -84,6 +92,8 @@ mod tests {
             ("login password=hunter2 failed", "login password=[REDACTED] failed"),
             ("DB_PASSWORD: hunter2, port 5", "DB_PASSWORD: [REDACTED], port 5"),
             (r#"{\"api_key\": \"hunter2\"}"#, r#"{\"api_key\": \"[REDACTED]\"}"#),
+            (r#"password="hunter2 it's me" x"#, r#"password="[REDACTED]" x"#),
+            ("secret: 'hunter2 me'", "secret: '[REDACTED]'"),
             ("Authorization: Bearer hunter2 x", "Authorization: Bearer [REDACTED] x"),
             ("sent bearer abcdefgh1234", "sent bearer [REDACTED]"),
             ("x --token hunter2 -v", "x --token [REDACTED] -v"),

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::NaiveDateTime;
 
 use crate::entry::Entry;
-use crate::files::{Opened, of_log, opened};
+use crate::files::{Opened, Part, of_log, opened};
 use crate::level::Level;
 use crate::lines::Lines;
+use crate::open::open;
 use crate::pattern::Pattern;
 use crate::stamp::Clock;
 
@@ -46,7 +47,7 @@ pub struct Search<'f> {
     filter: &'f Filter,
     local: fn(NaiveDateTime) -> i64,
     now_ms: i64,
-    waiting: VecDeque<PathBuf>,
+    waiting: VecDeque<Part>,
     reading: Option<Reading>,
     /// What was in the way: files that could not be read, lines that were cut.
     notes: Vec<String>,
@@ -126,7 +127,7 @@ impl<'f> Search<'f> {
 
     /// Searches one file and no other.
     pub fn file(path: &Path, filter: &'f Filter, local: fn(NaiveDateTime) -> i64, now_ms: i64) -> Self {
-        Self::new([path.to_owned()].into(), filter, local, now_ms)
+        Self::new([(path.to_owned(), open(path))].into(), filter, local, now_ms)
     }
 
     /// Searches what comes from somewhere, such as standard input.
@@ -143,7 +144,7 @@ impl<'f> Search<'f> {
     }
 
     fn new(
-        waiting: VecDeque<PathBuf>,
+        waiting: VecDeque<Part>,
         filter: &'f Filter,
         local: fn(NaiveDateTime) -> i64,
         now_ms: i64,
@@ -185,9 +186,9 @@ impl<'f> Search<'f> {
 
     /// Opens the next file; whether there is one.
     fn open_next(&mut self) -> bool {
-        let Some(path) = self.waiting.pop_front() else { return false };
+        let Some((path, file)) = self.waiting.pop_front() else { return false };
         let name = path.display().to_string();
-        match opened(&path) {
+        match file.and_then(opened) {
             // All of it was written before what is wanted.
             Ok(Opened { written_ms: Some(written_ms), .. })
                 if self.filter.since_ms.is_some_and(|since_ms| written_ms < since_ms) => {}

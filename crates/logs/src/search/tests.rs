@@ -64,7 +64,7 @@ fn what_is_in_the_way_is_told() {
     let path = folder.path().join("x.log");
     let filter = Filter::default();
     let notes = |filter: &Filter| found(&mut Search::log(&path, filter, utc, 0));
-    assert!(notes(&filter).1[0].contains("No such file"));
+    assert!(notes(&filter).1[0].contains("not found"));
     fs::write(&path, "a\0b").unwrap();
     assert!(notes(&filter).1[0].contains("binary"));
     fs::write(&path, "one\ntwo\n").unwrap();
