@@ -1,6 +1,9 @@
 //! Owns what one line says, whatever program wrote it: JSON with the names that the field uses, or text.
 
+use std::fmt;
+
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::level::Level;
@@ -42,6 +45,16 @@ impl Entry {
         Self::of_text(&String::from_utf8_lossy(line), clock)
     }
 
+    /// Reads of a line of JSON only when it was written, how serious it is and whose it is, which costs a fraction. None
+    /// where it is no JSON.
+    pub(crate) fn peek(line: &[u8], clock: Clock) -> Option<Self> {
+        if !line.trim_ascii_start().starts_with(b"{") {
+            return None;
+        }
+        let Heads(fields) = serde_json::from_slice(line.trim_ascii_end()).ok()?;
+        Some(Self::of_fields(fields, clock))
+    }
+
     fn of_fields(fields: Map<String, Value>, clock: Clock) -> Self {
         let text = |names: &[&str]| names.iter().find_map(|name| fields.get(*name)?.as_str());
         let level = LEVELS.iter().find_map(|name| match fields.get(*name)? {
@@ -77,6 +90,64 @@ impl Entry {
     /// A number of one of its fields.
     pub fn number(&self, name: &str) -> Option<f64> {
         self.fields.as_ref()?.get(name)?.as_f64()
+    }
+}
+
+/// The fields that say when, how serious and whose; the others are passed over.
+struct Heads(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Heads {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeadsVisitor)
+    }
+}
+
+struct HeadsVisitor;
+
+impl<'de> Visitor<'de> for HeadsVisitor {
+    type Value = Heads;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Heads, A::Error> {
+        let mut heads = Map::new();
+        while let Some(Key(name)) = map.next_key()? {
+            match name {
+                Some(name) => {
+                    heads.insert(name.to_owned(), map.next_value()?);
+                }
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Heads(heads))
+    }
+}
+
+/// The name of a field, where it is one of the heads.
+struct Key(Option<&'static str>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Key, E> {
+        let heads = TIMES.iter().chain(&LEVELS).chain(&SERVERS).chain(&["levelno"]);
+        Ok(Key(heads.copied().find(|head| *head == name)))
     }
 }
 
@@ -135,6 +206,11 @@ mod tests {
         ] {
             let entry = Entry::read(line.as_bytes(), clock);
             assert_eq!((entry.at_ms, entry.level, entry.message.as_str()), (at_ms, level, message), "{line}");
+            if let Some(heads) = Entry::peek(line.as_bytes(), clock) {
+                assert_eq!((heads.at_ms, heads.level, heads.server), (at_ms, level, entry.server), "{line}");
+            } else {
+                assert!(entry.fields.is_none(), "{line}");
+            }
         }
         let torn = Entry::read(b"\xff\xfe{", clock);
         assert_eq!(torn.message, "\u{fffd}\u{fffd}{");

@@ -84,6 +84,11 @@ impl Filter {
             && self.since_ms.is_none_or(|since_ms| entry.at_ms.is_some_and(|at_ms| at_ms >= since_ms))
             && self.until_ms.is_none_or(|until_ms| entry.at_ms.is_some_and(|at_ms| at_ms <= until_ms))
     }
+
+    /// Whether it asks for more than a pattern.
+    fn is_of_heads(&self) -> bool {
+        self.level.is_some() || self.since_ms.is_some() || self.until_ms.is_some() || self.server.is_some()
+    }
 }
 
 // === impl Sieve ===
@@ -234,6 +239,14 @@ impl Iterator for Search<'_> {
                 }
             };
             reading.n_cut += u64::from(found.is_cut);
+            if self.filter.is_of_heads()
+                && let Some(heads) = Entry::peek(found.line, reading.clock)
+                && heads.at_ms.is_some()
+                && !self.filter.wants(&heads)
+            {
+                reading.last = Last { at_ms: heads.at_ms, level: heads.level };
+                continue;
+            }
             let mut entry = Entry::read(found.line, reading.clock);
             let goes_on = entry.at_ms.is_none() && entry.fields.is_none();
             // With a pattern, lines between were passed over.
