@@ -140,6 +140,14 @@ fn logs_are_searched_and_summed_up() {
     check_schema(&site.server_log("loud"));
     check_schema(&site.server_log("calm"));
 
+    searched(&site);
+    files_are_read(&site);
+    summed_up(&site);
+    followed(&site);
+    site.end_serve(Signal::TERM);
+}
+
+fn searched(site: &Site) {
     let run = |arguments: &[&str]| site.run(&[&["logs"], arguments].concat()).done();
     let errors = run(&["--server", "loud", "--since", "1h", "--level", "ERROR"]);
     assert!(errors.lines().count() >= 3 && errors.lines().all(|line| line.contains(" ERROR ")), "{errors}");
@@ -159,7 +167,9 @@ fn logs_are_searched_and_summed_up() {
     // All servers, as one.
     let all = run(&["--search", "ready after"]);
     assert!(all.contains("loud: ") && all.contains("calm: "), "{all}");
+}
 
+fn files_are_read(site: &Site) {
     // What was rotated and compressed counts; a FIFO beside it is told and does not hold anybody up.
     let log = site.path("data/log/loud.log");
     fs::write(
@@ -172,7 +182,10 @@ fn logs_are_searched_and_summed_up() {
     let mixed = site.run(&["logs", "--search", "refused", fifo.to_str().unwrap(), log.to_str().unwrap()]);
     assert_eq!(mixed.code, Some(1), "{mixed:?}");
     assert!(mixed.stderr.contains("FIFO") && mixed.stdout.lines().count() == 2, "{mixed:?}");
+}
 
+fn summed_up(site: &Site) {
+    let run = |arguments: &[&str]| site.run(&[&["logs"], arguments].concat()).done();
     let findings = site.path("findings");
     let mut command = site.command(&["logs", "--server", "loud", "--analyze", "-o", "json"]);
     let ran = crate::site::run({
@@ -198,7 +211,9 @@ fn logs_are_searched_and_summed_up() {
     assert!(summary.contains("levels") && summary.contains("ERROR: read #: Connection refused"), "{summary}");
     let analysis = run(&["--server", "loud", "--analyze"]);
     assert!(analysis.contains("% of the lines are errors") || analysis.contains("CALL"), "{analysis}");
+}
 
+fn followed(site: &Site) {
     // What comes is searched too, and secrets in it are hidden; across a rotation.
     let output = site.path("followed");
     let mut command = site.command(&["logs", "--server", "calm", "--follow", "--search", "started process"]);
@@ -213,5 +228,4 @@ fn logs_are_searched_and_summed_up() {
     });
     reader.kill().unwrap();
     reader.wait().unwrap();
-    site.end_serve(Signal::TERM);
 }

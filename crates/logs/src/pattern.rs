@@ -18,7 +18,7 @@ pub struct Pattern {
 
 #[derive(Debug)]
 enum Needle {
-    Literal(Finder<'static>),
+    Literal(Box<Finder<'static>>),
     Regex(Regex),
 }
 
@@ -57,7 +57,7 @@ impl Pattern {
                 return Self { needle: Needle::Regex(regex), spans };
             }
         }
-        Self { needle: Needle::Literal(Finder::new(text.as_bytes()).into_owned()), spans }
+        Self { needle: Needle::Literal(Box::new(Finder::new(text.as_bytes()).into_owned())), spans }
     }
 
     /// A regular expression, in linear time. In any case, unless it has a capital that is no class.

@@ -30,32 +30,32 @@ fn found(search: &mut Search<'_>) -> (Vec<String>, Vec<String>) {
 }
 
 #[track_caller]
-fn check(text: &str, filter: Filter, expect: &[&str]) {
+fn check(text: &str, filter: &Filter, expect: &[&str]) {
     let now_ms = at("2026-02-01T00:00:00Z").unwrap();
     let from = Box::new(std::io::Cursor::new(text.to_owned()));
-    let (words, _) = found(&mut Search::stream(from, "x", &filter, utc, now_ms));
+    let (words, _) = found(&mut Search::stream(from, "x", filter, utc, now_ms));
     assert_eq!(words, expect, "{filter:?}");
 }
 
 #[test]
 fn filters_over_mixed_formats() {
     let all = ["begun", "slow", "failed", "last):", "\"x.py\"", "well"];
-    check(MIXED, Filter::default(), &all);
+    check(MIXED, &Filter::default(), &all);
     // What goes on with an error belongs to it.
-    check(MIXED, Filter { level: Some(Level::Error), ..Filter::default() }, &all[2..5]);
-    check(MIXED, Filter { level: Some(Level::Warning), ..Filter::default() }, &all[1..5]);
-    check(MIXED, Filter { since_ms: at("2026-01-01T00:01:30Z"), ..Filter::default() }, &all[2..]);
-    check(MIXED, Filter { until_ms: at("2026-01-01T00:01:00Z"), ..Filter::default() }, &all[..2]);
+    check(MIXED, &Filter { level: Some(Level::Error), ..Filter::default() }, &all[2..5]);
+    check(MIXED, &Filter { level: Some(Level::Warning), ..Filter::default() }, &all[1..5]);
+    check(MIXED, &Filter { since_ms: at("2026-01-01T00:01:30Z"), ..Filter::default() }, &all[2..]);
+    check(MIXED, &Filter { until_ms: at("2026-01-01T00:01:00Z"), ..Filter::default() }, &all[..2]);
     let server = Some("a".to_owned());
-    check(MIXED, Filter { server, ..Filter::default() }, &["begun", "failed", "last):", "\"x.py\"", "well"]);
+    check(MIXED, &Filter { server, ..Filter::default() }, &["begun", "failed", "last):", "\"x.py\"", "well"]);
     let pattern = || Some(Pattern::literal("x.py"));
     check(
         MIXED,
-        Filter { pattern: pattern(), level: Some(Level::Error), ..Filter::default() },
+        &Filter { pattern: pattern(), level: Some(Level::Error), ..Filter::default() },
         &["\"x.py\""],
     );
     let since_ms = at("2026-01-01T00:02:30Z");
-    check(MIXED, Filter { pattern: pattern(), since_ms, ..Filter::default() }, &[]);
+    check(MIXED, &Filter { pattern: pattern(), since_ms, ..Filter::default() }, &[]);
 }
 
 #[test]
