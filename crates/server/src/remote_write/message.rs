@@ -86,7 +86,7 @@ mod tests {
             0x0a, 9, 0x0a, 4, b'z', b'o', b'n', b'e', 0x12, 1, b'z', // the one that it has not
             0x12, 12, 0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0x10, 0xac, 0x02, // 1 at 300 ms
         ];
-        assert_eq!(message(&[series.clone()], &more), expect);
+        assert_eq!(message(std::slice::from_ref(&series), &more), expect);
         let packed = packed(&[series], &more);
         assert_eq!(snap::raw::Decoder::new().decompress_vec(&packed).unwrap(), expect);
     }
