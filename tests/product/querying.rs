@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::client::ask;
 use crate::foreign::Foreign;
 use crate::poll::eventually;
-use crate::site::{Server, Site, block_on, free_port};
+use crate::site::{Server, Setup, Site, block_on, free_port};
 
 /// One server behind a guard of ours, and one that is somebody else's.
 fn watched() -> (Site, Foreign) {
@@ -183,7 +183,11 @@ fn every_metric_of_the_documentation_is_there() {
     let names = names_of_tables(&std::fs::read_to_string(path).unwrap(), "## Of every server", "## What");
     assert!(names.len() > 15, "{names:?}");
     let dependency = "[[server.dependency]]\nname = \"folder\"\nfile = \"/\"\n";
-    let mut site = Site::new(&[Server::notes("notes").with(dependency)]);
+    let plugin = "[[server.dependency]]\nname = \"plugin\"\nnagios = [\"sh\", \"-c\", \"echo 'OK|a=1'\"]\n";
+    let servers = [Server::notes("notes").with(dependency).with(plugin)];
+    // Nobody is there to take samples, and that is counted too.
+    let tables = "[metrics.remote_write]\nurl = \"http://127.0.0.1:1/write\"\n";
+    let mut site = Site::of(&Setup { tables, servers: &servers, ..Setup::default() });
     site.serve_until_ready(&["notes"]);
     ask(&site.endpoint("notes"), "add_note", &json!({"text": "x"})).unwrap();
     for name in names {

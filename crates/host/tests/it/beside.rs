@@ -233,6 +233,6 @@ fn the_table_names_them_all() {
     ] {
         let named =
             |row: &&str| row.split([' ', '/', ',']).any(|word| word == command.split(' ').next().unwrap());
-        assert!(rows.iter().any(|row| named(row)), "`{command}` has no row: {rows:?}");
+        assert!(rows.iter().any(named), "`{command}` has no row: {rows:?}");
     }
 }

@@ -27,6 +27,9 @@ const SILENCES_MAX: usize = 500;
 /// The least and the most time between two looks.
 const LOOK: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
 
+/// The longest rest between a change and the look that it causes.
+const REST_MAX: Duration = Duration::from_secs(2);
+
 /// How long is waited after it could not be asked.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -79,7 +82,8 @@ pub(crate) async fn keep_silences(flow: Arc<Flow>) {
             () = tokio::time::sleep(wait) => {}
             changed = changes.changed() => if changed.is_err() { return },
         }
-        tokio::time::sleep(least).await;
+        // An incident that is being worked on changes all the time.
+        tokio::time::sleep((interval / 8).clamp(least, REST_MAX)).await;
     }
 }
 

@@ -134,9 +134,17 @@ fn notices(flow: &Flow, registry: &mut Registry) {
     registry.register("paramedic_notifications", "Notices to contacts by what became of them", count);
 }
 
+/// Who tells of alerts, and what is made of them.
+const TELLERS: [&str; 2] = ["alertmanager", "webhook"];
+const OUTCOMES: [&str; 5] = ["news", "known", "old", "refused", "full"];
+
 /// How many alerts other systems told of since the start of this `serve`.
 fn told(flow: &Flow, registry: &mut Registry) {
     let count = Family::<OfTold, Counter>::default();
+    // Every series is there from the start.
+    for from in TELLERS {
+        OUTCOMES.iter().for_each(|outcome| drop(count.get_or_create(&OfTold { from, outcome }).clone()));
+    }
     for ((from, outcome), times) in flow.inbound.counts() {
         count.get_or_create(&OfTold { from, outcome }).inc_by(times);
     }

@@ -6,8 +6,8 @@ use diagnosis::{Finding, Kind, Severity, Shape, Trend, trend};
 
 /// Less than a fiftieth of what there is means nothing.
 const NOISE_SHARE: f64 = 0.02;
-/// A shorter time shows a start, and not a leak.
-pub(super) const SECONDS_MIN: f64 = 30.0;
+/// Less is no time in which anything grows, however closely somebody looks.
+const SECONDS_MIN: f64 = 30.0;
 
 /// How a number is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -17,17 +17,29 @@ pub(super) struct Grown {
     is_bytes: bool,
     /// Where it ends.
     limit: Option<f64>,
+    /// Over a shorter time nothing is said.
+    seconds_min: f64,
 }
 
 // === impl Grown ===
 
 impl Grown {
     pub(super) fn memory(limit_bytes: Option<u64>) -> Self {
-        Self { noise_min: f64::from(1 << 20), is_bytes: true, limit: limit_bytes.map(|bytes| bytes as f64) }
+        Self {
+            noise_min: f64::from(1 << 20),
+            is_bytes: true,
+            limit: limit_bytes.map(|bytes| bytes as f64),
+            seconds_min: SECONDS_MIN,
+        }
     }
 
     pub(super) fn count() -> Self {
-        Self { noise_min: 4.0, is_bytes: false, limit: None }
+        Self { noise_min: 4.0, is_bytes: false, limit: None, seconds_min: SECONDS_MIN }
+    }
+
+    /// The same, and nothing is said of less than so many seconds.
+    pub(super) fn over(self, seconds_min: f64) -> Self {
+        Self { seconds_min, ..self }
     }
 
     fn shown(self, value: f64) -> String {
@@ -41,7 +53,7 @@ pub(super) fn grown(kind: Kind, subject: &str, points: &[(f64, f64)], how: &Grow
     let finding = Finding::new(kind, subject);
     match found.shape {
         Shape::Unknown => None,
-        _ if found.seconds < SECONDS_MIN => None,
+        _ if found.seconds < how.seconds_min => None,
         Shape::Growing => {
             let finding = finding.with_value((found.slope * 3600.0).round());
             Some(finding.with_severity(Severity::Warning).with_message(&words(&found, points, how)))

@@ -11,6 +11,8 @@ use super::growth::{Grown, grown};
 
 /// A `serve` that does not answer at once is busy; the look goes on without it.
 const WITHIN: Duration = Duration::from_millis(500);
+/// Who has just begun to work grows until he is warm: nobody calls that a leak.
+const WARM_SECONDS: f64 = 300.0;
 /// How far back growth is looked for.
 const HISTORY: &str = "2h";
 
@@ -50,10 +52,15 @@ pub(super) async fn of_serve(client: &Client, server: &str, process: Process) ->
         kind::RSS_GROWTH_BYTES_PER_HOUR,
         server,
         &points,
-        &Grown::memory(process.limit_bytes),
+        &Grown::memory(process.limit_bytes).over(WARM_SECONDS),
     ));
     let points = recent(self::points(client, &descriptors).await);
-    found.extend(grown(kind::DESCRIPTORS_GROWTH_PER_HOUR, server, &points, &Grown::count()));
+    found.extend(grown(
+        kind::DESCRIPTORS_GROWTH_PER_HOUR,
+        server,
+        &points,
+        &Grown::count().over(WARM_SECONDS),
+    ));
     for (kind, query) in [
         (kind::CONCURRENT_OPERATIONS, format!("sum({})", of("mcp_concurrent_operations"))),
         (
