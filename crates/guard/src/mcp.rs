@@ -38,6 +38,7 @@ use crate::log::{About, Level};
 use crate::metrics::{Failure, Method, Status};
 use crate::pipe::Link;
 use crate::questions::{self, Offers};
+use crate::session::subscriptions::{self, TooMany};
 use crate::session::{Newcomer, Session};
 use crate::state::Guard;
 
@@ -189,6 +190,11 @@ fn begin(
             (Some(sender), Some(before))
         }
     };
+    // Until it is sent, so that the server hears of subscriptions in the order in which they are known here.
+    let _order = guard.sessions.subscribing(call.method);
+    if let Some(answer) = subscribe(guard, session, call)? {
+        return Ok(answer);
+    }
     let method = Method::of(call.method);
     let tool = call.params.filter(|_| method == Method::TOOLS_CALL).and_then(gate::tool_name);
     if let Some(tool) = &tool {
@@ -210,6 +216,33 @@ fn begin(
     };
     send(guard, &link, entry, call)?;
     Ok(Arrivals { answer, before })
+}
+
+/// Takes note of a subscription, or of its end, which the server is only told if it is nobody else's as well.
+fn subscribe(guard: &Guard, session: &Session, call: Call<'_>) -> Result<Option<Arrivals>, Problem> {
+    let is_new = match call.method {
+        "resources/subscribe" => true,
+        "resources/unsubscribe" => false,
+        _ => return Ok(None),
+    };
+    // Whatever has no URI the server refuses.
+    let Some(uri) = call.params.and_then(subscriptions::uri) else { return Ok(None) };
+    if is_new {
+        session.subscriptions.add(&uri).map_err(|TooMany| {
+            let reason = "this session has subscribed to as much as it may";
+            Problem::answer(INVALID_PARAMS, reason, Some(Failure::Protocol))
+        })?;
+        return Ok(None);
+    }
+    session.subscriptions.remove(&uri);
+    if !guard.sessions.others_subscribe(session, &uri) {
+        return Ok(None);
+    }
+    guard.metrics.finished(Method::of(call.method), Status::Success, std::time::Duration::ZERO);
+    let (reply, answer) = oneshot::channel();
+    // Its receiver is there.
+    let _ = reply.send(envelope::response(call.id, Outcome::Result("{}")).into());
+    Ok(Some(Arrivals { answer, before: None }))
 }
 
 fn send(guard: &Guard, link: &Link, entry: Entry, call: Call<'_>) -> Result<(), Problem> {
@@ -238,7 +271,7 @@ fn link_of(guard: &Guard, session: &Session) -> Option<Arc<Link>> {
 fn notify(guard: &Guard, session: &Session, method: &str, params: Option<&str>) {
     let Some(link) = link_of(guard, session) else { return };
     let params = match method {
-        // The guard has said the one for itself, and has not promised the other: roots are asked for when needed.
+        // The guard has said the one for itself, and asks nobody for the other.
         "notifications/initialized" | "notifications/roots/list_changed" => return,
         "notifications/progress" => {
             let Some(params) = params else { return };

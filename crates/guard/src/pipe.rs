@@ -5,7 +5,7 @@
 //! and never `server/discover`: some servers take that as a change of eras, and would refuse every client from then on.
 //!
 //! From the child come answers, which go to whoever waits; progress, which goes to whoever asked for it; announcements
-//! (`list_changed`, `resources/updated`), which go to all clients; log messages, which go to the client that they may
+//! (`list_changed`), which go to all clients; updates, which go to those that have subscribed; log messages, which go to the client that they may
 //! be about; and requests, of which `ping` is answered here and any other goes to `questions`. Whatever is none of
 //! these is dropped, counted, and logged.
 
@@ -26,6 +26,7 @@ use crate::lines::{Line, next_line};
 use crate::log::{About, Level, clip};
 use crate::metrics::{Failure, Method};
 use crate::questions::{self, Questions};
+use crate::session::subscriptions;
 use crate::state::Guard;
 
 /// An image or a file in a tool's result may be this long as Base64, and no longer.
@@ -240,12 +241,19 @@ fn receive(guard: &Guard, link: &Link, line: &[u8]) {
             "notifications/progress" => link.in_flight.progress(params.unwrap_or_default()),
             "notifications/tools/list_changed"
             | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed"
-            | "notifications/resources/updated" => {
+            | "notifications/resources/list_changed" => {
                 if method == "notifications/tools/list_changed" {
                     guard.catalogue.changed();
                 }
                 announce(guard, link, &envelope::notification(&method, params));
+            }
+            "notifications/resources/updated" => {
+                let Some(uri) = params.and_then(subscriptions::uri) else { return };
+                let message = envelope::notification(&method, params);
+                let missed = guard.sessions.updated(link.generation, &uri, &message);
+                if missed > 0 {
+                    tracing::debug!(missed, "clients that read too slowly missed an update");
+                }
             }
             "notifications/message" => logged(guard, link, params.unwrap_or_default()),
             "notifications/cancelled" => questions::cancelled(link, params.unwrap_or_default()),

@@ -1,11 +1,11 @@
-//! Owns what the server asks its clients (sampling, elicitation, roots): whom, under which id, and until when it waits.
+//! Owns what the server asks its clients (sampling, elicitation): whom, under which id, and until when it waits.
 //!
-//! The child is told that its client can do all three, and many clients share it, so it is decided per question whom
-//! it is for. A pipe does not say in the course of which request the server asks; but if all requests that run are of
-//! one session, it can only be that one. If several sessions have requests running, nobody is asked: a question holds
-//! what its client has said. If none has, only a session that is alone may be asked, and never for its roots, which
-//! the server would take to hold for all. A client that did not offer it is never asked. In every other case the
-//! server gets an error at once.
+//! The child is told that its client can do both, and many clients share it, so it is decided per question whom it is
+//! for. A pipe does not say in the course of which request the server asks; but if all requests that run are of one
+//! session, it can only be that one. If several sessions have requests running, nobody is asked: a question holds what
+//! its client has said. If none has, only a session that is alone may be asked. A client that did not offer it is never
+//! asked, and nobody for its roots: servers remember them, and would show them to the next client. In every other case
+//! the server gets an error at once.
 //!
 //! Towards the client a question has a number as its id and as its progress token; only the session that was asked can
 //! answer it, and once. A question ends with an error for the server when it is overdue, and when its client ends the
@@ -39,7 +39,6 @@ pub(crate) struct Offers {
     /// Sampling in which the model may call tools.
     sampling_tools: bool,
     elicitation: bool,
-    roots: bool,
 }
 
 /// What the server has asked and was not told yet.
@@ -81,7 +80,7 @@ type Refusal = (i32, &'static str);
 impl Offers {
     /// What the guard tells a server that its client can do.
     pub(crate) fn declared() -> serde_json::Value {
-        json!({ "sampling": { "tools": {} }, "elicitation": { "form": {} }, "roots": {} })
+        json!({ "sampling": { "tools": {} }, "elicitation": { "form": {} } })
     }
 
     /// Reads what a client says in the parameters of `initialize`.
@@ -101,7 +100,6 @@ impl Offers {
             sampling_tools: is_object(sampling.as_deref(), "tools").is_some(),
             sampling: sampling.is_some(),
             elicitation: elicitation.as_deref().is_some_and(forms),
-            roots: is_object(capabilities, "roots").is_some(),
         }
     }
 
@@ -109,7 +107,6 @@ impl Offers {
     fn include(self, method: &str, params: Option<&str>) -> Result<(), Refusal> {
         let member = |name: &str| params.and_then(|params| envelope::member(params, name).ok().flatten());
         match method {
-            "roots/list" if self.roots => Ok(()),
             "sampling/createMessage" if self.sampling => {
                 let needs_tools = member("tools").or_else(|| member("toolChoice")).is_some();
                 if needs_tools && !self.sampling_tools {
@@ -236,17 +233,18 @@ pub(crate) fn ask(guard: &Guard, link: &Link, id: &str, method: &str, params: Op
 }
 
 fn find(guard: &Guard, link: &Link, method: &str, params: Option<&str>) -> Result<Whom, Refusal> {
-    if !matches!(method, "sampling/createMessage" | "elicitation/create" | "roots/list") {
-        return Err((METHOD_NOT_FOUND, "the guard offers no such method"));
+    match method {
+        "sampling/createMessage" | "elicitation/create" => {}
+        "roots/list" => {
+            return Err((METHOD_NOT_FOUND, "clients that share a server have no roots in common"));
+        }
+        _ => return Err((METHOD_NOT_FOUND, "the guard offers no such method")),
     }
     let whom = match link.in_flight.callers() {
         Callers::One(whom) => whom,
         Callers::Several => {
             let reason = "requests of several clients are running, and it is not known for which this is";
             return Err((SERVER_ERROR, reason));
-        }
-        Callers::Nobody if method == "roots/list" => {
-            return Err((METHOD_NOT_FOUND, "clients that share a server have no roots in common"));
         }
         Callers::Nobody => match guard.sessions.only(link.generation) {
             Some(session) => Whom { session, before: None },
@@ -359,10 +357,9 @@ mod tests {
         let url = Some(r#"{"mode":"url"}"#);
         let form = Some(r#"{"mode":"form"}"#);
         for (capabilities, method, params, expect) in [
-            ("{}", "roots/list", None, Some(METHOD_NOT_FOUND)),
-            (r#"{"roots":{}}"#, "roots/list", None, None),
-            (r#"{"roots":null}"#, "roots/list", None, Some(METHOD_NOT_FOUND)),
-            (r#"{"roots":{}}"#, "sampling/createMessage", None, Some(METHOD_NOT_FOUND)),
+            ("{}", "sampling/createMessage", None, Some(METHOD_NOT_FOUND)),
+            (r#"{"sampling":null}"#, "sampling/createMessage", None, Some(METHOD_NOT_FOUND)),
+            (r#"{"roots":{}}"#, "roots/list", None, Some(METHOD_NOT_FOUND)),
             (r#"{"sampling":{}}"#, "sampling/createMessage", Some("{}"), None),
             (r#"{"sampling":{}}"#, "sampling/createMessage", tools, Some(INVALID_PARAMS)),
             (r#"{"sampling":{"tools":{}}}"#, "sampling/createMessage", tools, None),

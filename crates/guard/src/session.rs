@@ -4,6 +4,7 @@
 //! 404 and initialize again. Clients seldom say goodbye, so idle sessions are reclaimed and their number is bounded.
 
 pub(crate) mod streams;
+pub(crate) mod subscriptions;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::questions::Offers;
 use streams::{NotResumed, OWN, Pushed, StreamTaken, Streams};
+use subscriptions::Subscriptions;
 
 /// Ten thousand sessions take a few megabytes.
 const SESSIONS_MAX: usize = 10_000;
@@ -29,6 +31,7 @@ const RECLAIM_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Sessions {
     inner: Mutex<Inner>,
+    subscribing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -66,6 +69,7 @@ pub(crate) struct Session {
     pub(crate) offers: Offers,
     pub(crate) primed: bool,
     pub(crate) streams: Streams,
+    pub(crate) subscriptions: Subscriptions,
     used: Mutex<Instant>,
     running: AtomicUsize,
 }
@@ -88,7 +92,8 @@ pub(crate) struct Present {
 
 impl Sessions {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { inner: Mutex::new(Inner { by_id: HashMap::new(), reclaimed: now }) }
+        let inner = Mutex::new(Inner { by_id: HashMap::new(), reclaimed: now });
+        Self { inner, subscribing: Mutex::default() }
     }
 
     /// Opens a session with the child of this generation. If there are too many, the one that has been idle longest
@@ -114,6 +119,7 @@ impl Sessions {
             offers: newcomer.offers,
             primed: newcomer.primed,
             streams: Streams::default(),
+            subscriptions: Subscriptions::default(),
             used: Mutex::new(now),
             running: AtomicUsize::new(0),
         });
@@ -166,6 +172,27 @@ impl Sessions {
         let inner = lock(&self.inner);
         let mut clients = inner.by_id.values().filter(|session| session.generation == generation);
         clients.next().filter(|_| clients.next().is_none()).cloned()
+    }
+
+    /// Held while a subscription begins or ends, by one at a time.
+    pub(crate) fn subscribing(&self, method: &str) -> Option<MutexGuard<'_, ()>> {
+        let is_one = matches!(method, "resources/subscribe" | "resources/unsubscribe");
+        is_one.then(|| lock(&self.subscribing))
+    }
+
+    /// Whether another session with the same child has subscribed to this resource.
+    pub(crate) fn others_subscribe(&self, session: &Session, uri: &str) -> bool {
+        let inner = lock(&self.inner);
+        let mut clients = inner.by_id.values().filter(|other| other.generation == session.generation);
+        clients.any(|other| other.id != session.id && other.subscriptions.contain(uri))
+    }
+
+    /// Tells whoever has subscribed to it that a resource was updated. Returns how many missed it.
+    pub(crate) fn updated(&self, generation: u64, uri: &str, message: &[u8]) -> usize {
+        let inner = lock(&self.inner);
+        let clients = inner.by_id.values().filter(|session| session.generation == generation);
+        let clients = clients.filter(|session| session.subscriptions.concern(uri));
+        clients.filter(|session| session.streams.push(OWN, message) == Pushed::Full).count()
     }
 
     /// Sends an announcement of the server to the stream of every client that has opened one. Returns how many missed

@@ -68,6 +68,10 @@ impl Server<'_> {
             Some("ping") => answer(id, &json!({})),
             Some("tools/list") => answer(id, &json!({ "tools": tools() })),
             Some("tools/call") => self.call(id, params),
+            Some("resources/subscribe" | "resources/unsubscribe") => {
+                self.heard.push(message.clone());
+                answer(id, &json!({}));
+            }
             Some("notifications/cancelled") => self.cancelled.push(params["requestId"].clone()),
             Some("notifications/initialized") | None => {}
             Some(method) => {
@@ -200,6 +204,10 @@ impl Server<'_> {
                 say(&json!({"jsonrpc":"2.0","method":"notifications/message","params":params}));
                 text(id, "logged");
             }
+            "update" => {
+                say(&json!({"jsonrpc":"2.0","method":"notifications/resources/updated","params":arguments}));
+                text(id, "updated");
+            }
             "heard" => text(id, &Value::from(self.heard.clone()).to_string()),
             tool => panic!("no tool {tool}"),
         }
@@ -232,6 +240,7 @@ fn tools() -> Vec<Value> {
         "question-withdrawn",
         "heard",
         "log",
+        "update",
     ];
     let others = others.map(|name| json!({"name": name, "inputSchema": schema}));
     reads.into_iter().chain(others).collect()

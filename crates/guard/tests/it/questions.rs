@@ -1,4 +1,4 @@
-//! Owns the tests of what a server asks its clients: sampling, elicitation, roots.
+//! Owns the tests of what a server asks its clients: sampling, elicitation.
 
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("who_takes_no_stream_is_asked_by_its_own_stream", who_takes_no_stream_is_asked_by_its_own_stream),
     ("a_question_can_be_withdrawn", a_question_can_be_withdrawn),
     ("what_is_logged_goes_to_whom_it_is_about", what_is_logged_goes_to_whom_it_is_about),
+    ("updates_go_to_whoever_has_subscribed", updates_go_to_whoever_has_subscribed),
     ("a_client_that_leaves_or_says_nothing_is_an_error", a_client_that_leaves_or_says_nothing),
 ];
 
@@ -35,7 +36,6 @@ fn a_question_goes_to_the_client_that_is_served() {
         let guarded = DEFAULT.fake("").await;
         let (one, other) = (guarded.initialize_with(&everything()).await, guarded.initialize().await);
         for (method, params, result) in [
-            ("roots/list", Value::Null, json!({"roots": [{"uri": "file:///srv"}]})),
             ("sampling/createMessage", json!({"maxTokens": 3}), json!({"role": "assistant"})),
             ("elicitation/create", json!({"message": "?"}), json!({"action": "decline"})),
         ] {
@@ -55,6 +55,9 @@ fn a_question_goes_to_the_client_that_is_served() {
         let (asked, error) = (events.message().await, json!({"code": -1, "message": "no"}));
         guarded.tell(&one, &json!({"jsonrpc": "2.0", "id": asked["id"], "error": error})).await;
         assert_eq!(text_of(&events.message().await)["error"], error);
+        // Nobody is asked for roots: the server would show them to the next client.
+        let answer = guarded.call(&one, &json!(1), "question", json!({"method": "roots/list"})).await;
+        assert_eq!(text_of(&serde_json::from_str(&answer).unwrap())["error"]["code"], -32601);
         // Who offers nothing is not asked, and neither is anybody else in its place.
         let question = json!({"method": "elicitation/create"});
         let answer = guarded.call(&other, &json!(1), "question", question).await;
@@ -107,7 +110,7 @@ fn what_may_be_for_several_is_asked_of_nobody() {
         let hanging = guarded.post(Some(&other), super::guarded::call(&json!(1), "hang", &json!({})));
         let hanging = tokio::spawn(hanging.send());
         while guarded.metric(&["mcp_concurrent_operations", "tools/call"]).await < 1.0 {}
-        let answer = guarded.call(&one, &json!(1), "question", json!({"method": "roots/list"})).await;
+        let answer = guarded.call(&one, &json!(1), "question", json!({"method": "elicitation/create"})).await;
         let error = text_of(&serde_json::from_str(&answer).unwrap())["error"].clone();
         assert_eq!(error["code"], -32000, "{error}");
         assert!(error["message"].as_str().unwrap().contains("several clients"), "{error}");
@@ -126,11 +129,9 @@ fn outside_of_requests() {
         assert_eq!(asked["method"], "sampling/createMessage");
         guarded.tell(&one, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"n": 1}})).await;
         assert_eq!(heard(&guarded, &one).await[0]["result"], json!({"n": 1}));
-        guarded.call(&one, &json!(1), "question-later", json!({"method": "roots/list"})).await;
-        assert_eq!(heard(&guarded, &one).await[1]["error"]["code"], -32601);
         let other = guarded.initialize_with(&everything()).await;
         guarded.call(&one, &json!(1), "question-later", sampling).await;
-        assert_eq!(heard(&guarded, &other).await[2]["error"]["code"], -32000);
+        assert_eq!(heard(&guarded, &other).await[1]["error"]["code"], -32000);
     });
 }
 
@@ -224,5 +225,42 @@ fn what_is_logged_goes_to_whom_it_is_about() {
         let logged = log.iter().filter(|line| line["source"] == "notifications/message");
         assert_eq!(logged.count(), 1, "{log:?}");
         hanging.abort();
+    });
+}
+
+fn updates_go_to_whoever_has_subscribed() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let (one, other) = (guarded.initialize().await, guarded.initialize().await);
+        let mut to_one = Events::of(guarded.stream(&one).send().await.unwrap());
+        let mut to_other = Events::of(guarded.stream(&other).send().await.unwrap());
+        let asks = async |session: &str, method: &str, uri: &str| {
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"uri": uri}});
+            let response = guarded.post(Some(session), body.to_string()).send().await.unwrap();
+            assert_eq!(response.json::<Value>().await.unwrap()["result"], json!({}));
+        };
+        let update = async |uri: &str| {
+            guarded.call(&one, &json!(1), "update", json!({"uri": uri})).await;
+        };
+        asks(&one, "resources/subscribe", "mem://a").await;
+        asks(&other, "resources/subscribe", "mem://a").await;
+        asks(&other, "resources/subscribe", "mem://b").await;
+        update("mem://b").await;
+        update("mem://a/part").await;
+        assert_eq!(to_other.message().await["params"]["uri"], "mem://b");
+        for stream in [&mut to_one, &mut to_other] {
+            assert_eq!(stream.message().await["params"]["uri"], "mem://a/part");
+        }
+        // The server goes on while anybody wants to know.
+        asks(&one, "resources/unsubscribe", "mem://a").await;
+        update("mem://a").await;
+        assert_eq!(to_other.message().await["params"]["uri"], "mem://a");
+        asks(&other, "resources/unsubscribe", "mem://a").await;
+        guarded.call(&one, &json!(1), "announce", json!({})).await;
+        assert_eq!(to_one.message().await["method"], "notifications/tools/list_changed");
+        let heard = heard(&guarded, &one).await;
+        let heard: Vec<&Value> = heard.as_array().unwrap().iter().map(|heard| &heard["method"]).collect();
+        let subscribe = "resources/subscribe";
+        assert_eq!(heard, [subscribe, subscribe, subscribe, "resources/unsubscribe"]);
     });
 }
