@@ -47,6 +47,7 @@ mod rules;
 mod samples;
 mod secrets;
 mod site;
+mod six;
 mod stdio;
 mod story;
 mod tour;

@@ -33,10 +33,10 @@ impl Governed for Guard {
     }
 
     fn tools_changed(&self) {
-        let event = sse::event(&envelope::notification("notifications/tools/list_changed", None));
+        let message = envelope::notification("notifications/tools/list_changed", None);
         let missed = match (&self.upstream, self.link()) {
-            (Some(upstream), _) => upstream.seen.announce(&event),
-            (None, Some(link)) => self.sessions.announce(link.generation, &event),
+            (Some(upstream), _) => upstream.seen.announce(&sse::event(&message)),
+            (None, Some(link)) => self.sessions.announce(link.generation, &message),
             (None, None) => 0,
         };
         if missed > 0 {

@@ -15,9 +15,10 @@ use crate::controls::Ask;
 use crate::envelope::{self, Outcome, SERVER_ERROR};
 use crate::log::{About, Level, clip};
 use crate::metrics::{Failure, Method, Status};
+use crate::questions::Whom;
 use crate::session::{Running, Session};
 use crate::state::Guard;
-use crate::{clock, reads, sse};
+use crate::{clock, reads};
 
 /// More running requests than this mean that the server does not keep up; their clients should hear so.
 const REQUESTS_MAX: usize = 1024;
@@ -63,12 +64,23 @@ pub(crate) struct Client {
     pub(crate) running: Running,
     /// Its own id, as JSON.
     pub(crate) id: Box<str>,
-    /// Its own progress token, as JSON, and where its progress goes.
-    pub(crate) progress: Option<(Box<str>, mpsc::Sender<Bytes>)>,
+    /// Its own progress token, as JSON, if it wants progress.
+    pub(crate) token: Option<Box<str>>,
+    /// Where messages go that come before the answer, if it takes any.
+    pub(crate) before: Option<mpsc::Sender<Bytes>>,
     /// The tool that it calls, for the log.
     pub(crate) tool: Option<String>,
     /// Where its answer goes, as a whole message.
     pub(crate) reply: oneshot::Sender<Bytes>,
+}
+
+/// Whose requests run, of those in the course of which a server may ask something.
+#[derive(Debug)]
+pub(crate) enum Callers {
+    Nobody,
+    /// This session's; messages go by the stream of its youngest request.
+    One(Whom),
+    Several,
 }
 
 /// What the guard itself was answered.
@@ -133,12 +145,37 @@ impl InFlight {
         let Ok(Some(token)) = envelope::member(params, "progressToken") else { return };
         let table = self.table();
         let entry = token.parse().ok().and_then(|number: u64| table.entries.get(&number));
-        if let Some(Entry { waiter: Waiter::Client(Client { progress: Some((own, stream)), .. }), .. }) =
-            entry
+        if let Some(Entry { waiter: Waiter::Client(client), .. }) = entry
+            && let (Some(own), Some(before)) = (&client.token, &client.before)
         {
             let params = envelope::exchange(params, token, own);
-            let message = envelope::notification("notifications/progress", Some(&params));
-            let _ = stream.try_send(sse::event(&message));
+            let _ = before.try_send(envelope::notification("notifications/progress", Some(&params)).into());
+        }
+    }
+
+    /// Whose requests run now.
+    pub(crate) fn callers(&self) -> Callers {
+        let table = self.table();
+        let mut found: Option<(u64, &Client)> = None;
+        for (number, entry) in &table.entries {
+            let Waiter::Client(client) = &entry.waiter else { continue };
+            if !entry.method.may_ask() {
+                continue;
+            }
+            match found {
+                Some((_, other)) if other.running.session().id != client.running.session().id => {
+                    return Callers::Several;
+                }
+                Some((younger, _)) if younger > *number => {}
+                Some(_) | None => found = Some((*number, client)),
+            }
+        }
+        match found {
+            Some((_, client)) => Callers::One(Whom {
+                session: client.running.session().clone(),
+                before: client.before.clone(),
+            }),
+            None => Callers::Nobody,
         }
     }
 
@@ -354,16 +391,17 @@ mod tests {
     use bytes::Bytes;
     use tokio::sync::{mpsc, oneshot};
 
-    use super::{Client, Entry, InFlight, REQUESTS_MAX, Refusal, Waiter};
+    use super::{Callers, Client, Entry, InFlight, REQUESTS_MAX, Refusal, Waiter};
     use crate::metrics::Method;
-    use crate::session::{Session, Sessions};
+    use crate::session::{Newcomer, Session, Sessions};
 
     fn entry(session: &Arc<Session>, id: &str, now: Instant) -> (Entry, mpsc::Receiver<Bytes>) {
         let (progress, stream) = mpsc::channel(1);
         let client = Client {
             running: session.run(),
             id: id.into(),
-            progress: Some(("\"own\"".into(), progress)),
+            token: Some("\"own\"".into()),
+            before: Some(progress),
             tool: None,
             reply: oneshot::channel().0,
         };
@@ -375,8 +413,10 @@ mod tests {
     fn clients_with_the_same_id_are_kept_apart() {
         let (now, table) = (Instant::now(), InFlight::new());
         let sessions = Sessions::new(now);
-        let (one, two) =
-            (sessions.open(1, "t", None, now).unwrap(), sessions.open(1, "t", None, now).unwrap());
+        let (one, two) = (
+            sessions.open(1, Newcomer::default(), now).unwrap(),
+            sessions.open(1, Newcomer::default(), now).unwrap(),
+        );
         let ((first, mut to_first), (second, mut to_second)) = (entry(&one, "7", now), entry(&two, "7", now));
         assert_eq!((table.add(first), table.add(second)), (Ok(1), Ok(2)));
         assert_eq!((table.find(&one, "7"), table.find(&two, "7")), (Some(1), Some(2)));
@@ -386,18 +426,23 @@ mod tests {
         }
         table.progress(r#"{"progressToken":2,"progress":1}"#);
         let event = to_second.try_recv().unwrap();
-        assert!(event.ends_with(b"{\"progressToken\":\"own\",\"progress\":1}}\n\n"), "{event:?}");
+        assert!(event.ends_with(b"{\"progressToken\":\"own\",\"progress\":1}}"), "{event:?}");
+        assert!(matches!(table.callers(), Callers::Several));
         assert!(to_first.try_recv().is_err());
         assert_eq!(table.youngest_call(now + Duration::from_secs(4)), Some(Duration::from_secs(4)));
         assert!(table.overdue(now + Duration::from_secs(8)).is_empty());
+        let second = table.take(2);
+        assert!(matches!(table.callers(), Callers::One(whom) if whom.session.id == one.id));
+        table.add(second.unwrap()).unwrap();
         assert_eq!(table.overdue(now + Duration::from_secs(9)).len(), 2);
+        assert!(matches!(table.callers(), Callers::Nobody));
         assert!(table.take(1).is_none());
     }
 
     #[test]
     fn the_table_is_bounded_and_ends_once() {
         let (now, table) = (Instant::now(), InFlight::new());
-        let session = Sessions::new(now).open(1, "t", None, now).unwrap();
+        let session = Sessions::new(now).open(1, Newcomer::default(), now).unwrap();
         for _ in 0..REQUESTS_MAX {
             table.add(entry(&session, "1", now).0).unwrap();
         }

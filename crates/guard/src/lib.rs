@@ -26,6 +26,7 @@ mod oom;
 mod own;
 mod package;
 mod pipe;
+mod questions;
 mod reads;
 mod session;
 mod settings;

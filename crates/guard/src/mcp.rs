@@ -3,27 +3,28 @@
 //! Revisions 2025-11-25, 2025-06-18 and 2025-03-26, of which batches are left out. A client POSTs `initialize` and gets
 //! what the child had answered to the guard, with the revision it asked for (or 2025-11-25), and a session in
 //! `Mcp-Session-Id`, which every further request carries: 400 without one, 404 when it is over, and then the client
-//! initializes again. A POST with a request is answered with JSON, or, if progress comes first or 10 s pass and the
-//! client accepts `text/event-stream`, with a stream that ends with the answer. One with a notification or a response is
-//! 202. GET is the session's stream of announcements (409 if it has one), DELETE its end. That a client hangs up
-//! does not cancel anything.
+//! initializes again. A POST with a request is answered with JSON, or, if progress or a question of the server comes
+//! first or 10 s pass and the client accepts `text/event-stream`, with a stream that ends with the answer. One with a
+//! notification or a response is 202. GET is the session's stream of announcements (409 if it has one), or, with
+//! `Last-Event-ID`, the rest of any stream of the session; DELETE is its end. That a client hangs up does not cancel
+//! anything.
 
 pub(crate) mod gate;
 pub(crate) mod problem;
 pub(crate) mod request;
+mod stream;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body_util::Either;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming as HttpBody;
 use tokio::sync::{mpsc, oneshot};
 
 use problem::Problem;
 use request::Accepts;
+use stream::{Arrivals, BEFORE_MAX, JSON_PATIENCE, wait};
 
 use crate::admin::access::Ends;
 use crate::child::PROTOCOL_VERSION;
@@ -31,22 +32,19 @@ use crate::envelope::{
     self, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, Malformed, Outcome, PARSE_ERROR,
     SERVER_ERROR,
 };
-use crate::http::{Body, Streamed, empty, json};
+use crate::http::{Body, empty, json};
 use crate::inflight::{Client, Entry, Refusal, Waiter};
 use crate::log::{About, Level};
 use crate::metrics::{Failure, Method, Status};
 use crate::pipe::Link;
-use crate::session::{Session, StreamTaken};
-use crate::sse::{self, EventStream};
+use crate::questions::{self, Offers};
+use crate::session::subscriptions::{self, TooMany};
+use crate::session::{Newcomer, Session};
 use crate::state::Guard;
 
 const VERSIONS: [&str; 3] = [PROTOCOL_VERSION, "2025-06-18", "2025-03-26"];
 const VERSION: &str = "mcp-protocol-version";
 const SESSION: &str = "mcp-session-id";
-/// After this long a silent connection is taken for dead somewhere on the way.
-const JSON_PATIENCE: Duration = Duration::from_secs(10);
-/// What a client may be behind with; beyond it, progress is left out.
-const PROGRESS_MAX: usize = 64;
 
 /// One request of a client.
 #[derive(Clone, Copy)]
@@ -56,12 +54,6 @@ struct Call<'a> {
     params: Option<&'a str>,
     /// The client's progress token, if it wants progress.
     token: Option<&'a str>,
-}
-
-/// Where the answer to a call arrives, and its progress if it is wanted.
-struct Arrivals {
-    answer: oneshot::Receiver<Bytes>,
-    progress: Option<mpsc::Receiver<Bytes>>,
 }
 
 /// Answers `POST /mcp`.
@@ -79,13 +71,7 @@ pub(crate) fn get(guard: &Guard, head: &Parts) -> Response<Body> {
         let reason = "this is a stream: accept text/event-stream";
         return Problem::protocol(StatusCode::NOT_ACCEPTABLE, INVALID_REQUEST, reason).response(guard);
     }
-    let opened = session(guard, &head.headers).and_then(|session| {
-        let (events, open) = session.stream().map_err(|StreamTaken| {
-            let reason = "this session has an open stream already";
-            Problem::protocol(StatusCode::CONFLICT, SERVER_ERROR, reason)
-        })?;
-        Ok(stream(EventStream::new(events, Some(open))))
-    });
+    let opened = session(guard, &head.headers).and_then(|session| stream::open(guard, &session, head));
     opened.unwrap_or_else(|problem| problem.response(guard))
 }
 
@@ -94,6 +80,9 @@ pub(crate) fn delete(guard: &Guard, head: &Parts) -> Response<Body> {
     match session(guard, &head.headers) {
         Ok(session) => {
             guard.sessions.end(&session);
+            if let Some(link) = link_of(guard, &session) {
+                questions::leave(&link, &session);
+            }
             empty(StatusCode::NO_CONTENT)
         }
         Err(problem) => problem.response(guard),
@@ -123,7 +112,7 @@ async fn message(
             let call = Call { id, method: &method, params, token: None };
             let accepts = Accepts::of(headers);
             match gate::pass(guard, &session, call, accepts).await {
-                Ok(arrivals) => Ok(wait(arrivals, accepts, JSON_PATIENCE).await),
+                Ok(arrivals) => Ok(wait(session, arrivals, accepts, JSON_PATIENCE).await),
                 Err(problem) => Err(problem.to(id)),
             }
         }
@@ -131,8 +120,13 @@ async fn message(
             notify(guard, &*session(guard, headers)?, &method, params);
             Ok(empty(StatusCode::ACCEPTED))
         }
-        // The guard passes no requests on to clients, and so expects no responses.
-        Incoming::Response { .. } => session(guard, headers).map(|_| empty(StatusCode::ACCEPTED)),
+        Incoming::Response { id, outcome } => {
+            let session = session(guard, headers)?;
+            if let Some(link) = link_of(guard, &session) {
+                questions::answer(&link, &session, id, outcome);
+            }
+            Ok(empty(StatusCode::ACCEPTED))
+        }
     }
 }
 
@@ -149,11 +143,15 @@ fn initialize(guard: &Guard, id: &str, params: Option<&str>, ends: Ends) -> Resu
     let own = envelope::member(result, "protocolVersion").ok().flatten().unwrap_or_default();
     let result = envelope::exchange(result, own, &format!("\"{version}\""));
     let result = gate::announcing(&result).unwrap_or(result);
-    let address = Some(ends.client.ip());
-    let session =
-        guard.sessions.open(link.generation, &client, address, Instant::now()).map_err(|error| {
-            Problem::answer(SERVER_ERROR, format!("no random bytes: {error}"), Some(Failure::Internal))
-        })?;
+    let newcomer = Newcomer {
+        name: client.as_str().into(),
+        address: Some(ends.client.ip()),
+        offers: params.map(Offers::of).unwrap_or_default(),
+        primed: version == PROTOCOL_VERSION,
+    };
+    let session = guard.sessions.open(link.generation, newcomer, Instant::now()).map_err(|error| {
+        Problem::answer(SERVER_ERROR, format!("no random bytes: {error}"), Some(Failure::Internal))
+    })?;
     guard.metrics.finished(Method::INITIALIZE, Status::Success, started.elapsed());
     let fields = [
         ("session", session.shown().into()),
@@ -174,8 +172,7 @@ fn begin(
     call: Call<'_>,
     accepts: Accepts,
 ) -> Result<Arrivals, Problem> {
-    let link = guard.link().filter(|link| link.generation == session.generation);
-    let link = link.ok_or_else(|| Problem::unavailable(guard))?;
+    let link = link_of(guard, session).ok_or_else(|| Problem::unavailable(guard))?;
     if call.method == "server/discover" {
         // It belongs to the stateless era, and the pipe is in that of the handshake.
         return Err(Problem::answer(METHOD_NOT_FOUND, "this is a session, as of initialize", None));
@@ -186,13 +183,18 @@ fn begin(
     })?;
     let call = Call { token: token.flatten(), ..call };
     let (reply, answer) = oneshot::channel();
-    let (own, progress) = match call.token.filter(|_| accepts != Accepts::Json) {
-        Some(token) => {
-            let (sender, receiver) = mpsc::channel(PROGRESS_MAX);
-            (Some((token.into(), sender)), Some(receiver))
+    let (sender, before) = match accepts {
+        Accepts::Json => (None, None),
+        Accepts::Both | Accepts::Events => {
+            let (sender, before) = mpsc::channel(BEFORE_MAX);
+            (Some(sender), Some(before))
         }
-        None => (None, None),
     };
+    // Until it is sent, so that the server hears of subscriptions in the order in which they are known here.
+    let _order = guard.sessions.subscribing(call.method);
+    if let Some(answer) = subscribe(guard, session, call)? {
+        return Ok(answer);
+    }
     let method = Method::of(call.method);
     let tool = call.params.filter(|_| method == Method::TOOLS_CALL).and_then(gate::tool_name);
     if let Some(tool) = &tool {
@@ -206,13 +208,41 @@ fn begin(
         waiter: Waiter::Client(Client {
             running: session.run(),
             id: call.id.into(),
-            progress: own,
+            token: call.token.map(Into::into),
+            before: sender,
             tool,
             reply,
         }),
     };
     send(guard, &link, entry, call)?;
-    Ok(Arrivals { answer, progress })
+    Ok(Arrivals { answer, before })
+}
+
+/// Takes note of a subscription, or of its end, which the server is only told if it is nobody else's as well.
+fn subscribe(guard: &Guard, session: &Session, call: Call<'_>) -> Result<Option<Arrivals>, Problem> {
+    let is_new = match call.method {
+        "resources/subscribe" => true,
+        "resources/unsubscribe" => false,
+        _ => return Ok(None),
+    };
+    // Whatever has no URI the server refuses.
+    let Some(uri) = call.params.and_then(subscriptions::uri) else { return Ok(None) };
+    if is_new {
+        session.subscriptions.add(&uri).map_err(|TooMany| {
+            let reason = "this session has subscribed to as much as it may";
+            Problem::answer(INVALID_PARAMS, reason, Some(Failure::Protocol))
+        })?;
+        return Ok(None);
+    }
+    session.subscriptions.remove(&uri);
+    if !guard.sessions.others_subscribe(session, &uri) {
+        return Ok(None);
+    }
+    guard.metrics.finished(Method::of(call.method), Status::Success, std::time::Duration::ZERO);
+    let (reply, answer) = oneshot::channel();
+    // Its receiver is there.
+    let _ = reply.send(envelope::response(call.id, Outcome::Result("{}")).into());
+    Ok(Some(Arrivals { answer, before: None }))
 }
 
 fn send(guard: &Guard, link: &Link, entry: Entry, call: Call<'_>) -> Result<(), Problem> {
@@ -233,61 +263,22 @@ fn send(guard: &Guard, link: &Link, entry: Entry, call: Call<'_>) -> Result<(), 
     })
 }
 
-/// Waits for the answer as JSON, for as long as the patience lasts, and then as a stream.
-async fn wait(mut arrivals: Arrivals, accepts: Accepts, patience: Duration) -> Response<Body> {
-    let (events, receiver) = mpsc::channel(PROGRESS_MAX);
-    if accepts != Accepts::Events {
-        let first = tokio::select! {
-            biased;
-            Some(event) = next(&mut arrivals.progress) => Some(event),
-            answer = &mut arrivals.answer => {
-                // Every entry of the table is answered before it is dropped.
-                let lost = || envelope::error(None, SERVER_ERROR, "the request was lost").into();
-                return json(StatusCode::OK, answer.unwrap_or_else(|_| lost()));
-            }
-            () = tokio::time::sleep(patience), if accepts == Accepts::Both => None,
-        };
-        if let Some(event) = first {
-            // The channel is new and empty.
-            let _ = events.try_send(event);
-        }
-    }
-    tokio::spawn(forward(arrivals, events));
-    stream(EventStream::new(receiver, None))
-}
-
-/// Passes progress and then the answer on to a stream, until that is closed.
-async fn forward(mut arrivals: Arrivals, events: mpsc::Sender<Bytes>) {
-    loop {
-        let event = tokio::select! {
-            biased;
-            Some(event) = next(&mut arrivals.progress) => event,
-            answer = &mut arrivals.answer => {
-                if let Ok(message) = answer {
-                    let _ = events.send(sse::event(&message)).await;
-                }
-                return;
-            }
-            () = events.closed() => return,
-        };
-        if events.send(event).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn next(progress: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
-    match progress {
-        Some(progress) => progress.recv().await,
-        None => None,
-    }
+/// The pipe to the child that a session talks to, as long as it is there.
+fn link_of(guard: &Guard, session: &Session) -> Option<Arc<Link>> {
+    guard.link().filter(|link| link.generation == session.generation)
 }
 
 fn notify(guard: &Guard, session: &Session, method: &str, params: Option<&str>) {
-    let Some(link) = guard.link().filter(|link| link.generation == session.generation) else { return };
+    let Some(link) = link_of(guard, session) else { return };
     let params = match method {
-        // The guard has said this for itself, and announced no capability that the others belong to.
-        "notifications/initialized" | "notifications/roots/list_changed" | "notifications/progress" => return,
+        // The guard has said the one for itself, and asks nobody for the other.
+        "notifications/initialized" | "notifications/roots/list_changed" => return,
+        "notifications/progress" => {
+            let Some(params) = params else { return };
+            let Ok(Some(token)) = envelope::member(params, "progressToken") else { return };
+            let Some(own) = link.questions.token(session, token) else { return };
+            Some(envelope::exchange(params, token, &own))
+        }
         "notifications/cancelled" => {
             let Some(params) = params else { return };
             let Ok(Some(id)) = envelope::member(params, "requestId") else { return };
@@ -317,47 +308,4 @@ fn session(guard: &Guard, headers: &HeaderMap) -> Result<Arc<Session>, Problem> 
     })?;
     let session = id.to_str().ok().and_then(|id| guard.sessions.find(id, Instant::now()));
     session.ok_or_else(Problem::session_not_found)
-}
-
-fn stream(events: EventStream) -> Response<Body> {
-    let mut response = Response::new(Either::Right(Streamed::Events(events)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use http_body_util::BodyExt;
-    use tokio::sync::oneshot;
-
-    use super::{Accepts, Arrivals, wait};
-
-    #[tokio::test]
-    async fn a_long_wait_becomes_a_stream_if_the_client_takes_one() {
-        let never = Duration::from_secs(600);
-        for (accepts, patience, media_type, expect) in [
-            (Accepts::Both, Duration::ZERO, "text/event-stream", "event: message\ndata: {}\n\n"),
-            (Accepts::Events, never, "text/event-stream", "event: message\ndata: {}\n\n"),
-            (Accepts::Both, never, "application/json", "{}"),
-            (Accepts::Json, Duration::ZERO, "application/json", "{}"),
-        ] {
-            let (reply, answer) = oneshot::channel();
-            let waiting = wait(Arrivals { answer, progress: None }, accepts, patience);
-            let response = if media_type == "application/json" {
-                reply.send("{}".into()).unwrap();
-                waiting.await
-            } else {
-                let response = waiting.await;
-                reply.send("{}".into()).unwrap();
-                response
-            };
-            assert_eq!(response.headers()["content-type"], media_type, "{accepts:?}");
-            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), expect);
-        }
-    }
 }

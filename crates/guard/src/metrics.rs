@@ -172,6 +172,12 @@ pub(crate) struct Metrics {
 // === impl Method, Failure, labels ===
 
 impl Method {
+    /// Whether a server may ask its client something in the course of it. Lists and pings are answered from what is
+    /// known.
+    pub(crate) fn may_ask(self) -> bool {
+        self != Self::PING && !self.0.ends_with("/list")
+    }
+
     pub(crate) const INITIALIZE: Self = Self(METHODS[0]);
     pub(crate) const PING: Self = Self(METHODS[1]);
     pub(crate) const TOOLS_LIST: Self = Self(METHODS[2]);

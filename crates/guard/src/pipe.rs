@@ -1,12 +1,13 @@
 //! Owns the pipe to one child: MCP over stdio, in the handshake era, with the guard as its only client.
 //!
 //! Each message is one line of JSON on the child's standard input or output; standard error is free text. The guard
-//! itself says `initialize` (revision 2025-11-25, no client capabilities) and `notifications/initialized`, and never
-//! `server/discover`: some servers take that as a change of eras, and would refuse every client from then on.
+//! itself says `initialize` (revision 2025-11-25, with what `questions` can pass on) and `notifications/initialized`,
+//! and never `server/discover`: some servers take that as a change of eras, and would refuse every client from then on.
 //!
 //! From the child come answers, which go to whoever waits; progress, which goes to whoever asked for it; announcements
-//! (`list_changed`, `message`, `resources/updated`), which go to all clients; and requests, of which `ping` is
-//! answered and any other refused. Whatever is none of these is dropped, counted, and logged.
+//! (`list_changed`), which go to all clients; updates, which go to those that have subscribed; log messages, which go to the client that they may
+//! be about; and requests, of which `ping` is answered here and any other goes to `questions`. Whatever is none of
+//! these is dropped, counted, and logged.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,12 +20,13 @@ use tokio::process::ChildStdin;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::envelope::{self, Incoming, METHOD_NOT_FOUND, Malformed, Outcome};
-use crate::inflight::{Answer, Entry, InFlight, Refusal, Waiter};
+use crate::envelope::{self, Incoming, Malformed, Outcome};
+use crate::inflight::{Answer, Callers, Entry, InFlight, Refusal, Waiter};
 use crate::lines::{Line, next_line};
 use crate::log::{About, Level, clip};
 use crate::metrics::{Failure, Method};
-use crate::sse;
+use crate::questions::{self, Questions};
+use crate::session::subscriptions;
 use crate::state::Guard;
 
 /// An image or a file in a tool's result may be this long as Base64, and no longer.
@@ -35,6 +37,8 @@ const TAIL_LINES: usize = 20;
 const TAIL_LINE_CHARS: usize = 1000;
 /// Garbage is shown in the log as far as it helps to recognise it.
 const GARBAGE_CHARS: usize = 300;
+/// What a server logs is as long as a line of standard error.
+const LOGGED_CHARS: usize = 1000;
 /// Twice the requests that may run: only a child that reads nothing fills it.
 const LINES_WAITING_MAX: usize = 2048;
 /// Lines that wait together are written together.
@@ -51,6 +55,7 @@ pub(crate) struct Link {
     /// Which child this is; 1 for the first.
     pub(crate) generation: u64,
     pub(crate) in_flight: InFlight,
+    pub(crate) questions: Questions,
     outgoing: mpsc::Sender<Vec<u8>>,
     closing: Notify,
     initialized: OnceLock<String>,
@@ -83,6 +88,7 @@ impl Link {
         let link = Arc::new(Self {
             generation,
             in_flight: InFlight::new(),
+            questions: Questions::default(),
             outgoing,
             closing: Notify::new(),
             initialized: OnceLock::new(),
@@ -235,34 +241,62 @@ fn receive(guard: &Guard, link: &Link, line: &[u8]) {
             "notifications/progress" => link.in_flight.progress(params.unwrap_or_default()),
             "notifications/tools/list_changed"
             | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed"
-            | "notifications/resources/updated"
-            | "notifications/message" => {
+            | "notifications/resources/list_changed" => {
                 if method == "notifications/tools/list_changed" {
                     guard.catalogue.changed();
                 }
-                let event = sse::event(&envelope::notification(&method, params));
-                let missed = guard.sessions.announce(link.generation, &event);
+                announce(guard, link, &envelope::notification(&method, params));
+            }
+            "notifications/resources/updated" => {
+                let Some(uri) = params.and_then(subscriptions::uri) else { return };
+                let message = envelope::notification(&method, params);
+                let missed = guard.sessions.updated(link.generation, &uri, &message);
                 if missed > 0 {
-                    tracing::debug!(missed, %method, "clients that read too slowly missed an announcement");
+                    tracing::debug!(missed, "clients that read too slowly missed an update");
                 }
             }
+            "notifications/message" => logged(guard, link, params.unwrap_or_default()),
+            "notifications/cancelled" => questions::cancelled(link, params.unwrap_or_default()),
             // Whatever else a server may say is meant for one client, and nobody knows for which.
             _ => tracing::debug!(%method, "a notification was dropped"),
         },
-        Ok(Incoming::Request { id, method, .. }) => {
-            let mut answer = match &*method {
-                "ping" => envelope::response(id, Outcome::Result("{}")),
-                _ => envelope::error(Some(id), METHOD_NOT_FOUND, "the guard offers no such method"),
-            };
+        Ok(Incoming::Request { id, method, .. }) if method == "ping" => {
+            let mut answer = envelope::response(id, Outcome::Result("{}"));
             answer.push(b'\n');
             if let Err(Stuck) = link.send(answer) {
-                tracing::debug!(%method, "a request of the child was not answered: it does not read");
+                tracing::debug!("a ping of the child was not answered: it does not read");
             }
         }
+        Ok(Incoming::Request { id, method, params }) => questions::ask(guard, link, id, &method, params),
         Err(Malformed::NotJson) => garbage(guard, line, "not JSON"),
         Err(Malformed::Batch) => garbage(guard, line, "a batch"),
         Err(Malformed::Invalid(reason)) => garbage(guard, line, reason),
+    }
+}
+
+fn announce(guard: &Guard, link: &Link, message: &[u8]) {
+    let missed = guard.sessions.announce(link.generation, message);
+    if missed > 0 {
+        tracing::debug!(missed, "clients that read too slowly missed an announcement");
+    }
+}
+
+/// What a server logs may be about what one client has asked for. It goes to the client whose requests run, and to all
+/// while none run; if it may be about those of several, it goes to nobody but the server's log.
+fn logged(guard: &Guard, link: &Link, params: &str) {
+    let message = envelope::notification("notifications/message", Some(params));
+    match link.in_flight.callers() {
+        Callers::Nobody => announce(guard, link, &message),
+        Callers::One(whom) => {
+            if !whom.tell(message) {
+                tracing::debug!("a client missed what the server logged");
+            }
+        }
+        Callers::Several => {
+            let text = clip(params, LOGGED_CHARS);
+            let fields = [("source", Value::from("notifications/message"))];
+            guard.note(Level::Info, About::System, &text, fields);
+        }
     }
 }
 
@@ -301,6 +335,7 @@ async fn expire(guard: Arc<Guard>, link: Arc<Link>) {
     let mut every = tokio::time::interval((timeout / 4).clamp(Duration::from_millis(10), OVERDUE_EVERY_MAX));
     while link.in_flight.ended().is_none() {
         every.tick().await;
+        questions::expire(&link, Instant::now());
         for (number, entry) in link.in_flight.overdue(Instant::now()) {
             let params = serde_json::json!({ "requestId": number, "reason": "the request timed out" });
             let mut line = envelope::notification("notifications/cancelled", Some(&params.to_string()));

@@ -3,6 +3,9 @@
 //! A session belongs to one generation of the child: when that child ends, all its sessions do, and their clients get
 //! 404 and initialize again. Clients seldom say goodbye, so idle sessions are reclaimed and their number is bounded.
 
+pub(crate) mod streams;
+pub(crate) mod subscriptions;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,25 +16,40 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::questions::Offers;
+use streams::{NotResumed, OWN, Pushed, StreamTaken, Streams};
+use subscriptions::Subscriptions;
+
 /// Ten thousand sessions take a few megabytes.
 const SESSIONS_MAX: usize = 10_000;
 /// A client that comes back later than this initializes again.
 const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 /// Looking through all sessions takes a millisecond at most; once a minute is enough.
 const RECLAIM_EVERY: Duration = Duration::from_secs(60);
-/// What a client that reads slowly may be behind with; after that it misses announcements.
-const ANNOUNCEMENTS_MAX: usize = 256;
 
 /// The sessions of all clients.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     inner: Mutex<Inner>,
+    subscribing: Mutex<()>,
 }
 
 #[derive(Debug)]
 struct Inner {
     by_id: HashMap<String, Arc<Session>>,
     reclaimed: Instant,
+}
+
+/// Who opens a session.
+#[derive(Debug, Default)]
+pub(crate) struct Newcomer {
+    /// What it calls itself.
+    pub(crate) name: Box<str>,
+    pub(crate) address: Option<IpAddr>,
+    /// What it can be asked.
+    pub(crate) offers: Offers,
+    /// Whether its revision knows events without data, which streams begin with.
+    pub(crate) primed: bool,
 }
 
 /// One client's session.
@@ -47,9 +65,13 @@ pub(crate) struct Session {
     pub(crate) address: Option<IpAddr>,
     /// Its place in a ramp of writes, 0 to 99.
     pub(crate) place: u8,
+    /// What its client can be asked.
+    pub(crate) offers: Offers,
+    pub(crate) primed: bool,
+    pub(crate) streams: Streams,
+    pub(crate) subscriptions: Subscriptions,
     used: Mutex<Instant>,
     running: AtomicUsize,
-    announcements: Mutex<Option<mpsc::Sender<Bytes>>>,
 }
 
 /// Counts as one running request, or open stream, of a session while it lives.
@@ -66,15 +88,12 @@ pub(crate) struct Present {
     idle_seconds: u64,
 }
 
-/// The session has an open stream already.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct StreamTaken;
-
 // === impl Sessions ===
 
 impl Sessions {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { inner: Mutex::new(Inner { by_id: HashMap::new(), reclaimed: now }) }
+        let inner = Mutex::new(Inner { by_id: HashMap::new(), reclaimed: now });
+        Self { inner, subscribing: Mutex::default() }
     }
 
     /// Opens a session with the child of this generation. If there are too many, the one that has been idle longest
@@ -85,8 +104,7 @@ impl Sessions {
     pub(crate) fn open(
         &self,
         generation: u64,
-        client: &str,
-        address: Option<IpAddr>,
+        newcomer: Newcomer,
         now: Instant,
     ) -> Result<Arc<Session>, getrandom::Error> {
         let mut bytes = [0; 16];
@@ -95,12 +113,15 @@ impl Sessions {
         let session = Arc::new(Session {
             id: format!("{number:032x}"),
             generation,
-            client: client.into(),
-            address,
+            client: newcomer.name,
+            address: newcomer.address,
             place: place(number),
+            offers: newcomer.offers,
+            primed: newcomer.primed,
+            streams: Streams::default(),
+            subscriptions: Subscriptions::default(),
             used: Mutex::new(now),
             running: AtomicUsize::new(0),
-            announcements: Mutex::new(None),
         });
         let mut inner = lock(&self.inner);
         if now.duration_since(inner.reclaimed) >= RECLAIM_EVERY || inner.by_id.len() >= SESSIONS_MAX {
@@ -132,7 +153,7 @@ impl Sessions {
     /// Ends one session.
     pub(crate) fn end(&self, session: &Session) {
         lock(&self.inner).by_id.remove(&session.id);
-        session.close_stream();
+        session.streams.close();
     }
 
     /// Ends every session of this generation.
@@ -140,18 +161,46 @@ impl Sessions {
         lock(&self.inner).by_id.retain(|_, session| {
             let ends = session.generation == generation;
             if ends {
-                session.close_stream();
+                session.streams.close();
             }
             !ends
         });
     }
 
-    /// Sends an announcement of the server to every open stream of its clients. Returns how many missed it because
-    /// they read too slowly.
-    pub(crate) fn announce(&self, generation: u64, event: &Bytes) -> usize {
+    /// The only session with the child of this generation, if there is just one.
+    pub(crate) fn only(&self, generation: u64) -> Option<Arc<Session>> {
+        let inner = lock(&self.inner);
+        let mut clients = inner.by_id.values().filter(|session| session.generation == generation);
+        clients.next().filter(|_| clients.next().is_none()).cloned()
+    }
+
+    /// Held while a subscription begins or ends, by one at a time.
+    pub(crate) fn subscribing(&self, method: &str) -> Option<MutexGuard<'_, ()>> {
+        let is_one = matches!(method, "resources/subscribe" | "resources/unsubscribe");
+        is_one.then(|| lock(&self.subscribing))
+    }
+
+    /// Whether another session with the same child has subscribed to this resource.
+    pub(crate) fn others_subscribe(&self, session: &Session, uri: &str) -> bool {
+        let inner = lock(&self.inner);
+        let mut clients = inner.by_id.values().filter(|other| other.generation == session.generation);
+        clients.any(|other| other.id != session.id && other.subscriptions.contain(uri))
+    }
+
+    /// Tells whoever has subscribed to it that a resource was updated. Returns how many missed it.
+    pub(crate) fn updated(&self, generation: u64, uri: &str, message: &[u8]) -> usize {
         let inner = lock(&self.inner);
         let clients = inner.by_id.values().filter(|session| session.generation == generation);
-        clients.filter(|session| !session.announce(event)).count()
+        let clients = clients.filter(|session| session.subscriptions.concern(uri));
+        clients.filter(|session| session.streams.push(OWN, message) == Pushed::Full).count()
+    }
+
+    /// Sends an announcement of the server to the stream of every client that has opened one. Returns how many missed
+    /// it because they read too slowly.
+    pub(crate) fn announce(&self, generation: u64, message: &[u8]) -> usize {
+        let inner = lock(&self.inner);
+        let clients = inner.by_id.values().filter(|session| session.generation == generation);
+        clients.filter(|session| session.streams.push(OWN, message) == Pushed::Full).count()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -202,31 +251,23 @@ impl Session {
         Running(self.clone())
     }
 
-    /// Opens the stream of announcements. The session counts as busy for as long as the second value lives.
+    /// Opens the stream of announcements. The session counts as busy for as long as the
+    /// second value lives.
     pub(crate) fn stream(self: &Arc<Self>) -> Result<(mpsc::Receiver<Bytes>, Running), StreamTaken> {
-        let mut announcements = lock(&self.announcements);
-        if announcements.as_ref().is_some_and(|stream| !stream.is_closed()) {
-            return Err(StreamTaken);
-        }
-        let (sender, receiver) = mpsc::channel(ANNOUNCEMENTS_MAX);
-        *announcements = Some(sender);
-        Ok((receiver, self.run()))
+        self.streams.open_own(self.primed).map(|events| (events, self.run()))
     }
 
-    fn close_stream(&self) {
-        *lock(&self.announcements) = None;
-    }
-
-    /// False if there is a stream and no room in it.
-    fn announce(&self, event: &Bytes) -> bool {
-        let announcements = lock(&self.announcements);
-        let result = announcements.as_ref().map(|stream| stream.try_send(event.clone()));
-        !matches!(result, Some(Err(mpsc::error::TrySendError::Full(_))))
+    /// Goes on with a stream after this event.
+    pub(crate) fn resume(
+        self: &Arc<Self>,
+        last_event_id: &str,
+    ) -> Result<(mpsc::Receiver<Bytes>, Running), NotResumed> {
+        self.streams.resume(last_event_id).map(|events| (events, self.run()))
     }
 }
 
 impl Running {
-    pub(crate) fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &Arc<Session> {
         &self.0
     }
 }
@@ -248,9 +289,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use bytes::Bytes;
-
-    use super::{IDLE_MAX, SESSIONS_MAX, Sessions, StreamTaken};
+    use super::streams::StreamTaken;
+    use super::{IDLE_MAX, Newcomer, SESSIONS_MAX, Sessions};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -258,15 +298,15 @@ mod tests {
     fn idle_sessions_are_reclaimed_and_busy_ones_kept() {
         let start = Instant::now();
         let sessions = Sessions::new(start);
-        let idle = sessions.open(1, "t", None, start).unwrap();
-        let busy = sessions.open(1, "t", None, start).unwrap();
-        let streaming = sessions.open(1, "t", None, start).unwrap();
+        let idle = sessions.open(1, Newcomer::default(), start).unwrap();
+        let busy = sessions.open(1, Newcomer::default(), start).unwrap();
+        let streaming = sessions.open(1, Newcomer::default(), start).unwrap();
         let running = busy.run();
         let (stream, open) = streaming.stream().unwrap();
         assert_ne!(idle.id, busy.id);
         assert!(idle.id.len() == 32 && idle.id.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let later = start + IDLE_MAX;
-        sessions.open(1, "t", None, later).unwrap();
+        sessions.open(1, Newcomer::default(), later).unwrap();
         assert_eq!(sessions.len(), 3);
         assert!(sessions.find(&idle.id, later).is_none());
         assert!(sessions.find(&busy.id, later).is_some());
@@ -279,13 +319,13 @@ mod tests {
     fn the_longest_idle_one_makes_way() {
         let start = Instant::now();
         let sessions = Sessions::new(start);
-        let first = sessions.open(1, "t", None, start).unwrap();
-        let second = sessions.open(1, "t", None, start).unwrap();
+        let first = sessions.open(1, Newcomer::default(), start).unwrap();
+        let second = sessions.open(1, Newcomer::default(), start).unwrap();
         for _ in 2..SESSIONS_MAX {
-            sessions.open(1, "t", None, start + SECOND).unwrap();
+            sessions.open(1, Newcomer::default(), start + SECOND).unwrap();
         }
         sessions.find(&first.id, start + 2 * SECOND).unwrap();
-        sessions.open(1, "t", None, start + 3 * SECOND).unwrap();
+        sessions.open(1, Newcomer::default(), start + 3 * SECOND).unwrap();
         assert_eq!(sessions.len(), SESSIONS_MAX);
         assert!(sessions.find(&first.id, start + 3 * SECOND).is_some());
         assert!(sessions.find(&second.id, start + 3 * SECOND).is_none());
@@ -295,16 +335,18 @@ mod tests {
     fn announcements_reach_the_streams_of_their_generation() {
         let now = Instant::now();
         let sessions = Sessions::new(now);
-        let (old, new) =
-            (sessions.open(1, "t", None, now).unwrap(), sessions.open(2, "t", None, now).unwrap());
+        let (old, new) = (
+            sessions.open(1, Newcomer::default(), now).unwrap(),
+            sessions.open(2, Newcomer::default(), now).unwrap(),
+        );
         let (mut old_stream, mut new_stream) = (old.stream().unwrap().0, new.stream().unwrap().0);
         assert!(matches!(new.stream(), Err(StreamTaken)));
-        let event = Bytes::from_static(b"x");
-        assert_eq!(sessions.announce(2, &event), 0);
+        assert_eq!(sessions.announce(2, b"x"), 0);
         assert!(old_stream.try_recv().is_err());
-        assert_eq!(new_stream.try_recv().unwrap(), event);
-        let missed: usize = (0..=super::ANNOUNCEMENTS_MAX).map(|_| sessions.announce(2, &event)).sum();
-        assert_eq!(missed, 1);
+        assert_eq!(new_stream.try_recv().unwrap(), "event: message\nid: 0-1\ndata: x\n\n");
+        let missed: usize = (0..300).map(|_| sessions.announce(2, b"x")).sum();
+        assert_eq!(missed, 44);
+        assert!(sessions.only(1).is_some_and(|only| only.id == old.id));
         sessions.end_generation(1);
         assert!(sessions.find(&old.id, now).is_none());
         assert_eq!(old_stream.try_recv(), Err(tokio::sync::mpsc::error::TryRecvError::Disconnected));

@@ -1,7 +1,7 @@
 //! Owns server-sent events: the form of one, and the body that sends them.
 //!
-//! A message is `event: message`, a line `data: ` with the JSON on it, and an empty line. While nothing happens a
-//! comment is sent every 15 s, so that no proxy in between takes the connection for dead, and a client that has gone
+//! A message is `event: message`, a line `data: ` with the JSON on it, and an empty line; events
+//! of a session have an `id: ` as well (see `session::streams`). While nothing happens a comment is sent every 15 s, so that no proxy in between takes the connection for dead, and a client that has gone
 //! away is noticed.
 
 use std::convert::Infallible;
@@ -22,6 +22,17 @@ const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// One message, which has no line break, as an event.
 pub(crate) fn event(message: &[u8]) -> Bytes {
     [b"event: message\ndata: ".as_slice(), message, b"\n\n"].concat().into()
+}
+
+/// The same, with the id of an event.
+pub(crate) fn numbered(stream: u64, number: u64, message: &[u8]) -> Bytes {
+    let head = format!("event: message\nid: {stream}-{number}\ndata: ");
+    [head.as_bytes(), message, b"\n\n"].concat().into()
+}
+
+/// An event that only has an id, from which a stream can be resumed before anything was said.
+pub(crate) fn priming(stream: u64, number: u64) -> Bytes {
+    format!("id: {stream}-{number}\ndata: \n\n").into()
 }
 
 /// A body of events, which ends when their source does.

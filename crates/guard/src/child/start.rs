@@ -15,6 +15,7 @@ use crate::log::{About, Level};
 use crate::metrics::Failure;
 use crate::oom::Accounts;
 use crate::pipe::{Link, Unanswered};
+use crate::questions::Offers;
 use crate::start::{Limits, Start};
 use crate::state::{Child, Guard};
 use crate::{clock, envelope, package, tuned};
@@ -181,7 +182,7 @@ pub(super) async fn greeted(
 async fn greet(link: Arc<Link>, within: Duration) -> Result<String, Greeting> {
     let params = json!({
         "protocolVersion": PROTOCOL_VERSION,
-        "capabilities": {},
+        "capabilities": Offers::declared(),
         "clientInfo": { "name": "paramedic-guard", "version": env!("CARGO_PKG_VERSION") },
     });
     let result = match link.ask("initialize", Some(&params.to_string()), within).await {

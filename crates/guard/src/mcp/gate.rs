@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::problem::Problem;
 use super::request::Accepts;
-use super::{Arrivals, Call, begin};
+use super::stream::Arrivals;
+use super::{Call, begin};
 use crate::clock;
 use crate::controls::{Ask, BlockKind, Controls, Refused};
 use crate::envelope::{self, Incoming};

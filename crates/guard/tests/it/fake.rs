@@ -25,7 +25,7 @@ pub(crate) fn role(args: &[String]) -> ExitCode {
         }
         _ => mode,
     };
-    let mut server = Server { mode, waiting: None, cancelled: Vec::new() };
+    let mut server = Server { mode, waiting: None, cancelled: Vec::new(), heard: Vec::new() };
     while let Some(line) = read_line() {
         server.hear(&serde_json::from_str(&line).expect("the guard sends JSON"));
         if mode == "deaf" {
@@ -45,6 +45,8 @@ struct Server<'a> {
     /// The first call of `pair`.
     waiting: Option<(Value, Value)>,
     cancelled: Vec<Value>,
+    /// What came while a question waited.
+    heard: Vec<Value>,
 }
 
 impl Server<'_> {
@@ -66,12 +68,42 @@ impl Server<'_> {
             Some("ping") => answer(id, &json!({})),
             Some("tools/list") => answer(id, &json!({ "tools": tools() })),
             Some("tools/call") => self.call(id, params),
+            Some("resources/subscribe" | "resources/unsubscribe") => {
+                self.heard.push(message.clone());
+                answer(id, &json!({}));
+            }
             Some("notifications/cancelled") => self.cancelled.push(params["requestId"].clone()),
             Some("notifications/initialized") | None => {}
             Some(method) => {
                 let error = json!({"code": -32601, "message": format!("no method {method}")});
                 say(&json!({"jsonrpc":"2.0","id":id,"error":error}));
             }
+        }
+    }
+
+    /// Sends this as a request, and waits for its answer.
+    fn ask(&mut self, request: &Value) -> Value {
+        let (method, params) = (&request["method"], &request["params"]);
+        let mut message = json!({"jsonrpc":"2.0","id":"q","method":method});
+        if params.is_object() {
+            message["params"] = params.clone();
+        }
+        say(&message);
+        loop {
+            let line = read_line().expect("an answer");
+            let message: Value = serde_json::from_str(&line).expect("the guard sends JSON");
+            self.heard.push(message.clone());
+            if message["id"] == "q" && message["method"].is_null() {
+                return message;
+            }
+        }
+    }
+
+    /// Answers the requests that came while a question waited.
+    fn catch_up(&mut self, since: usize) {
+        let heard = self.heard[since..].to_vec();
+        for request in heard.iter().filter(|heard| heard["id"].is_u64() && heard["method"].is_string()) {
+            self.hear(request);
         }
     }
 
@@ -140,6 +172,43 @@ impl Server<'_> {
                 let answers = [read_line().expect("one"), read_line().expect("two")];
                 text(id, &answers.join(" "));
             }
+            tool => self.call_asking(id, tool, arguments),
+        }
+    }
+
+    /// The tools about what a server says to its clients by itself.
+    fn call_asking(&mut self, id: &Value, tool: &str, arguments: &Value) {
+        match tool {
+            // Asks the client, and says what it was told.
+            "question" => {
+                let since = self.heard.len();
+                let answer = self.ask(arguments);
+                text(id, &answer.to_string());
+                self.catch_up(since);
+            }
+            // Asks when the call is over.
+            "question-later" => {
+                text(id, "later");
+                let since = self.heard.len();
+                self.ask(arguments);
+                self.catch_up(since);
+            }
+            "question-withdrawn" => {
+                say(&json!({"jsonrpc":"2.0","id":"q","method":arguments["method"]}));
+                let cancelled = json!({"requestId": "q", "reason": "never mind"});
+                say(&json!({"jsonrpc":"2.0","method":"notifications/cancelled","params":cancelled}));
+                text(id, "withdrawn");
+            }
+            "log" => {
+                let params = json!({"level": "info", "data": "about what was asked"});
+                say(&json!({"jsonrpc":"2.0","method":"notifications/message","params":params}));
+                text(id, "logged");
+            }
+            "update" => {
+                say(&json!({"jsonrpc":"2.0","method":"notifications/resources/updated","params":arguments}));
+                text(id, "updated");
+            }
+            "heard" => text(id, &Value::from(self.heard.clone()).to_string()),
             tool => panic!("no tool {tool}"),
         }
     }
@@ -166,6 +235,12 @@ fn tools() -> Vec<Value> {
         "announce",
         "ask",
         "half-a-line",
+        "question",
+        "question-later",
+        "question-withdrawn",
+        "heard",
+        "log",
+        "update",
     ];
     let others = others.map(|name| json!({"name": name, "inputSchema": schema}));
     reads.into_iter().chain(others).collect()

@@ -9,7 +9,7 @@ use process::{Ending, ProcessId, Signal, descendants, send};
 use serde_json::{Value, json};
 
 use super::cold::{cold_npx, work};
-use super::guarded::{DEFAULT, Guarded, Start, block_on, call, initialize};
+use super::guarded::{DEFAULT, Events, Guarded, Start, block_on, call, initialize};
 use super::poll::eventually;
 use super::tests_main::Test;
 
@@ -309,14 +309,15 @@ fn a_terminated_guard_ends_its_server() {
         let mut guarded = DEFAULT.fake("").await;
         let (_control, mut messages, status) = guarded.control().await;
         let session = guarded.initialize().await;
-        let mut stream = guarded.stream(&session).send().await.unwrap();
+        let mut stream = Events::of(guarded.stream(&session).send().await.unwrap());
         let hanging = tokio::spawn(guarded.post(Some(&session), call(&json!(1), "hang", &json!({}))).send());
         while guarded.metric(&["mcp_concurrent_operations", "tools/call"]).await < 1.0 {}
         let guard = ProcessId::of(i32::try_from(guarded.process.id()).unwrap()).unwrap();
         send(guard, Signal::TERM).unwrap();
         let answer = hanging.await.unwrap().unwrap().text().await.unwrap();
         assert!(answer.contains("shut down by SIGTERM, exited with code 0"), "{answer}");
-        assert_eq!(stream.chunk().await.unwrap(), None);
+        assert_eq!(stream.next().await.map(|(_, message)| message), Some(Value::Null));
+        assert_eq!(stream.next().await, None);
         let Some(Message::Event { event: Event::Exited { exit } }) = messages.recv().await else {
             panic!("no exit");
         };

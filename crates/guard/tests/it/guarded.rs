@@ -208,7 +208,16 @@ impl Guarded {
     }
 
     pub(crate) async fn initialize(&self) -> String {
-        let response = self.post(None, initialize("2025-11-25")).send().await.unwrap();
+        self.initialize_with(&json!({})).await
+    }
+
+    /// Opens a session for a client that can do this.
+    pub(crate) async fn initialize_with(&self, capabilities: &Value) -> String {
+        let info = json!({"name": "t", "version": "1"});
+        let params =
+            json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": info});
+        let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        let response = self.post(None, body.to_string()).send().await.unwrap();
         assert_eq!(response.status(), 200);
         let session = response.headers()[SESSION].to_str().unwrap().to_owned();
         let initialized = json!({"jsonrpc":"2.0","method":"notifications/initialized"});
@@ -222,6 +231,17 @@ impl Guarded {
         let response = self.post(Some(session), call(id, tool, &arguments)).send().await.unwrap();
         assert_eq!(response.status(), 200);
         response.text().await.unwrap()
+    }
+
+    /// Calls a tool, and reads the stream of its answer.
+    pub(crate) async fn call_streamed(&self, session: &str, tool: &str, arguments: Value) -> Events {
+        let call = call(&json!("call"), tool, &arguments);
+        Events::of(self.post(Some(session), call).send().await.unwrap())
+    }
+
+    /// Sends a notification or a response.
+    pub(crate) async fn tell(&self, session: &str, message: &Value) {
+        assert_eq!(self.post(Some(session), message.to_string()).send().await.unwrap().status(), 202);
     }
 
     /// Waits for the guard's own end.
@@ -239,6 +259,49 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// The events of a stream, one after the other.
+pub(crate) struct Events {
+    response: Response,
+    text: String,
+}
+
+impl Events {
+    pub(crate) fn of(response: Response) -> Self {
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, text: String::new() }
+    }
+
+    /// The id and the message of the next event; the message is null if it has only an id. None at the end.
+    pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+                let found = field("id: ").map(|id| {
+                    let data = field("data: ").filter(|data| !data.is_empty()).unwrap_or("null");
+                    (id.to_owned(), serde_json::from_str(data).unwrap())
+                });
+                self.text = rest.to_owned();
+                if found.is_some() {
+                    return found;
+                }
+                continue;
+            }
+            self.text.push_str(std::str::from_utf8(&self.response.chunk().await.unwrap()?).unwrap());
+        }
+    }
+
+    /// The next message.
+    pub(crate) async fn message(&mut self) -> Value {
+        loop {
+            let (_, message) = self.next().await.expect("a message");
+            if !message.is_null() {
+                return message;
+            }
+        }
     }
 }
 

@@ -12,8 +12,10 @@ mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
 mod poll;
 mod protocol;
+mod questions;
 mod stdio;
 mod stdio_client;
+mod streams;
 #[path = "../../../process/tests/it/tests_main.rs"]
 mod tests_main;
 mod upstream;
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
             &args,
             &[
                 protocol::TESTS,
+                questions::TESTS,
+                streams::TESTS,
                 faults::TESTS,
                 control::TESTS,
                 stdio::TESTS,

@@ -3,7 +3,7 @@
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::guarded::{DEFAULT, Guarded, SESSION, Start, block_on, call, initialize};
+use super::guarded::{DEFAULT, Events, Guarded, SESSION, Start, block_on, call, initialize};
 use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -11,7 +11,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("colliding_ids_come_back_to_their_own_clients", colliding_ids_come_back_to_their_own_clients),
     ("progress_turns_the_answer_into_a_stream", progress_turns_the_answer_into_a_stream),
     ("announcements_reach_open_streams", announcements_reach_open_streams),
-    ("requests_of_the_server_are_answered_by_the_guard", requests_of_the_server_are_answered_by_the_guard),
+    ("what_a_client_did_not_offer_is_not_asked_of_it", what_a_client_did_not_offer_is_not_asked_of_it),
     ("a_cancellation_names_the_request_that_the_server_knows", a_cancellation_names_the_request),
     ("sessions_are_needed_found_and_ended", sessions_are_needed_found_and_ended),
     ("what_is_no_request_is_refused", what_is_no_request_is_refused),
@@ -89,7 +89,7 @@ fn progress_turns_the_answer_into_a_stream() {
         let text = response.text().await.unwrap();
         let data: Vec<Value> = text
             .lines()
-            .filter_map(|line| line.strip_prefix("data: "))
+            .filter_map(|line| line.strip_prefix("data: ").filter(|data| !data.is_empty()))
             .map(|data| serde_json::from_str(data).unwrap())
             .collect();
         assert_eq!(data.len(), 3, "{text}");
@@ -107,7 +107,10 @@ fn progress_turns_the_answer_into_a_stream() {
         let mut stream = guarded.post(Some(&session), call(&json!(6), "echo", &json!({}))).build().unwrap();
         stream.headers_mut().insert("accept", "text/event-stream".parse().unwrap());
         let text = guarded.http.execute(stream).await.unwrap().text().await.unwrap();
-        assert!(text.starts_with("event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":6,"), "{text}");
+        assert!(
+            text.starts_with("id: 2-") && text.contains("\ndata: {\"jsonrpc\":\"2.0\",\"id\":6,"),
+            "{text}"
+        );
     });
 }
 
@@ -115,22 +118,20 @@ fn announcements_reach_open_streams() {
     block_on(async {
         let guarded = DEFAULT.fake("").await;
         let (one, two) = (guarded.initialize().await, guarded.initialize().await);
-        let mut stream = guarded.stream(&one).send().await.unwrap();
-        assert_eq!(stream.status(), 200);
+        let mut stream = Events::of(guarded.stream(&one).send().await.unwrap());
         assert_eq!(guarded.stream(&one).send().await.unwrap().status(), 409);
         let plain = guarded.stream(&two).header("accept", "application/json").build().unwrap();
         assert_eq!(plain.headers().get_all("accept").iter().count(), 2);
         guarded.call(&two, &json!(1), "announce", json!({})).await;
-        let event = stream.chunk().await.unwrap().unwrap();
-        let expect =
-            "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n";
-        assert_eq!(event, expect);
+        let told = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
+        assert_eq!(stream.next().await, Some(("0-1".to_owned(), Value::Null)));
+        assert_eq!(stream.next().await, Some(("0-2".to_owned(), told)));
         assert_eq!(guarded.delete(&one).send().await.unwrap().status(), 204);
-        assert_eq!(stream.chunk().await.unwrap(), None, "the stream ends with its session");
+        assert_eq!(stream.next().await, None, "the stream ends with its session");
     });
 }
 
-fn requests_of_the_server_are_answered_by_the_guard() {
+fn what_a_client_did_not_offer_is_not_asked_of_it() {
     block_on(async {
         let guarded = DEFAULT.fake("").await;
         let session = guarded.initialize().await;
@@ -226,7 +227,18 @@ fn other_origins_and_hosts_are_refused() {
             let request = guarded.post(None, initialize("2025-11-25")).header(name, value);
             assert_eq!(request.send().await.unwrap().status(), expect, "{name}: {value}");
         }
-        assert_eq!(guarded.metric(&["mcp_server_errors_total", "\"security\""]).await, 3.0);
+        let session = guarded.initialize().await;
+        for (name, value) in [("origin", "http://evil.example"), ("host", "evil.example")] {
+            for request in [guarded.stream(&session), guarded.delete(&session)] {
+                assert_eq!(
+                    request.header(name, value).send().await.unwrap().status(),
+                    403,
+                    "{name}: {value}"
+                );
+            }
+        }
+        assert_eq!(guarded.delete(&session).send().await.unwrap().status(), 204, "it was not ended by them");
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "\"security\""]).await, 7.0);
         assert!(guarded.log().iter().any(|line| line["event"] == "security"));
     });
 }

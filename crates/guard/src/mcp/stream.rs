@@ -1,0 +1,149 @@
+//! Owns how the answer to a call travels: as JSON while it is quick and alone, else as a stream that can be resumed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Either;
+use tokio::sync::{mpsc, oneshot};
+
+use super::problem::Problem;
+use super::request::Accepts;
+use crate::envelope::{self, INVALID_REQUEST, SERVER_ERROR};
+use crate::http::{Body, Streamed, json};
+use crate::session::Session;
+use crate::session::streams::{NotResumed, StreamTaken};
+use crate::sse::EventStream;
+use crate::state::Guard;
+
+/// After this long a silent connection is taken for dead somewhere on the way.
+pub(super) const JSON_PATIENCE: Duration = Duration::from_secs(10);
+/// What a client may be behind with; beyond it, progress is left out.
+pub(super) const BEFORE_MAX: usize = 64;
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// Where the answer to a call arrives, and what comes before it if the client takes that.
+pub(super) struct Arrivals {
+    pub(super) answer: oneshot::Receiver<Bytes>,
+    pub(super) before: Option<mpsc::Receiver<Bytes>>,
+}
+
+/// Opens the stream of a session, or goes on with any of its streams where `Last-Event-ID` says.
+pub(super) fn open(guard: &Guard, session: &Arc<Session>, head: &Parts) -> Result<Response<Body>, Problem> {
+    let (events, open) = match head.headers.get(LAST_EVENT_ID) {
+        Some(id) => session.resume(id.to_str().unwrap_or_default()).map_err(|why| {
+            let reason = match why {
+                NotResumed::Unknown => "Last-Event-ID is of no stream that this session knows",
+                NotResumed::TooOld => "Last-Event-ID is too old: events after it are not kept any more",
+            };
+            Problem::protocol(StatusCode::BAD_REQUEST, INVALID_REQUEST, reason)
+        })?,
+        None => session.stream().map_err(|StreamTaken| {
+            let reason = "this session has an open stream already";
+            Problem::protocol(StatusCode::CONFLICT, SERVER_ERROR, reason)
+        })?,
+    };
+    tracing::debug!(server = guard.settings.name, session = session.shown(), "a stream was opened");
+    Ok(stream(EventStream::new(events, Some(open))))
+}
+
+/// Waits for the answer as JSON, for as long as the patience lasts, and then as a stream.
+pub(super) async fn wait(
+    session: Arc<Session>,
+    mut arrivals: Arrivals,
+    accepts: Accepts,
+    patience: Duration,
+) -> Response<Body> {
+    let mut first = None;
+    if accepts != Accepts::Events {
+        first = tokio::select! {
+            biased;
+            Some(message) = next(&mut arrivals.before) => Some(message),
+            answer = &mut arrivals.answer => {
+                // Every entry of the table is answered before it is dropped.
+                let lost = || envelope::error(None, SERVER_ERROR, "the request was lost").into();
+                return json(StatusCode::OK, answer.unwrap_or_else(|_| lost()));
+            }
+            () = tokio::time::sleep(patience), if accepts == Accepts::Both => None,
+        };
+    }
+    let (number, events) = session.streams.open(session.primed);
+    if let Some(message) = first {
+        // The stream is new, and has room.
+        session.streams.push(number, &message);
+    }
+    tokio::spawn(forward(session, number, arrivals));
+    stream(EventStream::new(events, None))
+}
+
+/// Passes what comes before the answer, and then that, on to a stream. It goes on without a connection: the client may
+/// come back.
+async fn forward(session: Arc<Session>, number: u64, mut arrivals: Arrivals) {
+    loop {
+        tokio::select! {
+            biased;
+            Some(message) = next(&mut arrivals.before) => session.streams.deliver(number, &message).await,
+            answer = &mut arrivals.answer => {
+                if let Ok(message) = answer {
+                    session.streams.deliver(number, &message).await;
+                }
+                return session.streams.end(number);
+            }
+        }
+    }
+}
+
+async fn next(before: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
+    match before {
+        Some(before) => before.recv().await,
+        None => None,
+    }
+}
+
+fn stream(events: EventStream) -> Response<Body> {
+    let mut response = Response::new(Either::Right(Streamed::Events(events)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use http_body_util::BodyExt;
+    use tokio::sync::oneshot;
+
+    use super::{Accepts, Arrivals, wait};
+    use crate::session::{Newcomer, Sessions};
+
+    #[tokio::test]
+    async fn a_long_wait_becomes_a_stream_if_the_client_takes_one() {
+        let never = Duration::from_secs(600);
+        let sessions = Sessions::new(Instant::now());
+        for (accepts, patience, media_type, expect) in [
+            (Accepts::Both, Duration::ZERO, "text/event-stream", "event: message\nid: 1-1\ndata: {}\n\n"),
+            (Accepts::Events, never, "text/event-stream", "event: message\nid: 1-1\ndata: {}\n\n"),
+            (Accepts::Both, never, "application/json", "{}"),
+            (Accepts::Json, Duration::ZERO, "application/json", "{}"),
+        ] {
+            let (reply, answer) = oneshot::channel();
+            let session = sessions.open(1, Newcomer::default(), Instant::now()).unwrap();
+            let waiting = wait(session, Arrivals { answer, before: None }, accepts, patience);
+            let response = if media_type == "application/json" {
+                reply.send("{}".into()).unwrap();
+                waiting.await
+            } else {
+                let response = waiting.await;
+                reply.send("{}".into()).unwrap();
+                response
+            };
+            assert_eq!(response.headers()["content-type"], media_type, "{accepts:?}");
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), expect);
+        }
+    }
+}

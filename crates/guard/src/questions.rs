@@ -1,0 +1,377 @@
+//! Owns what the server asks its clients (sampling, elicitation): whom, under which id, and until when it waits.
+//!
+//! The child is told that its client can do both, and many clients share it, so it is decided per question whom it is
+//! for. A pipe does not say in the course of which request the server asks; but if all requests that run are of one
+//! session, it can only be that one. If several sessions have requests running, nobody is asked: a question holds what
+//! its client has said. If none has, only a session that is alone may be asked. A client that did not offer it is never
+//! asked, and nobody for its roots: servers remember them, and would show them to the next client. In every other case
+//! the server gets an error at once.
+//!
+//! Towards the client a question has a number as its id and as its progress token; only the session that was asked can
+//! answer it, and once. A question ends with an error for the server when it is overdue, and when its client ends the
+//! session or has had no connection for a while.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::envelope::{self, INVALID_PARAMS, METHOD_NOT_FOUND, Outcome, SERVER_ERROR};
+use crate::inflight::Callers;
+use crate::log::{About, Level};
+use crate::pipe::Link;
+use crate::session::Session;
+use crate::session::streams::{OWN, Pushed};
+use crate::state::Guard;
+
+/// A server that has asked so much and got no answer asks nobody any more.
+const QUESTIONS_MAX: usize = 256;
+/// A client that has lost its connection comes back within seconds, or not at all.
+const ABSENCE_MAX: Duration = Duration::from_secs(30);
+
+/// What a client has offered to be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offers {
+    sampling: bool,
+    /// Sampling in which the model may call tools.
+    sampling_tools: bool,
+    elicitation: bool,
+}
+
+/// What the server has asked and was not told yet.
+#[derive(Debug, Default)]
+pub(crate) struct Questions {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<u64, Question>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Question {
+    /// The server's id and progress token, as JSON.
+    id: Box<str>,
+    token: Option<Box<str>>,
+    whom: Whom,
+    deadline: Instant,
+    /// Since when its client has had no connection.
+    absent: Option<Instant>,
+}
+
+/// Who is asked, and by which stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Whom {
+    pub(crate) session: Arc<Session>,
+    /// Where messages go that come before the answer to its request.
+    pub(crate) before: Option<mpsc::Sender<Bytes>>,
+}
+
+/// Why nobody is asked: the code and the words of the error.
+type Refusal = (i32, &'static str);
+
+// === impl Offers ===
+
+impl Offers {
+    /// What the guard tells a server that its client can do.
+    pub(crate) fn declared() -> serde_json::Value {
+        json!({ "sampling": { "tools": {} }, "elicitation": { "form": {} } })
+    }
+
+    /// Reads what a client says in the parameters of `initialize`.
+    pub(crate) fn of(params: &str) -> Self {
+        let is_object = |of: Option<&str>, name: &str| {
+            let value = of.and_then(|of| envelope::member(of, name).ok().flatten());
+            value.filter(|value| value.starts_with('{')).map(str::to_owned)
+        };
+        let capabilities = is_object(Some(params), "capabilities");
+        let capabilities = capabilities.as_deref();
+        let sampling = is_object(capabilities, "sampling");
+        let elicitation = is_object(capabilities, "elicitation");
+        // Before there were modes, an empty object meant forms.
+        let forms =
+            |modes: &str| is_object(Some(modes), "form").is_some() || is_object(Some(modes), "url").is_none();
+        Self {
+            sampling_tools: is_object(sampling.as_deref(), "tools").is_some(),
+            sampling: sampling.is_some(),
+            elicitation: elicitation.as_deref().is_some_and(forms),
+        }
+    }
+
+    /// Whether a client that offers this can be asked that.
+    fn include(self, method: &str, params: Option<&str>) -> Result<(), Refusal> {
+        let member = |name: &str| params.and_then(|params| envelope::member(params, name).ok().flatten());
+        match method {
+            "sampling/createMessage" if self.sampling => {
+                let needs_tools = member("tools").or_else(|| member("toolChoice")).is_some();
+                if needs_tools && !self.sampling_tools {
+                    return Err((INVALID_PARAMS, "this client does not offer sampling with tools"));
+                }
+                Ok(())
+            }
+            "elicitation/create" if self.elicitation => match member("mode") {
+                None | Some("\"form\"") => Ok(()),
+                Some(_) => Err((INVALID_PARAMS, "only forms are elicited through the guard")),
+            },
+            _ => Err((METHOD_NOT_FOUND, "this client does not offer that")),
+        }
+    }
+}
+
+// === impl Questions ===
+
+impl Questions {
+    fn add(&self, question: Question) -> Result<u64, Refusal> {
+        let mut table = self.table();
+        if table.entries.len() >= QUESTIONS_MAX {
+            return Err((SERVER_ERROR, "too many questions wait for an answer"));
+        }
+        table.last += 1;
+        let number = table.last;
+        table.entries.insert(number, question);
+        Ok(number)
+    }
+
+    /// Takes out the question that this session knows under this id.
+    fn take(&self, session: &Session, id: &str) -> Option<Question> {
+        let number = id.parse().ok()?;
+        let mut table = self.table();
+        table.entries.get(&number).filter(|question| question.whom.session.id == session.id)?;
+        table.entries.remove(&number)
+    }
+
+    /// The server's progress token of a question that this session was asked.
+    pub(crate) fn token(&self, session: &Session, id: &str) -> Option<Box<str>> {
+        let table = self.table();
+        let question = table.entries.get(&id.parse().ok()?)?;
+        question.token.clone().filter(|_| question.whom.session.id == session.id)
+    }
+
+    /// Takes out what nobody will answer any more, with the reason.
+    fn hopeless(&self, now: Instant) -> Vec<(u64, Question, &'static str)> {
+        let mut hopeless = Vec::new();
+        let mut table = self.table();
+        for (number, question) in table.entries.extract_if(|_, question| question.is_hopeless(now)) {
+            let overdue = question.deadline <= now;
+            let reason = if overdue { "the client did not answer in time" } else { "the client is gone" };
+            hopeless.push((number, question, reason));
+        }
+        hopeless
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Every change of it is one insertion or removal.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Question {
+    fn is_hopeless(&mut self, now: Instant) -> bool {
+        if self.whom.session.streams.is_connected() {
+            self.absent = None;
+            return self.deadline <= now;
+        }
+        let absent = *self.absent.get_or_insert(now);
+        self.deadline <= now || now.saturating_duration_since(absent) >= ABSENCE_MAX
+    }
+}
+
+impl Whom {
+    /// Sends a message by the stream of the request, or else by the session's own.
+    pub(crate) fn tell(&self, message: Vec<u8>) -> bool {
+        let message = Bytes::from(message);
+        let sent = self.before.as_ref().is_some_and(|before| before.try_send(message.clone()).is_ok());
+        sent || self.session.streams.push(OWN, &message) == Pushed::Sent
+    }
+}
+
+// === what happens to a question ===
+
+/// Passes a question of the server on to the client that it is for, or answers it with an error.
+pub(crate) fn ask(guard: &Guard, link: &Link, id: &str, method: &str, params: Option<&str>) {
+    let asked = find(guard, link, method, params).and_then(|whom| {
+        let token = params.map(envelope::progress_token).transpose();
+        let token = token.map_err(|_| (INVALID_PARAMS, "`_meta` or `progressToken` is wrong"))?.flatten();
+        let question = Question {
+            id: id.into(),
+            token: token.map(Into::into),
+            whom: whom.clone(),
+            deadline: Instant::now() + guard.settings.request_timeout,
+            absent: None,
+        };
+        let number = link.questions.add(question)?;
+        let own = number.to_string();
+        let params = match (params, token) {
+            (Some(params), Some(token)) => Some(envelope::exchange(params, token, &own)),
+            (params, _) => params.map(str::to_owned),
+        };
+        let mut message = envelope::request(number, method, params.as_deref());
+        // Of the pipe; an event has its own.
+        message.pop();
+        if !whom.tell(message) {
+            link.questions.take(&whom.session, &own);
+            return Err((SERVER_ERROR, "the client has no open stream by which it could be asked"));
+        }
+        Ok(whom)
+    });
+    match asked {
+        Ok(whom) => {
+            let fields = [("method", method.into()), ("session", whom.session.shown().into())];
+            guard.note(Level::Info, About::Request, &format!("asked the client: {method}"), fields);
+        }
+        Err((code, reason)) => {
+            let fields = [("method", method.into())];
+            guard.note(Level::Info, About::Request, &format!("did not ask a client: {reason}"), fields);
+            reply(link, envelope::error(Some(id), code, reason));
+        }
+    }
+}
+
+fn find(guard: &Guard, link: &Link, method: &str, params: Option<&str>) -> Result<Whom, Refusal> {
+    match method {
+        "sampling/createMessage" | "elicitation/create" => {}
+        "roots/list" => {
+            return Err((METHOD_NOT_FOUND, "clients that share a server have no roots in common"));
+        }
+        _ => return Err((METHOD_NOT_FOUND, "the guard offers no such method")),
+    }
+    let whom = match link.in_flight.callers() {
+        Callers::One(whom) => whom,
+        Callers::Several => {
+            let reason = "requests of several clients are running, and it is not known for which this is";
+            return Err((SERVER_ERROR, reason));
+        }
+        Callers::Nobody => match guard.sessions.only(link.generation) {
+            Some(session) => Whom { session, before: None },
+            None => {
+                return Err((SERVER_ERROR, "no request is running, and it is not known for whom this is"));
+            }
+        },
+    };
+    whom.session.offers.include(method, params).map(|()| whom)
+}
+
+/// Passes the answer of a client on to the server. What this session was not asked is dropped.
+pub(crate) fn answer(link: &Link, session: &Session, id: &str, outcome: Outcome<'_>) {
+    match link.questions.take(session, id) {
+        Some(question) => reply(link, envelope::response(&question.id, outcome)),
+        None => tracing::debug!(id, "an answer to nothing that was asked, or too late"),
+    }
+}
+
+/// The server does not want to know any more: `notifications/cancelled` with these parameters.
+pub(crate) fn cancelled(link: &Link, params: &str) {
+    let Ok(Some(id)) = envelope::member(params, "requestId") else { return };
+    let mut table = link.questions.table();
+    let found = table.entries.iter().find(|(_, question)| &*question.id == id).map(|(number, _)| *number);
+    let Some((number, question)) = found.and_then(|number| Some((number, table.entries.remove(&number)?)))
+    else {
+        return;
+    };
+    drop(table);
+    let params = envelope::exchange(params, id, &number.to_string());
+    question.whom.tell(envelope::notification("notifications/cancelled", Some(&params)));
+}
+
+/// Answers for the clients that will not.
+pub(crate) fn expire(link: &Link, now: Instant) {
+    for (number, question, reason) in link.questions.hopeless(now) {
+        reply(link, envelope::error(Some(&question.id), SERVER_ERROR, reason));
+        let params = json!({ "requestId": number, "reason": reason }).to_string();
+        question.whom.tell(envelope::notification("notifications/cancelled", Some(&params)));
+    }
+}
+
+/// Answers for a client that has ended its session.
+pub(crate) fn leave(link: &Link, session: &Session) {
+    let left: Vec<Question> = {
+        let mut table = link.questions.table();
+        let left = table.entries.extract_if(|_, question| question.whom.session.id == session.id);
+        left.map(|(_, question)| question).collect()
+    };
+    for question in left {
+        reply(link, envelope::error(Some(&question.id), SERVER_ERROR, "the client has ended its session"));
+    }
+}
+
+fn reply(link: &Link, mut answer: Vec<u8>) {
+    answer.push(b'\n');
+    if link.send(answer).is_err() {
+        tracing::debug!("a question of the server was not answered: it does not read");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{ABSENCE_MAX, INVALID_PARAMS, METHOD_NOT_FOUND, Offers, QUESTIONS_MAX};
+    use super::{Question, Questions, Whom};
+    use crate::session::{Newcomer, Sessions};
+
+    #[test]
+    fn questions_end_when_nobody_will_answer_them() {
+        let now = Instant::now();
+        let (sessions, questions) = (Sessions::new(now), Questions::default());
+        let open = || sessions.open(1, Newcomer::default(), now).unwrap();
+        let (one, two) = (open(), open());
+        let question = || Question {
+            id: "\"q\"".into(),
+            token: Some("\"t\"".into()),
+            whom: Whom { session: one.clone(), before: None },
+            deadline: now + 10 * ABSENCE_MAX,
+            absent: None,
+        };
+        assert_eq!(questions.add(question()), Ok(1));
+        assert_eq!(questions.token(&one, "1").as_deref(), Some("\"t\""));
+        assert!(questions.token(&two, "1").is_none() && questions.take(&two, "1").is_none());
+        assert!(questions.take(&one, "\"1\"").is_none() && questions.take(&one, "2").is_none());
+        let (events, open) = one.stream().unwrap();
+        let reasons = |now| questions.hopeless(now).into_iter().map(|(_, _, why)| why).collect::<Vec<_>>();
+        assert!(reasons(now + 2 * ABSENCE_MAX).is_empty());
+        drop((events, open));
+        assert!(reasons(now + 3 * ABSENCE_MAX).is_empty(), "it has just lost its connection");
+        let back = one.stream().unwrap();
+        assert!(reasons(now + 5 * ABSENCE_MAX).is_empty(), "it came back");
+        drop(back);
+        assert!(reasons(now + 6 * ABSENCE_MAX).is_empty());
+        assert_eq!(reasons(now + 7 * ABSENCE_MAX), ["the client is gone"]);
+        for _ in 0..QUESTIONS_MAX {
+            questions.add(question()).unwrap();
+        }
+        assert!(questions.add(question()).is_err());
+        let _stream = one.stream().unwrap();
+        let late = reasons(now + 10 * ABSENCE_MAX + Duration::from_secs(1));
+        assert_eq!((late.len(), late[0]), (QUESTIONS_MAX, "the client did not answer in time"));
+    }
+
+    #[test]
+    fn clients_are_asked_what_they_offer() {
+        let with = |capabilities: &str| Offers::of(&format!("{{\"capabilities\":{capabilities}}}"));
+        let tools = Some(r#"{"tools":[]}"#);
+        let url = Some(r#"{"mode":"url"}"#);
+        let form = Some(r#"{"mode":"form"}"#);
+        for (capabilities, method, params, expect) in [
+            ("{}", "sampling/createMessage", None, Some(METHOD_NOT_FOUND)),
+            (r#"{"sampling":null}"#, "sampling/createMessage", None, Some(METHOD_NOT_FOUND)),
+            (r#"{"roots":{}}"#, "roots/list", None, Some(METHOD_NOT_FOUND)),
+            (r#"{"sampling":{}}"#, "sampling/createMessage", Some("{}"), None),
+            (r#"{"sampling":{}}"#, "sampling/createMessage", tools, Some(INVALID_PARAMS)),
+            (r#"{"sampling":{"tools":{}}}"#, "sampling/createMessage", tools, None),
+            (r#"{"elicitation":{}}"#, "elicitation/create", Some("{}"), None),
+            (r#"{"elicitation":{"form":{}}}"#, "elicitation/create", form, None),
+            (r#"{"elicitation":{"url":{}}}"#, "elicitation/create", form, Some(METHOD_NOT_FOUND)),
+            (r#"{"elicitation":{"form":{},"url":{}}}"#, "elicitation/create", url, Some(INVALID_PARAMS)),
+            (r#"{"elicitation":{}}"#, "other/method", None, Some(METHOD_NOT_FOUND)),
+        ] {
+            let found = with(capabilities).include(method, params).err().map(|(code, _)| code);
+            assert_eq!(found, expect, "{capabilities} {method} {params:?}");
+        }
+        assert_eq!(Offers::of("[]"), Offers::default());
+    }
+}
