@@ -2,7 +2,7 @@
 //! without; and that a healthy fleet has none.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -14,6 +14,7 @@ use server::api::wire::AlertStatus;
 use tempfile::TempDir;
 
 use crate::client::ask;
+use crate::foreign::Foreign;
 use crate::monitoring::Page;
 use crate::poll::eventually;
 use crate::processes;
@@ -41,7 +42,7 @@ const NAMES: [&str; 6] = [
 /// Stands for a server's script, behind a child that holds some hundred megabytes as soon as a file is there.
 fn hungry(folder: &Path, server: &str, transport: &str) -> String {
     let file = folder.join(server);
-    let hold = "x=$(head -c 300000000 /dev/zero | tr '\\0' x); sleep 600";
+    let hold = "x=$(head -c 300000000 /dev/zero | tr '\\0' x); sleep 600; echo $x";
     format!("(until [ -e '{}' ]; do sleep 0.2; done; {hold}) & exec node \"$0\" {transport}", file.display())
 }
 
@@ -50,7 +51,8 @@ struct Fleet {
     site: Site,
     /// The one without a guard.
     bare: Child,
-    dependency: Option<TcpListener>,
+    depends_on: String,
+    dependency: Option<Foreign>,
     page: Page,
     /// A file of the name of a server makes it grow.
     hunger: TempDir,
@@ -72,11 +74,9 @@ impl Fleet {
         let script = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
         let script = installed("PARAMEDIC_TEST_NPM", script)?;
         let (page, port, hunger) = (Page::new(), free_port(), tempfile::tempdir().unwrap());
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let on = format!(
-            "[[server.dependency]]\nname = \"store\"\ntcp = \"{}\"\ncritical = true\n",
-            listener.local_addr().unwrap()
-        );
+        let depends_on = format!("127.0.0.1:{}", free_port());
+        let on =
+            format!("[[server.dependency]]\nname = \"store\"\ntcp = \"{depends_on}\"\ncritical = true\n");
         let bare = format!(
             "{on}[[server]]\nname = \"bare\"\nport = {port}\nupstream = \"http://127.0.0.1:{port}/mcp\"\n{on}"
         );
@@ -104,9 +104,11 @@ impl Fleet {
         command.env("PORT", port.to_string()).process_group(0);
         command.args(["-c", &hungry(hunger.path(), "bare", "streamableHttp")]).arg(&script);
         let bare = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let dependency = Some(Foreign::start(&site, "store", "sums", &depends_on));
+        eventually("the dependency listens", || TcpStream::connect(&depends_on).ok());
         site.serve_until_ready(&["guarded"]);
         site.until("bare", "healthy", |status| status.health == "healthy");
-        Some(Self { site, bare, dependency: Some(listener), page, hunger })
+        Some(Self { site, bare, depends_on, dependency, page, hunger })
     }
 
     fn firing(&self) -> Vec<(String, String)> {
@@ -175,13 +177,11 @@ fn each_alert_fires_in_the_situation_that_it_is_for() {
     }
 
     // A dependency of both.
-    let listens = fleet.dependency.take().unwrap();
-    let address = listens.local_addr().unwrap();
-    drop(listens);
+    fleet.dependency = None;
     for server in ["guarded", "bare"] {
         fleet.until(true, "MCPDependencyDown", server, nothing);
     }
-    let _back = TcpListener::bind(address).unwrap();
+    fleet.dependency = Some(Foreign::start(&fleet.site, "store", "sums", &fleet.depends_on));
     for server in ["guarded", "bare"] {
         fleet.until(false, "MCPDependencyDown", server, nothing);
     }

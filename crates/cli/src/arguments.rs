@@ -27,7 +27,7 @@ pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
 pub(crate) use init::{InitArguments, UninstallArguments};
-pub(crate) use logs::LogsArguments;
+pub(crate) use logs::{LogsArguments, SearchArguments};
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
@@ -104,6 +104,8 @@ pub(crate) enum Command {
     Metrics(MetricsArguments),
     /// Ask `serve` for numbers, in PromQL; exit code 1 when it has none
     Query(QueryArguments),
+    /// Search logs of servers and other files, sum them up, and say what stands out; works with and without `serve`
+    Logs(SearchArguments),
     /// Read the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -71,9 +71,6 @@ fn what_the_shipped_runbooks_call_is_there_or_named() {
         incident verify
         integrity check --deep
         integrity check --quick
-        logs --server --since --analyze
-        logs --server --since --level
-        logs --server --since --search
         security baseline
         security contain
         security release

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{CHUNK_BYTES, FILES_MAX, Identity, LINE_BYTES_MAX, Line, numbered};
+use crate::open::open;
 
 /// What one look reads at most, in chunks; the next look goes on there.
 const CHUNKS_MAX: usize = 16;
@@ -90,7 +91,7 @@ impl Follower {
     }
 
     fn open(&mut self, number: u32) -> io::Result<()> {
-        match File::open(numbered(&self.path, number)) {
+        match open(&numbered(&self.path, number)) {
             Ok(file) => {
                 let identity = Identity::of(&file.metadata()?);
                 self.file = Some((file, identity));

@@ -1,18 +1,35 @@
-//! Owns reading log files of JSON lines: their end, with their rotated predecessors, and what is added to them.
+//! Owns reading log files: their end, with their rotated predecessors, what is added to them, and searching all of them.
 //!
 //! A log is FILE, with FILE.1, FILE.2 and so on before it, the newest first: as the guard writes and rotates it. Whatever
 //! size they have, what is held in memory is bounded: the file is read from its end, and no further than was asked for.
 
+mod analysis;
+mod entry;
+mod files;
 mod follow;
+mod level;
 mod line;
+mod lines;
+mod open;
+mod pattern;
+pub mod redact;
+mod search;
+mod stamp;
 mod tail;
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+pub use analysis::{Analysis, Call, Calls, Change, Cluster, Kind, Report, SLOW_MS, Slow, Unanswered};
+pub use entry::Entry;
 pub use follow::Follower;
+pub use level::Level;
 pub use line::{Line, Said};
+pub use lines::{Found, Lines};
+pub use pattern::{Invalid, Pattern};
+pub use search::{Filter, Merged, Search, Sieve};
+pub use stamp::Clock;
 pub use tail::{Tail, Wanted, tail};
 
 /// So many rotated files are looked for: more than anybody keeps.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{CHUNK_BYTES, FILES_MAX, Identity, LINE_BYTES_MAX, Line, numbered};
 use crate::follow::Follower;
+use crate::open::open;
 
 /// What is held of the lines at most, in bytes; older ones are left out.
 const BYTES_MAX: usize = 64 << 20;
@@ -73,7 +74,7 @@ fn tail_within(path: &Path, wanted: Wanted, bytes_max: usize) -> io::Result<Tail
     let mut follower = None;
     let mut before = None;
     for number in 0..=FILES_MAX {
-        let file = match File::open(numbered(path, number)) {
+        let file = match open(&numbered(path, number)) {
             Ok(file) => file,
             // Between two steps of a rotation the newest one is not there for a moment.
             Err(error) if error.kind() == io::ErrorKind::NotFound && number == 0 => continue,

@@ -1,8 +1,10 @@
-//! Owns the words of `paramedic server logs`.
+//! Owns the words of `paramedic server logs` and `paramedic logs`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use logs::Level;
 
 use super::duration;
 use super::hold::moment;
@@ -19,6 +21,42 @@ pub(crate) struct LogsArguments {
     pub(crate) lines: u32,
     /// Go on with what comes
     #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArguments {
+    /// Files to read, each alone, also compressed ones; `-` is standard input [default: the logs of all servers, with what
+    /// was rotated away]
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Lines that have this text; in any case, unless it has a capital
+    #[arg(short, long, value_name = "PATTERN")]
+    pub(crate) search: Option<String>,
+    /// The pattern is a regular expression
+    #[arg(long, requires = "search")]
+    pub(crate) regex: bool,
+    /// Lines of this level, and more serious ones: trace, debug, info, warning, error or critical
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub(crate) level: Option<Level>,
+    /// The log of this server, with what was rotated away, or the journal of its unit; with files, only lines of this
+    /// server
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// Nothing older: a duration before now, or a time such as 2026-11-24T06:00:00Z
+    #[arg(long, value_name = "DURATION|TIME", value_parser = since)]
+    pub(crate) since: Option<Since>,
+    /// Nothing newer: a duration before now, or a time
+    #[arg(long, value_name = "DURATION|TIME", value_parser = since)]
+    pub(crate) until: Option<Since>,
+    /// Count: levels, kinds of lines, and the most frequent messages
+    #[arg(long)]
+    pub(crate) summary: bool,
+    /// Say what stands out: messages that became more, errors by kind, calls that were slow or never answered
+    #[arg(long, conflicts_with = "summary")]
+    pub(crate) analyze: bool,
+    /// Go on with what comes, across rotations
+    #[arg(short, long, conflicts_with_all = ["summary", "analyze", "until"])]
     pub(crate) follow: bool,
 }
 
@@ -41,6 +79,13 @@ impl Since {
             Self::Moment(at_ms) => at_ms,
         }
     }
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    Level::of_name(text).ok_or_else(|| {
+        let names = Level::ALL.map(Level::name).join(", ");
+        format!("`{text}` is no level; they are {names}")
+    })
 }
 
 fn since(text: &str) -> Result<Since, String> {

@@ -13,6 +13,7 @@ mod incident;
 mod init;
 mod journal;
 mod kill_switch;
+mod logs;
 mod maintenance;
 mod manual;
 mod metrics;
@@ -55,6 +56,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Diagnose(arguments) => diagnose::run(&arguments, config, output),
         Command::Metrics(arguments) => metrics::run(&arguments, config, rows),
         Command::Query(arguments) => query::run(&arguments, config, output),
+        Command::Logs(arguments) => logs::run(&arguments, config, output),
         Command::Config(command) => config::run(&command, config, output),
         Command::Doctor => doctor::run(config, output),
         Command::Rule(command) => rule::run(command, output),

@@ -1,6 +1,6 @@
 //! Owns `paramedic server`, over the local socket of `serve`.
 
-mod logs;
+pub(super) mod logs;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -119,3 +119,12 @@ fn what_is_no_text_stays_as_it_is() {
     assert_eq!(tail(&path, wanted(1)).unwrap().lines[0].bytes, b"\xff\xfe");
     assert!(tail(folder.path(), wanted(1)).is_err(), "a folder is no log");
 }
+
+#[test]
+fn a_fifo_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.log");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+    let error = tail(&path, Wanted { lines_max: 1, since_ms: None }).unwrap_err();
+    assert!(error.to_string().contains("FIFO"), "{error}");
+}

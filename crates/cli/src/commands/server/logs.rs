@@ -1,7 +1,9 @@
 //! Owns `paramedic server logs`: what a server has said, wherever whoever started it keeps that.
 
 mod journal;
-mod text;
+pub(in crate::commands) mod text;
+
+pub(in crate::commands) use journal::documents;
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -23,14 +25,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Who keeps what a server says.
 #[derive(Debug, PartialEq, Eq)]
-enum Keeper {
+pub(in crate::commands) enum Keeper {
     /// Its guard, in a file of JSON lines.
     Guard(PathBuf),
     /// The journal of systemd.
     Unit(UnitName),
 }
 
-pub(super) fn run(
+pub(in crate::commands) fn run(
     arguments: &LogsArguments,
     config: Option<PathBuf>,
     output: Output,
@@ -48,7 +50,7 @@ pub(super) fn run(
 }
 
 /// Finds out who keeps what a server says.
-fn keeper(config: &Config, path: &Path, name: &str) -> Result<Keeper, Failure> {
+pub(in crate::commands) fn keeper(config: &Config, path: &Path, name: &str) -> Result<Keeper, Failure> {
     let log = config.log_dir.join(format!("{name}.log"));
     let Some(server) = config.server.iter().find(|server| server.name == name) else {
         // A name with a separator would lead elsewhere.

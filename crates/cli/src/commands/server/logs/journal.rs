@@ -59,6 +59,22 @@ pub(super) async fn show(
     }
 }
 
+/// The newest lines of a unit's journal, as lines of JSON; also whether there are older ones.
+pub(in crate::commands) async fn documents(
+    server: &str,
+    unit: &UnitName,
+    since_ms: Option<i64>,
+    lines_max: u32,
+) -> Result<(Vec<u8>, bool), Failure> {
+    let wanted = Wanted { lines_max, since_ms, ..Wanted::default() };
+    let read = Journal::default().read(unit, &wanted).await.map_err(Failure::no)?;
+    if let Some(remark) = &read.remark {
+        anstream::eprintln!("paramedic: journalctl says: {remark}");
+    }
+    let lines = read.lines.iter().map(|line| document(server, line).to_string() + "\n");
+    Ok((lines.collect::<String>().into_bytes(), read.is_cut))
+}
+
 fn print(server: &str, line: &Line, output: Output) {
     match output {
         Output::Table => {

@@ -12,14 +12,14 @@ pub(super) fn of_line(line: &Line) -> String {
 }
 
 /// Shows a line by its parts, on one line.
-pub(super) fn of(at_ms: Option<i64>, level: &str, event: &str, message: &str) -> String {
+pub(in crate::commands) fn of(at_ms: Option<i64>, level: &str, event: &str, message: &str) -> String {
     let time = at_ms.and_then(DateTime::from_timestamp_millis);
     let time = time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S%.3f").to_string());
     harmless(&format!("{time:<23} {:<7} {event:<11} {message}", level.to_uppercase()))
 }
 
 /// What a server says must not move the cursor of whoever reads it, or change what stands there.
-fn harmless(text: &str) -> String {
+pub(in crate::commands) fn harmless(text: &str) -> String {
     let is_trick = |c: char| {
         c.is_control() && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
