@@ -132,6 +132,13 @@ fn outside_of_requests() {
         assert_eq!(heard(&guarded, &one).await[0]["result"], json!({"n": 1}));
         let other = guarded.initialize_with(&everything()).await;
         guarded.call(&one, &json!(1), "question-later", sampling).await;
+        // A request before the server has asked would be one in the course of which it asks.
+        eventually("the refusal", || {
+            let log = guarded.log();
+            let refused =
+                |line: &Value| line["message"].as_str().unwrap().starts_with("did not ask a client");
+            log.iter().any(refused).then_some(())
+        });
         assert_eq!(heard(&guarded, &other).await[1]["error"]["code"], -32000);
     });
 }
