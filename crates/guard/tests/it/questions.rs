@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::guarded::{DEFAULT, Events, Guarded, Start, block_on};
+use super::poll::eventually;
 use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -131,6 +132,13 @@ fn outside_of_requests() {
         assert_eq!(heard(&guarded, &one).await[0]["result"], json!({"n": 1}));
         let other = guarded.initialize_with(&everything()).await;
         guarded.call(&one, &json!(1), "question-later", sampling).await;
+        // A request before the server has asked would be one in the course of which it asks.
+        eventually("the refusal", || {
+            let log = guarded.log();
+            let refused =
+                |line: &Value| line["message"].as_str().unwrap().starts_with("did not ask a client");
+            log.iter().any(refused).then_some(())
+        });
         assert_eq!(heard(&guarded, &other).await[1]["error"]["code"], -32000);
     });
 }
@@ -221,9 +229,11 @@ fn what_is_logged_goes_to_whom_it_is_about() {
         assert!(answer.starts_with("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\""), "{answer}");
         guarded.call(&one, &json!(2), "announce", json!({})).await;
         assert_eq!(own.message().await["method"], "notifications/tools/list_changed");
-        let log = guarded.log();
-        let logged = log.iter().filter(|line| line["source"] == "notifications/message");
-        assert_eq!(logged.count(), 1, "{log:?}");
+        let n_logged = || {
+            let log = guarded.log();
+            log.iter().filter(|line| line["source"] == "notifications/message").count()
+        };
+        assert_eq!(eventually("a line of the log", || Some(n_logged()).filter(|n| *n > 0)), 1);
         hanging.abort();
     });
 }
