@@ -78,8 +78,8 @@ fn a_server_that_exits_leaves_its_last_words() {
         assert_eq!(exit.stderr, ["Traceback: the end"]);
         let (_, health) = guarded.health("/health").await;
         assert_eq!(health["stderr"], json!(["Traceback: the end"]));
-        let log = guarded.log();
-        assert!(log.iter().any(|line| line["source"] == "stderr" && line["level"] == "error"), "{log:?}");
+        let is_said = |line: &Value| line["source"] == "stderr" && line["level"] == "error";
+        guarded.logged("its last words", |log| log.iter().any(is_said));
     });
 }
 
@@ -107,9 +107,8 @@ fn garbage_is_dropped_and_counted() {
         let answer = guarded.call(&session, &json!(1), "garbage", json!({})).await;
         assert!(answer.contains("after garbage"), "{answer}");
         assert_eq!(guarded.metric(&["mcp_server_errors_total", "\"protocol\""]).await, 3.0);
-        let log = guarded.log();
-        let dropped = log.iter().filter(|line| line["message"].as_str().unwrap().starts_with("dropped"));
-        assert_eq!(dropped.count(), 3, "{log:?}");
+        let is_dropped = |line: &&Value| line["message"].as_str().unwrap().starts_with("dropped");
+        guarded.logged("three dropped lines", |log| log.iter().filter(is_dropped).count() == 3);
     });
 }
 

@@ -183,7 +183,15 @@ impl Guarded {
 
     pub(crate) fn log(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.folder.path().join("logs/mem.log")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        // The last line may be half there.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits until the log, which is written by a thread of its own, holds what is looked for.
+    #[track_caller]
+    pub(crate) fn logged(&self, what: &str, is: impl Fn(&[Value]) -> bool) {
+        eventually(what, || is(&self.log()).then_some(()));
     }
 
     /// A POST to `/mcp` as clients send it.

@@ -68,8 +68,8 @@ fn every_byte_goes_through() {
         client.stdin = Some(writing.join().unwrap());
         assert!(got == *frame, "{:?} became {:?}", &frame[..frame.len().min(90)], &got[..got.len().min(90)]);
     }
-    let log = client.log();
-    assert!(log.contains("longer than 64 MiB") && log.contains("not JSON at all"), "{log}");
+    client.logged("longer than 64 MiB");
+    client.logged("not JSON at all");
     let (_, metrics) = client.get("/metrics");
     let count = metrics
         .lines()
@@ -173,7 +173,7 @@ fn half_a_line_is_no_message() {
     let mut client = StdioClient::met("");
     let id = client.call("half-a-line", &json!({}));
     assert_eq!(client.answer(id)["error"]["code"], -32000);
-    eventually("a line of the log", || client.log().contains("its last line broke off").then_some(()));
+    client.logged("its last line broke off");
     assert_eq!(client.text("echo", &json!({})), "{}");
 }
 
@@ -202,7 +202,7 @@ fn another_server_is_told_of() {
     let health = client.until_health("another server", |code, health| code == 200 && health["starts"] == 2);
     let difference = health["difference"].as_str().unwrap();
     assert!(difference.starts_with("`serverInfo` was {"), "{difference}");
-    assert!(client.log().contains("another one than the client has met"));
+    client.logged("another one than the client has met");
 }
 
 fn a_request_waits_for_a_while_and_is_refused_then() {

@@ -207,6 +207,12 @@ impl StdioClient {
         std::fs::read_to_string(self.folder.path().join("fake.log")).unwrap()
     }
 
+    /// Waits until the log, which is written by a thread of its own, holds these words.
+    #[track_caller]
+    pub(crate) fn logged(&self, words: &str) {
+        eventually(words, || self.log().contains(words).then_some(()));
+    }
+
     /// Closes the client's end, and waits for the guard's own.
     #[track_caller]
     pub(crate) fn leave(&mut self) -> Option<i32> {
