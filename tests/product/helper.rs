@@ -406,6 +406,9 @@ fn lists_that_are_none(site: &Site, good: &str) {
 fn the_heap_of_a_node_server_in_a_unit() {
     let script = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
     let Some(script) = installed("PARAMEDIC_TEST_NPM", script) else { return };
+    if script.starts_with("/tmp") {
+        return println!("SKIPPED: a unit has a /tmp of its own, and {} is in ours", script.display());
+    }
     let Some(site) = Site::new() else { return };
     let settings = format!("LISTEN=127.0.0.1:7801\nCOMMAND=node {} stdio\n", script.display());
     site.machine.write("/etc/paramedic/servers/mem.env", &settings);
