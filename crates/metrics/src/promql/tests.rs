@@ -388,14 +388,27 @@ proptest! {
     #[test]
     fn a_range_is_its_moments(text in expression(), store in any_store()) {
         let steps = Steps { start_ms: 1_000, end_ms: 9_000, step_ms: 1_300 };
-        // What speaks of the end of the query means another moment in each.
+        // What speaks of the end of the query means another moment in each, and only one moment has an order.
         if !text.contains("end()")
+            && !text.contains("sort")
             && let Ok(query) = Query::parse(&text)
             && let Ok(series) = query.range(&store, steps)
         {
             for at_ms in steps.moments() {
                 let Ok(value) = query.instant(&store, at_ms) else { continue };
-                prop_assert_eq!(shown_at(&series, at_ms), shown_value(value), "{} at {}", text, at_ms);
+                let (mut at_all, mut alone) = (shown_at(&series, at_ms), shown_value(value));
+                // A row has one name at all its steps, as in Prometheus, though `or` may have put it together of one that
+                // has lost its name and one that has not.
+                if text.contains(" or ") {
+                    let nameless = |row: &mut String| {
+                        *row = row.trim_start_matches(|c| c != '{' && c != ' ').replace("{} ", " ");
+                    };
+                    for shown in [&mut at_all, &mut alone] {
+                        shown.iter_mut().for_each(nameless);
+                        shown.sort_unstable();
+                    }
+                }
+                prop_assert_eq!(at_all, alone, "{} at {}", text, at_ms);
             }
         }
     }
