@@ -60,7 +60,10 @@ pub(crate) fn local(socket: &Path) -> reqwest::Result<Client> {
 }
 
 /// A client for one address that has its own idea of whom to trust, or wants to know who asks; it follows nobody.
-pub(crate) fn with_tls(tls: &Tls) -> reqwest::Result<Client> {
+///
+/// # Errors
+/// Where the certificates are none.
+pub fn client_with(tls: &Tls) -> reqwest::Result<Client> {
     install_crypto();
     let mut settings = settings().redirect(redirect::Policy::none());
     if let Some(roots) = &tls.roots_pem {

@@ -23,7 +23,7 @@ mod scrape;
 mod sse;
 mod target;
 
-pub use clients::install_crypto;
+pub use clients::{client_with, install_crypto};
 pub use dig::{CertificateFault, Families, Names, Phases, Reached, Said};
 pub use findings::findings;
 pub use introduction::Introduction;

@@ -1,5 +1,6 @@
 //! Owns fetching a metrics page.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -59,12 +60,18 @@ pub enum ScrapeError {
 }
 
 /// Whom an address over HTTPS has to be, and who we are to it.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tls {
     /// The certificates that are trusted in place of those of this machine, in PEM.
     pub roots_pem: Option<Vec<u8>>,
     /// Our own certificate and its key, in PEM, one after the other.
     pub identity_pem: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[REDACTED]")
+    }
 }
 
 // === impl Prober ===
@@ -83,7 +90,7 @@ impl Prober {
         deadline: Duration,
         bytes_max: usize,
     ) -> Result<String, ScrapeError> {
-        let client = clients::with_tls(tls)
+        let client = clients::client_with(tls)
             .map_err(|source| ScrapeError::Request { url: url.to_owned(), source: source.without_url() })?;
         page_within(deadline, &client, url, authorization, bytes_max).await
     }

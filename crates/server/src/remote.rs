@@ -1,19 +1,16 @@
 //! Owns asking other systems over HTTP, as the configuration says where they are and who we are to them: within a
 //! deadline, up to a length, without following anybody elsewhere.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use probe::Tls;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, Identity, Method, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 
-use crate::config::{Remote, Secret};
-use crate::secrets::{SecretError, Secrets};
-
-/// The largest file of certificates, in bytes.
-const PEM_BYTES_MAX: u64 = 1024 * 1024;
+use crate::config::Remote;
+use crate::identity::{self, IdentityError};
+use crate::secrets::Secrets;
 
 /// How much of a refusal is shown, in bytes.
 const REFUSAL_BYTES_MAX: usize = 300;
@@ -27,14 +24,7 @@ const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
 /// One system that is asked. Its client is made anew only where its certificates or keys have changed.
 #[derive(Debug, Default)]
 pub(crate) struct Asker {
-    client: Mutex<Option<(Pem, Client)>>,
-}
-
-/// The certificates and keys of a client.
-#[derive(Default, PartialEq, Eq, Clone)]
-struct Pem {
-    roots: Option<Vec<u8>>,
-    identity: Option<Vec<u8>>,
+    client: Mutex<Option<(Tls, Client)>>,
 }
 
 /// A question.
@@ -55,15 +45,9 @@ pub(crate) struct Question<'a> {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
-    /// Who we are to it is not known.
-    #[error("who we are to it is not known")]
-    Secret(#[from] SecretError),
-    /// A secret can not be a header.
-    #[error("{0} holds no value of a header")]
-    Header(Secret),
-    /// A file of certificates cannot be read.
-    #[error("`{}` cannot be read", path.display())]
-    Certificates { path: PathBuf, source: std::io::Error },
+    /// Who we are to it, or whom it has to be, is not known.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The client cannot be made, or nobody answered.
     #[error("no answer")]
     Request(#[source] reqwest::Error),
@@ -90,7 +74,7 @@ impl AskError {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status >= 500 || *status == 429 || *status == 408,
-            Self::TooLong(_) | Self::Header(_) => false,
+            Self::TooLong(_) | Self::Identity(IdentityError::Header(_)) => false,
             _ => true,
         }
     }
@@ -146,9 +130,8 @@ impl Asker {
             url.push_str(&serde_urlencoded::to_string(question.query).unwrap_or_default());
         }
         let mut request = client.request(question.method, url).headers(question.headers);
-        if let Some(secret) = remote.authorization {
-            let value = secrets.read(secret).await?.header();
-            request = request.header(AUTHORIZATION, value.ok_or_else(|| AskError::Header(secret.clone()))?);
+        if let Some(value) = identity::authorization(secrets, remote.authorization).await? {
+            request = request.header(AUTHORIZATION, value);
         }
         if let Some(tenant) = remote.tenant.and_then(|tenant| HeaderValue::from_str(tenant).ok()) {
             request = request.header(TENANT, tenant);
@@ -178,53 +161,15 @@ impl Asker {
     }
 
     async fn client(&self, remote: &Remote<'_>, secrets: &Secrets) -> Result<Client, AskError> {
-        let mut wanted = Pem { roots: remote.ca.map(pem).transpose()?, identity: None };
-        if let (Some(certificate), Some(key)) = (remote.certificate, remote.key) {
-            let mut identity = pem(certificate)?;
-            identity.push(b'\n');
-            identity.extend_from_slice(secrets.read(key).await?.reveal().as_bytes());
-            wanted.identity = Some(identity);
-        }
+        let wanted = identity::tls(secrets, remote.ca, remote.certificate.zip(remote.key)).await?;
         let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, client)) = held.as_ref().filter(|(pem, _)| *pem == wanted) {
+        if let Some((_, client)) = held.as_ref().filter(|(tls, _)| *tls == wanted) {
             return Ok(client.clone());
         }
-        let client = build(&wanted).map_err(|error| AskError::Request(error.without_url()))?;
+        let client = probe::client_with(&wanted).map_err(|error| AskError::Request(error.without_url()))?;
         *held = Some((wanted, client.clone()));
         Ok(client)
     }
-}
-
-impl std::fmt::Debug for Pem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[REDACTED]")
-    }
-}
-
-fn build(pem: &Pem) -> reqwest::Result<Client> {
-    probe::install_crypto();
-    let mut settings = Client::builder()
-        .user_agent(concat!("paramedic/", env!("CARGO_PKG_VERSION")))
-        .no_proxy()
-        // A connection that was kept may be one to a process that is gone.
-        .pool_max_idle_per_host(0)
-        .redirect(reqwest::redirect::Policy::none());
-    if let Some(roots) = &pem.roots {
-        settings = settings.tls_certs_only(Certificate::from_pem_bundle(roots)?);
-    }
-    if let Some(identity) = &pem.identity {
-        settings = settings.identity(Identity::from_pem(identity)?);
-    }
-    settings.build()
-}
-
-fn pem(path: &Path) -> Result<Vec<u8>, AskError> {
-    let read = || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(PEM_BYTES_MAX).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map_err(|source| AskError::Certificates { path: path.to_owned(), source })
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

@@ -12,7 +12,7 @@ use chrono::{Local, NaiveDateTime, TimeZone as _};
 use serde_json::{Map, Value};
 use server::config::Config;
 
-use super::server::logs::{Keeper, documents, keeper, text};
+use super::server::logs::{Keeper, documents, keeper, may_follow, text};
 use crate::arguments::{Output, SearchArguments};
 use crate::context;
 use crate::fail::{Code, Failure};
@@ -36,10 +36,7 @@ pub(super) fn run(
     config: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
-    if arguments.follow && output == Output::Json {
-        let error = anyhow!("what goes on is never one JSON document; use `-o jsonl` with `--follow`");
-        return Err(Failure::usage(error));
-    }
+    may_follow(arguments.follow, output)?;
     let now_ms = server::now_ms();
     let pattern = match arguments.search.as_deref() {
         Some(text) if arguments.regex => Some(Pattern::regex(text).map_err(Failure::usage)?),

@@ -1,23 +1,20 @@
 //! Owns the scrape loop of one page of `[[scrape]]`.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use metrics::Labels;
-use probe::{ScrapeError, Tls};
+use probe::ScrapeError;
 use tokio::time::Instant;
 
 use super::Watch;
 use super::scraping::{LEARN_EVERY, keep, share};
-use crate::config::{ScrapeTarget, Secret};
-use crate::secrets::{SecretError, Secrets};
+use crate::config::ScrapeTarget;
+use crate::identity::{self, IdentityError};
+use crate::secrets::Secrets;
 use crate::world::ServeWorld;
 
 /// The largest page that is read, in bytes, after it is unpacked.
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// The largest file of certificates, in bytes.
-const PEM_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Why there is no page.
 #[derive(Debug, thiserror::Error)]
@@ -25,20 +22,9 @@ pub(super) enum PageError {
     /// It could not be fetched.
     #[error(transparent)]
     Scrape(#[from] ScrapeError),
-    /// Who we are to it is not known.
-    #[error("the secret is not known")]
-    Secret(#[from] SecretError),
-    /// The secret is no value of a header.
-    #[error("{0} holds no value of a header")]
-    Header(Secret),
-    /// The certificates cannot be read.
-    #[error("`{path}` cannot be read")]
-    Certificates {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// Who we are to it, or whom it has to be, is not known.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
 }
 
 /// Scrapes one page until the task is dropped.
@@ -94,30 +80,11 @@ fn labels(target: &ScrapeTarget) -> Labels {
 
 async fn page(world: &ServeWorld, secrets: &Secrets, target: &ScrapeTarget) -> Result<String, PageError> {
     let timeout = target.timeout(&world.config).get();
-    let mut authorization = None;
-    if let Some(secret) = &target.authorization {
-        let value = secrets.read(secret).await?.header();
-        authorization = Some(value.ok_or_else(|| PageError::Header(secret.clone()))?);
-    }
+    let authorization = identity::authorization(secrets, target.authorization.as_ref()).await?;
     if authorization.is_none() && target.ca.is_none() && target.certificate.is_none() {
         return Ok(world.prober.scrape(&target.url, timeout, PAGE_BYTES_MAX).await?);
     }
-    let mut tls = Tls { roots_pem: target.ca.as_deref().map(pem).transpose()?, identity_pem: None };
-    if let (Some(certificate), Some(key)) = (&target.certificate, &target.key) {
-        let mut identity = pem(certificate)?;
-        identity.push(b'\n');
-        identity.extend_from_slice(secrets.read(key).await?.reveal().as_bytes());
-        tls.identity_pem = Some(identity);
-    }
+    let own = target.certificate.as_deref().zip(target.key.as_ref());
+    let tls = identity::tls(secrets, target.ca.as_deref(), own).await?;
     Ok(world.prober.scrape_as(&target.url, authorization, &tls, timeout, PAGE_BYTES_MAX).await?)
-}
-
-fn pem(path: &Path) -> Result<Vec<u8>, PageError> {
-    use std::io::Read as _;
-    let read = || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(PEM_BYTES_MAX).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map_err(|source| PageError::Certificates { path: path.display().to_string(), source })
 }

@@ -37,16 +37,22 @@ pub(in crate::commands) fn run(
     config: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
-    if arguments.follow && output == Output::Json {
-        let error = anyhow!("what goes on is never one JSON document; use `-o jsonl` with `--follow`");
-        return Err(Failure::usage(error));
-    }
+    may_follow(arguments.follow, output)?;
     let (config, path) = context::load_or_default(config)?;
     let since_ms = arguments.since.map(|since| since.at_ms(server::now_ms()));
     match keeper(&config, &path, &arguments.name)? {
         Keeper::Guard(log) => file(arguments, &log, since_ms, output),
         Keeper::Unit(unit) => context::runtime()?.block_on(journal::show(arguments, &unit, since_ms, output)),
     }
+}
+
+/// Refuses what has no end in one JSON document.
+pub(in crate::commands) fn may_follow(follow: bool, output: Output) -> Result<(), Failure> {
+    if follow && output == Output::Json {
+        let error = anyhow!("what goes on is never one JSON document; use `-o jsonl` with `--follow`");
+        return Err(Failure::usage(error));
+    }
+    Ok(())
 }
 
 /// Finds out who keeps what a server says.
