@@ -7,8 +7,11 @@
 
 mod admin;
 mod asked;
+mod audit;
+mod cache;
 mod catalogue;
 mod child;
+mod clients;
 mod clock;
 mod control;
 mod controls;
@@ -18,6 +21,7 @@ mod health;
 mod http;
 mod inflight;
 mod install;
+mod limits;
 mod lines;
 mod log;
 mod mcp;
@@ -28,13 +32,17 @@ mod package;
 mod pipe;
 mod questions;
 mod reads;
+mod reload;
+mod secret;
 mod session;
 mod settings;
 mod sse;
 mod start;
 mod state;
 mod stdio;
+mod taken;
 mod test_read;
+mod tls;
 mod tree;
 mod tuned;
 mod upstream;
@@ -52,7 +60,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use admin::Exchange;
+pub use audit::Audit;
+pub use cache::CacheSettings;
 pub use controls::{Block, BlockKind, Controls, ControlsError, Set, Writes};
+pub use limits::{Limits, Rate, ToolLimits};
 pub use own::{Own, OwnError, Read, TestRead};
 pub use reads::Reads;
 pub use settings::{INSTALL_TIMEOUT, REQUEST_TIMEOUT, START_TIMEOUT, Settings};
@@ -179,6 +190,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         }
     };
     tokio::spawn(end_when_told(orders, signals, tied));
+    tokio::spawn(reload::at_hangup(guard.clone()));
     tracing::info!(server = guard.settings.name, %listen, "guarding");
 
     // The keeper only returns after a shutdown. If it panicked, its lifeline has ended the child.
@@ -187,6 +199,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     // Both return within a second, and a panic in either has no say in how the child was kept.
     let _ = serving.await;
     let _ = controlling.await;
+    guard.log.flush();
     let ended = kept.map_err(|error| Error::System("keep the child", io::Error::other(error)))?;
     ended.map_or(Ok(()), |reason| Err(Error::ServerEnded(reason)))
 }

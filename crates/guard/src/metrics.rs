@@ -1,7 +1,9 @@
 //! Owns the metrics of the server in front of which the guard stands, in OpenMetrics text.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use process::control::Package;
@@ -12,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::cache::{KINDS, Kind};
 use crate::controls::Refused;
 
 /// The media type of [`Metrics::page`].
@@ -20,6 +23,12 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 /// The edges of OpenTelemetry's MCP conventions, and those of the original runbook.
 const DURATION_BUCKETS: [f64; 18] =
     [0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Those of the original runbook, and two for what is as long as it may be.
+const ANSWER_BUCKETS: [f64; 11] = [100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5, 5e5, 1e6, 4e6, 16e6];
+
+/// A server with more tools has the others as one.
+const TOOLS_MAX: usize = 200;
 
 /// The methods that have a name of their own in the metrics. A client that invents methods invents no series.
 const METHODS: [&str; 18] = [
@@ -90,8 +99,16 @@ const FAILURES: [Failure; 8] = [
     Failure::ChildExit,
 ];
 
-const REFUSALS: [Refused; 5] =
-    [Refused::ReadOnly, Refused::Tool, Refused::Client, Refused::Address, Refused::Draining];
+const REFUSALS: [Refused; 8] = [
+    Refused::ReadOnly,
+    Refused::Tool,
+    Refused::Client,
+    Refused::Address,
+    Refused::Draining,
+    Refused::Rate,
+    Refused::Concurrency,
+    Refused::Size,
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -118,6 +135,28 @@ struct OperationLabels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefusedLabels {
     reason: Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheLabels {
+    cache_type: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HitRateLabels {
+    cache_type: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabels {
+    method: Method,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ToolLabels {
+    tool_name: Box<str>,
+    status: Status,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -167,6 +206,12 @@ pub(crate) struct Metrics {
     package: Family<PackageLabels, Gauge>,
     refused: Family<RefusedLabels, Counter>,
     writes_percent: Gauge,
+    cached: Family<CacheLabels, Counter>,
+    hit_rate: Family<HitRateLabels, Gauge<f64, AtomicU64>>,
+    answer_bytes: Family<MethodLabels, Histogram, fn() -> Histogram>,
+    tools: Family<ToolLabels, Histogram, fn() -> Histogram>,
+    /// Whose names are labels already.
+    tool_names: Mutex<BTreeSet<Box<str>>>,
 }
 
 // === impl Method, Failure, labels ===
@@ -185,6 +230,10 @@ impl Method {
 
     pub(crate) fn of(name: &str) -> Self {
         Self(METHODS.into_iter().find(|known| *known == name).unwrap_or(OTHER))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        self.0
     }
 
     fn operation(self) -> &'static str {
@@ -256,6 +305,9 @@ impl EncodeLabelValue for Refused {
             Self::Client => "client",
             Self::Address => "address",
             Self::Draining => "draining",
+            Self::Rate => "rate",
+            Self::Concurrency => "concurrency",
+            Self::Size => "size",
         };
         EncodeLabelValue::encode(&name, encoder)
     }
@@ -291,7 +343,18 @@ impl Metrics {
             package: Family::default(),
             refused: Family::default(),
             writes_percent: Gauge::default(),
+            cached: Family::default(),
+            hit_rate: Family::default(),
+            answer_bytes: Family::new_with_constructor(|| Histogram::new(ANSWER_BUCKETS)),
+            tools: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            tool_names: Mutex::default(),
         };
+        for kind in KINDS {
+            for outcome in ["hit", "miss"] {
+                drop(metrics.cached.get_or_create_owned(&CacheLabels { cache_type: kind.name(), outcome }));
+            }
+            drop(metrics.hit_rate.get_or_create_owned(&HitRateLabels { cache_type: kind.name() }));
+        }
         for reason in REFUSALS {
             drop(metrics.refused.get_or_create_owned(&RefusedLabels { reason }));
         }
@@ -338,6 +401,18 @@ impl Metrics {
             "How many of all sessions may write: 0 in read-only mode",
             self.writes_percent.clone(),
         );
+        r.register("mcp_cache_requests", "What could be answered without the server", self.cached.clone());
+        r.register(
+            "mcp_cache_hit_rate",
+            "How much of it was, since the guard started, in percent",
+            self.hit_rate.clone(),
+        );
+        r.register("mcp_response_size_bytes", "Length of the server's answers", self.answer_bytes.clone());
+        r.register(
+            "mcp_tool_execution_duration_seconds",
+            "From the call of a tool to its answer",
+            self.tools.clone(),
+        );
         r.register("mcp_server_package", "The package that was really run", self.package.clone());
         self
     }
@@ -351,13 +426,46 @@ impl Metrics {
         self.durations.get_or_create(&RequestLabels { method, status }).observe(took.as_secs_f64());
     }
 
+    /// An answer has come, and is so long.
+    pub(crate) fn answered(&self, method: Method, bytes: usize) {
+        self.answer_bytes.get_or_create(&MethodLabels { method }).observe(bytes as f64);
+    }
+
+    /// A tool has answered, or has not.
+    pub(crate) fn called(&self, tool: &str, status: Status, took: Duration) {
+        let mut names = self.tool_names.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = names.contains(tool);
+        // Only what a server has carried out is a tool: a client that invents names invents no series.
+        let name = match is_known || (status == Status::Success && names.len() < TOOLS_MAX) {
+            true => tool,
+            false => OTHER,
+        };
+        if !is_known && name != OTHER {
+            names.insert(tool.into());
+        }
+        drop(names);
+        let labels = ToolLabels { tool_name: name.into(), status };
+        self.tools.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Something could be answered without the server, and was or was not.
+    pub(crate) fn cached(&self, kind: Kind, hit: bool) {
+        let cache_type = kind.name();
+        let count = |outcome| self.cached.get_or_create_owned(&CacheLabels { cache_type, outcome });
+        count(if hit { "hit" } else { "miss" }).inc();
+        let (hits, misses) = (count("hit").get() as f64, count("miss").get() as f64);
+        self.hit_rate.get_or_create_owned(&HitRateLabels { cache_type }).set(100.0 * hits / (hits + misses));
+    }
+
     pub(crate) fn failed(&self, failure: Failure) {
         self.errors.get_or_create(&failure.labels()).inc();
     }
 
     pub(crate) fn refused(&self, reason: Refused) {
         self.refused.get_or_create_owned(&RefusedLabels { reason }).inc();
-        self.failed(Failure::Authorization);
+        if reason.is_forbidden() {
+            self.failed(Failure::Authorization);
+        }
     }
 
     pub(crate) fn started(&self) {
@@ -420,6 +528,7 @@ mod tests {
             "mcp_server_starts_total{server_name=\"mem\"} 0",
             "mcp_server_requests_refused_total{server_name=\"mem\",reason=\"read_only\"} 0",
             "mcp_server_writes_percent{server_name=\"mem\"} 0",
+            "mcp_cache_hit_rate{server_name=\"mem\",cache_type=\"tools\"} 0.0",
         ] {
             assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
         }

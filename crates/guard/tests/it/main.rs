@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clients;
 mod cold;
 mod control;
 mod fake;
 mod fake_http;
 mod faults;
 mod guarded;
+mod limits;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
 mod poll;
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
                 control::TESTS,
                 stdio::TESTS,
                 operations::TESTS,
+                limits::TESTS,
+                clients::TESTS,
                 upstream::TESTS,
             ]
             .concat(),
