@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cold;
+mod conformance;
 mod control;
 mod fake;
 mod fake_http;
 mod faults;
+mod fixture;
 mod guarded;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Some("guard") => guarded::role(&args[1..]),
         Some("guard-stdio") => stdio_client::role(&args[1..]),
         Some("knock") => operations::knock(&args[1..]),
+        Some("fixture") => fixture::role(),
         Some("fake") => fake::role(&args[1..]),
         _ => tests_main::run(
             &args,
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
                 stdio::TESTS,
                 operations::TESTS,
                 upstream::TESTS,
+                conformance::TESTS,
             ]
             .concat(),
         ),
