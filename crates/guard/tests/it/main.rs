@@ -4,10 +4,12 @@
 
 mod clients;
 mod cold;
+mod conformance;
 mod control;
 mod fake;
 mod fake_http;
 mod faults;
+mod fixture;
 mod guarded;
 mod limits;
 mod operations;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Some("guard") => guarded::role(&args[1..]),
         Some("guard-stdio") => stdio_client::role(&args[1..]),
         Some("knock") => operations::knock(&args[1..]),
+        Some("fixture") => fixture::role(),
         Some("fake") => fake::role(&args[1..]),
         _ => tests_main::run(
             &args,
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
                 limits::TESTS,
                 clients::TESTS,
                 upstream::TESTS,
+                conformance::TESTS,
             ]
             .concat(),
         ),
