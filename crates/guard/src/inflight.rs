@@ -51,7 +51,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) enum Waiter {
     /// A client.
-    Client(Client),
+    Client(Box<Client>),
     /// The guard itself.
     Own(oneshot::Sender<Answer>),
 }
@@ -395,7 +395,7 @@ mod tests {
             reply: oneshot::channel().0,
         };
         let deadline = now + Duration::from_secs(9);
-        (Entry { method: Method::TOOLS_CALL, started: now, deadline, waiter: Waiter::Client(client) }, stream)
+        (Entry { method: Method::TOOLS_CALL, started: now, deadline, waiter: Waiter::Client(Box::new(client)) }, stream)
     }
 
     #[test]

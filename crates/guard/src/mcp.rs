@@ -223,7 +223,7 @@ fn begin(
         method,
         started,
         deadline: started + own.limits.timeout(tool.as_deref(), guard.settings.request_timeout),
-        waiter: Waiter::Client(Client {
+        waiter: Waiter::Client(Box::new(Client {
             running: session.run(),
             id: call.id.into(),
             token: call.token.map(Into::into),
@@ -233,7 +233,7 @@ fn begin(
             wanted: wanted.filter(|_| kept.is_none()),
             slot,
             reply,
-        }),
+        })),
     };
     if let Some(kept) = kept {
         entry.answer(guard, Outcome::Result(&kept));

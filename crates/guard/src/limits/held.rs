@@ -88,13 +88,13 @@ impl Held {
             && left < 1.0
         {
             let what = format!("client `{client}` may send {} requests per second", rate.per_second);
-            return Err(Reached::rate("requests_per_second", what, rate, left));
+            return Err(Reached::rate("requests_per_second", &what, rate, left));
         }
         if let Some((tool, rate, left)) = of_calls
             && left < 1.0
         {
             let what = format!("tool `{tool}` may be called {} times per second", rate.per_second);
-            return Err(Reached::rate("calls_per_second", what, rate, left));
+            return Err(Reached::rate("calls_per_second", &what, rate, left));
         }
         let of_client = of_client.map(|(_, left)| (left - 1.0, now));
         let of_calls = of_calls.map(|(_, _, left)| (left - 1.0, now));
@@ -199,7 +199,7 @@ impl Drop for Slot {
 }
 
 impl Reached {
-    fn rate(limit: &'static str, what: String, rate: Rate, left: f64) -> Self {
+    fn rate(limit: &'static str, what: &str, rate: Rate, left: f64) -> Self {
         let again = Duration::from_secs_f64(((1.0 - left) / rate.per_second).max(0.001));
         let words = format!("{what}; again in {:.3} s", again.as_secs_f64());
         Self { limit, words, again: Some(again) }
