@@ -65,11 +65,14 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Serves until `leaving` says so, then finishes what is being answered.
 pub(crate) async fn serve(guard: Arc<Guard>, listener: TcpListener, mut leaving: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
+    let mut stage = guard.port.stage();
     loop {
+        let may_accept = guard.port.is_serving() && connections.len() < CONNECTIONS_MAX;
         tokio::select! {
             () = told_to_leave(&mut leaving) => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+            Ok(()) = stage.changed() => {}
+            accepted = listener.accept(), if may_accept => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(connection(guard.clone(), stream, leaving.clone()));
                 }
@@ -115,7 +118,14 @@ async fn speak(
     let peer = Arc::new(Peer::new(ends));
     let service = service_fn(move |request| {
         let (guard, peer) = (guard.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(answer(&guard, &peer, request).await) }
+        async move {
+            let mut response = answer(&guard, &peer, request).await;
+            if !guard.port.is_serving() {
+                // The next request is for the guard that has the port now.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

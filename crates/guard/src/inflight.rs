@@ -395,7 +395,15 @@ mod tests {
             reply: oneshot::channel().0,
         };
         let deadline = now + Duration::from_secs(9);
-        (Entry { method: Method::TOOLS_CALL, started: now, deadline, waiter: Waiter::Client(Box::new(client)) }, stream)
+        (
+            Entry {
+                method: Method::TOOLS_CALL,
+                started: now,
+                deadline,
+                waiter: Waiter::Client(Box::new(client)),
+            },
+            stream,
+        )
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Owns the metrics of the server in front of which the guard stands, in OpenMetrics text.
 
+mod labels;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use process::control::Package;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -16,6 +17,11 @@ use prometheus_client::registry::Registry;
 
 use crate::cache::{KINDS, Kind};
 use crate::controls::Refused;
+use labels::{
+    CacheLabels, ErrorLabels, FAILURES, HitRateLabels, MemoryLabels, MethodLabels, OPERATIONS, OTHER,
+    OperationLabels, PackageLabels, REFUSALS, RefusedLabels, RequestLabels, ToolLabels,
+};
+pub(crate) use labels::{Failure, Method, Status};
 
 /// The media type of [`Metrics::page`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,148 +35,6 @@ const ANSWER_BUCKETS: [f64; 11] = [100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5, 5e5, 1
 
 /// A server with more tools has the others as one.
 const TOOLS_MAX: usize = 200;
-
-/// The methods that have a name of their own in the metrics. A client that invents methods invents no series.
-const METHODS: [&str; 18] = [
-    "initialize",
-    "ping",
-    "tools/list",
-    "tools/call",
-    "resources/list",
-    "resources/templates/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/unsubscribe",
-    "prompts/list",
-    "prompts/get",
-    "completion/complete",
-    "logging/setLevel",
-    "tasks/get",
-    "tasks/list",
-    "tasks/result",
-    "tasks/cancel",
-    OTHER,
-];
-const OTHER: &str = "other";
-
-/// What an operation is counted as while it runs.
-const OPERATIONS: [&str; 4] = ["tools/call", "resources/read", "prompts/get", OTHER];
-
-/// A method of the protocol, or any other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Method(&'static str);
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Status {
-    Success,
-    Error,
-}
-
-/// What went wrong. Each has one severity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Failure {
-    /// Something was blocked because it looked like an attack.
-    Security,
-    /// Nobody knows who asked.
-    Authentication,
-    /// Who asked may not.
-    Authorization,
-    /// Somebody did not speak the protocol.
-    Protocol,
-    /// No answer came in time.
-    Timeout,
-    /// A tool said that it failed.
-    Tool,
-    /// The server said that it failed itself, or the guard could not serve.
-    Internal,
-    /// The child ended by itself.
-    ChildExit,
-}
-
-const FAILURES: [Failure; 8] = [
-    Failure::Security,
-    Failure::Authentication,
-    Failure::Authorization,
-    Failure::Protocol,
-    Failure::Timeout,
-    Failure::Tool,
-    Failure::Internal,
-    Failure::ChildExit,
-];
-
-const REFUSALS: [Refused; 8] = [
-    Refused::ReadOnly,
-    Refused::Tool,
-    Refused::Client,
-    Refused::Address,
-    Refused::Draining,
-    Refused::Rate,
-    Refused::Concurrency,
-    Refused::Size,
-];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    method: Method,
-    status: Status,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
-    error_type: Failure,
-    severity: Severity,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MemoryLabels {
-    memory_type: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OperationLabels {
-    operation_type: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RefusedLabels {
-    reason: Refused,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CacheLabels {
-    cache_type: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HitRateLabels {
-    cache_type: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MethodLabels {
-    method: Method,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ToolLabels {
-    tool_name: Box<str>,
-    status: Status,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PackageLabels {
-    package: String,
-    version: String,
-    kind: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Severity {
-    Warning,
-    Critical,
-}
 
 /// What only a look at the present can tell.
 #[derive(Clone, Debug, Default)]
@@ -212,115 +76,6 @@ pub(crate) struct Metrics {
     tools: Family<ToolLabels, Histogram, fn() -> Histogram>,
     /// Whose names are labels already.
     tool_names: Mutex<BTreeSet<Box<str>>>,
-}
-
-// === impl Method, Failure, labels ===
-
-impl Method {
-    /// Whether a server may ask its client something in the course of it. Lists and pings are answered from what is
-    /// known.
-    pub(crate) fn may_ask(self) -> bool {
-        self != Self::PING && !self.0.ends_with("/list")
-    }
-
-    pub(crate) const INITIALIZE: Self = Self(METHODS[0]);
-    pub(crate) const PING: Self = Self(METHODS[1]);
-    pub(crate) const TOOLS_LIST: Self = Self(METHODS[2]);
-    pub(crate) const TOOLS_CALL: Self = Self(METHODS[3]);
-
-    pub(crate) fn of(name: &str) -> Self {
-        Self(METHODS.into_iter().find(|known| *known == name).unwrap_or(OTHER))
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        self.0
-    }
-
-    fn operation(self) -> &'static str {
-        OPERATIONS.into_iter().find(|known| *known == self.0).unwrap_or(OTHER)
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl Failure {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Security => "security",
-            Self::Authentication => "authentication",
-            Self::Authorization => "authorization",
-            Self::Protocol => "protocol",
-            Self::Timeout => "timeout",
-            Self::Tool => "tool",
-            Self::Internal => "internal",
-            Self::ChildExit => "child_exit",
-        }
-    }
-
-    fn labels(self) -> ErrorLabels {
-        let severity = match self {
-            Self::Security | Self::ChildExit => Severity::Critical,
-            Self::Authentication
-            | Self::Authorization
-            | Self::Protocol
-            | Self::Timeout
-            | Self::Tool
-            | Self::Internal => Severity::Warning,
-        };
-        ErrorLabels { error_type: self, severity }
-    }
-}
-
-impl EncodeLabelValue for Method {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        EncodeLabelValue::encode(&self.0, encoder)
-    }
-}
-
-impl EncodeLabelValue for Failure {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        EncodeLabelValue::encode(&self.name(), encoder)
-    }
-}
-
-impl EncodeLabelValue for Status {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Success => "success",
-            Self::Error => "error",
-        };
-        EncodeLabelValue::encode(&name, encoder)
-    }
-}
-
-impl EncodeLabelValue for Refused {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let name = match self {
-            Self::ReadOnly => "read_only",
-            Self::Tool => "tool",
-            Self::Client => "client",
-            Self::Address => "address",
-            Self::Draining => "draining",
-            Self::Rate => "rate",
-            Self::Concurrency => "concurrency",
-            Self::Size => "size",
-        };
-        EncodeLabelValue::encode(&name, encoder)
-    }
-}
-
-impl EncodeLabelValue for Severity {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        };
-        EncodeLabelValue::encode(&name, encoder)
-    }
 }
 
 // === impl Metrics ===

@@ -16,6 +16,7 @@ use crate::catalogue::Catalogue;
 use crate::child::Order;
 use crate::clock;
 use crate::controls::Kept;
+use crate::handover::Port;
 use crate::health::Pinger;
 use crate::limits::Held;
 use crate::log::{About, Level, Log};
@@ -47,6 +48,8 @@ pub(crate) struct Guard {
     pub(crate) held: Arc<Held>,
     /// The settings of this one server, which may be read anew.
     own: RwLock<Arc<Own>>,
+    /// Who takes the connections.
+    pub(crate) port: Port,
     /// The server, where it is somebody else's.
     pub(crate) upstream: Option<Arc<Upstream>>,
     /// Whether no new requests are taken.
@@ -127,6 +130,7 @@ impl Guard {
             cache: Cache::default(),
             held: Arc::default(),
             own: RwLock::new(Arc::new(settings.own.clone())),
+            port: Port::new(),
             upstream,
             draining: AtomicBool::new(false),
             settings,

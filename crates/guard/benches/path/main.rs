@@ -36,6 +36,13 @@ fn main() -> ExitCode {
         ["upstream-stdio"] => upstream::stdio(),
         ["proxy", port, to] => runtime.block_on(proxies::nothing(port, to)),
         ["copy", port, to] => runtime.block_on(proxies::copy(port, to)),
+        // A load alone, for a profiler.
+        ["load", port, clients, seconds] => {
+            let way = Way::at(port.parse().unwrap());
+            let time = Duration::from_secs_f64(seconds.parse().unwrap());
+            let rounds = [runtime.block_on(load::round(&way, clients.parse().unwrap(), time))];
+            println!("{:.0} calls/s", Measured::of(&rounds).per_second);
+        }
         ["guard", folder, port, rest @ ..] => runtime.block_on(ways::guard(folder, port, rest)),
         numbers => {
             let number = |at: usize, or: f64| numbers.get(at).map_or(or, |text| text.parse().unwrap());
@@ -67,15 +74,22 @@ async fn measure(time: Duration, rounds: usize) {
         }
     }
     pipe(time);
-    println!("\n| process | resident, idle before | with {SESSIONS} sessions |\n|---|---:|---:|");
-    for way in ways.iter().filter(|way| way.is_guard) {
+    drop(ways);
+    memory(folder.path()).await;
+    starts(folder.path()).await;
+}
+
+/// What guards take that nobody has called yet, and with sessions.
+async fn memory(folder: &std::path::Path) {
+    println!("\n| process | resident | with {SESSIONS} sessions |\n|---|---:|---:|");
+    let folder = folder.join("memory");
+    std::fs::create_dir(&folder).unwrap();
+    for way in ways::start(&folder).await.iter().filter(|way| way.is_guard) {
         let before = way.rss_bytes();
         load::sessions(way, SESSIONS).await;
         let mib = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
         println!("| {} | {} | {} |", way.name, mib(before), mib(way.rss_bytes()));
     }
-    starts(folder.path()).await;
-    drop(ways);
 }
 
 fn print(clients: usize, way: &Way, one: &Measured, ways: &[Way], all: &[Measured]) {

@@ -15,19 +15,29 @@ pub(crate) struct Way {
     pub(crate) name: String,
     pub(crate) port: u16,
     pub(crate) is_guard: bool,
-    process: Child,
+    /// None where somebody else has started it.
+    process: Option<Child>,
 }
 
 impl Way {
+    /// Whatever listens at this port.
+    pub(crate) fn at(port: u16) -> Self {
+        Self { name: port.to_string(), port, is_guard: false, process: None }
+    }
+
+    fn id(&self) -> u32 {
+        self.process.as_ref().map_or_else(std::process::id, Child::id)
+    }
+
     fn start(name: &str, port: u16, mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().unwrap();
+        let process = Some(command.spawn().unwrap());
         Self { name: name.to_owned(), port, is_guard: false, process }
     }
 
     /// What all threads of its process have used.
     pub(crate) fn cpu(&self) -> Duration {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         let nanos = tasks.filter_map(|task| {
             let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
             text.split(' ').next()?.parse::<u64>().ok()
@@ -36,7 +46,7 @@ impl Way {
     }
 
     pub(crate) fn rss_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
@@ -44,8 +54,9 @@ impl Way {
 
 impl Drop for Way {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let Some(process) = &mut self.process else { return };
+        let _ = process.kill();
+        let _ = process.wait();
     }
 }
 
@@ -131,6 +142,7 @@ pub(crate) async fn guard(folder: &str, port: &str, server: &[&str]) {
         request_timeout: guard::REQUEST_TIMEOUT,
         tie: None,
         once: false,
+        take_over: false,
         tuning: None,
         own: guard::Own::default(),
         controls: Some(folder.join("controls/bench.json")),

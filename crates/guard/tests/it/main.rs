@@ -11,6 +11,7 @@ mod fake_http;
 mod faults;
 mod fixture;
 mod guarded;
+mod handover;
 mod limits;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
                 operations::TESTS,
                 limits::TESTS,
                 clients::TESTS,
+                handover::TESTS,
                 upstream::TESTS,
                 conformance::TESTS,
             ]
