@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod batches;
 mod cold;
 mod conformance;
 mod control;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
                 operations::TESTS,
                 upstream::TESTS,
                 conformance::TESTS,
+                batches::TESTS,
             ]
             .concat(),
         ),
