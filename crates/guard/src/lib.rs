@@ -34,6 +34,7 @@ mod pipe;
 mod questions;
 mod reads;
 mod reload;
+mod revision;
 mod secret;
 mod session;
 mod settings;

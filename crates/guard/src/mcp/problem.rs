@@ -113,22 +113,25 @@ impl Problem {
         Self { id: Some(id.into()), ..self }
     }
 
-    pub(crate) fn response(self, guard: &Guard) -> Response<Body> {
+    /// The error alone, for an answer that has others beside it.
+    pub(super) fn message(self, guard: &Guard) -> Vec<u8> {
         if let Some(failure) = self.failure {
             guard.metrics.failed(failure);
         }
         let data = self.limit.map(|(limit, again)| {
             serde_json::json!({ "limit": limit, "retry_after_ms": again.map(|again| again.as_millis()) })
         });
-        let error = envelope::error_with(self.id.as_deref(), self.code, &self.reason, data);
-        let mut response = json(self.status, error);
-        if let Some((_, Some(again))) = self.limit {
-            response.headers_mut().insert(
-                header::RETRY_AFTER,
-                again.as_secs_f64().ceil().max(1.0).to_string().parse().expect("a number is a header"),
-            );
+        envelope::error_with(self.id.as_deref(), self.code, &self.reason, data)
+    }
+
+    pub(crate) fn response(self, guard: &Guard) -> Response<Body> {
+        let (status, limit) = (self.status, self.limit);
+        let mut response = json(status, self.message(guard));
+        if let Some((_, Some(again))) = limit {
+            let seconds = again.as_secs_f64().ceil().max(1.0).to_string();
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.parse().expect("a number is a header"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             // A start takes seconds, and asking costs nothing.
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

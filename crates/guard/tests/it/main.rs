@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod batches;
 mod clients;
 mod cold;
 mod conformance;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
                 handover::TESTS,
                 upstream::TESTS,
                 conformance::TESTS,
+                batches::TESTS,
             ]
             .concat(),
         ),
