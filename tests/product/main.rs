@@ -46,6 +46,7 @@ mod right;
 mod rules;
 mod samples;
 mod secrets;
+mod silent;
 mod site;
 mod six;
 mod stdio;
