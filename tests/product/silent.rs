@@ -52,7 +52,10 @@ fn hurried(rules: &str) -> String {
         }
         let length = line.trim().strip_prefix("for: ").filter(|_| !is_down);
         let minutes = length.and_then(|text| text.strip_suffix('m')?.parse::<u64>().ok());
-        minutes.map_or_else(|| line.to_owned(), |minutes| format!("        for: {}ms", minutes * 60_000 / FASTER))
+        minutes.map_or_else(
+            || line.to_owned(),
+            |minutes| format!("        for: {}ms", minutes * 60_000 / FASTER),
+        )
     };
     rules.lines().map(|line| hurry(line) + "\n").collect()
 }
@@ -127,7 +130,12 @@ fn a_healthy_fleet_at_work_has_no_alert_for_an_hour() {
     let work: [Work; 3] = [
         ("everything", "get-sum", json!({"a": 19, "b": 23}), "42"),
         ("everything", "echo", json!({"message": "well"}), "well"),
-        ("time", "convert_time", json!({"source_timezone": "Asia/Tokyo", "time": "12:00", "target_timezone": "UTC"}), "T03:00:00+00:00"),
+        (
+            "time",
+            "convert_time",
+            json!({"source_timezone": "Asia/Tokyo", "time": "12:00", "target_timezone": "UTC"}),
+            "T03:00:00+00:00",
+        ),
     ];
     let done = Done::default();
     let (rest, longest) = if is_real { (200, 2 * 3_600) } else { (20, 240) };
@@ -137,7 +145,8 @@ fn a_healthy_fleet_at_work_has_no_alert_for_an_hour() {
             scope.spawn(move || keep_asking(site, work, Duration::from_millis(rest), done));
         }
         let deadline = Instant::now() + Duration::from_secs(longest);
-        let wanted = if is_real || std::env::var_os("PARAMEDIC_TEST_ALL").is_some() { LOOKS } else { LOOKS / 3.0 };
+        let wanted =
+            if is_real || std::env::var_os("PARAMEDIC_TEST_ALL").is_some() { LOOKS } else { LOOKS / 3.0 };
         let mut looks = 0.0;
         while looks < wanted && Instant::now() < deadline && done.wrong.lock().unwrap().is_empty() {
             looks = one(&site, "count_over_time(looks[2h])").unwrap_or_default();
@@ -151,7 +160,8 @@ fn a_healthy_fleet_at_work_has_no_alert_for_an_hour() {
     let answers = done.answers.load(Ordering::Relaxed);
     println!("{answers} answers, and {:?} probes", one(&site, "sum(mcp_server_health_checks_total)"));
     assert!(answers >= 50, "{answers} answers are no load");
-    let fired = site.run(&["query", "count by (alertname) (count_over_time(ALERTS{alertstate=\"firing\"}[2h]))"]);
+    let fired =
+        site.run(&["query", "count by (alertname) (count_over_time(ALERTS{alertstate=\"firing\"}[2h]))"]);
     fired.failed(1, &["nothing found"]);
     assert_eq!(site.incidents().len(), 0);
 
