@@ -129,7 +129,9 @@ impl Problem {
         let mut response = json(status, self.message(guard));
         if let Some((_, Some(again))) = limit {
             let seconds = again.as_secs_f64().ceil().max(1.0).to_string();
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.parse().expect("a number is a header"));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.parse().expect("a number is a header"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             // A start takes seconds, and asking costs nothing.
