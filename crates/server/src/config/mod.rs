@@ -2,8 +2,10 @@
 
 mod alertmanager;
 mod backend;
+mod backup;
 mod bytes;
 mod contact;
+mod data;
 mod dependency;
 mod error;
 mod inbound;
@@ -31,9 +33,11 @@ use systemd::UnitName;
 
 pub use alertmanager::Alertmanager;
 pub use backend::{Backend, RemoteWrite};
+pub use backup::Backups;
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
+pub use data::{Data, Integrity};
 pub use error::{ConfigError, Problem};
 pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
@@ -87,6 +91,12 @@ pub struct Config {
     /// Further pages of metrics that are read.
     #[serde(default)]
     pub scrape: Vec<ScrapeTarget>,
+    /// Where backups of servers' data go.
+    #[serde(default)]
+    pub backup: Backups,
+    /// How data of servers are checked.
+    #[serde(default)]
+    pub integrity: Integrity,
     /// What counts as recovered.
     #[serde(default)]
     pub verify: Verify,
@@ -254,6 +264,9 @@ pub struct Server {
     /// What it depends on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependency: Vec<Dependency>,
+    /// The data that it keeps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<Data>,
 }
 
 /// `[[server.dependency]]`: exactly one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`.
@@ -369,6 +382,7 @@ impl Server {
             modes: BTreeMap::new(),
             parameters: BTreeMap::new(),
             dependency: Vec::new(),
+            data: Vec::new(),
         }
     }
 
