@@ -34,7 +34,7 @@ impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
 }
 
 impl<const N: usize> Hex<N> {
-    /// Reads exactly so many digits, of either case.
+    /// Reads exactly so many digits, in lower case: a digest has one form.
     pub fn parse(digits: &str) -> Option<Self> {
         read(digits)?.try_into().ok().map(Self)
     }
@@ -47,7 +47,11 @@ pub(crate) fn write(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn read(digits: &str) -> Option<Vec<u8>> {
-    let half = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let half = |digit: &u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
     let pairs = digits.as_bytes().chunks(2).map(|pair| match pair {
         [high, low] => Some(half(high)? << 4 | half(low)?),
         _ => None,

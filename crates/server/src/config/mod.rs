@@ -38,6 +38,7 @@ pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
 pub use data::{Data, Integrity};
+pub use dependency::Dependency;
 pub use error::{ConfigError, Problem};
 pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
@@ -269,38 +270,6 @@ pub struct Server {
     pub data: Vec<Data>,
 }
 
-/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Dependency {
-    /// Its name.
-    pub name: String,
-    /// A URL that must answer with a status below 400.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http: Option<String>,
-    /// `HOST:PORT` that must accept a connection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tcp: Option<String>,
-    /// `[USER@]HOST:PORT[/DATABASE]` of a PostgreSQL that must take connections; without a password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub postgres: Option<String>,
-    /// The exact name of a process that must run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process: Option<String>,
-    /// A file or folder that must exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<PathBuf>,
-    /// A variable that must not be empty, in the environment that the server gets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub env: Option<String>,
-    /// A plugin of Nagios and its arguments: exit code 0 is well, 1 is well with less to offer, 2 is not.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub nagios: Vec<String>,
-    /// Whether the server cannot do without it.
-    #[serde(default = "default_critical")]
-    pub critical: bool,
-}
-
 fn default_listen() -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7477)
 }
@@ -315,10 +284,6 @@ fn default_start_timeout() -> Span {
 
 fn default_install_timeout() -> Span {
     Span::seconds(15 * 60)
-}
-
-fn default_critical() -> bool {
-    true
 }
 
 // === impl Verify ===
