@@ -12,6 +12,7 @@ pub mod data;
 mod document;
 mod fleet;
 mod flow;
+pub mod growth;
 mod identity;
 mod inbound;
 mod incident_clocks;
