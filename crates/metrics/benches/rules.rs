@@ -74,14 +74,19 @@ fn rules() -> String {
         let name = runbook.split_once("### Alert: ").unwrap().1.lines().next().unwrap();
         let query = runbook.split_once("**Alert Query**: `").unwrap().1.split_once('`').unwrap().0;
         let query = serde_json::to_string(&query.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap();
-        writeln!(text, "      - {{alert: {name}, expr: {query}, for: 2m, labels: {{from: runbook}}}}").unwrap();
+        writeln!(text, "      - {{alert: {name}, expr: {query}, for: 2m, labels: {{from: runbook}}}}")
+            .unwrap();
     }
     text
 }
 
 /// What a fleet in which nothing is wrong tells of itself.
 fn samples(begin_ms: i64, range: std::ops::Range<i64>, take: &mut dyn FnMut(&Labels, i64, f64)) {
-    let of = |name: &str, labels: &[(&str, &str)], growth: f64, first: i64, take: &mut dyn FnMut(&Labels, i64, f64)| {
+    let of = |name: &str,
+              labels: &[(&str, &str)],
+              growth: f64,
+              first: i64,
+              take: &mut dyn FnMut(&Labels, i64, f64)| {
         let labels = Labels::metric(name, labels);
         for number in range.clone().filter(|number| *number >= first) {
             take(&labels, begin_ms + number * INTERVAL_MS + 137, 1.0 + growth * number as f64);
@@ -105,15 +110,29 @@ fn samples(begin_ms: i64, range: std::ops::Range<i64>, take: &mut dyn FnMut(&Lab
         }
         of("mcp_data_integrity_status", &[name], 0.0, 0, take);
         for error in 0..ERRORS {
-            let kind = ["security", "authentication", "authorization"].get(error).map_or_else(|| format!("kind-{error}"), |kind| (*kind).to_owned());
-            of("mcp_server_errors_total", &[name, ("error_type", &kind), ("severity", "warning")], 0.0, 0, take);
+            let kind = ["security", "authentication", "authorization"]
+                .get(error)
+                .map_or_else(|| format!("kind-{error}"), |kind| (*kind).to_owned());
+            of(
+                "mcp_server_errors_total",
+                &[name, ("error_type", &kind), ("severity", "warning")],
+                0.0,
+                0,
+                take,
+            );
         }
         for tool in 0..TOOLS {
             let method = format!("tools/call/tool-{tool:02}");
             for (place, bound) in BOUNDS.iter().enumerate() {
                 let labels = [name, ("method", method.as_str()), ("status", "ok"), ("le", bound)];
                 let growth = (place + 1).min(4) as f64 * (1.0 + (tool % 7) as f64);
-                of("mcp_request_duration_seconds_bucket", &labels, growth, SAMPLES - SAMPLES_OF_BUCKETS, take);
+                of(
+                    "mcp_request_duration_seconds_bucket",
+                    &labels,
+                    growth,
+                    SAMPLES - SAMPLES_OF_BUCKETS,
+                    take,
+                );
             }
         }
     }
@@ -133,7 +152,9 @@ fn ours(rules: &str, mut store: Store, begin_ms: i64) {
     let first = evaluate(&mut alerts, &mut store, SAMPLES);
     let millis = (0..ROUNDS as i64).map(|round| {
         let number = SAMPLES + round;
-        samples(begin_ms, number..number + 1, &mut |labels, at_ms, value| store.append(labels, at_ms, value).unwrap());
+        samples(begin_ms, number..number + 1, &mut |labels, at_ms, value| {
+            store.append(labels, at_ms, value).unwrap()
+        });
         evaluate(&mut alerts, &mut store, number + 1)
     });
     row("ours", count, millis.collect());
@@ -180,7 +201,9 @@ impl Rival {
             .spawn()
             .unwrap();
         let rival = Self(child, port);
-        poll::eventually("Prometheus is ready", || rival.get("/-/ready").filter(|text| text.contains("200 OK")));
+        poll::eventually("Prometheus is ready", || {
+            rival.get("/-/ready").filter(|text| text.contains("200 OK"))
+        });
         rival
     }
 
@@ -201,7 +224,8 @@ impl Rival {
 }
 
 fn prometheus(rules: &str, page: &str) {
-    let programs = std::env::var_os("PARAMEDIC_TEST_DEBIAN").map(|folder| PathBuf::from(folder).join("usr/bin"));
+    let programs =
+        std::env::var_os("PARAMEDIC_TEST_DEBIAN").map(|folder| PathBuf::from(folder).join("usr/bin"));
     let Some(programs) = programs.filter(|programs| programs.join("promtool").is_file()) else {
         println!("\nSKIPPED Prometheus: PARAMEDIC_TEST_DEBIAN does not say where it is");
         return;

@@ -50,7 +50,8 @@ fn serve() -> u16 {
                     asked += 1;
                 }
                 if asked > 0 {
-                    let _ = (&stream).write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
+                    let _ = (&stream)
+                        .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
                 }
             }
         });
@@ -61,13 +62,18 @@ fn serve() -> u16 {
 fn ours(name: &str, check: &Check) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let prober = Prober::new().unwrap();
-    let dependency = Dependency { name: "it".to_owned(), check: check.clone(), critical: Criticality::Critical };
+    let dependency =
+        Dependency { name: "it".to_owned(), check: check.clone(), critical: Criticality::Critical };
     let endpoint = Endpoint::Upstream { url: "http://127.0.0.1:1/mcp".to_owned() };
     let target = Target { name: "it".to_owned(), endpoint, dependencies: vec![dependency] };
     let per_second = (0..ROUNDS).map(|_| {
         let before = thread_seconds();
         let all = futures_util::stream::iter(0..CHECKS).map(|_| prober.dependency(&target, DEADLINE));
-        let healthy = runtime.block_on(all.buffer_unordered(AT_ONCE).filter(|report| std::future::ready(report.health == Health::Healthy)).count());
+        let healthy = runtime.block_on(
+            all.buffer_unordered(AT_ONCE)
+                .filter(|report| std::future::ready(report.health == Health::Healthy))
+                .count(),
+        );
         assert_eq!(healthy, CHECKS);
         CHECKS as f64 / (thread_seconds() - before)
     });
@@ -119,7 +125,14 @@ fn blackbox(target: u16) {
     let stat = format!("/proc/{}/stat", running.0.id());
     let seconds = || {
         let text = fs::read_to_string(&stat).unwrap();
-        let fields: Vec<f64> = text.rsplit(')').next().unwrap().split_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
+        let fields: Vec<f64> = text
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .skip(1)
+            .map_while(|field| field.parse().ok())
+            .collect();
         (fields[10] + fields[11]) / TICKS
     };
     poll::eventually("it is ready", || ask(port, "/-/healthy"));
