@@ -26,6 +26,7 @@ mod oom;
 mod own;
 mod package;
 mod pipe;
+mod private;
 mod questions;
 mod reads;
 mod revision;
@@ -54,7 +55,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use admin::Exchange;
 pub use controls::{Block, BlockKind, Controls, ControlsError, Set, Writes};
-pub use own::{Own, OwnError, Read, TestRead};
+pub use own::{Own, OwnError, Read, SessionSettings, Sharing, TestRead};
 pub use reads::Reads;
 pub use settings::{INSTALL_TIMEOUT, REQUEST_TIMEOUT, START_TIMEOUT, Settings};
 pub use stdio::{StdioSettings, name_of, run_stdio};
@@ -180,10 +181,12 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
         }
     };
     tokio::spawn(end_when_told(orders, signals, tied));
+    tokio::spawn(session::reclaim(guard.clone()));
     tracing::info!(server = guard.settings.name, %listen, "guarding");
 
     // The keeper only returns after a shutdown. If it panicked, its lifeline has ended the child.
     let kept = keeping.await;
+    guard.private.end_all("the guard ends").await;
     leave.send_replace(true);
     // Both return within a second, and a panic in either has no say in how the child was kept.
     let _ = serving.await;

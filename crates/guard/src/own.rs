@@ -13,9 +13,13 @@
 //! # resource = "file:///etc/hostname"
 //! timeout_seconds = 10
 //!
+//! [sessions]                    # whether they share a child, and their limits: see `own::sessions`
+//!
 //! [admin]
 //! token_file = "/etc/paramedic/guard-token"    # who shows it may use /admin from anywhere
 //! ```
+
+mod sessions;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,6 +31,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::reads::Reads;
+pub use sessions::{SessionSettings, Sharing};
 
 /// A test read may be a query over a slow disk; a person waits for it.
 const TEST_READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +45,8 @@ pub struct Own {
     pub reads: Reads,
     /// What `/api/test-read` reads.
     pub test_read: TestRead,
+    /// What sessions are made of.
+    pub sessions: SessionSettings,
     /// The token of `/admin`.
     token: Option<String>,
 }
@@ -107,6 +114,7 @@ struct File {
     writes: BTreeSet<String>,
     trust_hints: bool,
     test_read: Option<TestReadTable>,
+    sessions: sessions::Table,
     admin: Admin,
 }
 
@@ -135,6 +143,7 @@ impl Default for File {
             writes: BTreeSet::new(),
             trust_hints: true,
             test_read: None,
+            sessions: sessions::Table::default(),
             admin: Admin::default(),
         }
     }
@@ -184,10 +193,11 @@ impl Own {
                 None => {}
             }
         }
+        let sessions = file.sessions.read().map_err(|reason| wrong(format!("[sessions]: {reason}")))?;
         let reads = Reads { reads: file.reads, writes: file.writes, trust_hints: file.trust_hints };
         let base = path.parent().unwrap_or(Path::new("."));
         let token_file = file.admin.token_file.map(|file| base.join(file));
-        Ok((Self { reads, test_read, token: None }, token_file))
+        Ok((Self { reads, test_read, sessions, token: None }, token_file))
     }
 
     /// Whether this is the token; in a time that says nothing about how much of it is right.

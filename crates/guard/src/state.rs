@@ -20,6 +20,7 @@ use crate::log::{About, Level, Log};
 use crate::metrics::{Method, Metrics};
 use crate::oom::Accounts;
 use crate::pipe::Link;
+use crate::private::Private;
 use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::upstream::Upstream;
@@ -33,6 +34,8 @@ pub(crate) struct Guard {
     /// Where it really listens.
     pub(crate) listen: SocketAddr,
     pub(crate) sessions: Sessions,
+    /// The children of sessions that do not share one.
+    pub(crate) private: Private,
     pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     pub(crate) pinger: Pinger,
@@ -107,7 +110,12 @@ impl Guard {
             ending: None,
         };
         Self {
-            sessions: Sessions::new(Instant::now()),
+            sessions: Sessions::bounded(
+                settings.own.sessions.most,
+                settings.own.sessions.idle,
+                Instant::now(),
+            ),
+            private: Private::new(settings.own.sessions.most),
             metrics: Metrics::new(&settings.name),
             pinger: Pinger::default(),
             process: ProcessId::current(),
@@ -136,6 +144,11 @@ impl Guard {
         self.link.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The pipes to all children: the guard's own, if it is ready, and those of sessions.
+    pub(crate) fn links(&self) -> Vec<Arc<Link>> {
+        self.link().into_iter().chain(self.private.links()).collect()
+    }
+
     /// The server, if it can be asked something.
     pub(crate) fn asked(&self) -> Option<Asked> {
         match &self.upstream {
@@ -148,7 +161,7 @@ impl Guard {
     pub(crate) fn running(&self) -> Vec<Method> {
         match &self.upstream {
             Some(upstream) => upstream.running.methods(),
-            None => self.link().map_or_else(Vec::new, |link| link.in_flight.methods()),
+            None => self.links().iter().flat_map(|link| link.in_flight.methods()).collect(),
         }
     }
 

@@ -14,6 +14,7 @@ mod guarded;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
 mod poll;
+mod private;
 mod protocol;
 mod questions;
 mod stdio;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
                 upstream::TESTS,
                 conformance::TESTS,
                 batches::TESTS,
+                private::TESTS,
             ]
             .concat(),
         ),
