@@ -163,8 +163,8 @@ pub(crate) async fn start(guard: &Arc<Guard>, params: String) -> Result<Started,
     let private = &guard.private;
     let place = match private.places.clone().try_acquire_owned() {
         Ok(place) => place,
-        // Whoever is idle makes way; its place is free when its child is gone.
-        Err(_) if guard.sessions.make_room(Instant::now()) => {
+        // Whoever is idle makes way; its place is free when its child is gone, as is that of a session that has just ended.
+        Err(_) if guard.sessions.make_room(Instant::now()) || guard.sessions.len() < private.most => {
             let place = private.places.clone().acquire_owned();
             let Ok(Ok(place)) = tokio::time::timeout(PLACE_PATIENCE, place).await else {
                 return Err(NotStarted::Full(private.most));

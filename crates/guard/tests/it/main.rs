@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_input;
 mod batches;
 mod cold;
 mod conformance;
@@ -9,6 +10,7 @@ mod control;
 mod fake;
 mod fake_http;
 mod faults;
+mod faults_named;
 mod fixture;
 mod guarded;
 mod operations;
@@ -17,6 +19,7 @@ mod poll;
 mod private;
 mod protocol;
 mod questions;
+mod real;
 mod stdio;
 mod stdio_client;
 mod streams;
@@ -38,22 +41,27 @@ fn main() -> ExitCode {
         Some("knock") => operations::knock(&args[1..]),
         Some("fixture") => fixture::role(),
         Some("fake") => fake::role(&args[1..]),
-        _ => tests_main::run(
-            &args,
-            &[
-                protocol::TESTS,
-                questions::TESTS,
-                streams::TESTS,
-                faults::TESTS,
-                control::TESTS,
-                stdio::TESTS,
-                operations::TESTS,
-                upstream::TESTS,
-                conformance::TESTS,
-                batches::TESTS,
-                private::TESTS,
-            ]
-            .concat(),
-        ),
+        _ => tests_main::run(&args, &all()),
     }
+}
+
+/// All tests.
+fn all() -> Vec<tests_main::Test> {
+    [
+        protocol::TESTS,
+        questions::TESTS,
+        streams::TESTS,
+        faults::TESTS,
+        control::TESTS,
+        stdio::TESTS,
+        operations::TESTS,
+        upstream::TESTS,
+        conformance::TESTS,
+        batches::TESTS,
+        private::TESTS,
+        bad_input::TESTS,
+        faults_named::TESTS,
+        real::TESTS,
+    ]
+    .concat()
 }
