@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod batches;
+mod clients;
 mod cold;
 mod conformance;
 mod control;
@@ -13,6 +14,8 @@ mod faults;
 mod faults_named;
 mod fixture;
 mod guarded;
+mod handover;
+mod limits;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
 mod poll;
@@ -55,6 +58,9 @@ fn all() -> Vec<tests_main::Test> {
         control::TESTS,
         stdio::TESTS,
         operations::TESTS,
+        limits::TESTS,
+        clients::TESTS,
+        handover::TESTS,
         upstream::TESTS,
         conformance::TESTS,
         batches::TESTS,
