@@ -12,7 +12,6 @@ use super::request::Accepts;
 use super::stream::{JSON_PATIENCE, wait_all};
 use super::{Call, gate, heard, session};
 use crate::audit;
-use crate::audit;
 use crate::envelope::{self, INVALID_REQUEST, Incoming, Malformed, PARSE_ERROR};
 use crate::http::{Body, empty};
 use crate::state::Guard;
