@@ -10,6 +10,7 @@ pub mod config;
 mod document;
 mod fleet;
 mod flow;
+pub mod growth;
 mod identity;
 mod inbound;
 mod incident_clocks;
