@@ -121,9 +121,10 @@ fn one_id_twice() {
     block_on(async {
         let guarded = DEFAULT.fake("").await;
         let session = guarded.initialize().await;
+        let id = json!(1);
         let (one, two) = tokio::join!(
-            guarded.call(&session, &json!(1), "pair", json!({"n": 1})),
-            guarded.call(&session, &json!(1), "pair", json!({"n": 2})),
+            guarded.call(&session, &id, "pair", json!({"n": 1})),
+            guarded.call(&session, &id, "pair", json!({"n": 2})),
         );
         assert!(one.contains("\\\"n\\\":1") && two.contains("\\\"n\\\":2"), "{one} {two}");
     });
