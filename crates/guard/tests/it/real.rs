@@ -87,7 +87,7 @@ fn servers_of_pypi() {
     }
     if let Some(fetch) = program(VENV, "mcp-server-fetch") {
         block_on(async {
-            let guarded = DEFAULT.run(&[text(&fetch)]).await;
+            let guarded = DEFAULT.run(&[text(&fetch), "--allow-private-ips"]).await;
             // What it fetches is what the guard says of it.
             let url = guarded.url("/metrics");
             ask(&guarded, "fetch", json!({"url": url, "raw": true}), "mcp_server_up").await;
