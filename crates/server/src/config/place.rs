@@ -64,6 +64,11 @@ impl Place {
             _ => config.data_dir.join("controls"),
         };
         settle(&mut config.controls_dir, controls, base);
+        let backup = match self.user {
+            User::Root if !moved => PathBuf::from("/backup"),
+            _ => config.data_dir.join("backup"),
+        };
+        settle(&mut config.backup.dir, backup, base);
         let kill_switch = config.policy.kill_switch.get_or_insert_default();
         settle(kill_switch, config.data_dir.join("kill-switch"), base);
         for path in config.runbooks.iter_mut().chain(&mut config.rules.files) {
@@ -90,6 +95,7 @@ impl Place {
         }
         for server in &mut config.server {
             server.directory = server.directory.take().map(|path| base.join(path));
+            server.data.iter_mut().for_each(|data| data.path = base.join(&data.path));
             server.guard_settings = server.guard_settings.take().map(|path| base.join(path));
             server.environment.values_mut().for_each(|text| text.settle(base));
         }

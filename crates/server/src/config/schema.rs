@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 20] = [
+    const TABLES: [(&str, &str); 23] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -72,11 +72,14 @@ mod tests {
         ("`[[scrape]]`", "ScrapeTarget"),
         ("`[retention]`", "Retention"),
         ("`[verify]`", "Verify"),
+        ("`[integrity]`", "Integrity"),
+        ("`[backup]`", "Backups"),
         ("`[policy]`", "Policy"),
         ("`[rules]`", "Rules"),
         ("`[alerts.NAME]`", "Alert"),
         ("`[[server]]`", "Server"),
         ("`[[server.dependency]]`", "Dependency"),
+        ("`[[server.data]]`", "Data"),
         ("`[[contact]]`", "Contact"),
         ("`[escalation]`", "Escalation"),
         ("`[[escalation.level]]`", "EscalationLevel"),
