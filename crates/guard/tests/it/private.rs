@@ -223,7 +223,7 @@ fn sessions_come_and_go_and_memory_stays() {
             let session = guarded.initialize().await;
             text(&guarded, &session, "echo").await;
             // Of three clients two say goodbye.
-            if number % 3 != 0 {
+            if !number.is_multiple_of(3) {
                 assert_eq!(guarded.delete(&session).send().await.unwrap().status(), 204);
             }
         };
