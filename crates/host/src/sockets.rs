@@ -80,14 +80,14 @@ pub enum SocketState {
 }
 
 /// A line of `/proc/net/tcp` or `tcp6`.
-struct Row {
-    local: SocketAddr,
-    remote: SocketAddr,
-    state: SocketState,
-    send_queue: Option<u64>,
-    receive_queue: Option<u64>,
-    uid: Option<u32>,
-    inode: u64,
+pub(crate) struct Row {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) state: SocketState,
+    pub(crate) send_queue: Option<u64>,
+    pub(crate) receive_queue: Option<u64>,
+    pub(crate) uid: Option<u32>,
+    pub(crate) inode: u64,
 }
 
 // === impl Sockets ===
@@ -184,7 +184,7 @@ impl SocketState {
 
 impl Row {
     /// The fields: number, local, remote, state, send:receive, timer, retransmits, uid, timeout, inode.
-    fn parse(line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let fields: Vec<_> = words(line).take(10).collect();
         let [_, local, remote, state, queues, _, _, uid, _, inode] = fields[..] else { return None };
         let (send, receive) = split_once(queues, b':').unzip();
