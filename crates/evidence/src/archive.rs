@@ -134,7 +134,8 @@ fn read_frame(reader: &mut impl BufRead, mut into: Option<&mut Vec<u8>>) -> Resu
     if bytes > ITEM_BYTES_MAX {
         return Err(format!("an item of {bytes} bytes; none has more than {ITEM_BYTES_MAX}"));
     }
-    let name = String::from_utf8(found.path_bytes().into_owned()).map_err(|_| "its name is no text".to_owned())?;
+    let name =
+        String::from_utf8(found.path_bytes().into_owned()).map_err(|_| "its name is no text".to_owned())?;
     // Everything in a header follows from the name and the size: an owner, a mode or a time is not ours.
     if header(&name, bytes).map_err(words)?.as_bytes() != &block {
         return Err(format!("the header of `{}` is not as it is written", name.escape_debug()));
@@ -219,7 +220,12 @@ mod tests {
 
     #[test]
     fn damage_to_one_item_leaves_the_others() {
-        let parts = [frame("a", &[7; 1000]).unwrap(), frame("b", b"").unwrap(), frame("c", b"x").unwrap(), end().unwrap()];
+        let parts = [
+            frame("a", &[7; 1000]).unwrap(),
+            frame("b", b"").unwrap(),
+            frame("c", b"x").unwrap(),
+            end().unwrap(),
+        ];
         let whole = parts.concat();
         assert_eq!(names(&whole, &[]), ["a", "b", "c", "the end"]);
         let (b, c) = (parts[0].len(), parts[0].len() + parts[1].len());
@@ -229,7 +235,10 @@ mod tests {
             let mut altered = whole.clone();
             altered[at] ^= 1;
             let found = names(&altered, &places);
-            assert!(found == ["damaged", "b", "c", "the end"] || found == ["a", "b", "c", "the end"], "{at}: {found:?}");
+            assert!(
+                found == ["damaged", "b", "c", "the end"] || found == ["a", "b", "c", "the end"],
+                "{at}: {found:?}"
+            );
         }
         assert_eq!(names(&whole[..c - 1], &places), ["a", "damaged"]);
     }

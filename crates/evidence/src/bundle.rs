@@ -148,7 +148,9 @@ impl Writer {
         });
         match held {
             // Some file systems cannot hold space; then a full disk leaves the last seal that was written.
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(Error::write(&reserve)(error)),
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+                return Err(Error::write(&reserve)(error));
+            }
             _ => {}
         }
         writer.line(&Line::Bundle(head))?;
@@ -207,7 +209,8 @@ impl Writer {
     /// # Errors
     /// When it cannot be written.
     pub fn step_over(&mut self, step: &str, started_ms: u64, took_ms: u64) -> Result<(), Error> {
-        let line = serde_json::to_string(&Step { step, started_ms, took_ms }).expect("numbers and a name are JSON");
+        let line =
+            serde_json::to_string(&Step { step, started_ms, took_ms }).expect("numbers and a name are JSON");
         self.steps.append(format!("{line}\n").as_bytes())?;
         self.seal(State::Collecting, None)
     }
@@ -227,7 +230,9 @@ impl Writer {
         for part in [&self.archive, &self.manifest, &self.steps] {
             part.file.sync_all().map_err(Error::write(&part.path))?;
         }
-        let action = reason.as_ref().map_or_else(|| "collected".to_owned(), |reason| format!("collected in part: {reason}"));
+        let action = reason
+            .as_ref()
+            .map_or_else(|| "collected".to_owned(), |reason| format!("collected in part: {reason}"));
         let sha256 = self.manifest.sum();
         let act = Act { at_ms, by: by.to_owned(), action, before: None, after: sha256 };
         // First the log: who is killed in between leaves a bundle that was not finished, and not one without custody.

@@ -130,7 +130,8 @@ pub(crate) fn check(log: &str, length: Option<&str>, key: PublicKey) -> (Vec<Ent
             problems.push(Problem::CustodyCut { is_there, sealed: length.entries });
         }
         Some(length) => {
-            let last = log.lines().nth(usize::try_from(length.entries).unwrap_or(usize::MAX).saturating_sub(1));
+            let last =
+                log.lines().nth(usize::try_from(length.entries).unwrap_or(usize::MAX).saturating_sub(1));
             if last.is_none_or(|line| Digest::of(line.as_bytes()) != length.last) {
                 let reason = "it is not the line that was sealed".to_owned();
                 problems.push(Problem::Custody { entry: length.entries, reason });
@@ -146,7 +147,8 @@ pub(crate) fn check(log: &str, length: Option<&str>, key: PublicKey) -> (Vec<Ent
 }
 
 fn read_line(line: &str, n: u64, previous: Option<Digest>, key: PublicKey) -> Result<Entry, String> {
-    let signed: Signed = serde_json::from_str(line).map_err(|error| format!("it is no line of the log: {error}"))?;
+    let signed: Signed =
+        serde_json::from_str(line).map_err(|error| format!("it is no line of the log: {error}"))?;
     if !signed.is_by(key) {
         return Err("it was altered, or signed by another key".to_owned());
     }

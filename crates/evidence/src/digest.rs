@@ -66,7 +66,8 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const WRONG: &str = "a SHA-256 has 64 hexadecimal digits";
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        if text.len() != 64
+            || !text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         {
             return Err(WRONG);
         }
@@ -99,10 +100,7 @@ mod tests {
     #[test]
     fn there_and_back() {
         let digest = Digest::of(b"abc");
-        assert_eq!(
-            digest.to_string(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(digest.to_string().parse(), Ok(digest));
         for odd in ["", "é", &"A".repeat(64), &"é".repeat(32), &"0".repeat(63)] {
             assert!(odd.parse::<Digest>().is_err(), "{odd}");

@@ -184,7 +184,13 @@ fn to_pem(label: &str, head: &[u8], key: &[u8; 32]) -> String {
     format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
 }
 
-fn pem(path: &Path, file: &mut File, label: &str, what: &'static str, head: &[u8]) -> Result<[u8; 32], Error> {
+fn pem(
+    path: &Path,
+    file: &mut File,
+    label: &str,
+    what: &'static str,
+    head: &[u8],
+) -> Result<[u8; 32], Error> {
     let wrong = |reason: &str| Error::Malformed { path: path.to_owned(), what, reason: reason.to_owned() };
     let mut text = String::new();
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(Error::read(path))?;

@@ -16,6 +16,7 @@
 
 pub mod archive;
 mod bundle;
+mod collect;
 pub mod custody;
 mod digest;
 mod error;
@@ -27,6 +28,7 @@ mod times;
 mod verify;
 
 pub use bundle::{End, Gathered, Sealed, Writer};
+pub use collect::{Budget, Out, Progress, Scene, Step, Subject, Tier, collect, steps};
 pub use digest::Digest;
 pub use error::Error;
 pub use key::{PublicKey, SigningKey};

@@ -147,7 +147,9 @@ pub fn plain_path(path: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '%' => text.push_str("%25"),
-                c if c.is_control() => c.to_string().bytes().for_each(|byte| text.push_str(&format!("%{byte:02x}"))),
+                c if c.is_control() => {
+                    c.to_string().bytes().for_each(|byte| text.push_str(&format!("%{byte:02x}")))
+                }
                 c => text.push(c),
             }
         }
@@ -177,7 +179,8 @@ mod tests {
 
     #[test]
     fn what_is_no_line_is_named() {
-        let (lines, odd) = Line::read_all("{\"line\":\"missing\",\"name\":\"a\",\"step\":\"b\",\"problem\":\"c\"}\nx\n");
+        let (lines, odd) =
+            Line::read_all("{\"line\":\"missing\",\"name\":\"a\",\"step\":\"b\",\"problem\":\"c\"}\nx\n");
         assert_eq!((lines.len(), odd[0].0), (1, 2));
     }
 }

@@ -55,7 +55,8 @@ impl Times {
     fn read(stat: &Statx) -> Self {
         let known = |flag: StatxFlags, time: StatxTimestamp| {
             let has = StatxFlags::from_bits_retain(stat.stx_mask).contains(flag);
-            has.then(|| time.tv_sec.checked_mul(1_000_000_000)?.checked_add(i64::from(time.tv_nsec))).flatten()
+            has.then(|| time.tv_sec.checked_mul(1_000_000_000)?.checked_add(i64::from(time.tv_nsec)))
+                .flatten()
         };
         Self {
             mtime_ns: known(StatxFlags::MTIME, stat.stx_mtime),

@@ -142,7 +142,9 @@ fn manifest_of(folder: &Path, seal: Option<&Seal>, verdict: &mut Verdict) -> Vec
         let sealed = usize::try_from(seal.manifest_bytes).unwrap_or(usize::MAX);
         // What was killed between an item and its seal has more than it sealed.
         if seal.state == State::Collecting && text.len() > sealed && text.is_char_boundary(sealed) {
-            verdict.remarks.push(format!("{} bytes of {MANIFEST} were not sealed any more", text.len() - sealed));
+            verdict
+                .remarks
+                .push(format!("{} bytes of {MANIFEST} were not sealed any more", text.len() - sealed));
             text.truncate(sealed);
         }
         if Digest::of(text.as_bytes()) != seal.manifest_sha256 {
@@ -176,7 +178,10 @@ fn compare_lines(text: &str, seal: &Seal, problems: &mut Vec<Problem>) {
         (0..seal.manifest_lines.len()).filter(|at| !there.contains(&seal.manifest_lines[*at])).collect();
     for at in (0..seen.len()).filter(|at| !known.contains(&seen[*at])) {
         if gone.contains(&at) {
-            problems.push(Problem::Altered { item: label(at), reason: "it is not the line that was sealed".to_owned() });
+            problems.push(Problem::Altered {
+                item: label(at),
+                reason: "it is not the line that was sealed".to_owned(),
+            });
         } else {
             problems.push(Problem::Added { item: label(at), file: MANIFEST.to_owned() });
         }
@@ -202,9 +207,12 @@ fn compare_lines(text: &str, seal: &Seal, problems: &mut Vec<Problem>) {
 /// Compares the archive with the manifest.
 fn items(folder: &Path, seal: Option<&Seal>, verdict: &mut Verdict) -> Result<(), Problem> {
     let (file, mut length) = open(folder, ARCHIVE)?;
-    let unreadable = |error: std::io::Error| Problem::Unreadable { file: ARCHIVE.to_owned(), reason: error.to_string() };
+    let unreadable =
+        |error: std::io::Error| Problem::Unreadable { file: ARCHIVE.to_owned(), reason: error.to_string() };
     if let Some(seal) = seal.filter(|seal| seal.state == State::Collecting && length > seal.archive_bytes) {
-        verdict.remarks.push(format!("{} bytes of {ARCHIVE} were not sealed any more", length - seal.archive_bytes));
+        verdict
+            .remarks
+            .push(format!("{} bytes of {ARCHIVE} were not sealed any more", length - seal.archive_bytes));
         length = seal.archive_bytes;
     }
     let places: Vec<u64> = verdict.items.iter().map(|item| item.at).collect();

@@ -76,7 +76,8 @@ fn edit(folder: &Path, name: &str, edit: impl FnOnce(String) -> String) {
 
 /// The archive made anew of these items.
 fn repack(folder: &Path, items: &[(&str, &[u8])]) {
-    let mut frames: Vec<u8> = items.iter().flat_map(|(name, bytes)| archive::frame(name, bytes).unwrap()).collect();
+    let mut frames: Vec<u8> =
+        items.iter().flat_map(|(name, bytes)| archive::frame(name, bytes).unwrap()).collect();
     frames.extend(archive::end().unwrap());
     fs::write(folder.join(ARCHIVE), frames).unwrap();
 }
@@ -92,7 +93,8 @@ fn what_was_not_touched_is_sound() {
     assert!(found.is_sound() && found.remarks.is_empty(), "{found:?}");
     assert_eq!(found.state, Some(State::Complete));
     assert_eq!((found.items.len(), found.missing[0].problem.as_str()), (3, "permission denied"));
-    let said: Vec<_> = found.custody.iter().map(|entry| (entry.n, entry.by.as_str(), entry.action.as_str())).collect();
+    let said: Vec<_> =
+        found.custody.iter().map(|entry| (entry.n, entry.by.as_str(), entry.action.as_str())).collect();
     assert_eq!(said, [(1, "root", "collected"), (2, "ann", "exported to `/mnt/x`")]);
     repack(&folder, &[PROCESSES, SOCKETS, HOSTS]);
     assert!(verify(&folder, key(1).public()).is_sound(), "packed the same way it is the same");
@@ -141,7 +143,11 @@ fn items_that_were_altered_taken_out_put_in_or_moved() {
     check(
         |folder| {
             let bytes = fs::read(folder.join(ARCHIVE)).unwrap();
-            fs::write(folder.join(ARCHIVE), zstd::encode_all(zstd::decode_all(&*bytes).unwrap().as_slice(), 3).unwrap()).unwrap();
+            fs::write(
+                folder.join(ARCHIVE),
+                zstd::encode_all(zstd::decode_all(&*bytes).unwrap().as_slice(), 3).unwrap(),
+            )
+            .unwrap();
         },
         &expect![[r#"
             `t0/processes.jsonl` was altered: something stands behind `t0/processes.jsonl`
@@ -164,9 +170,13 @@ fn every_flipped_bit_is_found() {
             let found = verify(&folder, key(1).public());
             assert!(!found.is_sound(), "byte {at} of {name}");
             let said = found.problems.iter().map(ToString::to_string).collect::<String>();
-            let item = found.items.iter().find(|item| (item.at..item.at + item.frame_bytes).contains(&(at as u64)));
+            let item =
+                found.items.iter().find(|item| (item.at..item.at + item.frame_bytes).contains(&(at as u64)));
             if let Some(item) = item.filter(|_| name == ARCHIVE) {
-                assert!(said.contains(&item.name) || said.contains("`items.tar.zst` was altered"), "{at}: {said}");
+                assert!(
+                    said.contains(&item.name) || said.contains("`items.tar.zst` was altered"),
+                    "{at}: {said}"
+                );
             }
         }
         fs::write(folder.join(name), whole).unwrap();
@@ -307,7 +317,10 @@ fn what_is_cut_short_is_sealed_and_says_so() {
     write(&stopped, key(1), Some(End::Interrupted("somebody pressed Ctrl-C".to_owned())));
     let found = verify(&stopped, key(1).public());
     assert!(found.is_sound(), "{found:?}");
-    assert_eq!((found.state, found.reason.as_deref()), (Some(State::Interrupted), Some("somebody pressed Ctrl-C")));
+    assert_eq!(
+        (found.state, found.reason.as_deref()),
+        (Some(State::Interrupted), Some("somebody pressed Ctrl-C"))
+    );
 
     // Killed: what the last seal covers is sound, what came after it is said.
     let killed = place.path().join("b");
