@@ -19,6 +19,7 @@ mod controls;
 mod crash;
 mod demo;
 mod engines;
+mod evidence;
 mod faults;
 mod foreign;
 mod guards;

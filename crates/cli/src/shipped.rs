@@ -64,10 +64,6 @@ fn what_the_shipped_runbooks_call_is_there_or_named() {
         backup list --verified --before
         backup restore --latest --before
         backup verify --latest --before
-        evidence collect --incident
-        evidence export
-        evidence list --incident
-        evidence verify
         incident verify
         integrity check --deep
         integrity check --quick

@@ -21,7 +21,8 @@ use crate::signed::Signed;
 use crate::times::Times;
 
 pub(crate) const ARCHIVE: &str = "items.tar.zst";
-pub(crate) const MANIFEST: &str = "manifest.jsonl";
+/// The manifest, in the folder of a bundle.
+pub const MANIFEST: &str = "manifest.jsonl";
 pub(crate) const STEPS: &str = "steps.jsonl";
 pub(crate) const SEAL: &str = "seal.json";
 pub(crate) const CUSTODY: &str = "custody.jsonl";

@@ -8,6 +8,7 @@ pub mod client;
 mod clock;
 pub mod config;
 mod document;
+mod evidence;
 mod fleet;
 mod flow;
 mod identity;
@@ -34,6 +35,10 @@ mod world;
 pub use alive::Parent;
 pub use clock::now_ms;
 pub use document::DocumentError;
+pub use evidence::{
+    CollectError, Collection, Kept as KeptEvidence, bundles, collect as collect_evidence, evidence_key,
+    evidence_key_folder, evidence_public_key,
+};
 pub use fleet::{
     Asked, Carried, Fleet, Member, OrderError, Source, Supervised, Surroundings, UnitStatus, Verb,
     client_target, target,

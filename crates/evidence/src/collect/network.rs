@@ -41,6 +41,7 @@ struct Socket<'a> {
 
 pub(super) fn collect(scene: &Scene, out: &Out) {
     let found = scene.found.lock().unwrap_or_else(PoisonError::into_inner);
+    let tree = tree(scene);
     let (owners, mut namespaces) = (found.owners.clone(), found.networks.clone());
     drop(found);
     if namespaces.is_empty() {
@@ -76,4 +77,11 @@ pub(super) fn collect(scene: &Scene, out: &Out) {
             }
         }
     }
+}
+
+/// The server's processes.
+fn tree(scene: &Scene) -> Vec<i32> {
+    let Some(pid) = scene.subject.pid else { return Vec::new() };
+    let below = process::descendants(&scene.roots.proc, pid).into_iter().map(|id| id.pid);
+    std::iter::once(pid).chain(below).collect()
 }

@@ -6,6 +6,7 @@ mod bytes;
 mod contact;
 mod dependency;
 mod error;
+mod evidence;
 mod inbound;
 mod load;
 mod place;
@@ -35,6 +36,7 @@ pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
 pub use error::{ConfigError, Problem};
+pub use evidence::Evidence;
 pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
@@ -93,6 +95,9 @@ pub struct Config {
     /// How much is kept of what is over.
     #[serde(default)]
     pub retention: Retention,
+    /// What is kept before a change, and where.
+    #[serde(default)]
+    pub evidence: Evidence,
     /// What may be done without asking.
     #[serde(default)]
     pub policy: Policy,

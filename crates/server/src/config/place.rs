@@ -64,6 +64,15 @@ impl Place {
             _ => config.data_dir.join("controls"),
         };
         settle(&mut config.controls_dir, controls, base);
+        settle(&mut config.evidence.dir, config.data_dir.join("evidence"), base);
+        let export = match self.user {
+            User::Root if !moved => PathBuf::from("/var/log/security-incidents"),
+            _ => config.data_dir.join("security-incidents"),
+        };
+        settle(&mut config.evidence.export_dir, export, base);
+        if let Some(path) = &mut config.evidence.copy_to {
+            *path = base.join(&*path);
+        }
         let kill_switch = config.policy.kill_switch.get_or_insert_default();
         settle(kill_switch, config.data_dir.join("kill-switch"), base);
         for path in config.runbooks.iter_mut().chain(&mut config.rules.files) {
