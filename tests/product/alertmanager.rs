@@ -145,6 +145,29 @@ fn two_alertmanagers_that_are_killed_and_a_serve_that_is_away_are_one_incident()
 }
 
 #[test]
+fn victoriametrics_and_its_rules_are_one_incident_too() {
+    let Some(folder) = programs().filter(|folder| folder.join("vmalert").is_file()) else {
+        println!("SKIPPED: there is no vmalert in PARAMEDIC_TEST_DEBIAN");
+        return;
+    };
+    let mut site = site(&["notes"], "");
+    let page = Page::new();
+    page.set("app_slow{server_name=\"notes\"}", 9.0);
+    site.serve_until_ready(&["notes"]);
+    let mut alertmanager = Neighbour::alertmanager(&site, "one", &webhook(&site, "")).unwrap();
+    let engine = Neighbour::victoriametrics(&site, &folder, page.port());
+    let mut rules = Neighbour::vmalert(&site, &folder, RULES, &engine, &alertmanager);
+    becomes(&site, "notes", State::Mitigated);
+    alertmanager.kill_and_start();
+    rules.kill_and_start();
+    let before = told(&site, "known");
+    eventually("it is told of again", || (told(&site, "known") > before + 1.0).then_some(()));
+    page.set("app_slow{server_name=\"notes\"}", 0.0);
+    becomes(&site, "notes", State::Resolved);
+    assert_eq!(incidents(&site, "notes").len(), 1);
+}
+
+#[test]
 fn notice_taken_is_a_silence_there_which_ends_with_the_incident() {
     if programs().is_none() {
         return;

@@ -13,11 +13,16 @@ use crate::alertmanager::{SLOW, site};
 use crate::poll::eventually;
 use crate::site::{Site, block_on};
 
-const ALERTMANAGER: &str = "/api/v1/alerts/alertmanager";
+pub(crate) const ALERTMANAGER: &str = "/api/v1/alerts/alertmanager";
 const WEBHOOK: &str = "/api/v1/alerts/webhook";
 
 /// Sends a message; what is answered.
-fn send(site: &Site, path: &str, word: Option<&str>, body: impl Into<reqwest::Body>) -> (u16, Value) {
+pub(crate) fn send(
+    site: &Site,
+    path: &str,
+    word: Option<&str>,
+    body: impl Into<reqwest::Body>,
+) -> (u16, Value) {
     block_on(async {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut request = client.post(format!("http://{}{path}", site.listen())).body(body);
@@ -39,7 +44,7 @@ fn tell(site: &Site, alerts: &[Value]) -> [u64; 3] {
     ["news", "known", "old"].map(|name| said[name].as_u64().unwrap())
 }
 
-fn alert(status: &str, server: &str, starts_at: &str) -> Value {
+pub(crate) fn alert(status: &str, server: &str, starts_at: &str) -> Value {
     let labels = json!({"alertname": "Slow", "server_name": server, "job": "app"});
     let mut alert = json!({"status": status, "labels": labels, "startsAt": starts_at});
     if status == "resolved" {

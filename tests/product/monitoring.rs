@@ -97,6 +97,30 @@ impl Neighbour {
         Self::start(quiet(command, site, "victoria"), port)
     }
 
+    /// VictoriaMetrics' `vmalert` with these rules, over that engine, which tells that Alertmanager.
+    pub(crate) fn vmalert(
+        site: &Site,
+        programs: &std::path::Path,
+        rules: &str,
+        engine: &Self,
+        told: &Self,
+    ) -> Self {
+        let (folder, port) = (site.path("vmalert"), free_port());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("rules.yml"), rules).unwrap();
+        let mut command = Command::new(programs.join("vmalert"));
+        command.arg(format!("-rule={}", folder.join("rules.yml").display()));
+        command.arg(format!("-datasource.url={}", engine.url("")));
+        command.arg(format!("-notifier.url={}", told.url("")));
+        command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+        command.args([
+            "-evaluationInterval=500ms",
+            "-rule.resendDelay=500ms",
+            "-datasource.queryTimeAlignment=false",
+        ]);
+        Self::start(quiet(command, site, "vmalert"), port)
+    }
+
     fn ready(&self) {
         // Each knows one of the two.
         let is_ready = |path: &str| get(&self.url(path)).filter(|(status, _)| *status == 200);

@@ -194,6 +194,11 @@ impl Site {
         processes::signal(i32::try_from(serve.id()).unwrap(), signal);
     }
 
+    /// The process of `serve`.
+    pub(crate) fn serve_pid(&self) -> u32 {
+        self.serve.as_ref().unwrap().id()
+    }
+
     /// Where `serve` listens on the network.
     pub(crate) fn listen(&self) -> String {
         let config = fs::read_to_string(self.config()).unwrap();

@@ -21,8 +21,8 @@ use crate::processes;
 use crate::real::installed;
 use crate::site::{Server, Setup, Site, clean, free_port};
 
-const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runbooks");
-const BOOKS: [&str; 6] = [
+pub(crate) const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../runbooks");
+pub(crate) const BOOKS: [&str; 6] = [
     "server-down",
     "performance-degradation",
     "security-incident",
@@ -30,7 +30,7 @@ const BOOKS: [&str; 6] = [
     "dependency-failure",
     "data-corruption",
 ];
-const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 6] = [
     "MCPServerDown",
     "MCPSlowResponseTime",
     "MCPSecurityIncident",

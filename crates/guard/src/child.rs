@@ -21,12 +21,13 @@ use crate::log::{About, Level};
 use crate::metrics::Failure;
 use crate::oom::Accounts;
 use crate::pipe::{Link, Readers};
+use crate::revision::Revision;
 use crate::start::Start;
 use crate::state::{Child, Guard};
 use start::{Greeting, greeted, looked_at};
 
 /// The revision that the guard speaks with children.
-pub(crate) const PROTOCOL_VERSION: &str = "2025-11-25";
+pub(crate) const PROTOCOL_VERSION: &str = Revision::V2025_11_25.name();
 /// All servers seen so far leave within 0.7 s once their input ends.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(2);
 pub(crate) const TERMINATE_GRACE: Duration = Duration::from_secs(3);

@@ -171,10 +171,7 @@ impl InFlight {
             }
         }
         match found {
-            Some((_, client)) => Callers::One(Whom {
-                session: client.running.session().clone(),
-                before: client.before.clone(),
-            }),
+            Some((_, client)) => Callers::One(client.whom()),
             None => Callers::Nobody,
         }
     }
@@ -232,9 +229,23 @@ impl InFlight {
     }
 }
 
-// === impl Entry ===
+// === impl Client, Entry ===
+
+impl Client {
+    fn whom(&self) -> Whom {
+        Whom { session: self.running.session().clone(), before: self.before.clone() }
+    }
+}
 
 impl Entry {
+    /// The client that waits, and by which stream it hears of its request; none where the guard itself waits.
+    pub(crate) fn whom(&self) -> Option<Whom> {
+        match &self.waiter {
+            Waiter::Client(client) => Some(client.whom()),
+            Waiter::Own(_) => None,
+        }
+    }
+
     /// Ends the wait with what the child said.
     pub(crate) fn answer(self, guard: &Guard, outcome: Outcome<'_>) {
         let meaning = meaning(self.method, outcome);

@@ -28,6 +28,7 @@ mod package;
 mod pipe;
 mod questions;
 mod reads;
+mod revision;
 mod session;
 mod settings;
 mod sse;

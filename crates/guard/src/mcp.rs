@@ -1,6 +1,6 @@
 //! Owns `/mcp`: Streamable HTTP for any number of clients, in front of the one pipe to the child.
 //!
-//! Revisions 2025-11-25, 2025-06-18 and 2025-03-26, of which batches are left out. A client POSTs `initialize` and gets
+//! Revisions 2025-11-25, 2025-06-18 and 2025-03-26, with its batches (`batch`). A client POSTs `initialize` and gets
 //! what the child had answered to the guard, with the revision it asked for (or 2025-11-25), and a session in
 //! `Mcp-Session-Id`, which every further request carries: 400 without one, 404 when it is over, and then the client
 //! initializes again. A POST with a request is answered with JSON, or, if progress or a question of the server comes
@@ -9,6 +9,7 @@
 //! `Last-Event-ID`, the rest of any stream of the session; DELETE is its end. That a client hangs up does not cancel
 //! anything.
 
+mod batch;
 pub(crate) mod gate;
 pub(crate) mod problem;
 pub(crate) mod request;
@@ -27,7 +28,6 @@ use request::Accepts;
 use stream::{Arrivals, BEFORE_MAX, JSON_PATIENCE, wait};
 
 use crate::admin::access::Ends;
-use crate::child::PROTOCOL_VERSION;
 use crate::envelope::{
     self, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, Malformed, Outcome, PARSE_ERROR,
     SERVER_ERROR,
@@ -38,11 +38,11 @@ use crate::log::{About, Level};
 use crate::metrics::{Failure, Method, Status};
 use crate::pipe::Link;
 use crate::questions::{self, Offers};
+use crate::revision::Revision;
 use crate::session::subscriptions::{self, TooMany};
 use crate::session::{Newcomer, Session};
 use crate::state::Guard;
 
-const VERSIONS: [&str; 3] = [PROTOCOL_VERSION, "2025-06-18", "2025-03-26"];
 const VERSION: &str = "mcp-protocol-version";
 const SESSION: &str = "mcp-session-id";
 
@@ -95,14 +95,13 @@ async fn message(
     body: &[u8],
     ends: Ends,
 ) -> Result<Response<Body>, Problem> {
-    let message = envelope::parse(body).map_err(|malformed| {
-        let (code, reason) = match malformed {
-            Malformed::NotJson => (PARSE_ERROR, "the body is not a JSON object"),
-            Malformed::Batch => (INVALID_REQUEST, "batches are not supported"),
-            Malformed::Invalid(reason) => (INVALID_REQUEST, reason),
-        };
-        Problem::protocol(StatusCode::BAD_REQUEST, code, reason)
-    })?;
+    let refuse = |code, reason| Err(Problem::protocol(StatusCode::BAD_REQUEST, code, reason));
+    let message = match envelope::parse(body) {
+        Ok(message) => message,
+        Err(Malformed::Batch) => return batch::answer(guard, headers, body).await,
+        Err(Malformed::NotJson) => return refuse(PARSE_ERROR, "the body is not a JSON object"),
+        Err(Malformed::Invalid(reason)) => return refuse(INVALID_REQUEST, reason),
+    };
     match message {
         Incoming::Request { id, method, params } if method == "initialize" => {
             initialize(guard, id, params, ends).map_err(|problem| problem.to(id))
@@ -116,17 +115,23 @@ async fn message(
                 Err(problem) => Err(problem.to(id)),
             }
         }
-        Incoming::Notification { method, params } => {
-            notify(guard, &*session(guard, headers)?, &method, params);
+        told @ (Incoming::Notification { .. } | Incoming::Response { .. }) => {
+            heard(guard, &*session(guard, headers)?, &told);
             Ok(empty(StatusCode::ACCEPTED))
         }
+    }
+}
+
+/// Takes in what wants no answer.
+fn heard(guard: &Guard, session: &Session, told: &Incoming<'_>) {
+    match told {
+        Incoming::Notification { method, params } => notify(guard, session, method, *params),
         Incoming::Response { id, outcome } => {
-            let session = session(guard, headers)?;
-            if let Some(link) = link_of(guard, &session) {
-                questions::answer(&link, &session, id, outcome);
+            if let Some(link) = link_of(guard, session) {
+                questions::answer(&link, session, id, *outcome);
             }
-            Ok(empty(StatusCode::ACCEPTED))
         }
+        Incoming::Request { .. } => {}
     }
 }
 
@@ -138,16 +143,16 @@ fn initialize(guard: &Guard, id: &str, params: Option<&str>, ends: Ends) -> Resu
     let result = link.initialized().ok_or_else(|| Problem::unavailable(guard))?;
     let asked = params.and_then(|params| envelope::member(params, "protocolVersion").ok().flatten());
     let asked = asked.and_then(|json| json.strip_prefix('"')?.strip_suffix('"'));
-    let version = VERSIONS.into_iter().find(|known| asked == Some(known)).unwrap_or(PROTOCOL_VERSION);
+    let revision = asked.and_then(Revision::of).unwrap_or_default();
     // It is there: without it, the child would not have been taken into service.
     let own = envelope::member(result, "protocolVersion").ok().flatten().unwrap_or_default();
-    let result = envelope::exchange(result, own, &format!("\"{version}\""));
+    let result = envelope::exchange(result, own, &format!("\"{}\"", revision.name()));
     let result = gate::announcing(&result).unwrap_or(result);
     let newcomer = Newcomer {
         name: client.as_str().into(),
         address: Some(ends.client.ip()),
         offers: params.map(Offers::of).unwrap_or_default(),
-        primed: version == PROTOCOL_VERSION,
+        revision,
     };
     let session = guard.sessions.open(link.generation, newcomer, Instant::now()).map_err(|error| {
         Problem::answer(SERVER_ERROR, format!("no random bytes: {error}"), Some(Failure::Internal))
@@ -297,9 +302,9 @@ fn notify(guard: &Guard, session: &Session, method: &str, params: Option<&str>) 
 
 fn session(guard: &Guard, headers: &HeaderMap) -> Result<Arc<Session>, Problem> {
     if let Some(version) = headers.get(VERSION)
-        && !VERSIONS.iter().any(|known| version == known)
+        && version.to_str().ok().and_then(Revision::of).is_none()
     {
-        let reason = format!("unsupported protocol version (supported: {})", VERSIONS.join(", "));
+        let reason = format!("unsupported protocol version (supported: {})", Revision::names());
         return Err(Problem::protocol(StatusCode::BAD_REQUEST, SERVER_ERROR, reason));
     }
     let id = headers.get(SESSION).ok_or_else(|| {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use process::Pipes;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::ChildStdin;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -26,6 +27,7 @@ use crate::lines::{Line, next_line};
 use crate::log::{About, Level, clip};
 use crate::metrics::{Failure, Method};
 use crate::questions::{self, Questions};
+use crate::revision::Revision;
 use crate::session::subscriptions;
 use crate::state::Guard;
 
@@ -232,7 +234,12 @@ fn receive(guard: &Guard, link: &Link, line: &[u8]) {
         Ok(Incoming::Response { id, outcome }) => {
             let entry = id.parse().ok().and_then(|number| link.in_flight.take(number));
             match entry {
-                Some(entry) => entry.answer(guard, outcome),
+                Some(entry) => {
+                    if let (Outcome::Error(error), Some(whom)) = (outcome, entry.whom()) {
+                        link.questions.elicited.refused(error, &whom);
+                    }
+                    entry.answer(guard, outcome);
+                }
                 // The answer to something that nobody waits for any more.
                 None => tracing::debug!(id, "an answer came too late"),
             }
@@ -256,6 +263,12 @@ fn receive(guard: &Guard, link: &Link, line: &[u8]) {
                 }
             }
             "notifications/message" => logged(guard, link, params.unwrap_or_default()),
+            "notifications/elicitation/complete" => {
+                let whom = params.and_then(|params| link.questions.elicited.done(params));
+                if !whom.is_some_and(|whom| whom.tell(envelope::notification(&method, params))) {
+                    tracing::debug!("nobody was told that an elicitation is complete");
+                }
+            }
             "notifications/cancelled" => questions::cancelled(link, params.unwrap_or_default()),
             // Whatever else a server may say is meant for one client, and nobody knows for which.
             _ => tracing::debug!(%method, "a notification was dropped"),
@@ -269,8 +282,27 @@ fn receive(guard: &Guard, link: &Link, line: &[u8]) {
         }
         Ok(Incoming::Request { id, method, params }) => questions::ask(guard, link, id, &method, params),
         Err(Malformed::NotJson) => garbage(guard, line, "not JSON"),
-        Err(Malformed::Batch) => garbage(guard, line, "a batch"),
+        Err(Malformed::Batch) => batch(guard, link, line),
         Err(Malformed::Invalid(reason)) => garbage(guard, line, reason),
+    }
+}
+
+/// A server of the revision 2025-03-26 may say several things at once; a batch in a batch is none.
+fn batch(guard: &Guard, link: &Link, line: &[u8]) {
+    let version =
+        link.initialized().and_then(|result| envelope::member(result, "protocolVersion").ok().flatten());
+    let version = version.and_then(|json| json.strip_prefix('"')?.strip_suffix('"'));
+    if !version.and_then(Revision::of).is_some_and(Revision::has_batches) {
+        return garbage(guard, line, "a batch");
+    }
+    let Ok(messages) = serde_json::from_slice::<Vec<&RawValue>>(line) else {
+        return garbage(guard, line, "not JSON");
+    };
+    for message in messages {
+        match message.get().as_bytes() {
+            inner @ [b'[', ..] => garbage(guard, inner, "a batch in a batch"),
+            inner => receive(guard, link, inner),
+        }
     }
 }
 

@@ -11,6 +11,9 @@
 //! answer it, and once. A question ends with an error for the server when it is overdue, and when its client ends the
 //! session or has had no connection for a while.
 
+pub(crate) mod elicited;
+mod offers;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,25 +29,19 @@ use crate::pipe::Link;
 use crate::session::Session;
 use crate::session::streams::{OWN, Pushed};
 use crate::state::Guard;
+use elicited::Elicited;
+pub(crate) use offers::Offers;
 
 /// A server that has asked so much and got no answer asks nobody any more.
 const QUESTIONS_MAX: usize = 256;
 /// A client that has lost its connection comes back within seconds, or not at all.
 const ABSENCE_MAX: Duration = Duration::from_secs(30);
 
-/// What a client has offered to be asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Offers {
-    sampling: bool,
-    /// Sampling in which the model may call tools.
-    sampling_tools: bool,
-    elicitation: bool,
-}
-
 /// What the server has asked and was not told yet.
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
     table: Mutex<Table>,
+    pub(crate) elicited: Elicited,
 }
 
 #[derive(Debug, Default)]
@@ -74,54 +71,6 @@ pub(crate) struct Whom {
 
 /// Why nobody is asked: the code and the words of the error.
 type Refusal = (i32, &'static str);
-
-// === impl Offers ===
-
-impl Offers {
-    /// What the guard tells a server that its client can do.
-    pub(crate) fn declared() -> serde_json::Value {
-        json!({ "sampling": { "tools": {} }, "elicitation": { "form": {} } })
-    }
-
-    /// Reads what a client says in the parameters of `initialize`.
-    pub(crate) fn of(params: &str) -> Self {
-        let is_object = |of: Option<&str>, name: &str| {
-            let value = of.and_then(|of| envelope::member(of, name).ok().flatten());
-            value.filter(|value| value.starts_with('{')).map(str::to_owned)
-        };
-        let capabilities = is_object(Some(params), "capabilities");
-        let capabilities = capabilities.as_deref();
-        let sampling = is_object(capabilities, "sampling");
-        let elicitation = is_object(capabilities, "elicitation");
-        // Before there were modes, an empty object meant forms.
-        let forms =
-            |modes: &str| is_object(Some(modes), "form").is_some() || is_object(Some(modes), "url").is_none();
-        Self {
-            sampling_tools: is_object(sampling.as_deref(), "tools").is_some(),
-            sampling: sampling.is_some(),
-            elicitation: elicitation.as_deref().is_some_and(forms),
-        }
-    }
-
-    /// Whether a client that offers this can be asked that.
-    fn include(self, method: &str, params: Option<&str>) -> Result<(), Refusal> {
-        let member = |name: &str| params.and_then(|params| envelope::member(params, name).ok().flatten());
-        match method {
-            "sampling/createMessage" if self.sampling => {
-                let needs_tools = member("tools").or_else(|| member("toolChoice")).is_some();
-                if needs_tools && !self.sampling_tools {
-                    return Err((INVALID_PARAMS, "this client does not offer sampling with tools"));
-                }
-                Ok(())
-            }
-            "elicitation/create" if self.elicitation => match member("mode") {
-                None | Some("\"form\"") => Ok(()),
-                Some(_) => Err((INVALID_PARAMS, "only forms are elicited through the guard")),
-            },
-            _ => Err((METHOD_NOT_FOUND, "this client does not offer that")),
-        }
-    }
-}
 
 // === impl Questions ===
 
@@ -217,6 +166,7 @@ pub(crate) fn ask(guard: &Guard, link: &Link, id: &str, method: &str, params: Op
             link.questions.take(&whom.session, &own);
             return Err((SERVER_ERROR, "the client has no open stream by which it could be asked"));
         }
+        link.questions.elicited.asked(params.as_deref(), &whom);
         Ok(whom)
     });
     match asked {
@@ -289,6 +239,7 @@ pub(crate) fn expire(link: &Link, now: Instant) {
 
 /// Answers for a client that has ended its session.
 pub(crate) fn leave(link: &Link, session: &Session) {
+    link.questions.elicited.leave(session);
     let left: Vec<Question> = {
         let mut table = link.questions.table();
         let left = table.entries.extract_if(|_, question| question.whom.session.id == session.id);
@@ -310,8 +261,7 @@ fn reply(link: &Link, mut answer: Vec<u8>) {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{ABSENCE_MAX, INVALID_PARAMS, METHOD_NOT_FOUND, Offers, QUESTIONS_MAX};
-    use super::{Question, Questions, Whom};
+    use super::{ABSENCE_MAX, QUESTIONS_MAX, Question, Questions, Whom};
     use crate::session::{Newcomer, Sessions};
 
     #[test]
@@ -348,30 +298,5 @@ mod tests {
         let _stream = one.stream().unwrap();
         let late = reasons(now + 10 * ABSENCE_MAX + Duration::from_secs(1));
         assert_eq!((late.len(), late[0]), (QUESTIONS_MAX, "the client did not answer in time"));
-    }
-
-    #[test]
-    fn clients_are_asked_what_they_offer() {
-        let with = |capabilities: &str| Offers::of(&format!("{{\"capabilities\":{capabilities}}}"));
-        let tools = Some(r#"{"tools":[]}"#);
-        let url = Some(r#"{"mode":"url"}"#);
-        let form = Some(r#"{"mode":"form"}"#);
-        for (capabilities, method, params, expect) in [
-            ("{}", "sampling/createMessage", None, Some(METHOD_NOT_FOUND)),
-            (r#"{"sampling":null}"#, "sampling/createMessage", None, Some(METHOD_NOT_FOUND)),
-            (r#"{"roots":{}}"#, "roots/list", None, Some(METHOD_NOT_FOUND)),
-            (r#"{"sampling":{}}"#, "sampling/createMessage", Some("{}"), None),
-            (r#"{"sampling":{}}"#, "sampling/createMessage", tools, Some(INVALID_PARAMS)),
-            (r#"{"sampling":{"tools":{}}}"#, "sampling/createMessage", tools, None),
-            (r#"{"elicitation":{}}"#, "elicitation/create", Some("{}"), None),
-            (r#"{"elicitation":{"form":{}}}"#, "elicitation/create", form, None),
-            (r#"{"elicitation":{"url":{}}}"#, "elicitation/create", form, Some(METHOD_NOT_FOUND)),
-            (r#"{"elicitation":{"form":{},"url":{}}}"#, "elicitation/create", url, Some(INVALID_PARAMS)),
-            (r#"{"elicitation":{}}"#, "other/method", None, Some(METHOD_NOT_FOUND)),
-        ] {
-            let found = with(capabilities).include(method, params).err().map(|(code, _)| code);
-            assert_eq!(found, expect, "{capabilities} {method} {params:?}");
-        }
-        assert_eq!(Offers::of("[]"), Offers::default());
     }
 }

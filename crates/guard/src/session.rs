@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::questions::Offers;
+use crate::revision::Revision;
 use streams::{NotResumed, OWN, Pushed, StreamTaken, Streams};
 use subscriptions::Subscriptions;
 
@@ -48,8 +49,8 @@ pub(crate) struct Newcomer {
     pub(crate) address: Option<IpAddr>,
     /// What it can be asked.
     pub(crate) offers: Offers,
-    /// Whether its revision knows events without data, which streams begin with.
-    pub(crate) primed: bool,
+    /// What it speaks.
+    pub(crate) revision: Revision,
 }
 
 /// One client's session.
@@ -67,7 +68,8 @@ pub(crate) struct Session {
     pub(crate) place: u8,
     /// What its client can be asked.
     pub(crate) offers: Offers,
-    pub(crate) primed: bool,
+    /// What its client speaks.
+    pub(crate) revision: Revision,
     pub(crate) streams: Streams,
     pub(crate) subscriptions: Subscriptions,
     used: Mutex<Instant>,
@@ -117,7 +119,7 @@ impl Sessions {
             address: newcomer.address,
             place: place(number),
             offers: newcomer.offers,
-            primed: newcomer.primed,
+            revision: newcomer.revision,
             streams: Streams::default(),
             subscriptions: Subscriptions::default(),
             used: Mutex::new(now),
@@ -254,7 +256,7 @@ impl Session {
     /// Opens the stream of announcements. The session counts as busy for as long as the
     /// second value lives.
     pub(crate) fn stream(self: &Arc<Self>) -> Result<(mpsc::Receiver<Bytes>, Running), StreamTaken> {
-        self.streams.open_own(self.primed).map(|events| (events, self.run()))
+        self.streams.open_own(self.revision.is_primed()).map(|events| (events, self.run()))
     }
 
     /// Goes on with a stream after this event.
@@ -290,7 +292,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::streams::StreamTaken;
-    use super::{IDLE_MAX, Newcomer, SESSIONS_MAX, Sessions};
+    use super::{IDLE_MAX, Newcomer, Revision, SESSIONS_MAX, Sessions};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -335,10 +337,9 @@ mod tests {
     fn announcements_reach_the_streams_of_their_generation() {
         let now = Instant::now();
         let sessions = Sessions::new(now);
-        let (old, new) = (
-            sessions.open(1, Newcomer::default(), now).unwrap(),
-            sessions.open(2, Newcomer::default(), now).unwrap(),
-        );
+        let unprimed = || Newcomer { revision: Revision::V2025_06_18, ..Newcomer::default() };
+        let (old, new) =
+            (sessions.open(1, unprimed(), now).unwrap(), sessions.open(2, unprimed(), now).unwrap());
         let (mut old_stream, mut new_stream) = (old.stream().unwrap().0, new.stream().unwrap().0);
         assert!(matches!(new.stream(), Err(StreamTaken)));
         assert_eq!(sessions.announce(2, b"x"), 0);

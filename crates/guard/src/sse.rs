@@ -17,6 +17,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use crate::session::Running;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a client waits before it comes back for a stream that broke off: a guard that restarts takes less.
+const RETRY: Duration = Duration::from_secs(1);
 const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 /// One message, which has no line break, as an event.
@@ -30,9 +32,11 @@ pub(crate) fn numbered(stream: u64, number: u64, message: &[u8]) -> Bytes {
     [head.as_bytes(), message, b"\n\n"].concat().into()
 }
 
-/// An event that only has an id, from which a stream can be resumed before anything was said.
+/// An event that only has an id, from which a stream can be resumed before anything was said, and how soon that may be
+/// tried.
 pub(crate) fn priming(stream: u64, number: u64) -> Bytes {
-    format!("id: {stream}-{number}\ndata: \n\n").into()
+    let millis = RETRY.as_millis();
+    format!("id: {stream}-{number}\nretry: {millis}\ndata: \n\n").into()
 }
 
 /// A body of events, which ends when their source does.

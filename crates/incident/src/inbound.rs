@@ -3,11 +3,15 @@
 //!
 //! - An alert is known by its fingerprint, and one time of its firing by its start.
 //! - What was said before does nothing; nor does what began before the end that was heard last: it is late, or replayed.
+//! - What began before the moment up to which ends were forgotten is over as well, if it does not stand.
 //! - Two Alertmanagers may have seen the beginning at different moments; while an alert stands, that is still one.
+
+mod forgetting;
 
 use std::collections::BTreeMap;
 
 use crate::record::{Heard, HeardState};
+pub(crate) use forgetting::Forgetting;
 
 /// How far apart the starts of one alert may be that two systems tell of: an evaluation or two of their rules.
 const SAME_START_MS: i64 = 5 * 60_000;
@@ -23,6 +27,8 @@ const OVER_MAX: usize = 50_000;
 pub(crate) struct Inbound {
     standing: BTreeMap<String, Standing>,
     over: BTreeMap<String, Over>,
+    /// Ends before this moment may have been forgotten, in milliseconds since the Unix epoch.
+    forgotten_ms: i64,
 }
 
 /// An alert that stands.
@@ -93,6 +99,7 @@ impl Inbound {
                 if later_ms > SAME_START_MS && !heard.start_guessed { Verdict::News } else { Verdict::Known }
             }
             (HeardState::Firing, None, Some(over)) if heard.started_ms <= over.ended_ms => Verdict::Old,
+            (HeardState::Firing, None, None) if heard.started_ms < self.forgotten_ms => Verdict::Old,
             (HeardState::Firing, None, _) if self.standing.len() >= STANDING_MAX => Verdict::Full,
             (HeardState::Firing, None, _) => Verdict::News,
             (HeardState::Resolved, Some(standing), _) => {
@@ -101,6 +108,7 @@ impl Inbound {
             }
             // The end of what nobody told of is kept in mind too: its beginning may be on its way still.
             (HeardState::Resolved, None, Some(over)) if end_ms(heard) <= over.ended_ms => Verdict::Known,
+            (HeardState::Resolved, None, None) if end_ms(heard) < self.forgotten_ms => Verdict::Known,
             (HeardState::Resolved, None, _) => Verdict::News,
         }
     }
@@ -129,9 +137,14 @@ impl Inbound {
         }
     }
 
+    /// Takes in that ends before this moment are forgotten.
+    pub(crate) fn forget(&mut self, before_ms: i64) {
+        self.forgotten_ms = self.forgotten_ms.max(before_ms);
+    }
+
     /// The part of it that is about these, with room for as many more as the whole has.
     pub(crate) fn part<'a>(&self, about: impl Iterator<Item = &'a Heard>) -> Part {
-        let mut known = Self::default();
+        let mut known = Self { forgotten_ms: self.forgotten_ms, ..Self::default() };
         for heard in about {
             let name = &heard.fingerprint;
             known.standing.extend(self.standing.get(name).map(|one| (name.clone(), one.clone())));

@@ -25,8 +25,8 @@ const INCIDENTS_MAX: usize = 10_000;
 /// How many entries are read from the journal at once.
 const READ_BATCH: u32 = 1_000;
 
-/// The kind of the records on what other systems tell.
-const HEARD: &str = "alerts_heard";
+/// The kinds of the records on what other systems tell.
+pub(crate) const HEARD: [&str; 2] = ["alerts_heard", "alerts_forgotten"];
 
 /// How many records a slow listener may lag behind before it loses some (it is told how many).
 const FEED_CAPACITY: usize = 4_096;
@@ -305,11 +305,15 @@ impl Folded {
 
     /// Takes in an entry that belongs to no incident.
     fn take_loose(&mut self, entry: &Entry) {
-        if entry.kind != HEARD {
+        if !HEARD.contains(&&*entry.kind) {
             return;
         }
-        if let Ok(Record::AlertsHeard { from, alerts }) = serde_json::from_value(entry.body.clone()) {
-            alerts.iter().for_each(|heard| self.inbound.take(entry.at_ms, &from, heard));
+        match serde_json::from_value(entry.body.clone()) {
+            Ok(Record::AlertsHeard { from, alerts }) => {
+                alerts.iter().for_each(|heard| self.inbound.take(entry.at_ms, &from, heard));
+            }
+            Ok(Record::AlertsForgotten { before_ms }) => self.inbound.forget(before_ms),
+            _ => {}
         }
     }
 

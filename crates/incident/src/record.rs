@@ -239,6 +239,8 @@ pub enum Record {
     Silenced { number: u32, matchers: Vec<String>, starts_ms: i64, ends_ms: i64, by: String, comment: String },
     /// What another system told of alerts, as far as it was news.
     AlertsHeard { from: String, alerts: Vec<Heard> },
+    /// Records on alerts that ended before this moment may be gone, to save room: what began before it is over.
+    AlertsForgotten { before_ms: i64 },
     /// A silence was ended before its time.
     SilenceExpired { number: u32, by: String },
 }
@@ -300,6 +302,7 @@ impl Record {
             Self::Inhibited { .. } => "inhibited",
             Self::Silenced { .. } => "silenced",
             Self::AlertsHeard { .. } => "alerts_heard",
+            Self::AlertsForgotten { .. } => "alerts_forgotten",
             Self::SilenceExpired { .. } => "silence_expired",
         }
     }

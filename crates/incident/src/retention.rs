@@ -1,14 +1,20 @@
-//! Owns keeping the data directory within its budget: which incidents are over, what they hold on to, and giving up the oldest.
+//! Owns keeping the data directory within its budget: which incidents are over, what they hold on to, and giving up the oldest;
+//! and before them what other systems told long ago of alerts that are over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use journal::{Case, DataDir, Digest, Entry, Freed, Plan, Retention};
+use journal::{Case, DataDir, Digest, Entry, Freed, Journal, Plan, Retention};
 use serde_json::Value;
 
 use crate::engine::EngineError;
 use crate::fold::Incident;
 use crate::id::IncidentId;
+use crate::inbound::Forgetting;
+use crate::ledger::{HEARD, loose_draft};
 use crate::record::Record;
+
+/// How many records are read at once.
+const READ_BATCH: u32 = 1_000;
 
 /// What there is, and what would be given up.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub struct Kept {
     pub plan: Plan,
     /// What everything may take, in bytes.
     pub bytes_max: u64,
+    /// Before it records on alerts are old, in milliseconds since the Unix epoch.
+    before_ms: i64,
 }
 
 // === impl Kept ===
@@ -27,14 +35,17 @@ impl Kept {
     /// # Errors
     /// Where the journal cannot be read, or a folder cannot be looked through.
     pub async fn look(dir: &DataDir, retention: Retention, now_ms: i64) -> Result<Self, EngineError> {
-        let stock = dir.measure().await?;
+        let mut stock = dir.measure().await?;
+        let before_ms = now_ms.saturating_sub(retention.keep_ms);
         let mut cases = Vec::new();
         if stock.bytes() > retention.bytes_max {
+            stock.loose = forgettable(&dir.journal, before_ms).await?;
             for name in stock.incidents.keys() {
                 cases.push(case(name, &dir.journal.of_incident(name).await?));
             }
         }
-        Ok(Self { plan: stock.plan(&cases, retention, now_ms), bytes_max: retention.bytes_max })
+        let plan = stock.plan(&cases, retention, now_ms);
+        Ok(Self { plan, bytes_max: retention.bytes_max, before_ms })
     }
 
     /// Gives up what the plan says; `None` where nothing has to go.
@@ -42,11 +53,44 @@ impl Kept {
     /// # Errors
     /// As [`DataDir::carry_out`] has them.
     pub async fn carry_out(&self, dir: &DataDir, now_ms: i64) -> Result<Option<Freed>, EngineError> {
-        if self.plan.incidents.is_empty() && self.plan.blobs.is_empty() {
+        let plan = &self.plan;
+        if plan.incidents.is_empty() && plan.blobs.is_empty() && plan.loose.is_empty() {
             return Ok(None);
         }
-        Ok(Some(dir.carry_out(&self.plan, now_ms).await?))
+        if !plan.loose.is_empty() {
+            // First what stands for them: between the two nothing is taken for news that is none.
+            let record = Record::AlertsForgotten { before_ms: self.before_ms };
+            dir.journal.append(loose_draft(now_ms, &record)?).await?;
+        }
+        Ok(Some(dir.carry_out(plan, now_ms).await?))
     }
+}
+
+/// The records on alerts of other systems that nobody needs any more, with their bytes; those that say what was forgotten
+/// before are among them.
+async fn forgettable(journal: &Journal, before_ms: i64) -> Result<BTreeMap<i64, u64>, EngineError> {
+    let (mut forgetting, mut bytes, mut earlier) = (Forgetting::default(), BTreeMap::new(), BTreeSet::new());
+    let mut seq = 0;
+    loop {
+        let entries = journal.loose_after(&HEARD, seq, READ_BATCH).await?;
+        let Some(last) = entries.last() else { break };
+        seq = last.seq;
+        for entry in &entries {
+            bytes.insert(entry.seq, entry.stored_bytes());
+            match serde_json::from_value(entry.body.clone()) {
+                Ok(Record::AlertsHeard { alerts, .. }) => forgetting.take(entry.seq, entry.at_ms, &alerts),
+                Ok(Record::AlertsForgotten { .. }) => drop(earlier.insert(entry.seq)),
+                // Of a later version, which knows what to do with it.
+                _ => {}
+            }
+        }
+    }
+    let mut gone = forgetting.forgettable(before_ms);
+    if !gone.is_empty() {
+        gone.extend(earlier);
+    }
+    bytes.retain(|seq, _| gone.contains(seq));
+    Ok(bytes)
 }
 
 /// What is known of an incident by its entries. One that cannot be read is kept as if it were open.

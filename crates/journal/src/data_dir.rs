@@ -56,7 +56,8 @@ impl DataDir {
         let (blobs, folders, log_bytes) =
             blocking(move || Ok((dir.blobs_there()?, dir.folders_there()?, dir.log_bytes()?))).await?;
         let rest = journal_bytes.saturating_sub(incidents.values().sum());
-        let mut stock = Stock { newest, incidents, blobs, other_bytes: rest + log_bytes };
+        let loose = BTreeMap::new();
+        let mut stock = Stock { newest, incidents, blobs, loose, other_bytes: rest + log_bytes };
         for (incident, bytes) in folders {
             *stock.incidents.get_mut(&incident).unwrap_or(&mut stock.other_bytes) += bytes;
         }
@@ -71,11 +72,11 @@ impl DataDir {
     /// ([`Error::Outdated`]): then nothing was removed. Or the journal cannot be written, or a file cannot be
     /// removed: then a part is gone, and the rest is planned again the next time.
     pub async fn carry_out(&self, plan: &Plan, now_ms: i64) -> Result<Freed, Error> {
-        self.journal.check_prunable(&plan.incidents, plan.newest).await?;
+        self.journal.check_prunable(plan).await?;
         let (dir, incidents) = (self.clone(), plan.incidents.clone());
         let first = blocking(move || dir.remove_before_entries(&incidents, now_ms)).await?;
         let before = self.journal.used_bytes().await?;
-        let entries = self.journal.prune(&plan.incidents, plan.newest, now_ms).await?;
+        let entries = self.journal.prune(plan, now_ms).await?;
         let of_entries = before.saturating_sub(self.journal.used_bytes().await?);
         let (dir, sha256s) = (self.clone(), plan.blobs.clone());
         let last = blocking(move || dir.remove_blobs(&sha256s, now_ms)).await?;

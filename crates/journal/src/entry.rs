@@ -125,6 +125,12 @@ impl Entry {
         Some(self.digest_with(&canonical::text(&self.body)?))
     }
 
+    /// Returns what the entry takes in a journal, in bytes, about.
+    pub fn stored_bytes(&self) -> u64 {
+        canonical::text(&self.body).map_or(0, |text| text.len() as u64)
+            + crate::store::ENTRY_BYTES.unsigned_abs()
+    }
+
     fn digest_with(&self, body: &str) -> Digest {
         let content = Content {
             seq: self.seq,

@@ -23,7 +23,7 @@
 //! - Emptying the bodies and keeping the rows leaves entries whose digest nobody can check, and rows that stay
 //!   for ever.
 //!
-//! Entries without an incident are kept: only who wrote them knows whether they still matter. They are few.
+//! Entries without an incident are kept unless whoever wrote them says that they no longer matter.
 
 use std::collections::BTreeSet;
 

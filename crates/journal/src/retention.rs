@@ -7,7 +7,8 @@
 //! - everything of an incident that is open, was closed too short a time ago, or is not named by the caller;
 //! - every blob that an incident that stays names, and every blob that was put within the last hour: the entry
 //!   that names it may not be written yet;
-//! - entries without an incident.
+//! - entries without an incident, but for those that the caller no longer needs ([`Stock::loose`]). They go before
+//!   any incident does.
 //!
 //! Blobs that nobody names go first of all: a crash left them. If the caller does not name every incident of
 //! the journal, they stay too.
@@ -54,6 +55,9 @@ pub struct Stock {
     pub incidents: BTreeMap<String, u64>,
     /// Each blob.
     pub blobs: BTreeMap<Digest, BlobFile>,
+    /// Entries without an incident that whoever wrote them no longer needs, by their places: only the caller knows, and
+    /// adds them. Their bytes are among the others.
+    pub loose: BTreeMap<i64, u64>,
     /// All else: the rest of the journal, runs and reports of nobody.
     pub other_bytes: u64,
 }
@@ -65,6 +69,8 @@ pub struct Plan {
     pub incidents: Vec<String>,
     /// The blobs.
     pub blobs: Vec<Digest>,
+    /// The places of entries without an incident.
+    pub loose: Vec<i64>,
     /// The newest entry when it was decided.
     pub newest: i64,
     /// What everything takes now, in bytes.
@@ -88,6 +94,7 @@ impl Stock {
         let mut plan = Plan {
             incidents: Vec::new(),
             blobs: Vec::new(),
+            loose: Vec::new(),
             newest: self.newest,
             bytes_before,
             bytes_after: bytes_before,
@@ -100,6 +107,10 @@ impl Stock {
         if self.incidents.keys().all(|incident| known.contains(incident)) {
             let unnamed = self.blobs.keys().filter(|sha256| !named.contains_key(sha256));
             unnamed.for_each(|sha256| self.give_up(*sha256, now_ms, &mut plan));
+        }
+        if plan.bytes_after > retention.bytes_max {
+            plan.loose = self.loose.keys().copied().collect();
+            plan.bytes_after = plan.bytes_after.saturating_sub(self.loose.values().sum());
         }
         for case in closed_longest_first(cases, now_ms.saturating_sub(retention.keep_ms)) {
             if plan.bytes_after <= retention.bytes_max {

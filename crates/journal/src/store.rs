@@ -34,7 +34,7 @@ const LOG_BYTES_KEPT: &str = "16777216";
 pub(crate) const ENTRIES_MAX: u32 = 10_000;
 
 /// What an entry takes beside its body, in bytes: digests, names, numbers and its place in the index.
-const ENTRY_BYTES: i64 = 200;
+pub(crate) const ENTRY_BYTES: i64 = 200;
 
 /// The newest entry of a journal: with it kept elsewhere, nobody can cut the journal unseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +124,26 @@ impl Journal {
         let mut connection = self.readers.acquire().await.map_err(|source| self.unread(source))?;
         let rows = rows_from(&mut connection, from, limit.min(ENTRIES_MAX)).await;
         let rows = rows.map_err(|source| self.unread(source))?;
+        rows.into_iter().map(|row| self.entry(row)).collect()
+    }
+
+    /// Returns the entries of these kinds that belong to no incident and have a greater `seq`, oldest first, at most
+    /// `limit` and never more than 10,000.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be read, or one of the entries was tampered with.
+    pub async fn loose_after(&self, kinds: &[&str], seq: i64, limit: u32) -> Result<Vec<Entry>, Error> {
+        let rows: Vec<Stored> = sqlx::query_as(
+            "SELECT * FROM entry WHERE seq > ? AND incident IS NULL AND kind IN (SELECT value FROM json_each(?))
+             ORDER BY seq LIMIT ?",
+        )
+        .bind(seq)
+        .bind(serde_json::Value::from(kinds).to_string())
+        .bind(limit.min(ENTRIES_MAX))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|source| self.unread(source))?;
         rows.into_iter().map(|row| self.entry(row)).collect()
     }
 

@@ -4,15 +4,16 @@
 //! responder makes stays with it: whether a server is up is known at once, and with the network gone. Where there is no
 //! answer nothing is concluded: alerts neither fire nor are resolved by it.
 
+mod reading;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use metrics::{AlertingRule, Element, Elsewhere, Engine, Labels, Query, RecordingRule, Rule, RuleGroup};
+use metrics::{AlertingRule, Element, Elsewhere, Engine, Query, RecordingRule, Rule, RuleGroup};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::api::prometheus::answer::{Answer, Data};
 use crate::clock;
 use crate::config;
 use crate::flow::Flow;
@@ -206,7 +207,7 @@ impl Backend {
     pub(crate) async fn vector(&self, query: &str, at_ms: i64) -> Result<Vec<Element>, BackendError> {
         let time = (at_ms as f64 / 1e3).to_string();
         let body = self.ask("query", &[("query", query), ("time", &time)]).await?;
-        elements(&body, self.config.series_max)
+        reading::elements(&body, self.config.series_max)
     }
 
     /// Asks one of the questions of the API, as it stands there; returns the answer as it came, no larger than is allowed.
@@ -250,30 +251,6 @@ fn is_own(query: &Query, recorded: &BTreeSet<String>) -> bool {
     !names.is_empty() && names.iter().all(is_ours)
 }
 
-/// The elements of an answer.
-fn elements(body: &[u8], series_max: usize) -> Result<Vec<Element>, BackendError> {
-    let form = |reason: String| BackendError::Form(reason);
-    let answer: Answer<Data> = serde_json::from_slice(body).map_err(|error| form(error.to_string()))?;
-    let data = match answer {
-        Answer::Success { data, .. } => data,
-        Answer::Error { error, .. } => return Err(BackendError::Says(error)),
-    };
-    let number = |point: &crate::api::prometheus::answer::Point| {
-        point.number().ok_or_else(|| form(format!("`{}` is no number", point.1)))
-    };
-    match data {
-        Data::Scalar(point) => Ok(vec![Element { labels: Labels::empty(), value: number(&point)? }]),
-        Data::Vector(found) if found.len() > series_max => {
-            Err(BackendError::TooMany { found: found.len(), max: series_max })
-        }
-        Data::Vector(found) => found
-            .into_iter()
-            .map(|one| Ok(Element { value: number(&one.value)?, labels: one.metric }))
-            .collect(),
-        Data::String(_) | Data::Matrix(_) => Err(form("it is no vector".to_owned())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,43 +266,5 @@ mod tests {
         assert!(!is("mcp_server_up == 0 and app_slow > 1"));
         assert!(!is("{__name__=~\"mcp_server_up\"} == 0"));
         assert!(!is("vector(1)"));
-    }
-
-    #[test]
-    fn answers_are_read_and_bad_ones_are_named() {
-        let check = |body: &str, expect: &str| {
-            let shown = match elements(body.as_bytes(), 2) {
-                Ok(found) => found
-                    .iter()
-                    .map(|one| format!("{} {}", one.labels, one.value))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                Err(error) => format!("error: {error}"),
-            };
-            assert_eq!(shown, expect);
-        };
-        let vector = |elements: &str| {
-            format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{elements}]}}}}"#)
-        };
-        let one = r#"{"metric":{"__name__":"a","b":"c"},"value":[1.5,"7"]}"#;
-        check(&vector(one), r#"a{b="c"} 7"#);
-        check(&vector(&one.replace('7', "NaN")), r#"a{b="c"} NaN"#);
-        check(&vector(""), "");
-        check(
-            r#"{"status":"success","data":{"resultType":"scalar","result":[1,"+Inf"]},"warnings":["x"]}"#,
-            "{} inf",
-        );
-        check(&vector(&[one; 3].join(",")), "error: 3 series were found, and 2 are the most (`series_max`)");
-        check(
-            &vector(&one.replace('7', "seven")),
-            "error: its answer is not understood: `seven` is no number",
-        );
-        check(r#"{"status":"error","errorType":"x","error":"too heavy"}"#, "error: it says: too heavy");
-        check(
-            r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#,
-            "error: its answer is not understood: it is no vector",
-        );
-        check("<html>", "error: its answer is not understood: expected value at line 1 column 1");
-        check("", "error: its answer is not understood: EOF while parsing a value at line 1 column 0");
     }
 }

@@ -45,7 +45,7 @@ async fn once(dir: &DataDir, retention: Retention) -> Result<(), incident::Engin
             entries = freed.entries,
             blobs = freed.blobs,
             bytes = freed.bytes,
-            "the oldest incidents that were over were given up"
+            "the oldest of what was over was given up"
         );
     }
     let bytes = kept.plan.bytes_after;

@@ -21,6 +21,8 @@ struct Status {
     budget_bytes: u64,
     /// The incidents that would be given up now.
     incidents: Vec<String>,
+    /// How many records on alerts of other systems that are over.
+    alerts: usize,
     /// How many blobs would go with them, or belong to nobody.
     blobs: usize,
     /// What everything would take then, in bytes.
@@ -53,6 +55,7 @@ async fn status(config: &Config, output: Output) -> Result<Code, Failure> {
         bytes: plan.bytes_before,
         budget_bytes: config.retention.budget.0,
         incidents: plan.incidents,
+        alerts: plan.loose.len(),
         blobs: plan.blobs.len(),
         bytes_after: plan.bytes_after,
     };
@@ -65,8 +68,9 @@ async fn status(config: &Config, output: Output) -> Result<Code, Failure> {
     show::line(&format!("{} bytes of {budget}", status.bytes));
     if status.bytes > status.budget_bytes {
         show::line(&format!(
-            "{} incident(s) and {} blob(s) are given up next, which leaves {} bytes",
+            "{} incident(s), {} record(s) on alerts of other systems and {} blob(s) are given up next, which leaves {} bytes",
             status.incidents.len(),
+            status.alerts,
             status.blobs,
             status.bytes_after
         ));

@@ -84,12 +84,18 @@ impl Problem {
         Self { id: Some(id.into()), ..self }
     }
 
-    pub(crate) fn response(self, guard: &Guard) -> Response<Body> {
+    /// The error alone, for an answer that has others beside it.
+    pub(super) fn message(self, guard: &Guard) -> Vec<u8> {
         if let Some(failure) = self.failure {
             guard.metrics.failed(failure);
         }
-        let mut response = json(self.status, envelope::error(self.id.as_deref(), self.code, &self.reason));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        envelope::error(self.id.as_deref(), self.code, &self.reason)
+    }
+
+    pub(crate) fn response(self, guard: &Guard) -> Response<Body> {
+        let status = self.status;
+        let mut response = json(status, self.message(guard));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             // A start takes seconds, and asking costs nothing.
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

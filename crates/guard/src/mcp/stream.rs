@@ -69,13 +69,86 @@ pub(super) async fn wait(
             () = tokio::time::sleep(patience), if accepts == Accepts::Both => None,
         };
     }
-    let (number, events) = session.streams.open(session.primed);
+    let (number, events) = session.streams.open(session.revision.is_primed());
     if let Some(message) = first {
         // The stream is new, and has room.
         session.streams.push(number, &message);
     }
     tokio::spawn(forward(session, number, arrivals));
     stream(EventStream::new(events, None))
+}
+
+/// Something that a client is told because of its requests.
+enum Said {
+    Before(Bytes),
+    Answer(Bytes),
+}
+
+/// Waits for the answers to a batch, of which some are there already: as one array, or as a stream where that is what
+/// `wait` would do.
+pub(super) async fn wait_all(
+    session: Arc<Session>,
+    running: Vec<Arrivals>,
+    mut answers: Vec<Bytes>,
+    accepts: Accepts,
+    patience: Duration,
+) -> Response<Body> {
+    let (said, mut heard) = mpsc::channel(BEFORE_MAX);
+    for arrivals in running {
+        tokio::spawn(gather(arrivals, said.clone()));
+    }
+    drop(said);
+    let mut first = None;
+    if accepts != Accepts::Events {
+        let patience = tokio::time::sleep(patience);
+        tokio::pin!(patience);
+        loop {
+            tokio::select! {
+                biased;
+                said = heard.recv() => match said {
+                    Some(Said::Answer(answer)) => answers.push(answer),
+                    Some(Said::Before(message)) => {
+                        first = Some(message);
+                        break;
+                    }
+                    None => return json(StatusCode::OK, array(&answers)),
+                },
+                () = patience.as_mut(), if accepts == Accepts::Both => break,
+            }
+        }
+    }
+    let (number, events) = session.streams.open(session.revision.is_primed());
+    tokio::spawn(async move {
+        for message in answers.into_iter().chain(first) {
+            session.streams.deliver(number, &message).await;
+        }
+        while let Some(Said::Answer(message) | Said::Before(message)) = heard.recv().await {
+            session.streams.deliver(number, &message).await;
+        }
+        session.streams.end(number);
+    });
+    stream(EventStream::new(events, None))
+}
+
+/// Passes all that comes to one request on to whoever waits for several.
+async fn gather(mut arrivals: Arrivals, said: mpsc::Sender<Said>) {
+    loop {
+        tokio::select! {
+            biased;
+            Some(message) = next(&mut arrivals.before) => drop(said.send(Said::Before(message)).await),
+            answer = &mut arrivals.answer => {
+                if let Ok(message) = answer {
+                    let _ = said.send(Said::Answer(message)).await;
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// Several messages as one.
+fn array(messages: &[Bytes]) -> Bytes {
+    [b"[".as_slice(), &messages.join(&b','), b"]"].concat().into()
 }
 
 /// Passes what comes before the answer, and then that, on to a stream. It goes on without a connection: the client may
@@ -121,13 +194,15 @@ mod tests {
     use super::{Accepts, Arrivals, wait};
     use crate::session::{Newcomer, Sessions};
 
+    const STREAMED: &str = "id: 1-1\nretry: 1000\ndata: \n\nevent: message\nid: 1-2\ndata: {}\n\n";
+
     #[tokio::test]
     async fn a_long_wait_becomes_a_stream_if_the_client_takes_one() {
         let never = Duration::from_secs(600);
         let sessions = Sessions::new(Instant::now());
         for (accepts, patience, media_type, expect) in [
-            (Accepts::Both, Duration::ZERO, "text/event-stream", "event: message\nid: 1-1\ndata: {}\n\n"),
-            (Accepts::Events, never, "text/event-stream", "event: message\nid: 1-1\ndata: {}\n\n"),
+            (Accepts::Both, Duration::ZERO, "text/event-stream", STREAMED),
+            (Accepts::Events, never, "text/event-stream", STREAMED),
             (Accepts::Both, never, "application/json", "{}"),
             (Accepts::Json, Duration::ZERO, "application/json", "{}"),
         ] {

@@ -256,7 +256,9 @@ mod tests {
         for (stream, message) in [(one, "a"), (two, "b"), (one, "c"), (two, "d")] {
             assert_eq!(streams.push(stream, message.as_bytes()), Pushed::Sent);
         }
-        assert!(all(first).starts_with("id: 1-1\ndata: \n\nevent: message\nid: 1-2\ndata: a\n\n"));
+        assert!(
+            all(first).starts_with("id: 1-1\nretry: 1000\ndata: \n\nevent: message\nid: 1-2\ndata: a\n\n")
+        );
         drop(second);
         assert_eq!(streams.push(one, b"e"), Pushed::Kept, "its connection is gone");
         assert_eq!(streams.push(7, b"e"), Pushed::Nowhere);

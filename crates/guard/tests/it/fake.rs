@@ -10,7 +10,7 @@ use super::poll::eventually;
 
 /// `fake [MODE]`: `mute` never answers `initialize`, `crash` ends before it, `refuse` answers it with an error,
 /// `stubborn` stays when its input ends, `deaf` reads nothing after that, `changing` has another version each time,
-/// `once` FILE is mute if the file is there, and makes it.
+/// `old` speaks 2025-03-26, `once` FILE is mute if the file is there, and makes it.
 pub(crate) fn role(args: &[String]) -> ExitCode {
     let mode = args.first().map_or("", String::as_str);
     if mode == "crash" {
@@ -52,6 +52,7 @@ struct Server<'a> {
 impl Server<'_> {
     fn hear(&mut self, message: &Value) {
         let (id, params) = (&message["id"], &message["params"]);
+        let old = json!("2025-03-26");
         match message["method"].as_str() {
             Some("initialize") if self.mode == "mute" => {}
             Some("initialize") if self.mode == "refuse" => {
@@ -60,7 +61,7 @@ impl Server<'_> {
             Some("initialize") => answer(
                 id,
                 &json!({
-                    "protocolVersion": params["protocolVersion"],
+                    "protocolVersion": if self.mode == "old" { &old } else { &params["protocolVersion"] },
                     "capabilities": {"tools": {"listChanged": true}},
                     "serverInfo": {"name": "fake", "version": self.version(), "client": params["clientInfo"]["name"]},
                 }),
@@ -208,6 +209,25 @@ impl Server<'_> {
                 say(&json!({"jsonrpc":"2.0","method":"notifications/resources/updated","params":arguments}));
                 text(id, "updated");
             }
+            // Refuses until its user has been at two pages.
+            "required" => {
+                let page =
+                    |id| json!({"mode": "url", "elicitationId": id, "url": "https://x", "message": "?"});
+                let data = json!({"elicitations": [page("one"), page("two")]});
+                let error = json!({"code": -32042, "message": "go there first", "data": data});
+                say(&json!({"jsonrpc": "2.0", "id": id, "error": error}));
+            }
+            "complete" => {
+                let method = "notifications/elicitation/complete";
+                say(&json!({"jsonrpc": "2.0", "method": method, "params": arguments}));
+                text(id, "complete");
+            }
+            // Announces and answers in one line.
+            "several" => {
+                let announcement = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
+                let result = json!({"content": [{"type": "text", "text": "several"}]});
+                say(&json!([announcement, {"jsonrpc": "2.0", "id": id, "result": result}, []]));
+            }
             "heard" => text(id, &Value::from(self.heard.clone()).to_string()),
             tool => panic!("no tool {tool}"),
         }
@@ -238,6 +258,9 @@ fn tools() -> Vec<Value> {
         "question",
         "question-later",
         "question-withdrawn",
+        "required",
+        "complete",
+        "several",
         "heard",
         "log",
         "update",

@@ -44,7 +44,7 @@ pub(crate) struct FakeHttp {
 }
 
 /// A body that comes in parts; dropping the sender of one that was told to break ends it early.
-struct Parts(mpsc::Receiver<Bytes>);
+pub(crate) struct Parts(mpsc::Receiver<Bytes>);
 
 impl Body for Parts {
     type Data = Bytes;
@@ -191,7 +191,7 @@ async fn answer(shared: &Mutex<Seen>, request: Request<Incoming>) -> Response<Pa
     }
 }
 
-fn whole(code: u16, document: &Value) -> Response<Parts> {
+pub(crate) fn whole(code: u16, document: &Value) -> Response<Parts> {
     let (sender, receiver) = mpsc::channel(1);
     if !document.is_null() {
         sender.try_send(document.to_string().into()).unwrap();
@@ -202,7 +202,7 @@ fn whole(code: u16, document: &Value) -> Response<Parts> {
     response
 }
 
-fn events(receiver: mpsc::Receiver<Bytes>) -> Response<Parts> {
+pub(crate) fn events(receiver: mpsc::Receiver<Bytes>) -> Response<Parts> {
     let mut response = Response::new(Parts(receiver));
     response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
     response

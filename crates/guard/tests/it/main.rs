@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod batches;
 mod cold;
+mod conformance;
 mod control;
 mod fake;
 mod fake_http;
 mod faults;
+mod fixture;
 mod guarded;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Some("guard") => guarded::role(&args[1..]),
         Some("guard-stdio") => stdio_client::role(&args[1..]),
         Some("knock") => operations::knock(&args[1..]),
+        Some("fixture") => fixture::role(),
         Some("fake") => fake::role(&args[1..]),
         _ => tests_main::run(
             &args,
@@ -44,6 +48,8 @@ fn main() -> ExitCode {
                 stdio::TESTS,
                 operations::TESTS,
                 upstream::TESTS,
+                conformance::TESTS,
+                batches::TESTS,
             ]
             .concat(),
         ),

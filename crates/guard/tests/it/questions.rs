@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_question_can_be_withdrawn", a_question_can_be_withdrawn),
     ("what_is_logged_goes_to_whom_it_is_about", what_is_logged_goes_to_whom_it_is_about),
     ("updates_go_to_whoever_has_subscribed", updates_go_to_whoever_has_subscribed),
+    ("a_page_is_shown_to_who_offers_it_and_done_for_who_has_seen_it", pages),
     ("a_client_that_leaves_or_says_nothing_is_an_error", a_client_that_leaves_or_says_nothing),
 ];
 
@@ -116,6 +117,44 @@ fn what_may_be_for_several_is_asked_of_nobody() {
         assert_eq!(error["code"], -32000, "{error}");
         assert!(error["message"].as_str().unwrap().contains("several clients"), "{error}");
         hanging.abort();
+    });
+}
+
+fn pages() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let one = guarded.initialize_with(&json!({"elicitation": {"url": {}}})).await;
+        let other = guarded.initialize_with(&json!({"elicitation": {}})).await;
+        let mut to_one = Events::of(guarded.stream(&one).send().await.unwrap());
+        let mut to_other = Events::of(guarded.stream(&other).send().await.unwrap());
+        let page = json!({"mode": "url", "elicitationId": "asked", "url": "https://x", "message": "?"});
+        let question = json!({"method": "elicitation/create", "params": page});
+        let mut events = guarded.call_streamed(&one, "question", question.clone()).await;
+        let asked = events.message().await;
+        assert_eq!(asked["params"], page);
+        let result = json!({"action": "accept"});
+        guarded.tell(&one, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result})).await;
+        assert_eq!(text_of(&events.message().await)["result"], result);
+        let answer = guarded.call(&other, &json!(1), "question", question).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(text_of(&answer)["error"]["code"], -32602, "it offers forms only");
+        // The error says which pages, and comes through as it is.
+        let answer = guarded.call(&other, &json!(2), "required", json!({})).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["error"]["data"]["elicitations"][1]["elicitationId"], "two", "{answer}");
+        // Whoever makes the server say that it is done: only who has seen the page hears of it, and once.
+        for id in ["two", "unknown", "asked", "asked"] {
+            guarded.call(&one, &json!(3), "complete", json!({"elicitationId": id})).await;
+        }
+        guarded.call(&one, &json!(4), "announce", json!({})).await;
+        let (to_one, to_other) = (
+            [to_one.message().await, to_one.message().await],
+            [to_other.message().await, to_other.message().await],
+        );
+        for (heard, id) in [(to_one, "asked"), (to_other, "two")] {
+            assert_eq!(heard[0]["params"], json!({"elicitationId": id}), "{heard:?}");
+            assert_eq!(heard[1]["method"], "notifications/tools/list_changed", "{heard:?}");
+        }
     });
 }
 

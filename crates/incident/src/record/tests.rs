@@ -627,6 +627,10 @@ fn what_is_merged_or_kept_quiet() {
             r#"{"kind":"alerts_heard","from":"alertmanager","alerts":[{"name":"Down","server":"time","fingerprint":"ab","state":"firing","started_ms":1,"labels":{"a":"b"}},{"name":"Down","fingerprint":"ab","state":"resolved","started_ms":1,"ended_ms":2,"labels":{"a":"b"}}]}"#
         ]],
     );
+    check(
+        &Record::AlertsForgotten { before_ms: 3 },
+        &expect![[r#"{"kind":"alerts_forgotten","before_ms":3}"#]],
+    );
     assert_eq!(serde_json::to_string(&Source::Inbound).unwrap(), r#""inbound""#);
     check(
         &Record::SilenceExpired { number: 1, by },

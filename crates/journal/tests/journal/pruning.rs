@@ -128,6 +128,31 @@ async fn entries_go_from_the_front_the_middle_and_the_end() {
 }
 
 #[tokio::test]
+async fn entries_without_an_incident_go_where_their_owner_says_so_and_no_others() {
+    let mut site = Site::new().await;
+    site.append("-a--b-a").await;
+    let journal = site.dir.journal.clone();
+    let places = |entries: Vec<Entry>| entries.iter().map(|entry| entry.seq).collect::<Vec<_>>();
+    assert_eq!(places(journal.loose_after(&["note", "x"], 1, 2).await.unwrap()), [3, 4]);
+    assert!(journal.loose_after(&["x"], 0, 9).await.unwrap().is_empty());
+    let mut stock = site.dir.measure().await.unwrap();
+    // One that belongs to an incident, and one that is not there, are nobody's to give up.
+    stock.loose = [1, 2, 4, 99].map(|seq| (seq, 1)).into();
+    let plan = stock.plan(&[], NOTHING, NOW_MS);
+    assert_eq!(site.remove(&plan).await.entries, 2);
+    site.entries.retain(|entry| ![1, 4].contains(&entry.seq));
+    site.check_left("ab").await;
+    // Statements are not to be had that way, and what was stated is stated on with the next removal.
+    let statement = journal.head().await.unwrap().unwrap().seq;
+    stock.loose = [3, statement].map(|seq| (seq, 1)).into();
+    let plan = stock.plan(&[], NOTHING, NOW_MS);
+    assert_eq!(site.remove(&plan).await.entries, 1);
+    site.entries.retain(|entry| entry.seq != 3);
+    assert_eq!(site.remove(&site.plan("a", "b").await).await.entries, 2);
+    site.check_left("b").await;
+}
+
+#[tokio::test]
 async fn what_was_removed_between_the_entries_of_an_incident_is_known() {
     let mut site = Site::new().await;
     site.append("abbaab").await;

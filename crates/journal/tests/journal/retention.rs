@@ -30,6 +30,7 @@ fn stock(incidents: &[&str], blobs: &[(u8, i64)]) -> Stock {
         newest: 7,
         incidents: incidents.iter().map(|incident| ((*incident).to_owned(), 100)).collect(),
         blobs: blobs.iter().map(blob).collect(),
+        loose: BTreeMap::new(),
         other_bytes: 50,
     }
 }
@@ -102,9 +103,23 @@ prop_compose! {
         let blob = |(number, (bytes, hours))| (digest(number), BlobFile { bytes, modified_ms: NOW_MS - hours * HOUR_MS });
         let blobs: BTreeMap<_, _> = blobs.into_iter().map(blob).collect();
         let cases = cases.iter().map(|(incident, (days, blobs))| case(incident, *days, blobs)).collect();
-        let stock = Stock { newest: 1, incidents, blobs, other_bytes };
+        let stock = Stock { newest: 1, incidents, blobs, loose: BTreeMap::new(), other_bytes };
         (stock, cases, Retention { bytes_max, keep_ms: keep_days * DAY_MS })
     }
+}
+
+#[test]
+fn entries_that_nobody_needs_go_first_and_only_where_there_is_too_much() {
+    let mut stock = stock(&["a"], &[]);
+    stock.loose = BTreeMap::from([(3, 20), (5, 10)]);
+    let over = [case("a", Some(30), &[])];
+    let plan = |bytes_max| {
+        let plan = stock.plan(&over, Retention { bytes_max, keep_ms: 0 }, NOW_MS);
+        (plan.loose, plan.incidents.len(), plan.bytes_after)
+    };
+    assert_eq!(plan(150), (vec![], 0, 150));
+    assert_eq!(plan(120), (vec![3, 5], 0, 120));
+    assert_eq!(plan(119), (vec![3, 5], 1, 20));
 }
 
 proptest! {
