@@ -175,7 +175,7 @@ impl Writer {
     /// When it cannot be written; then nothing of it is in the bundle.
     pub fn take(&mut self, step: &str, gathered: Gathered) -> Result<(), Error> {
         let Gathered { name, bytes, source, times, original_sha256, mut problem } = gathered;
-        let name = self.free_name(name);
+        let name = self.free_name(&name);
         let Some(mut bytes) = bytes else {
             let problem = problem.unwrap_or_else(|| "it is not there".to_owned());
             self.line(&Line::Missing(Missing { name, step: step.to_owned(), problem }))?;
@@ -271,8 +271,8 @@ impl Writer {
     }
 
     /// Two of the same name are told apart.
-    fn free_name(&mut self, name: String) -> String {
-        let mut free = name.clone();
+    fn free_name(&mut self, name: &str) -> String {
+        let mut free = name.to_owned();
         let mut n = 1;
         while !self.names.insert(free.clone()) {
             n += 1;

@@ -29,7 +29,7 @@ mod times;
 mod verify;
 
 pub use bundle::{End, Gathered, MANIFEST, Sealed, Writer};
-pub use collect::{Budget, Out, Progress, Scene, Step, Subject, Tier, collect, steps};
+pub use collect::{Budget, Out, Progress, Run, Scene, Step, Subject, Tier, collect, hide_text, steps};
 pub use digest::Digest;
 pub use error::Error;
 pub use export::{ExportError, export};

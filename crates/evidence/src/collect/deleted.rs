@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::PoisonError;
 
 use super::Scene;
@@ -55,13 +55,7 @@ pub(super) fn collect(scene: &Scene, out: &Out) {
 }
 
 /// `None` for what is no file, and what was taken already.
-fn one(
-    path: &PathBuf,
-    place: &str,
-    was: &str,
-    keep: Keep,
-    seen: &mut HashSet<(u64, u64)>,
-) -> Option<Gathered> {
+fn one(path: &Path, place: &str, was: &str, keep: Keep, seen: &mut HashSet<(u64, u64)>) -> Option<Gathered> {
     let name = plain_name(place, was.trim_end_matches(" (deleted)").as_bytes());
     let source = Some(was.to_owned());
     match open(path) {

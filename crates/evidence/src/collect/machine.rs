@@ -66,11 +66,12 @@ pub(super) fn collect(scene: &Scene, out: &Out) {
         let item = format!("t0/machine/{}", name.replace('/', "."));
         out.give(match kernel(&scene.roots.proc.join(name), BYTES_MAX) {
             Err(error) => Gathered::missing(item, error.to_string()),
-            // A command line of the kernel may hold the password of an installation.
-            Ok(bytes) => {
+            // A command line of the kernel may hold the password of an installation; the others are the kernel's own words.
+            Ok(bytes) if name == "cmdline" => {
                 let (bytes, original_sha256) = hide_text(bytes);
                 Gathered { original_sha256, ..Gathered::whole(item, bytes) }
             }
+            Ok(bytes) => Gathered::whole(item, bytes),
         });
     }
 }

@@ -27,6 +27,7 @@ use host::Roots;
 use crate::bundle::{End, Gathered, Writer};
 use crate::error::Error;
 
+pub use hide::hide_text;
 pub use out::Out;
 
 use out::Taker;
@@ -68,6 +69,9 @@ pub enum Tier {
     T1,
 }
 
+/// What a step does.
+pub type Run = Box<dyn FnOnce(&Scene, &Out) + Send>;
+
 /// A step of a collection.
 pub struct Step {
     /// Its name.
@@ -77,7 +81,7 @@ pub struct Step {
     /// How long it may take.
     pub deadline: Duration,
     /// What it does.
-    pub run: Box<dyn FnOnce(&Scene, &Out) + Send>,
+    pub run: Run,
 }
 
 /// What a collection may take.

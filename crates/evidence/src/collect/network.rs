@@ -66,10 +66,12 @@ pub(super) fn collect(scene: &Scene, out: &Out) {
                     if INET.contains(table) {
                         for socket in host::inet_sockets(&bytes) {
                             let pids = owners.get(&socket.inode).map_or(&[][..], Vec::as_slice);
-                            out.line(
-                                "t0/sockets.jsonl",
-                                &Socket { namespace: number, protocol: table, socket, pids },
-                            );
+                            let line = Socket { namespace: number, protocol: table, socket, pids };
+                            out.line("t0/sockets.jsonl", &line);
+                            let has_peer = !line.socket.remote.ip().is_unspecified();
+                            if has_peer && pids.iter().any(|pid| tree.contains(pid)) {
+                                out.line("t0/server/peers.jsonl", &line);
+                            }
                         }
                     }
                     out.give(Gathered::whole(name, bytes));

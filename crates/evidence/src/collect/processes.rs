@@ -169,8 +169,19 @@ fn one(scene: &Scene, out: &Out, pid: i32) {
             &Open { pid, fd: -1, target: "not ours to see", pos: None, flags: None },
         );
     }
+    remember(scene, pid, exe, open.into_iter().flatten(), namespaces);
+}
+
+/// Keeps what later steps need.
+fn remember(
+    scene: &Scene,
+    pid: i32,
+    exe: Option<String>,
+    open: impl Iterator<Item = (i32, String)>,
+    namespaces: BTreeMap<String, String>,
+) {
     let mut found = scene.found.lock().unwrap_or_else(PoisonError::into_inner);
-    for (fd, target) in open.into_iter().flatten() {
+    for (fd, target) in open {
         if let Some(inode) =
             target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')?.parse().ok())
         {

@@ -116,6 +116,7 @@ fn what_was_planted_is_found_and_no_secret_with_it() {
         ),
         "{sockets}"
     );
+    assert_eq!(text("t0/server/peers.jsonl"), sockets);
     assert!(text("t0/maps.jsonl").contains("r-xp") && text("t0/mounts/2").contains("ext4"));
     assert!(text("files/home/ann/.ssh/authorized_keys").contains("intruder"));
     let unit = found.items.iter().find(|item| item.name == "files/etc/systemd/system/x.service").unwrap();

@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 20] = [
+    const TABLES: [(&str, &str); 21] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -72,6 +72,7 @@ mod tests {
         ("`[[scrape]]`", "ScrapeTarget"),
         ("`[retention]`", "Retention"),
         ("`[verify]`", "Verify"),
+        ("`[evidence]`", "Evidence"),
         ("`[policy]`", "Policy"),
         ("`[rules]`", "Rules"),
         ("`[alerts.NAME]`", "Alert"),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ::evidence::{Digest, Gathered, Step, Tier};
+use ::evidence::{Gathered, Step, Tier, hide_text};
 use process::control::{Client, Message, Request};
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
@@ -187,17 +187,15 @@ fn requests(log: &Path) -> Gathered {
     match read() {
         Err(error) => Gathered::missing(ITEM, format!("`{}`: {error}", log.display())),
         Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes);
-            let hidden = logs::redact::text(&text).into_owned();
-            let original_sha256 = (hidden.as_bytes() != bytes).then(|| Digest::of(&bytes));
-            Gathered { original_sha256, ..Gathered::whole(ITEM, hidden) }
+            let (bytes, original_sha256) = hide_text(bytes);
+            Gathered { original_sha256, ..Gathered::whole(ITEM, bytes) }
         }
     }
 }
 
 fn item(name: &str, document: &Value) -> Gathered {
     let text = serde_json::to_string_pretty(document).unwrap_or_default();
-    Gathered::whole(format!("t0/server/{name}"), logs::redact::text(&text).into_owned())
+    Gathered::whole(format!("t0/server/{name}"), hide_text(text.into_bytes()).0)
 }
 
 fn nothing(problem: &str) -> Said {
