@@ -35,6 +35,36 @@ fn a_killed_guard_leaves_no_child_and_is_replaced_once() {
 }
 
 #[test]
+fn a_guard_is_replaced_by_another_and_serve_follows() {
+    let mut site = Site::new(&[Server::notes("notes")]);
+    site.serve_until_ready(&["notes"]);
+    let before = site.status("notes");
+    let guard = before.guard_pid.unwrap();
+    let command = std::fs::read(format!("/proc/{guard}/cmdline")).unwrap();
+    let command: Vec<&str> =
+        command.split(|byte| *byte == 0).map(|word| std::str::from_utf8(word).unwrap()).collect();
+    let end = command.iter().position(|word| *word == "--").unwrap();
+    let server = &command[end..command.len() - 1];
+    let mut next = site.command(&[]);
+    let mut next = next.args(&command[1..end]).arg("--take-over").args(server).spawn().unwrap();
+    let pid = i32::try_from(next.id()).unwrap();
+    let after = site.until("notes", "behind its new guard", |status| status.guard_pid == Some(pid));
+    assert_eq!(after.phase, "ready");
+    assert_ne!(after.pid, before.pid);
+    let note = Question { tool: "add_note", arguments: json!({"text": "again"}), right: "1" };
+    note.ask_until_right(&site.endpoint("notes"));
+    eventually("the one before ends", || {
+        ProcessId::of(guard).is_none_or(|guard| !guard.is_alive()).then_some(())
+    });
+    let child = before.pid.unwrap();
+    eventually("and its child", || ProcessId::of(child).is_none_or(|child| !child.is_alive()).then_some(()));
+    assert_eq!(site.status("notes").guard_pid, Some(pid));
+    assert!(site.incidents().is_empty(), "nothing has happened that anybody noticed: {:?}", site.incidents());
+    processes::signal(pid, Signal::TERM);
+    let _ = next.wait();
+}
+
+#[test]
 fn a_frozen_server_is_called_frozen() {
     let mut site = Site::new(&[Server::notes("notes")]);
     // Nobody waits for ten seconds here.

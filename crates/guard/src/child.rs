@@ -251,6 +251,7 @@ impl Keeper {
         );
         link.end(&self.guard, &told);
         self.guard.sessions.end_generation(link.generation);
+        self.guard.cache.end_generation(link.generation);
         self.exited(End {
             pid: Some(child.id.pid),
             ending: Some(ending),

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::child::Order;
+use crate::handover;
 use crate::http::told_to_leave;
 use crate::lines::{Line, next_line};
 use crate::state::{Guard, Told};
@@ -34,6 +35,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(crate) struct Socket {
     listener: UnixListener,
     path: PathBuf,
+    /// Which file it is: that of a successor stays.
+    file: Option<(u64, u64)>,
 }
 
 // === impl Socket ===
@@ -52,7 +55,7 @@ impl Socket {
         let listener = UnixListener::bind(&new)?;
         fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
         fs::rename(&new, path)?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, path: path.to_owned(), file: handover::file(path) })
     }
 
     pub(crate) fn listener(&self) -> &UnixListener {
@@ -85,7 +88,9 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         // What is left behind is replaced by the next guard.
-        let _ = fs::remove_file(&self.path);
+        if handover::file(&self.path) == self.file {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -152,6 +157,8 @@ async fn listen(
 ) -> io::Result<()> {
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
+    // Whoever has the guard retire is there until it is in charge.
+    let _settle = Settle(&guard);
     while next_line(&mut reader, &mut line, LINE_BYTES_MAX).await? == Line::Whole {
         let request = serde_json::from_slice::<Request>(&line)?;
         if let Request::Dependencies { dependencies } = request {
@@ -174,6 +181,8 @@ async fn listen(
 async fn order(guard: &Guard, request: Request) -> Option<Message> {
     let (reply, done) = oneshot::channel();
     let (id, order) = match request {
+        Request::HandOver { id, to } => return Some(port(guard, id, guard.port.hand_over(&to))),
+        Request::Retire { id } => return Some(port(guard, id, guard.port.retire())),
         Request::Admin { id, by, verb, query, body } => {
             let (code, document) = admin(guard, &by, &verb, &query, &body).await;
             return Some(Message::Answered { id, code: code.as_u16(), document: document.to_string() });
@@ -193,6 +202,23 @@ async fn order(guard: &Guard, request: Request) -> Option<Message> {
         None => Outcome::Error("the guard is ending".to_owned()),
     };
     Some(Message::Reply { id, outcome })
+}
+
+fn port(guard: &Guard, id: u64, done: Result<(), String>) -> Message {
+    let outcome = match done {
+        Ok(()) => Outcome::Ok(Box::new(guard.status())),
+        Err(reason) => Outcome::Error(reason),
+    };
+    Message::Reply { id, outcome }
+}
+
+/// Looks who has the port when a client hangs up.
+struct Settle<'a>(&'a Guard);
+
+impl Drop for Settle<'_> {
+    fn drop(&mut self) {
+        self.0.port.settle(self.0);
+    }
 }
 
 /// The socket is for its owner only, and so is what comes over it.

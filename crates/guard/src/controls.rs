@@ -120,6 +120,21 @@ pub(crate) enum Refused {
     Client,
     Address,
     Draining,
+    /// It comes too often.
+    Rate,
+    /// Too many run.
+    Concurrency,
+    /// It is too long, or its answer is.
+    Size,
+}
+
+// === impl Refused ===
+
+impl Refused {
+    /// Whether an operator has forbidden it to whoever asked, and not merely its number or length.
+    pub(crate) fn is_forbidden(self) -> bool {
+        !matches!(self, Self::Rate | Self::Concurrency | Self::Size)
+    }
 }
 
 // === impl Writes, Set ===

@@ -249,7 +249,21 @@ pub(crate) fn response(id: &str, outcome: Outcome<'_>) -> Vec<u8> {
 
 /// A response that says what went wrong here. Without an id if the request's could not be read.
 pub(crate) fn error(id: Option<&str>, code: i32, message: &str) -> Vec<u8> {
-    let error = serde_json::json!({ "code": code, "message": message }).to_string();
+    error_with(id, code, message, None)
+}
+
+/// The same with data for programs.
+pub(crate) fn error_with(
+    id: Option<&str>,
+    code: i32,
+    message: &str,
+    data: Option<serde_json::Value>,
+) -> Vec<u8> {
+    let mut error = serde_json::json!({ "code": code, "message": message });
+    if let Some(data) = data {
+        error["data"] = data;
+    }
+    let error = error.to_string();
     response(id.unwrap_or("null"), Outcome::Error(&error))
 }
 

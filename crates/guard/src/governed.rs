@@ -54,7 +54,8 @@ impl Governed for Guard {
         let unknown = Hints::default();
         let listing = self.catalogue.of(&server).await.ok();
         let hints = listing.as_ref().map_or(&unknown, |listing| &listing.hints);
-        let is_read = |tool: &str| self.settings.own.reads.is_read(tool, hints.of(tool));
+        let own = self.own();
+        let is_read = |tool: &str| own.reads.is_read(tool, hints.of(tool));
         match &server {
             Asked::Child(link) => link.in_flight.writes(is_read),
             Asked::Upstream(upstream) => upstream.running.writes(is_read),
@@ -76,7 +77,10 @@ impl Governed for Guard {
 
     fn clear_caches(&self) -> Vec<Freed> {
         let (entries, bytes) = self.catalogue.clear();
-        vec![Freed { cache: "tools", entries, bytes }]
+        let mut freed = self.cache.clear();
+        // The guard's own copy of the tools, for read-only mode.
+        freed.push(Freed { cache: "hints", entries, bytes });
+        freed
     }
 
     fn status(&self) -> Value {

@@ -22,19 +22,22 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use process::control::Phase;
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::access::{self, Ends};
 use crate::admin::{self, VERBS, Verb};
+use crate::clients::Peer;
 use crate::controls::Refused;
 use crate::log::{About, Level};
 use crate::metrics::{CONTENT_TYPE, Failure, Present};
 use crate::sse::EventStream;
 use crate::state::Guard;
+use crate::tls::Spoken;
 use crate::upstream::{self, Relayed};
-use crate::{clock, health, mcp, test_read, usage};
+use crate::{clients, clock, health, mcp, test_read, usage};
 
 /// What every answer is made of.
 pub(crate) type Body = Either<Full<Bytes>, Streamed>;
@@ -62,11 +65,14 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Serves until `leaving` says so, then finishes what is being answered.
 pub(crate) async fn serve(guard: Arc<Guard>, listener: TcpListener, mut leaving: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
+    let mut stage = guard.port.stage();
     loop {
+        let may_accept = guard.port.is_serving() && connections.len() < CONNECTIONS_MAX;
         tokio::select! {
             () = told_to_leave(&mut leaving) => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+            Ok(()) = stage.changed() => {}
+            accepted = listener.accept(), if may_accept => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(connection(guard.clone(), stream, leaving.clone()));
                 }
@@ -87,9 +93,39 @@ async fn connection(guard: Arc<Guard>, stream: TcpStream, mut leaving: watch::Re
     let ends = Ends { client, server };
     // Without it, an answer would wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
+    let tls = guard.own().tls.clone();
+    let spoken = match tls {
+        None => Ok(Spoken::Plain(stream)),
+        Some(tls) => tokio::select! {
+            spoken = tls.accept(stream, ends) => spoken,
+            () = told_to_leave(&mut leaving) => return,
+        },
+    };
+    match spoken {
+        Ok(Spoken::Plain(stream)) => speak(guard, stream, ends, leaving).await,
+        Ok(Spoken::Tls(stream)) => speak(guard, stream, ends, leaving).await,
+        Err(error) => tracing::debug!(%error, client = %ends.client, "no TLS was spoken"),
+    }
+}
+
+/// Speaks HTTP over a connection until one of both has enough.
+async fn speak(
+    guard: Arc<Guard>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ends: Ends,
+    mut leaving: watch::Receiver<bool>,
+) {
+    let peer = Arc::new(Peer::new(ends));
     let service = service_fn(move |request| {
-        let guard = guard.clone();
-        async move { Ok::<_, Infallible>(answer(&guard, ends, request).await) }
+        let (guard, peer) = (guard.clone(), peer.clone());
+        async move {
+            let mut response = answer(&guard, &peer, request).await;
+            if !guard.port.is_serving() {
+                // The next request is for the guard that has the port now.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -114,7 +150,8 @@ pub(crate) async fn told_to_leave(leaving: &mut watch::Receiver<bool>) {
     let _ = leaving.wait_for(|leaving| *leaving).await;
 }
 
-async fn answer(guard: &Arc<Guard>, ends: Ends, request: Request<Incoming>) -> Response<Body> {
+async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    let ends = peer.ends;
     let (head, body) = request.into_parts();
     if let Err(reason) = admitted(&head, guard.listen) {
         guard.metrics.failed(Failure::Security);
@@ -127,7 +164,7 @@ async fn answer(guard: &Arc<Guard>, ends: Ends, request: Request<Incoming>) -> R
         return problem(StatusCode::FORBIDDEN, &reason);
     }
     match (&head.method, head.uri.path()) {
-        (&Method::POST | &Method::GET | &Method::DELETE, "/mcp") => protocol(guard, head, body, ends).await,
+        (&Method::POST | &Method::GET | &Method::DELETE, "/mcp") => shown(guard, head, body, peer).await,
         (&Method::GET | &Method::HEAD, "/health") => {
             let (code, report) = health::health(guard).await;
             json(code, report)
@@ -141,6 +178,9 @@ async fn answer(guard: &Arc<Guard>, ends: Ends, request: Request<Incoming>) -> R
             with_type(StatusCode::OK, HeaderValue::from_static(CONTENT_TYPE), page)
         }
         (&Method::GET, "/api/test-read") => {
+            if let Err(unknown) = clients::who(guard, &head, peer).await {
+                return *unknown;
+            }
             let (code, report) = test_read::answer(guard).await;
             json(code, report)
         }
@@ -150,6 +190,23 @@ async fn answer(guard: &Arc<Guard>, ends: Ends, request: Request<Incoming>) -> R
         (_, path) if path.starts_with("/admin/") => administer(guard, head, body, ends).await,
         _ => json(StatusCode::NOT_FOUND, json!({ "error": "no such path", "paths": PATHS }).to_string()),
     }
+}
+
+/// The protocol, for whoever has shown who it is, where that has to be.
+async fn shown(guard: &Arc<Guard>, mut head: Parts, body: Incoming, peer: &Peer) -> Response<Body> {
+    let user = match clients::who(guard, &head, peer).await {
+        Ok(None) => return protocol(guard, head, body, peer.ends).await,
+        Ok(Some(user)) => user,
+        Err(unknown) => return *unknown,
+    };
+    if let Err(problem) = clients::check(guard, &head.headers, peer.ends, &user) {
+        return problem.response(guard);
+    }
+    // The token is for the guard, and for nobody behind it.
+    head.headers.remove(header::AUTHORIZATION);
+    let response = protocol(guard, head, body, peer.ends).await;
+    clients::given(guard, &response, peer.ends, &user);
+    response
 }
 
 /// The protocol itself: spoken by the guard for a child, and passed on to an upstream.
@@ -183,7 +240,7 @@ async fn administer(guard: &Arc<Guard>, head: Parts, body: Incoming, ends: Ends)
     let query = head.uri.query().map(str::to_owned);
     let asked = Arc::clone(guard);
     // The kernel's table may be long.
-    let who = move || access::who(&asked.settings.own, &head, ends, &Roots::default());
+    let who = move || access::who(&asked.own(), &head, ends, &Roots::default());
     let by = match tokio::task::spawn_blocking(who).await {
         Ok(Ok(by)) => by,
         Ok(Err(denied)) => {

@@ -11,21 +11,19 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::audit::{Asked, Line};
+use crate::cache::Wanted;
 use crate::controls::Ask;
 use crate::envelope::{self, Outcome, SERVER_ERROR};
-use crate::log::{About, Level, clip};
+use crate::limits::Slot;
 use crate::metrics::{Failure, Method, Status};
 use crate::questions::Whom;
 use crate::session::{Running, Session};
 use crate::state::Guard;
-use crate::{clock, reads};
+use crate::{clock, reads, taken};
 
 /// More running requests than this mean that the server does not keep up; their clients should hear so.
 const REQUESTS_MAX: usize = 1024;
-/// An answer that took longer is marked in the log.
-pub(crate) const SLOW: Duration = Duration::from_secs(5);
-/// What a server says about an error goes into the log as far as a line should be long.
-const MESSAGE_CHARS: usize = 500;
 
 /// All requests that wait for an answer.
 #[derive(Debug)]
@@ -53,7 +51,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) enum Waiter {
     /// A client.
-    Client(Client),
+    Client(Box<Client>),
     /// The guard itself.
     Own(oneshot::Sender<Answer>),
 }
@@ -70,6 +68,12 @@ pub(crate) struct Client {
     pub(crate) before: Option<mpsc::Sender<Bytes>>,
     /// The tool that it calls, for the log.
     pub(crate) tool: Option<String>,
+    /// What else its line in the log says.
+    pub(crate) asked: Asked,
+    /// What its answer may be kept as.
+    pub(crate) wanted: Option<Wanted>,
+    /// What it has taken of the limits.
+    pub(crate) slot: Option<Slot>,
     /// Where its answer goes, as a whole message.
     pub(crate) reply: oneshot::Sender<Bytes>,
 }
@@ -264,7 +268,7 @@ impl Entry {
     }
 
     fn finish(self, guard: &Guard, outcome: Outcome<'_>, meaning: Meaning) {
-        let client = match self.waiter {
+        let mut client = match self.waiter {
             Waiter::Client(client) => client,
             Waiter::Own(reply) => {
                 let answer = match outcome {
@@ -275,6 +279,9 @@ impl Entry {
                 return;
             }
         };
+        if let (Outcome::Result(result), Some(wanted)) = (outcome, client.wanted.take()) {
+            guard.cache.keep(wanted, result, Instant::now());
+        }
         let took = self.started.elapsed();
         let session = client.running.session();
         let who = Who { client: &session.client, place: session.place };
@@ -283,6 +290,13 @@ impl Entry {
             Ok(result) => Outcome::Result(result),
             Err(error) => Outcome::Error(error),
         });
+        let too_long = taken::too_long(guard, outcome);
+        let (outcome, meaning) = match &too_long {
+            Some(error) => (Outcome::Error(error), Meaning::Lost),
+            None => (outcome, meaning),
+        };
+        // Its place is free before it hears of it.
+        drop(client.slot.take());
         // A client that has gone away gets nothing, but its request counts.
         let _ = client.reply.send(envelope::response(&client.id, outcome).into());
         let status = meaning.status();
@@ -291,8 +305,9 @@ impl Entry {
             guard.metrics.failed(failure);
         }
         if self.method != Method::PING {
-            let session = client.running.session().shown();
-            log(guard, self.method, client.tool, session, took, outcome, status);
+            let (tool, asked) = (client.tool.as_deref(), &client.asked);
+            Line { method: self.method, tool, session: session.shown(), took, asked }
+                .write(guard, outcome, status);
         }
     }
 }
@@ -354,44 +369,14 @@ pub(crate) fn narrowed(
     if !controls.is_restricting() {
         return None;
     }
-    let now_ms = clock::now_ms();
+    let (now_ms, own) = (clock::now_ms(), guard.own());
     let may = |tool: &str, hint: bool| {
         let ask = Ask { client: who.client, place: who.place, method: "tools/call", tool: Some(tool) };
-        controls.refusal(ask, guard.settings.own.reads.is_read(tool, hint), now_ms).is_none()
+        controls.refusal(ask, own.reads.is_read(tool, hint), now_ms).is_none()
     };
     let narrowed = reads::narrowed(result, may);
     let error = || json!({ "code": SERVER_ERROR, "message": "the server's list of tools is not understood" });
     Some(narrowed.ok_or_else(|| error().to_string()))
-}
-
-pub(crate) fn log(
-    guard: &Guard,
-    method: Method,
-    tool: Option<String>,
-    session: &str,
-    took: Duration,
-    outcome: Outcome<'_>,
-    status: Status,
-) {
-    let (level, about) = match status {
-        Status::Error => (Level::Error, About::Error),
-        Status::Success if took >= SLOW => (Level::Warning, About::Performance),
-        Status::Success => (Level::Info, About::Response),
-    };
-    let words = match (status, outcome) {
-        (Status::Success, _) => format!("{method} answered"),
-        (Status::Error, Outcome::Result(_)) => format!("{method} answered: the tool says that it failed"),
-        (Status::Error, Outcome::Error(error)) => {
-            let message = envelope::member(error, "message").ok().flatten();
-            let message = message.and_then(|json| serde_json::from_str::<String>(json).ok());
-            format!("{method} failed: {}", clip(&message.unwrap_or_default(), MESSAGE_CHARS))
-        }
-    };
-    let millis = took.as_micros() as f64 / 1000.0;
-    let fields =
-        [("method", method.to_string().into()), ("session", session.into()), ("duration_ms", millis.into())];
-    let tool = tool.map(|tool| ("tool", tool.into()));
-    guard.log.write(level, about, &words, fields.into_iter().chain(tool));
 }
 
 #[cfg(test)]
@@ -403,6 +388,7 @@ mod tests {
     use tokio::sync::{mpsc, oneshot};
 
     use super::{Callers, Client, Entry, InFlight, REQUESTS_MAX, Refusal, Waiter};
+    use crate::audit::Asked;
     use crate::metrics::Method;
     use crate::session::{Newcomer, Session, Sessions};
 
@@ -414,10 +400,21 @@ mod tests {
             token: Some("\"own\"".into()),
             before: Some(progress),
             tool: None,
+            asked: Asked::default(),
+            wanted: None,
+            slot: None,
             reply: oneshot::channel().0,
         };
         let deadline = now + Duration::from_secs(9);
-        (Entry { method: Method::TOOLS_CALL, started: now, deadline, waiter: Waiter::Client(client) }, stream)
+        (
+            Entry {
+                method: Method::TOOLS_CALL,
+                started: now,
+                deadline,
+                waiter: Waiter::Client(Box::new(client)),
+            },
+            stream,
+        )
     }
 
     #[test]

@@ -7,17 +7,22 @@
 
 mod admin;
 mod asked;
+mod audit;
+mod cache;
 mod catalogue;
 mod child;
+mod clients;
 mod clock;
 mod control;
 mod controls;
 mod envelope;
 mod governed;
+mod handover;
 mod health;
 mod http;
 mod inflight;
 mod install;
+mod limits;
 mod lines;
 mod log;
 mod mcp;
@@ -28,14 +33,18 @@ mod package;
 mod pipe;
 mod questions;
 mod reads;
+mod reload;
 mod revision;
+mod secret;
 mod session;
 mod settings;
 mod sse;
 mod start;
 mod state;
 mod stdio;
+mod taken;
 mod test_read;
+mod tls;
 mod tree;
 mod tuned;
 mod upstream;
@@ -43,6 +52,7 @@ mod usage;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,9 +61,14 @@ use process::{Lock, LockError, ProcessId};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 pub use admin::Exchange;
+pub use audit::Audit;
+pub use cache::CacheSettings;
 pub use controls::{Block, BlockKind, Controls, ControlsError, Set, Writes};
+pub use handover::HandoverError;
+pub use limits::{Limits, Rate, ToolLimits};
 pub use own::{Own, OwnError, Read, TestRead};
 pub use reads::Reads;
 pub use settings::{INSTALL_TIMEOUT, REQUEST_TIMEOUT, START_TIMEOUT, Settings};
@@ -61,6 +76,7 @@ pub use stdio::{StdioSettings, name_of, run_stdio};
 
 use child::{Keeper, Order};
 use control::Socket;
+use handover::{Predecessor, Stage};
 use log::Log;
 use state::Guard;
 use upstream::Upstream;
@@ -116,6 +132,9 @@ pub enum Error {
     /// The child ended by itself, and the guard is to end with it.
     #[error("the server has ended: {0}")]
     ServerEnded(String),
+    /// The guard that runs was to be replaced, and was not.
+    #[error("cannot take the port over")]
+    Handover(#[from] HandoverError),
     /// The system refused something that a guard cannot do without.
     #[error("cannot {0}")]
     System(&'static str, #[source] io::Error),
@@ -133,7 +152,7 @@ impl Error {
             | Self::Log { .. }
             | Self::Upstream { .. }
             | Self::NoCommand(_) => 2,
-            Self::Untied(_) | Self::System(..) | Self::ServerEnded(_) => 1,
+            Self::Untied(_) | Self::System(..) | Self::ServerEnded(_) | Self::Handover(_) => 1,
         }
     }
 }
@@ -154,10 +173,16 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     };
     // An owner that is gone already has no identity any more: then there is nothing to guard for.
     let tied = settings.tie.map(|pid| ProcessId::of(pid).ok_or(Error::Untied(pid))).transpose()?;
-    let (listener, listen) = bind(settings.listen).await?;
-    let _lock = Lock::acquire(&lock_path(&settings.control))?;
-    let fail = |source| Error::Control { path: settings.control.clone(), source };
-    let socket = Socket::bind(&settings.control).map_err(fail)?;
+    let mut predecessor = match settings.take_over {
+        true => Predecessor::meet(&settings.control).await,
+        false => None,
+    };
+    let (listener, listen) = match &mut predecessor {
+        Some(predecessor) => taken_over(predecessor.listener().await?, settings.listen)?,
+        None => bind(settings.listen).await?,
+    };
+    // With a predecessor not before the server is ready.
+    let claimed = if predecessor.is_none() { Some(claim(&settings)?) } else { None };
     let fail = |source| Error::Log { path: settings.log.clone(), source };
     let log = Log::open(&settings.log, &settings.name).map_err(fail)?;
     process::become_subreaper().map_err(|source| Error::System("become a subreaper", source))?;
@@ -166,10 +191,73 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
 
     let (orders, ordered) = mpsc::channel(ORDERS_MAX);
     let guard = Arc::new(Guard::new(settings, upstream.clone(), listen, log, orders.clone()));
+    let keeping = keep(&guard, upstream, ordered);
+    tokio::spawn(end_when_told(orders.clone(), signals, tied));
+    tokio::spawn(reload::at_hangup(guard.clone()));
+    let claimed = match (claimed, predecessor) {
+        (Some(claimed), _) => Ok(claimed),
+        (None, Some(predecessor)) => succeed(&guard, predecessor).await,
+        (None, None) => claim(&guard.settings),
+    };
+    let served = match claimed {
+        Ok((lock, socket)) => {
+            let port = listener.as_fd().try_clone_to_owned();
+            let port = port.map_err(|source| Error::System("keep the listening socket", source))?;
+            guard.port.keep(lock, port, &guard.settings.control);
+            tracing::info!(server = guard.settings.name, %listen, "guarding");
+            tokio::spawn(handover::finish(guard.clone(), orders));
+            serve(&guard, listener, socket, keeping).await
+        }
+        Err(error) => {
+            let (reply, _) = oneshot::channel();
+            let _ = orders.send(Order::Shutdown { by: "itself".to_owned(), reply }).await;
+            let _ = keeping.await;
+            Err(error)
+        }
+    };
+    guard.log.flush();
+    served
+}
+
+/// Serves until the keeper says that everything has ended.
+async fn serve(
+    guard: &Arc<Guard>,
+    listener: TcpListener,
+    socket: Socket,
+    keeping: JoinHandle<Option<String>>,
+) -> Result<(), Error> {
     let (leave, leaving) = watch::channel(false);
-    let serving = tokio::spawn(http::serve(guard.clone(), listener, leaving.clone()));
+    let serving = tokio::spawn(http::serve(guard.clone(), listener, leaving));
+    let (leave_control, leaving) = watch::channel(false);
     let controlling = tokio::spawn(socket.serve(guard.clone(), leaving));
-    let keeping = match upstream {
+    // Whoever listens to this guard is to find its successor.
+    let mut stage = guard.port.stage();
+    let leave_control = Arc::new(leave_control);
+    let left = Arc::clone(&leave_control);
+    tokio::spawn(async move {
+        if stage.wait_for(|stage| *stage == Stage::Succeeded).await.is_ok() {
+            left.send_replace(true);
+        }
+    });
+
+    // The keeper only returns after a shutdown. If it panicked, its lifeline has ended the child.
+    let kept = keeping.await;
+    leave.send_replace(true);
+    leave_control.send_replace(true);
+    // Both return within a second, and a panic in either has no say in how the child was kept.
+    let _ = serving.await;
+    let _ = controlling.await;
+    let ended = kept.map_err(|error| Error::System("keep the child", io::Error::other(error)))?;
+    ended.map_or(Ok(()), |reason| Err(Error::ServerEnded(reason)))
+}
+
+/// Starts what looks after the server.
+fn keep(
+    guard: &Arc<Guard>,
+    upstream: Option<Arc<Upstream>>,
+    ordered: mpsc::Receiver<Order>,
+) -> JoinHandle<Option<String>> {
+    match upstream {
         None => tokio::spawn(Keeper::new(guard.clone(), ordered).run()),
         Some(upstream) => {
             let guard = guard.clone();
@@ -178,18 +266,38 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
                 None
             })
         }
-    };
-    tokio::spawn(end_when_told(orders, signals, tied));
-    tracing::info!(server = guard.settings.name, %listen, "guarding");
+    }
+}
 
-    // The keeper only returns after a shutdown. If it panicked, its lifeline has ended the child.
-    let kept = keeping.await;
-    leave.send_replace(true);
-    // Both return within a second, and a panic in either has no say in how the child was kept.
-    let _ = serving.await;
-    let _ = controlling.await;
-    let ended = kept.map_err(|error| Error::System("keep the child", io::Error::other(error)))?;
-    ended.map_or(Ok(()), |reason| Err(Error::ServerEnded(reason)))
+/// Becomes the guard of its name.
+fn claim(settings: &Settings) -> Result<(Lock, Socket), Error> {
+    let lock = Lock::acquire(&lock_path(&settings.control))?;
+    let fail = |source| Error::Control { path: settings.control.clone(), source };
+    Ok((lock, Socket::bind(&settings.control).map_err(fail)?))
+}
+
+/// Takes the place of another guard, once the server behind this one is ready.
+async fn succeed(guard: &Guard, mut predecessor: Predecessor) -> Result<(Lock, Socket), Error> {
+    handover::ready(guard).await?;
+    predecessor.retire().await?;
+    let claimed = claim(&guard.settings)?;
+    guard.controls.reread();
+    let message = format!("took the port over from the guard that was process {}", predecessor.pid);
+    guard.note(log::Level::Info, log::About::Audit, &message, []);
+    Ok(claimed)
+}
+
+fn taken_over(
+    listener: std::net::TcpListener,
+    wanted: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), Error> {
+    let fail = |source| Error::Listen { address: wanted, source };
+    let listen = listener.local_addr().map_err(fail)?;
+    if wanted.port() != 0 && wanted != listen {
+        let reason = format!("it listens at {listen}, and not at {wanted}");
+        return Err(HandoverError::Refused(reason).into());
+    }
+    Ok((TcpListener::from_std(listener).map_err(fail)?, listen))
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {

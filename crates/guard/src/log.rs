@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::clock;
 
@@ -20,6 +21,15 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 const FILES_KEPT: u32 = 5;
 /// What a disk that hangs for a moment may hold up; beyond it, lines are counted and lost, never waited for.
 const LINES_WAITING_MAX: usize = 8192;
+/// Most lines are shorter.
+const LINE_BYTES: usize = 512;
+/// How long lines are gathered before they are written: whoever writes one does not have to wake a thread for it, and
+/// many are written at once. What was said is on its way to the disk no later than this.
+const GATHER: Duration = Duration::from_millis(2);
+/// A disk that hangs does not keep the guard from ending.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
+/// Written at once, and no more.
+const GATHERED_BYTES_MAX: usize = 256 << 10;
 /// The runbook's readers group by this; nobody but them needs to know of each other.
 const MODE: u32 = 0o640;
 
@@ -43,11 +53,19 @@ pub(crate) enum About {
     System,
 }
 
+/// What the thread that writes is told.
+#[derive(Debug)]
+enum Said {
+    Line(Vec<u8>),
+    /// Everything before it is to be written, and then this told.
+    Flush(SyncSender<()>),
+}
+
 /// The log of one server. Writing never waits.
 #[derive(Debug)]
 pub(crate) struct Log {
     server: String,
-    lines: SyncSender<Vec<u8>>,
+    lines: SyncSender<Said>,
     lost: AtomicU64,
 }
 
@@ -111,21 +129,46 @@ impl Log {
         message: &str,
         fields: impl IntoIterator<Item = (&'f str, Value)>,
     ) {
-        let mut line = Map::new();
-        line.insert("ts".to_owned(), clock::rfc3339(clock::now_ms()).into());
-        line.insert("level".to_owned(), level.name().into());
-        line.insert("server".to_owned(), self.server.as_str().into());
-        line.insert("event".to_owned(), about.name().into());
-        line.insert("message".to_owned(), message.into());
-        line.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            line.insert("lines_lost_before".to_owned(), lost.into());
+        let mut line = Vec::with_capacity(LINE_BYTES);
+        let text = |line: &mut Vec<u8>, text: &str| {
+            serde_json::to_writer(line, text).expect("a string can be written to a vector");
+        };
+        line.extend_from_slice(b"{\"ts\":");
+        text(&mut line, &clock::rfc3339(clock::now_ms()));
+        for (name, value) in [
+            ("level", level.name()),
+            ("server", self.server.as_str()),
+            ("event", about.name()),
+            ("message", message),
+        ] {
+            line.push(b',');
+            text(&mut line, name);
+            line.push(b':');
+            text(&mut line, value);
         }
-        let mut bytes = serde_json::to_vec(&line).expect("all keys are strings");
-        bytes.push(b'\n');
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.lines.try_send(bytes) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        let lost_before = (lost > 0).then(|| ("lines_lost_before", lost.into()));
+        for (name, value) in fields.into_iter().chain(lost_before) {
+            line.push(b',');
+            text(&mut line, name);
+            line.push(b':');
+            serde_json::to_writer(&mut line, &value).expect("all keys are strings");
+        }
+        line.extend_from_slice(b"}\n");
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.lines.try_send(Said::Line(line))
+        {
             self.lost.fetch_add(lost + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Log {
+    /// Waits until everything is written that was said, for a second at most: for the end of the guard.
+    pub(crate) fn flush(&self) {
+        let (done, wait) = sync_channel(1);
+        if self.lines.try_send(Said::Flush(done)).is_ok() {
+            let _ = wait.recv_timeout(FLUSH_MAX);
         }
     }
 }
@@ -138,10 +181,27 @@ pub(crate) fn clip(text: &str, chars_max: usize) -> String {
     }
 }
 
-fn write_all(file: &mut Rotating, lines: &Receiver<Vec<u8>>) {
+fn write_all(file: &mut Rotating, lines: &Receiver<Said>) {
     let mut failing = false;
-    while let Ok(line) = lines.recv() {
-        let result = file.append(&line);
+    while let Ok(said) = lines.recv() {
+        let (mut together, mut flushed) = (Vec::new(), Vec::new());
+        let mut take = |together: &mut Vec<u8>, said| match said {
+            Said::Line(line) => together.extend_from_slice(&line),
+            Said::Flush(done) => flushed.push(done),
+        };
+        if let Said::Line(_) = said {
+            thread::sleep(GATHER);
+        }
+        take(&mut together, said);
+        while together.len() < GATHERED_BYTES_MAX
+            && let Ok(said) = lines.try_recv()
+        {
+            take(&mut together, said);
+        }
+        let result = if together.is_empty() { Ok(()) } else { file.append(&together) };
+        for done in flushed {
+            let _ = done.try_send(());
+        }
         // Said once: a full disk must not fill another one with complaints.
         if let (Err(error), false) = (&result, failing) {
             tracing::error!(path = %file.path.display(), %error, "the log cannot be written");

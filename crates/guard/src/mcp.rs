@@ -28,6 +28,7 @@ use request::Accepts;
 use stream::{Arrivals, BEFORE_MAX, JSON_PATIENCE, wait};
 
 use crate::admin::access::Ends;
+use crate::audit::{self, Asked};
 use crate::envelope::{
     self, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, Malformed, Outcome, PARSE_ERROR,
     SERVER_ERROR,
@@ -42,6 +43,7 @@ use crate::revision::Revision;
 use crate::session::subscriptions::{self, TooMany};
 use crate::session::{Newcomer, Session};
 use crate::state::Guard;
+use crate::taken;
 
 const VERSION: &str = "mcp-protocol-version";
 const SESSION: &str = "mcp-session-id";
@@ -54,11 +56,15 @@ struct Call<'a> {
     params: Option<&'a str>,
     /// The client's progress token, if it wants progress.
     token: Option<&'a str>,
+    /// The trace that it is part of.
+    trace_id: Option<&'a str>,
+    /// How long the message is.
+    bytes: usize,
 }
 
 /// Answers `POST /mcp`.
 pub(crate) async fn post(guard: &Arc<Guard>, head: &Parts, body: HttpBody, ends: Ends) -> Response<Body> {
-    let result = match request::body(&head.headers, body).await {
+    let result = match request::body(&head.headers, body, guard.own().limits.request_bytes).await {
         Ok(body) => message(guard, &head.headers, &body, ends).await,
         Err(problem) => Err(problem),
     };
@@ -108,7 +114,9 @@ async fn message(
         }
         Incoming::Request { id, method, params } => {
             let session = session(guard, headers).map_err(|problem| problem.to(id))?;
-            let call = Call { id, method: &method, params, token: None };
+            let trace_id = audit::trace_id(params, headers);
+            let (trace_id, bytes) = (trace_id.as_deref(), body.len());
+            let call = Call { id, method: &method, params, token: None, trace_id, bytes };
             let accepts = Accepts::of(headers);
             match gate::pass(guard, &session, call, accepts).await {
                 Ok(arrivals) => Ok(wait(session, arrivals, accepts, JSON_PATIENCE).await),
@@ -202,23 +210,40 @@ fn begin(
     }
     let method = Method::of(call.method);
     let tool = call.params.filter(|_| method == Method::TOOLS_CALL).and_then(gate::tool_name);
+    let own = guard.own();
+    let taker = session.taker();
+    let slot = taken::take(guard, &own, taker, call.method, tool.as_deref())?;
     if let Some(tool) = &tool {
         gate::note_call(guard, session.shown(), tool);
     }
+    let arguments = tool.as_deref().and_then(|tool| own.audit.shown(tool, call.params?));
+    let asked =
+        Asked { bytes: call.bytes, trace_id: call.trace_id.map(Into::into), arguments, ..Asked::of(taker) };
+    let initialized = link.initialized().unwrap_or_default();
+    let wanted = guard.cache.wanted(&own.cache, link.generation, initialized, call.method, call.params);
     let started = Instant::now();
+    let kept = wanted.as_ref().and_then(|wanted| guard.cache.find(wanted, started));
+    wanted.iter().for_each(|wanted| guard.metrics.cached(wanted.kind(), kept.is_some()));
     let entry = Entry {
         method,
         started,
-        deadline: started + guard.settings.request_timeout,
-        waiter: Waiter::Client(Client {
+        deadline: started + own.limits.timeout(tool.as_deref(), guard.settings.request_timeout),
+        waiter: Waiter::Client(Box::new(Client {
             running: session.run(),
             id: call.id.into(),
             token: call.token.map(Into::into),
             before: sender,
             tool,
+            asked,
+            wanted: wanted.filter(|_| kept.is_none()),
+            slot,
             reply,
-        }),
+        })),
     };
+    if let Some(kept) = kept {
+        entry.answer(guard, Outcome::Result(&kept));
+        return Ok(Arrivals { answer, before });
+    }
     send(guard, &link, entry, call)?;
     Ok(Arrivals { answer, before })
 }

@@ -1,18 +1,27 @@
 //! Owns the metrics of the server in front of which the guard stands, in OpenMetrics text.
 
-use std::fmt;
+mod labels;
+
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use process::control::Package;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::cache::{KINDS, Kind};
 use crate::controls::Refused;
+use labels::{
+    CacheLabels, ErrorLabels, FAILURES, HitRateLabels, MemoryLabels, MethodLabels, OPERATIONS, OTHER,
+    OperationLabels, PackageLabels, REFUSALS, RefusedLabels, RequestLabels, ToolLabels,
+};
+pub(crate) use labels::{Failure, Method, Status};
 
 /// The media type of [`Metrics::page`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -21,117 +30,11 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 const DURATION_BUCKETS: [f64; 18] =
     [0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 
-/// The methods that have a name of their own in the metrics. A client that invents methods invents no series.
-const METHODS: [&str; 18] = [
-    "initialize",
-    "ping",
-    "tools/list",
-    "tools/call",
-    "resources/list",
-    "resources/templates/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/unsubscribe",
-    "prompts/list",
-    "prompts/get",
-    "completion/complete",
-    "logging/setLevel",
-    "tasks/get",
-    "tasks/list",
-    "tasks/result",
-    "tasks/cancel",
-    OTHER,
-];
-const OTHER: &str = "other";
+/// Those of the original runbook, and two for what is as long as it may be.
+const ANSWER_BUCKETS: [f64; 11] = [100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5, 5e5, 1e6, 4e6, 16e6];
 
-/// What an operation is counted as while it runs.
-const OPERATIONS: [&str; 4] = ["tools/call", "resources/read", "prompts/get", OTHER];
-
-/// A method of the protocol, or any other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Method(&'static str);
-
-/// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Status {
-    Success,
-    Error,
-}
-
-/// What went wrong. Each has one severity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Failure {
-    /// Something was blocked because it looked like an attack.
-    Security,
-    /// Nobody knows who asked.
-    Authentication,
-    /// Who asked may not.
-    Authorization,
-    /// Somebody did not speak the protocol.
-    Protocol,
-    /// No answer came in time.
-    Timeout,
-    /// A tool said that it failed.
-    Tool,
-    /// The server said that it failed itself, or the guard could not serve.
-    Internal,
-    /// The child ended by itself.
-    ChildExit,
-}
-
-const FAILURES: [Failure; 8] = [
-    Failure::Security,
-    Failure::Authentication,
-    Failure::Authorization,
-    Failure::Protocol,
-    Failure::Timeout,
-    Failure::Tool,
-    Failure::Internal,
-    Failure::ChildExit,
-];
-
-const REFUSALS: [Refused; 5] =
-    [Refused::ReadOnly, Refused::Tool, Refused::Client, Refused::Address, Refused::Draining];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    method: Method,
-    status: Status,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
-    error_type: Failure,
-    severity: Severity,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MemoryLabels {
-    memory_type: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OperationLabels {
-    operation_type: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RefusedLabels {
-    reason: Refused,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PackageLabels {
-    package: String,
-    version: String,
-    kind: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Severity {
-    Warning,
-    Critical,
-}
+/// A server with more tools has the others as one.
+const TOOLS_MAX: usize = 200;
 
 /// What only a look at the present can tell.
 #[derive(Clone, Debug, Default)]
@@ -167,108 +70,12 @@ pub(crate) struct Metrics {
     package: Family<PackageLabels, Gauge>,
     refused: Family<RefusedLabels, Counter>,
     writes_percent: Gauge,
-}
-
-// === impl Method, Failure, labels ===
-
-impl Method {
-    /// Whether a server may ask its client something in the course of it. Lists and pings are answered from what is
-    /// known.
-    pub(crate) fn may_ask(self) -> bool {
-        self != Self::PING && !self.0.ends_with("/list")
-    }
-
-    pub(crate) const INITIALIZE: Self = Self(METHODS[0]);
-    pub(crate) const PING: Self = Self(METHODS[1]);
-    pub(crate) const TOOLS_LIST: Self = Self(METHODS[2]);
-    pub(crate) const TOOLS_CALL: Self = Self(METHODS[3]);
-
-    pub(crate) fn of(name: &str) -> Self {
-        Self(METHODS.into_iter().find(|known| *known == name).unwrap_or(OTHER))
-    }
-
-    fn operation(self) -> &'static str {
-        OPERATIONS.into_iter().find(|known| *known == self.0).unwrap_or(OTHER)
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl Failure {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Security => "security",
-            Self::Authentication => "authentication",
-            Self::Authorization => "authorization",
-            Self::Protocol => "protocol",
-            Self::Timeout => "timeout",
-            Self::Tool => "tool",
-            Self::Internal => "internal",
-            Self::ChildExit => "child_exit",
-        }
-    }
-
-    fn labels(self) -> ErrorLabels {
-        let severity = match self {
-            Self::Security | Self::ChildExit => Severity::Critical,
-            Self::Authentication
-            | Self::Authorization
-            | Self::Protocol
-            | Self::Timeout
-            | Self::Tool
-            | Self::Internal => Severity::Warning,
-        };
-        ErrorLabels { error_type: self, severity }
-    }
-}
-
-impl EncodeLabelValue for Method {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        EncodeLabelValue::encode(&self.0, encoder)
-    }
-}
-
-impl EncodeLabelValue for Failure {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        EncodeLabelValue::encode(&self.name(), encoder)
-    }
-}
-
-impl EncodeLabelValue for Status {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Success => "success",
-            Self::Error => "error",
-        };
-        EncodeLabelValue::encode(&name, encoder)
-    }
-}
-
-impl EncodeLabelValue for Refused {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let name = match self {
-            Self::ReadOnly => "read_only",
-            Self::Tool => "tool",
-            Self::Client => "client",
-            Self::Address => "address",
-            Self::Draining => "draining",
-        };
-        EncodeLabelValue::encode(&name, encoder)
-    }
-}
-
-impl EncodeLabelValue for Severity {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        };
-        EncodeLabelValue::encode(&name, encoder)
-    }
+    cached: Family<CacheLabels, Counter>,
+    hit_rate: Family<HitRateLabels, Gauge<f64, AtomicU64>>,
+    answer_bytes: Family<MethodLabels, Histogram, fn() -> Histogram>,
+    tools: Family<ToolLabels, Histogram, fn() -> Histogram>,
+    /// Whose names are labels already.
+    tool_names: Mutex<BTreeSet<Box<str>>>,
 }
 
 // === impl Metrics ===
@@ -291,7 +98,18 @@ impl Metrics {
             package: Family::default(),
             refused: Family::default(),
             writes_percent: Gauge::default(),
+            cached: Family::default(),
+            hit_rate: Family::default(),
+            answer_bytes: Family::new_with_constructor(|| Histogram::new(ANSWER_BUCKETS)),
+            tools: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            tool_names: Mutex::default(),
         };
+        for kind in KINDS {
+            for outcome in ["hit", "miss"] {
+                drop(metrics.cached.get_or_create_owned(&CacheLabels { cache_type: kind.name(), outcome }));
+            }
+            drop(metrics.hit_rate.get_or_create_owned(&HitRateLabels { cache_type: kind.name() }));
+        }
         for reason in REFUSALS {
             drop(metrics.refused.get_or_create_owned(&RefusedLabels { reason }));
         }
@@ -338,6 +156,18 @@ impl Metrics {
             "How many of all sessions may write: 0 in read-only mode",
             self.writes_percent.clone(),
         );
+        r.register("mcp_cache_requests", "What could be answered without the server", self.cached.clone());
+        r.register(
+            "mcp_cache_hit_rate",
+            "How much of it was, since the guard started, in percent",
+            self.hit_rate.clone(),
+        );
+        r.register("mcp_response_size_bytes", "Length of the server's answers", self.answer_bytes.clone());
+        r.register(
+            "mcp_tool_execution_duration_seconds",
+            "From the call of a tool to its answer",
+            self.tools.clone(),
+        );
         r.register("mcp_server_package", "The package that was really run", self.package.clone());
         self
     }
@@ -351,13 +181,46 @@ impl Metrics {
         self.durations.get_or_create(&RequestLabels { method, status }).observe(took.as_secs_f64());
     }
 
+    /// An answer has come, and is so long.
+    pub(crate) fn answered(&self, method: Method, bytes: usize) {
+        self.answer_bytes.get_or_create(&MethodLabels { method }).observe(bytes as f64);
+    }
+
+    /// A tool has answered, or has not.
+    pub(crate) fn called(&self, tool: &str, status: Status, took: Duration) {
+        let mut names = self.tool_names.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = names.contains(tool);
+        // Only what a server has carried out is a tool: a client that invents names invents no series.
+        let name = match is_known || (status == Status::Success && names.len() < TOOLS_MAX) {
+            true => tool,
+            false => OTHER,
+        };
+        if !is_known && name != OTHER {
+            names.insert(tool.into());
+        }
+        drop(names);
+        let labels = ToolLabels { tool_name: name.into(), status };
+        self.tools.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Something could be answered without the server, and was or was not.
+    pub(crate) fn cached(&self, kind: Kind, hit: bool) {
+        let cache_type = kind.name();
+        let count = |outcome| self.cached.get_or_create_owned(&CacheLabels { cache_type, outcome });
+        count(if hit { "hit" } else { "miss" }).inc();
+        let (hits, misses) = (count("hit").get() as f64, count("miss").get() as f64);
+        self.hit_rate.get_or_create_owned(&HitRateLabels { cache_type }).set(100.0 * hits / (hits + misses));
+    }
+
     pub(crate) fn failed(&self, failure: Failure) {
         self.errors.get_or_create(&failure.labels()).inc();
     }
 
     pub(crate) fn refused(&self, reason: Refused) {
         self.refused.get_or_create_owned(&RefusedLabels { reason }).inc();
-        self.failed(Failure::Authorization);
+        if reason.is_forbidden() {
+            self.failed(Failure::Authorization);
+        }
     }
 
     pub(crate) fn started(&self) {
@@ -420,6 +283,7 @@ mod tests {
             "mcp_server_starts_total{server_name=\"mem\"} 0",
             "mcp_server_requests_refused_total{server_name=\"mem\",reason=\"read_only\"} 0",
             "mcp_server_writes_percent{server_name=\"mem\"} 0",
+            "mcp_cache_hit_rate{server_name=\"mem\",cache_type=\"tools\"} 0.0",
         ] {
             assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
         }

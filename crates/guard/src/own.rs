@@ -13,6 +13,12 @@
 //! # resource = "file:///etc/hostname"
 //! timeout_seconds = 10
 //!
+//! [limits]                      # what clients may take: see `limits`
+//! [audit]                       # what the log says of calls: see `audit`
+//! [cache]                       # what is answered without the server: see `cache`
+//! [clients]                     # who may come: see `clients`
+//! [tls]                         # see `tls`
+//!
 //! [admin]
 //! token_file = "/etc/paramedic/guard-token"    # who shows it may use /admin from anywhere
 //! ```
@@ -20,18 +26,21 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::audit::Audit;
+use crate::cache::CacheSettings;
+use crate::clients::{self, Clients};
+use crate::limits::{self, Limits};
 use crate::reads::Reads;
+use crate::secret::{Secret, Shown};
+use crate::tls::{self, Tls};
 
 /// A test read may be a query over a slow disk; a person waits for it.
 const TEST_READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest token, in bytes, and the shortest, which nobody guesses.
-const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=1024;
 
 /// The settings of one server's guard.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,8 +49,20 @@ pub struct Own {
     pub reads: Reads,
     /// What `/api/test-read` reads.
     pub test_read: TestRead,
+    /// What clients may take.
+    pub limits: Limits,
+    /// What the log says of calls.
+    pub audit: Audit,
+    /// What is answered without the server.
+    pub cache: CacheSettings,
+    /// Where it was read from; none where nothing was.
+    pub(crate) path: Option<PathBuf>,
     /// The token of `/admin`.
-    token: Option<String>,
+    token: Option<Secret>,
+    /// Who may come.
+    pub(crate) clients: Clients,
+    /// What the guard shows to be itself.
+    pub(crate) tls: Option<Tls>,
 }
 
 /// What `/api/test-read` reads.
@@ -107,6 +128,11 @@ struct File {
     writes: BTreeSet<String>,
     trust_hints: bool,
     test_read: Option<TestReadTable>,
+    limits: limits::Table,
+    audit: Audit,
+    cache: CacheSettings,
+    clients: clients::Table,
+    tls: Option<tls::Table>,
     admin: Admin,
 }
 
@@ -118,6 +144,13 @@ struct TestReadTable {
     arguments: serde_json::Map<String, serde_json::Value>,
     resource: Option<String>,
     timeout_seconds: Option<u64>,
+}
+
+/// What names further files.
+struct Apart {
+    admin: Admin,
+    clients: clients::Table,
+    tls: Option<tls::Table>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -135,6 +168,11 @@ impl Default for File {
             writes: BTreeSet::new(),
             trust_hints: true,
             test_read: None,
+            limits: limits::Table::default(),
+            audit: Audit::default(),
+            cache: CacheSettings::default(),
+            clients: clients::Table::default(),
+            tls: None,
             admin: Admin::default(),
         }
     }
@@ -155,13 +193,17 @@ impl Own {
     /// When one of them cannot be read or makes no sense.
     pub fn read(path: &Path) -> Result<Self, OwnError> {
         let fail = |source| OwnError::Read { path: path.to_owned(), source };
-        let own = Self::parse(path, &fs::read_to_string(path).map_err(fail)?)?;
-        let (mut own, token_file) = own;
-        own.token = token_file.as_deref().map(read_token).transpose()?;
+        let (mut own, secret) = Self::parse(path, &fs::read_to_string(path).map_err(fail)?)?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        let wrong = |reason: String| OwnError::Wrong { path: path.to_owned(), reason };
+        own.path = Some(path.to_owned());
+        own.token = secret.admin.token_file.map(|file| Secret::read(&base.join(file))).transpose()?;
+        own.clients = secret.clients.read(base, wrong)?;
+        own.tls = secret.tls.map(|table| table.read(base)).transpose()?;
         Ok(own)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<(Self, Option<PathBuf>), OwnError> {
+    fn parse(path: &Path, text: &str) -> Result<(Self, Apart), OwnError> {
         let fail = |source| OwnError::Content { path: path.to_owned(), source };
         let file: File = toml::from_str(text).map_err(fail)?;
         let wrong = |reason: String| OwnError::Wrong { path: path.to_owned(), reason };
@@ -185,48 +227,25 @@ impl Own {
             }
         }
         let reads = Reads { reads: file.reads, writes: file.writes, trust_hints: file.trust_hints };
-        let base = path.parent().unwrap_or(Path::new("."));
-        let token_file = file.admin.token_file.map(|file| base.join(file));
-        Ok((Self { reads, test_read, token: None }, token_file))
+        let limits = file.limits.read().map_err(|reason| wrong(format!("[limits]: {reason}")))?;
+        let own = Self { reads, test_read, limits, audit: file.audit, cache: file.cache, ..Self::default() };
+        Ok((own, Apart { admin: file.admin, clients: file.clients, tls: file.tls }))
     }
 
     /// Whether this is the token; in a time that says nothing about how much of it is right.
     pub(crate) fn is_token(&self, shown: &str) -> bool {
-        let Some(token) = &self.token else { return false };
-        let differing =
-            token.bytes().zip(shown.bytes()).fold(0, |differing, (ours, theirs)| differing | (ours ^ theirs));
-        std::hint::black_box(differing) == 0 && token.len() == shown.len()
+        self.token.as_ref().is_some_and(|token| token.is(&Shown::of(shown)))
     }
 
     #[cfg(test)]
     pub(crate) fn with_token(token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..Self::default() }
+        Self { token: Some(Secret::of(token)), ..Self::default() }
     }
 
     /// Whether there is a token at all.
     pub(crate) fn has_token(&self) -> bool {
         self.token.is_some()
     }
-}
-
-/// The first line of a file that nobody else can read or write.
-fn read_token(path: &Path) -> Result<String, OwnError> {
-    let fail = |source| OwnError::Read { path: path.to_owned(), source };
-    let refuse = |reason: &str| OwnError::Token { path: path.to_owned(), reason: reason.to_owned() };
-    let metadata = fs::metadata(path).map_err(fail)?;
-    let own = rustix::process::geteuid().as_raw();
-    if metadata.uid() != 0 && metadata.uid() != own {
-        return Err(refuse("its file belongs neither to root nor to the user of the guard"));
-    }
-    if metadata.mode() & 0o027 != 0 {
-        return Err(refuse("its file can be read by everybody, or written by others (chmod 600)"));
-    }
-    let text = fs::read_to_string(path).map_err(fail)?;
-    let token = text.lines().next().unwrap_or_default().trim();
-    if !TOKEN_BYTES.contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refuse("it has 16 to 1024 visible characters on its first line"));
-    }
-    Ok(token.to_owned())
 }
 
 #[cfg(test)]
@@ -240,9 +259,9 @@ mod tests {
     #[test]
     fn what_is_declared_is_read() {
         let parse = |text| Own::parse(Path::new("/x/guard.toml"), text);
-        let (own, token_file) = parse("").unwrap();
-        assert_eq!((own, token_file), (Own::default(), None));
-        let (own, token_file) = parse(
+        let (own, apart) = parse("").unwrap();
+        assert_eq!((own, apart.admin.token_file), (Own::default(), None));
+        let (own, apart) = parse(
             "reads = ['a']\ntrust_hints = false\n[test_read]\ntool = 'get'\narguments = { id = 7 }\n\
              timeout_seconds = 3\n[admin]\ntoken_file = 'token'",
         )
@@ -250,7 +269,7 @@ mod tests {
         assert_eq!(own.test_read.read, Some(Read::Tool("get".to_owned(), "{\"id\":7}".to_owned())));
         assert_eq!(own.test_read.timeout.as_secs(), 3);
         assert!(own.reads.is_read("a", false) && !own.reads.is_read("b", true));
-        assert_eq!(token_file.unwrap(), Path::new("/x/token"));
+        assert_eq!(apart.admin.token_file.unwrap(), Path::new("token"));
         for wrong in [
             "reads = ['a']\nwrites = ['a']",
             "[test_read]",

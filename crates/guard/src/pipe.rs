@@ -252,9 +252,11 @@ fn receive(guard: &Guard, link: &Link, line: &[u8]) {
                 if method == "notifications/tools/list_changed" {
                     guard.catalogue.changed();
                 }
+                guard.cache.announced(&method);
                 announce(guard, link, &envelope::notification(&method, params));
             }
             "notifications/resources/updated" => {
+                guard.cache.announced(&method);
                 let Some(uri) = params.and_then(subscriptions::uri) else { return };
                 let message = envelope::notification(&method, params);
                 let missed = guard.sessions.updated(link.generation, &uri, &message);
@@ -363,7 +365,7 @@ async fn read_errors(guard: Arc<Guard>, link: Arc<Link>, stderr: impl AsyncRead 
 
 /// Ends the waits that are overdue, and tells the child that nobody waits any more.
 async fn expire(guard: Arc<Guard>, link: Arc<Link>) {
-    let timeout = guard.settings.request_timeout;
+    let timeout = guard.own().limits.shortest_timeout(guard.settings.request_timeout);
     let mut every = tokio::time::interval((timeout / 4).clamp(Duration::from_millis(10), OVERDUE_EVERY_MAX));
     while link.in_flight.ended().is_none() {
         every.tick().await;
@@ -373,7 +375,8 @@ async fn expire(guard: Arc<Guard>, link: Arc<Link>) {
             let mut line = envelope::notification("notifications/cancelled", Some(&params.to_string()));
             line.push(b'\n');
             let _ = link.send(line);
-            let reason = format!("no answer within {} s; the request was cancelled", timeout.as_secs_f64());
+            let timeout = entry.deadline.saturating_duration_since(entry.started).as_secs_f64();
+            let reason = format!("no answer within {timeout} s; the request was cancelled");
             entry.fail(&guard, &reason, Some(Failure::Timeout));
         }
     }

@@ -9,7 +9,7 @@ pub(crate) mod subscriptions;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::questions::Offers;
 use crate::revision::Revision;
+use crate::taken::Taker;
 use streams::{NotResumed, OWN, Pushed, StreamTaken, Streams};
 use subscriptions::Subscriptions;
 
@@ -64,6 +65,8 @@ pub(crate) struct Session {
     pub(crate) client: Box<str>,
     /// Where it comes from.
     pub(crate) address: Option<IpAddr>,
+    /// Whose it is, where clients have to show who they are.
+    pub(crate) user: OnceLock<Arc<str>>,
     /// Its place in a ramp of writes, 0 to 99.
     pub(crate) place: u8,
     /// What its client can be asked.
@@ -117,6 +120,7 @@ impl Sessions {
             generation,
             client: newcomer.name,
             address: newcomer.address,
+            user: OnceLock::new(),
             place: place(number),
             offers: newcomer.offers,
             revision: newcomer.revision,
@@ -230,6 +234,12 @@ impl Session {
     /// Enough of the id to tell sessions apart in a log, and not enough to take one over.
     pub(crate) fn shown(&self) -> &str {
         self.id.get(..8).unwrap_or_default()
+    }
+
+    /// Who asks in it, for limits and the log.
+    pub(crate) fn taker(&self) -> Taker<'_> {
+        let user = self.user.get();
+        Taker { user, address: self.address, client: &self.client, session: self.shown() }
     }
 
     fn present(&self, now: Instant) -> Present {

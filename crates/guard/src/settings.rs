@@ -42,6 +42,8 @@ pub struct Settings {
     pub tie: Option<i32>,
     /// Whether the guard ends when its child does by itself: whoever starts the guard starts both again.
     pub once: bool,
+    /// Whether to take the port over from a guard of this name that runs, once the server is ready.
+    pub take_over: bool,
     /// What is another in how the command is started; read before each start. See [`process::tuning`].
     pub tuning: Option<PathBuf>,
     /// What belongs to this one server: tools that read, the test read, the token of `/admin`.

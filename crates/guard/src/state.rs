@@ -11,14 +11,18 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::asked::Asked;
+use crate::cache::Cache;
 use crate::catalogue::Catalogue;
 use crate::child::Order;
 use crate::clock;
 use crate::controls::Kept;
+use crate::handover::Port;
 use crate::health::Pinger;
+use crate::limits::Held;
 use crate::log::{About, Level, Log};
 use crate::metrics::{Method, Metrics};
 use crate::oom::Accounts;
+use crate::own::Own;
 use crate::pipe::Link;
 use crate::session::Sessions;
 use crate::settings::Settings;
@@ -39,6 +43,13 @@ pub(crate) struct Guard {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) controls: Kept,
     pub(crate) catalogue: Catalogue,
+    pub(crate) cache: Cache,
+    /// What clients have taken.
+    pub(crate) held: Arc<Held>,
+    /// The settings of this one server, which may be read anew.
+    own: RwLock<Arc<Own>>,
+    /// Who takes the connections.
+    pub(crate) port: Port,
     /// The server, where it is somebody else's.
     pub(crate) upstream: Option<Arc<Upstream>>,
     /// Whether no new requests are taken.
@@ -116,6 +127,10 @@ impl Guard {
             link: RwLock::new(None),
             controls: Kept::open(settings.controls.clone(), clock::now_ms()),
             catalogue: Catalogue::default(),
+            cache: Cache::default(),
+            held: Arc::default(),
+            own: RwLock::new(Arc::new(settings.own.clone())),
+            port: Port::new(),
             upstream,
             draining: AtomicBool::new(false),
             settings,
@@ -129,6 +144,15 @@ impl Guard {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // Every change of it is a set of plain assignments.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The settings of this one server as they are.
+    pub(crate) fn own(&self) -> Arc<Own> {
+        self.own.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_own(&self, own: Own) {
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(own);
     }
 
     /// The pipe to the child, if it is ready.

@@ -109,7 +109,7 @@ pub async fn run_stdio(settings: StdioSettings) -> Result<(), Error> {
     let relay = Arc::new(Relay::new(outlet, record, word, gate, (hold, &reason), signals));
     pumps::listen_to_client(&relay, streams.stdin, streams.stdout).map_err(fail("start a thread"))?;
 
-    let shared = Arc::new(Shared::new(settings, relay, kept));
+    let shared = Arc::new(Shared::new(settings, Arc::clone(&relay), kept));
     let keeper = Keeper::new(Arc::clone(&shared), signalled, (terminate, interrupt), streams.stderr);
     match &claim.socket {
         Some(socket) => tokio::select! {
@@ -118,5 +118,6 @@ pub async fn run_stdio(settings: StdioSettings) -> Result<(), Error> {
         },
         None => keeper.run().await,
     }
+    relay.record.flush();
     Ok(())
 }

@@ -71,7 +71,7 @@ impl Default for Hints {
 /// Answers `GET /api/test-read`.
 pub(crate) async fn answer(guard: &Guard) -> (StatusCode, String) {
     let asked = Instant::now();
-    let own = &guard.settings.own;
+    let own = guard.own();
     let (read, outcome) = match guard.asked() {
         None => (None, Outcome::Failed(guard.unavailable())),
         Some(server) => {
@@ -88,10 +88,10 @@ async fn within(
     guard: &Guard,
     server: &Asked,
 ) -> Result<(Option<Read>, Outcome), (Option<Read>, String)> {
-    let own = &guard.settings.own;
+    let own = guard.own();
     let read = match &own.test_read.read {
         Some(read) => {
-            check_declared(own, guard, read, server).await.map_err(|reason| (Some(read.clone()), reason))?;
+            check_declared(&own, guard, read, server).await.map_err(|reason| (Some(read.clone()), reason))?;
             Some(read.clone())
         }
         None => found(guard, server).await.map_err(|reason| (None, reason))?,
@@ -115,7 +115,7 @@ async fn check_declared(own: &Own, guard: &Guard, read: &Read, server: &Asked) -
 
 async fn found(guard: &Guard, server: &Asked) -> Result<Option<Read>, String> {
     let listing = guard.catalogue.of(server).await?;
-    if let Some(read) = choose(&listing, &guard.settings.own.reads) {
+    if let Some(read) = choose(&listing, &guard.own().reads) {
         return Ok(Some(read));
     }
     match server.ask("resources/list", None, LOOK_MAX).await {

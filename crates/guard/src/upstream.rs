@@ -38,12 +38,14 @@ pub(crate) use seen::Seen;
 pub(crate) use watch::run;
 
 use crate::admin::access::Ends;
+use crate::audit::{self, Asked};
 use crate::http::{Body, Streamed};
 use crate::mcp::gate;
 use crate::mcp::problem::Problem;
 use crate::mcp::request;
 use crate::metrics::{Failure, Method};
 use crate::state::Guard;
+use crate::taken;
 use answered::Answered;
 use headers::{forwarded, strip};
 use message::{Kind, Message, read};
@@ -169,7 +171,7 @@ pub(crate) async fn post(
     body: HttpBody,
     ends: Ends,
 ) -> Response<Body> {
-    let answered = match request::body(&head.headers, body).await {
+    let answered = match request::body(&head.headers, body, guard.own().limits.request_bytes).await {
         Ok(body) => pass(guard, upstream, head, body, ends).await,
         Err(problem) => Err(problem),
     };
@@ -197,8 +199,11 @@ async fn pass(
     if opens {
         gate::admit(guard, client.as_deref().unwrap_or_default()).map_err(answers)?;
     }
-    let mut request = hold(guard, upstream, &session, messages).await.map_err(answers)?;
-    let deadline = Instant::now() + guard.settings.request_timeout;
+    let tool = messages.as_ref().ok().and_then(|all| all.iter().find_map(|one| one.tool.as_deref()));
+    let timeout = guard.own().limits.timeout(tool, guard.settings.request_timeout);
+    let heard = Heard { session: &session, headers: &head.headers, bytes: body.len() };
+    let mut request = hold(guard, upstream, heard, messages).await.map_err(answers)?;
+    let deadline = Instant::now() + timeout;
     let sent = upstream.send(Verb::POST, forwarded(&head.headers), body);
     let response = match tokio::time::timeout_at(deadline, sent).await {
         Ok(Ok(response)) => response,
@@ -207,7 +212,7 @@ async fn pass(
             return Err(answers(unsent.problem(guard)));
         }
         Err(_) => {
-            let seconds = guard.settings.request_timeout.as_secs_f64();
+            let seconds = timeout.as_secs_f64();
             let reason = format!("server `{}` has not answered within {seconds} s", guard.settings.name);
             fail(&mut request, &reason, Failure::Timeout);
             return Err(answers(Problem::lost(reason)));
@@ -227,12 +232,20 @@ fn fail(request: &mut Option<running::Request>, reason: &str, failure: Failure) 
     }
 }
 
-/// Holds the messages to the controls, and notes the request among them that an answer is awaited for.
+/// What is known of a request beside its messages.
+#[derive(Clone, Copy)]
+struct Heard<'a> {
+    session: &'a Session,
+    headers: &'a HeaderMap,
+    bytes: usize,
+}
+
+/// Holds the messages to the controls and the limits, and notes the request among them that an answer is awaited for.
 async fn hold(
     guard: &Arc<Guard>,
     upstream: &Upstream,
-    session: &Session,
-    messages: Result<Vec<Message>, (i32, &'static str)>,
+    Heard { session, headers, bytes }: Heard<'_>,
+    messages: Result<Vec<Message<'_>>, (i32, &'static str)>,
 ) -> Result<Option<running::Request>, Problem> {
     let who = gate::Asker { client: &session.client, place: session.place, session: &session.shown };
     let messages = match messages {
@@ -253,15 +266,22 @@ async fn hold(
         }
         let held = guard.controls.hold();
         if Arc::ptr_eq(&held, &controls) {
+            let (own, taker, mut slots) = (guard.own(), session.taker(), Vec::new());
+            for one in messages.iter().filter(|one| one.request_id().is_some()) {
+                slots.extend(taken::take(guard, &own, taker, &one.method, one.tool.as_deref())?);
+            }
             let Some(one) = messages.into_iter().find(|one| one.request_id().is_some()) else {
                 return Ok(None);
             };
+            let trace_id = audit::trace_id(one.params, headers);
+            let arguments = one.tool.as_deref().and_then(|tool| own.audit.shown(tool, one.params?));
+            let asked = Asked { bytes, trace_id, arguments, ..Asked::of(taker) };
             let Kind::Request(id) = one.kind else { return Ok(None) };
             if one.method == "tools/call" {
                 gate::note_call(guard, &session.shown, one.tool.as_deref().unwrap_or_default());
             }
             let method = Method::of(&one.method);
-            let taken = upstream.running.add(guard, &id, method, one.tool, &session.shown);
+            let taken = upstream.running.add(guard, &id, method, one.tool, &session.shown, (asked, slots));
             return taken
                 .map(Some)
                 .ok_or_else(|| Problem::overloaded(guard, "too many requests are running"));

@@ -62,6 +62,11 @@ pub fn entry(entry: &mut Entry) {
     }
 }
 
+/// Hides secrets in any JSON.
+pub fn json(document: &mut Value) {
+    value("", document, 0);
+}
+
 fn value(name: &str, field: &mut Value, depth: usize) {
     let lower = name.to_ascii_lowercase();
     let is_secret = NAMES.iter().any(|word| lower.contains(word));

@@ -64,6 +64,19 @@ pub enum Request {
         /// Comes back in the reply.
         id: u64,
     },
+    /// Send the listening socket to another guard that is to take it over, and go on using it. Comes before the reply.
+    HandOver {
+        /// Comes back in the reply.
+        id: u64,
+        /// A Unix stream socket that listens; one byte comes with the descriptor.
+        to: PathBuf,
+    },
+    /// Take no new connections, let go of the lock, answer what has begun, and end. Taken back where the client hangs up
+    /// before another guard has the control socket.
+    Retire {
+        /// Comes back in the reply.
+        id: u64,
+    },
     /// What `/admin` of the guard's port takes. Its reply is [`Message::Answered`].
     Admin {
         /// Comes back in the reply.

@@ -38,6 +38,10 @@ pub(crate) struct GuardArguments {
     /// End when the server ends by itself, for whoever starts both again, such as a unit of systemd
     #[arg(long, conflicts_with = "stdio")]
     pub(crate) once: bool,
+    /// Take the port over from the guard of this name that runs, once the server is ready; that one answers what it has
+    /// begun, and ends
+    #[arg(long, conflicts_with = "stdio")]
+    pub(crate) take_over: bool,
     /// What is another in how the server is started, as `server tune` writes it
     #[arg(long, value_name = "FILE")]
     pub(crate) tuning: Option<PathBuf>,
@@ -45,7 +49,7 @@ pub(crate) struct GuardArguments {
     /// directory of controls, by name]
     #[arg(long, value_name = "FILE", conflicts_with = "stdio")]
     pub(crate) controls: Option<PathBuf>,
-    /// The guard's own settings: which tools only read, the test read, the token of /admin
+    /// The guard's own settings: what only reads, the test read, limits, who may come, TLS, the token of /admin
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
     /// Stand in front of a server that speaks Streamable HTTP and that somebody else has started

@@ -41,6 +41,12 @@ fn check_machine(config: &Config) -> Result<(), Failure> {
     let runbooks = config.runbooks.iter().filter_map(|path| trust.read(path).err());
     let mut problems: Vec<String> = runbooks.map(|error| incident::error_chain(&error)).collect();
     problems.extend(::server::rule_file_problems(config));
+    for (server, path) in config.server.iter().filter_map(|one| Some((one, one.guard_settings.as_deref()?))) {
+        if let Err(error) = guard::Own::read(path) {
+            let error = incident::error_chain(&error);
+            problems.push(format!("`guard_settings` of server `{}`: {error}", server.name));
+        }
+    }
     if let Some(name) = Trust::unknown_owner(config) {
         problems.push(format!("`trusted_owner`: nobody on this machine is called `{name}`"));
     }

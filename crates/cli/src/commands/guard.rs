@@ -49,6 +49,7 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
         request_timeout: guard::REQUEST_TIMEOUT,
         tie: arguments.tie,
         once: arguments.once,
+        take_over: arguments.take_over,
         tuning: arguments.tuning,
         own,
         controls: Some(controls),

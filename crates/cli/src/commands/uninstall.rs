@@ -164,6 +164,10 @@ fn find(config: &Config, root: &Path) -> Result<(Vec<Made>, Vec<Row>), Failure> 
             }
         }
     }
+    // A person's word about what clients may do: without a guard it stops nobody.
+    for path in files(&config.controls_dir, ".json") {
+        rows.push(row("controls of clients", &path, "left: it is what a person has laid down".to_owned()));
+    }
     made.extend(helper_units(root)?);
     let link = config.run_dir.join("bin/paramedic");
     if link.is_symlink() {

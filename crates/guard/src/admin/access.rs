@@ -35,7 +35,7 @@ pub(crate) struct Denied {
 
 impl Ends {
     /// Whether both ends are on this machine, as far as addresses tell.
-    fn are_local(self) -> bool {
+    pub(crate) fn are_local(self) -> bool {
         let client = self.client.ip().to_canonical();
         client.is_loopback() || client == self.server.ip().to_canonical()
     }
@@ -84,8 +84,20 @@ pub(crate) fn who(own: &Own, head: &Parts, ends: Ends, roots: &Roots) -> Result<
     }
 }
 
+/// The user whose process on this machine is at the other end, if it is root or the guard's own. Blocks for a moment.
+pub(crate) fn own_user(ends: Ends, roots: &Roots) -> Option<u32> {
+    let user = rustix::process::geteuid().as_raw();
+    let found = ends.are_local().then(|| connection_uid(roots, ends.client, ends.server))?;
+    found.filter(|uid| *uid == 0 || *uid == user)
+}
+
+/// Whether a proxy says that it has passed a request on: its own user says nothing then.
+pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
+    FORWARDED.into_iter().any(|name| headers.contains_key(name))
+}
+
 /// What the header `Authorization` shows, where there is one: none where that is no single bearer token.
-fn token(headers: &HeaderMap) -> Option<Option<&str>> {
+pub(crate) fn token(headers: &HeaderMap) -> Option<Option<&str>> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let first = values.next()?;
     let only = values.next().is_none();

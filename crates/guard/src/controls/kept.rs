@@ -71,6 +71,16 @@ impl Kept {
         self.now.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes what stands in the file now, which another guard had until now. What is not understood changes nothing: it
+    /// made this one read-only at its start, or was written after it.
+    pub(crate) fn reread(&self) {
+        let _turn = self.turn();
+        let text = self.path.as_deref().map_or(Ok(None), read);
+        if let Some(controls) = text.ok().and_then(|text| Controls::parse(text.as_deref()).ok()) {
+            self.set(controls);
+        }
+    }
+
     /// Why the file could not be used at the start.
     pub(crate) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()

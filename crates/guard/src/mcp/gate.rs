@@ -101,7 +101,8 @@ pub(crate) fn draining(guard: &Guard) -> Problem {
 
 /// Whether a tool is known to only read.
 async fn is_read(guard: &Guard, tool: &str) -> bool {
-    let reads = &guard.settings.own.reads;
+    let own = guard.own();
+    let reads = &own.reads;
     if let Some(said) = reads.said(tool) {
         return said;
     }

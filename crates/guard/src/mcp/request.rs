@@ -11,11 +11,9 @@ use hyper::body::Body;
 use super::problem::Problem;
 use crate::envelope::{INVALID_REQUEST, PARSE_ERROR};
 
-/// A file as an argument, and no more: larger ones belong in resources.
-const BODY_BYTES_MAX: u64 = 4 << 20;
-/// Up to this length a body that is too long is read to its end: a client that is still writing would not see why
+/// Up to so many times the length that it may have, a body that is too long is read to its end: a client that is still writing would not see why
 /// it was refused.
-const BODY_BYTES_SKIPPED_MAX: u64 = 4 * BODY_BYTES_MAX;
+const SKIPPED: u64 = 4;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a client accepts as the answer.
@@ -48,18 +46,22 @@ impl Accepts {
     }
 }
 
-/// Reads the whole body, at most 4 MiB in at most 30 s.
-pub(crate) async fn body<B: Body<Data = Bytes>>(headers: &HeaderMap, body: B) -> Result<Bytes, Problem> {
+/// Reads the whole body, so many bytes of it at most, in at most 30 s.
+pub(crate) async fn body<B: Body<Data = Bytes>>(
+    headers: &HeaderMap,
+    body: B,
+    bytes_max: u64,
+) -> Result<Bytes, Problem> {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case("application/json") {
         let reason = "the content type must be application/json";
         return Err(Problem::protocol(StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, reason));
     }
-    match tokio::time::timeout(BODY_TIMEOUT, collect(body)).await {
+    match tokio::time::timeout(BODY_TIMEOUT, collect(body, bytes_max)).await {
         Ok(Collected::Whole(body)) => Ok(body),
         Ok(Collected::TooLong) => {
-            let reason = "the body is longer than 4 MiB";
+            let reason = format!("the body is longer than {bytes_max} bytes (request_bytes)");
             Err(Problem::protocol(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, reason))
         }
         Ok(Collected::CutOff) => {
@@ -77,9 +79,10 @@ enum Collected {
     CutOff,
 }
 
-async fn collect<B: Body<Data = Bytes>>(body: B) -> Collected {
+async fn collect<B: Body<Data = Bytes>>(body: B, bytes_max: u64) -> Collected {
+    let skipped_max = SKIPPED * bytes_max;
     let announced = body.size_hint().lower();
-    if announced > BODY_BYTES_SKIPPED_MAX {
+    if announced > skipped_max {
         return Collected::TooLong;
     }
     let mut body = pin!(body);
@@ -90,10 +93,10 @@ async fn collect<B: Body<Data = Bytes>>(body: B) -> Collected {
         let Ok(frame) = frame else { return Collected::CutOff };
         let Ok(part) = frame.into_data() else { continue };
         bytes += part.len() as u64;
-        if bytes > BODY_BYTES_SKIPPED_MAX {
+        if bytes > skipped_max {
             return Collected::TooLong;
         }
-        if bytes > BODY_BYTES_MAX {
+        if bytes > bytes_max {
             continue;
         }
         // Nearly every body comes in one part, which is then not copied.
@@ -101,13 +104,13 @@ async fn collect<B: Body<Data = Bytes>>(body: B) -> Collected {
             first = part;
         } else {
             if whole.is_empty() {
-                whole.reserve_exact(usize::try_from(announced.min(BODY_BYTES_MAX)).unwrap_or_default());
+                whole.reserve_exact(usize::try_from(announced.min(bytes_max)).unwrap_or_default());
                 whole.extend_from_slice(&std::mem::take(&mut first));
             }
             whole.extend_from_slice(&part);
         }
     }
-    match (bytes > BODY_BYTES_MAX, whole.is_empty()) {
+    match (bytes > bytes_max, whole.is_empty()) {
         (true, _) => Collected::TooLong,
         (false, true) => Collected::Whole(first),
         (false, false) => Collected::Whole(whole.into()),
@@ -120,7 +123,8 @@ mod tests {
     use http::{HeaderMap, HeaderValue, header};
     use http_body_util::Full;
 
-    use super::{Accepts, BODY_BYTES_MAX, BODY_BYTES_SKIPPED_MAX, body};
+    use super::{Accepts, SKIPPED, body};
+    use crate::limits::REQUEST_BYTES;
 
     #[test]
     fn what_is_accepted_is_read() {
@@ -142,13 +146,17 @@ mod tests {
         let status = async |media_type: &'static str, bytes: u64| {
             let headers =
                 HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media_type))]);
-            let result =
-                body(&headers, Full::new(Bytes::from(vec![b' '; usize::try_from(bytes).unwrap()]))).await;
+            let result = body(
+                &headers,
+                Full::new(Bytes::from(vec![b' '; usize::try_from(bytes).unwrap()])),
+                REQUEST_BYTES,
+            )
+            .await;
             result.map_or_else(|problem| problem.status.as_u16(), |_| 200)
         };
-        assert_eq!(status("application/json; charset=utf-8", BODY_BYTES_MAX).await, 200);
-        assert_eq!(status("Application/JSON", BODY_BYTES_MAX + 1).await, 413);
-        assert_eq!(status("application/json", BODY_BYTES_SKIPPED_MAX + 1).await, 413);
+        assert_eq!(status("application/json; charset=utf-8", REQUEST_BYTES).await, 200);
+        assert_eq!(status("Application/JSON", REQUEST_BYTES + 1).await, 413);
+        assert_eq!(status("application/json", SKIPPED * REQUEST_BYTES + 1).await, 413);
         assert_eq!(status("text/plain", 1).await, 415);
     }
 }

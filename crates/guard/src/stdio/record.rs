@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::frames::FRAME_BYTES_MAX;
 use super::ledger::Note;
-use crate::inflight::{Meaning, SLOW};
+use crate::audit::SLOW;
+use crate::inflight::Meaning;
 use crate::log::{About, Level, Log, clip};
 use crate::metrics::{Failure, Method, Metrics, Status};
 
@@ -62,6 +63,11 @@ impl Record {
         );
         let (name, tail) = (name.to_owned(), Mutex::default());
         Self { name, metrics, log, tail, bytes, frames, refused }
+    }
+
+    /// Waits until what was written down is in the log, for the end.
+    pub(crate) fn flush(&self) {
+        self.log.iter().for_each(Log::flush);
     }
 
     /// A sentence about this server.

@@ -17,6 +17,7 @@ use crate::inflight::{Who, narrowed};
 use crate::mcp::problem::Problem;
 use crate::metrics::{Failure, Method};
 use crate::state::Guard;
+use crate::taken;
 
 /// An answer of this length is read along; a longer one goes through unread.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -99,6 +100,10 @@ impl Answered<'_> {
         }
         let who = Who { client: &self.session.client, place: self.session.place };
         let narrowed = narrowed(self.guard, request.method, who, outcome);
+        if let Some(error) = taken::too_long(self.guard, outcome) {
+            request.answered(Outcome::Error(&error));
+            return envelope::response(id, Outcome::Error(&error)).into();
+        }
         request.answered(outcome);
         match narrowed {
             None => body,

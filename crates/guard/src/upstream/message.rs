@@ -4,10 +4,11 @@ use crate::envelope::{self, INVALID_REQUEST, Incoming, PARSE_ERROR};
 use crate::mcp::gate;
 
 /// A message of a client, as far as it has to be understood.
-pub(super) struct Message {
+pub(super) struct Message<'a> {
     pub(super) kind: Kind,
     pub(super) method: String,
     pub(super) tool: Option<String>,
+    pub(super) params: Option<&'a str>,
 }
 
 pub(super) enum Kind {
@@ -18,7 +19,7 @@ pub(super) enum Kind {
 
 // === impl Message ===
 
-impl Message {
+impl Message<'_> {
     pub(super) fn request_id(&self) -> Option<&str> {
         match &self.kind {
             Kind::Request(id) => Some(id),
@@ -28,19 +29,24 @@ impl Message {
 }
 
 /// The messages of a body: one, or those of a batch.
-pub(super) fn read(body: &[u8]) -> Result<Vec<Message>, (i32, &'static str)> {
+pub(super) fn read(body: &[u8]) -> Result<Vec<Message<'_>>, (i32, &'static str)> {
     let texts = crate::stdio::messages(body).map_err(|reason| (PARSE_ERROR, reason))?;
-    let one = |text: &str| match envelope::parse(text.as_bytes()) {
-        Ok(Incoming::Request { id, method, params }) => Ok(Message {
-            kind: Kind::Request(id.to_owned()),
-            tool: params.filter(|_| method == "tools/call").and_then(gate::tool_name),
-            method: method.into_owned(),
-        }),
-        Ok(Incoming::Notification { method, .. }) => {
-            Ok(Message { kind: Kind::Other, method: method.into_owned(), tool: None })
+    fn one(text: &str) -> Result<Message<'_>, (i32, &'static str)> {
+        match envelope::parse(text.as_bytes()) {
+            Ok(Incoming::Request { id, method, params }) => Ok(Message {
+                kind: Kind::Request(id.to_owned()),
+                tool: params.filter(|_| method == "tools/call").and_then(gate::tool_name),
+                method: method.into_owned(),
+                params,
+            }),
+            Ok(Incoming::Notification { method, .. }) => {
+                Ok(Message { kind: Kind::Other, method: method.into_owned(), tool: None, params: None })
+            }
+            Ok(Incoming::Response { .. }) => {
+                Ok(Message { kind: Kind::Other, method: String::new(), tool: None, params: None })
+            }
+            Err(_) => Err((INVALID_REQUEST, "it is no message of JSON-RPC")),
         }
-        Ok(Incoming::Response { .. }) => Ok(Message { kind: Kind::Other, method: String::new(), tool: None }),
-        Err(_) => Err((INVALID_REQUEST, "it is no message of JSON-RPC")),
-    };
+    }
     texts.into_iter().map(one).collect()
 }

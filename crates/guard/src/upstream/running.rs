@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::audit::{Asked, Line};
 use crate::envelope::Outcome;
-use crate::inflight::{Meaning, log, meaning};
+use crate::inflight::{Meaning, meaning};
+use crate::limits::Slot;
 use crate::metrics::{Failure, Method};
 use crate::state::Guard;
 
@@ -42,6 +44,9 @@ pub(crate) struct Request {
     /// The beginning of the session's id.
     session: String,
     started: Instant,
+    asked: Asked,
+    /// What it has taken of the limits.
+    slots: Vec<Slot>,
     finished: bool,
 }
 
@@ -56,6 +61,7 @@ impl Running {
         method: Method,
         tool: Option<String>,
         session: &str,
+        (asked, slots): (Asked, Vec<Slot>),
     ) -> Option<Request> {
         let started = Instant::now();
         let mut table = self.lock();
@@ -66,7 +72,18 @@ impl Running {
         let number = table.last;
         table.entries.insert(number, Entry { method, tool: tool.clone(), started });
         let (guard, session) = (Arc::clone(guard), session.to_owned());
-        Some(Request { guard, number, id: id.into(), method, tool, session, started, finished: false })
+        Some(Request {
+            guard,
+            number,
+            id: id.into(),
+            method,
+            tool,
+            session,
+            started,
+            asked,
+            slots,
+            finished: false,
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -118,13 +135,15 @@ impl Request {
             return;
         }
         self.forget();
+        self.slots.clear();
         let (took, status) = (self.started.elapsed(), meaning.status());
         self.guard.metrics.finished(self.method, status, took);
         if let Meaning::Failed(failure) = meaning {
             self.guard.metrics.failed(failure);
         }
         if self.method != Method::PING {
-            log(&self.guard, self.method, self.tool.take(), &self.session, took, outcome, status);
+            let (tool, session, asked) = (self.tool.as_deref(), &*self.session, &self.asked);
+            Line { method: self.method, tool, session, took, asked }.write(&self.guard, outcome, status);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use bytes::Bytes;
 
 use crate::session::place;
+use crate::taken::Taker;
 
 /// Each takes some hundred bytes.
 const SESSIONS_MAX: usize = 10_000;
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     /// What its client calls itself; nothing where that was not seen.
     pub(crate) client: String,
     pub(crate) address: IpAddr,
+    /// Whose it is, where clients have to show who they are.
+    pub(crate) user: OnceLock<Arc<str>>,
     /// Its place in a ramp of writes. It follows from its id, so that another guard gives it the same.
     pub(crate) place: u8,
     /// The beginning of its id, for logs.
@@ -60,7 +63,14 @@ impl Session {
     fn new(id: &str, client: &str, address: IpAddr) -> Arc<Self> {
         let shown = id.chars().take(8).collect();
         let key = if id.is_empty() { address.to_string() } else { id.to_owned() };
-        Arc::new(Self { client: client.to_owned(), address, place: place(hash(&key)), shown })
+        let user = OnceLock::new();
+        Arc::new(Self { client: client.to_owned(), address, user, place: place(hash(&key)), shown })
+    }
+
+    /// Who asks in it, for limits and the log.
+    pub(crate) fn taker(&self) -> Taker<'_> {
+        let (user, address) = (self.user.get(), Some(self.address));
+        Taker { user, address, client: &self.client, session: &self.shown }
     }
 }
 

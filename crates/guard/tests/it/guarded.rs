@@ -34,6 +34,7 @@ pub(crate) fn role(args: &[String]) -> ExitCode {
         install_timeout: guard::INSTALL_TIMEOUT,
         request_timeout: millis(&args[3]),
         once: false,
+        take_over: std::env::var_os("TAKE_OVER").is_some(),
         tuning: None,
         own: own(&folder),
         controls: Some(folder.join("controls/mem.json")),

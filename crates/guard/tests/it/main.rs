@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod batches;
+mod clients;
 mod cold;
 mod conformance;
 mod control;
@@ -11,6 +12,8 @@ mod fake_http;
 mod faults;
 mod fixture;
 mod guarded;
+mod handover;
+mod limits;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
 mod poll;
@@ -47,6 +50,9 @@ fn main() -> ExitCode {
                 control::TESTS,
                 stdio::TESTS,
                 operations::TESTS,
+                limits::TESTS,
+                clients::TESTS,
+                handover::TESTS,
                 upstream::TESTS,
                 conformance::TESTS,
                 batches::TESTS,

@@ -29,6 +29,7 @@ pub(super) async fn supervise(
                 }
                 match link.run(&mut orders, &report, &launch.name, &events).await {
                     Ended::NoMoreOrders => return,
+                    Ended::GuardGone(guard) if is_replaced(&launch, guard).await => continue,
                     Ended::GuardGone(guard) => {
                         let exit = guard_gone(guard);
                         tracing::error!(server = launch.name, "{}", exit.reason);
@@ -64,6 +65,12 @@ pub(super) async fn supervise(
             }
         }
     }
+}
+
+/// Whether another guard has taken the place of this one: then nothing has happened to the server that clients notice.
+async fn is_replaced(launch: &Launch, guard: ProcessId) -> bool {
+    let Some((_client, mut messages)) = launch.find().await else { return false };
+    greeting(&mut messages).await.is_some_and(|status| status.guard != guard)
 }
 
 /// Finds the guard or starts one.
