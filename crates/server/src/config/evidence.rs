@@ -38,7 +38,7 @@ impl Default for Evidence {
             export_dir: PathBuf::new(),
             bytes_max: Bytes(512 << 20),
             budget: Bytes(8 << 30),
-            timeout: Span::seconds(60),
+            timeout: Span::seconds(45),
         }
     }
 }
