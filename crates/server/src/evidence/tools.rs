@@ -47,13 +47,11 @@ pub(super) fn keep(pages: &[Value], record: &Path, now_ms: i64) -> Vec<Gathered>
         }
     };
     let mut gathered = vec![list, difference];
-    if before.is_none_or(|before| before.tools != tools) {
-        if let Err(error) = write(record, &Record { at_ms: now_ms, tools }) {
-            gathered.push(Gathered::missing(
-                "t0/server/tools-record",
-                format!("the list could not be recorded: {error}"),
-            ));
-        }
+    let is_other = before.is_none_or(|before| before.tools != tools);
+    let written = if is_other { write(record, &Record { at_ms: now_ms, tools }) } else { Ok(()) };
+    if let Err(error) = written {
+        let problem = format!("the list could not be recorded: {error}");
+        gathered.push(Gathered::missing("t0/server/tools-record", problem));
     }
     gathered
 }
