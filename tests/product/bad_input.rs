@@ -156,3 +156,19 @@ fn a_journal_that_is_no_database_is_named() {
     site.run(&["serve"]).failed(2, &["the journal", path.to_str().unwrap()]);
     assert!(site.processes().is_empty(), "no guard was started");
 }
+
+#[test]
+fn settings_of_a_guard_are_read_by_the_check() {
+    let site = Site::new(&[Server::notes("notes").with("guard_settings = \"guard.toml\"")]);
+    let settings = site.config().with_file_name("guard.toml");
+    for (text, words) in [
+        ("[limits]\nin_flight = 0", vec!["`guard_settings` of server `notes`", "`in_flight` must not be 0"]),
+        ("limit = 1", vec!["`guard_settings` of server `notes`", "unknown field `limit`"]),
+        ("[clients.ann]\ntoken_file = \"nowhere\"", vec!["`guard_settings` of server `notes`", "nowhere"]),
+    ] {
+        fs::write(&settings, text).unwrap();
+        site.run(&["config", "check"]).failed(2, &words);
+    }
+    fs::write(&settings, "[limits]\nin_flight = 9\n[limits.tools.add_note]\ncalls_per_second = 1").unwrap();
+    site.run(&["config", "check"]).done();
+}

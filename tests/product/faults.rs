@@ -156,6 +156,50 @@ fn a_thread_that_waits_in_the_kernel() {
     said.check("blocked_in_kernel", "blocked_tasks", &["1", &plant.pid()]);
 }
 
+/// A FUSE mount whose daemon never answers; it goes when it is dropped.
+struct DeadMount(PathBuf);
+
+impl DeadMount {
+    fn new(at: &Path) -> Option<Self> {
+        let Ok(device) = fs::File::options().read(true).write(true).open("/dev/fuse") else {
+            println!("SKIPPED: this kernel has no FUSE");
+            return None;
+        };
+        rustix::io::fcntl_setfd(&device, rustix::io::FdFlags::empty()).unwrap();
+        let options =
+            format!("fd={},rootmode=40000,user_id=0,group_id=0", std::os::fd::AsRawFd::as_raw_fd(&device));
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-i", "-t", "fuse", "-o", &options, "dead"]).arg(at).status().unwrap();
+        // As long as the device is open somebody might answer.
+        std::mem::forget(device);
+        assert!(mounted.success());
+        Some(Self(at.to_owned()))
+    }
+}
+
+impl Drop for DeadMount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_mount_that_does_not_answer() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("share");
+    fs::create_dir(&at).unwrap();
+    let notes = at.join("notes");
+    let Some(plant) = Plant::new(&["user", "0", notes.to_str().unwrap()]) else { return };
+    assert_eq!(of_process(&plant.pid()).cause(), "none");
+    let Some(_dead) = DeadMount::new(&at) else { return };
+    let said = of_process(&plant.pid());
+    said.check("blocked_in_kernel", "mount_silent", &["fuse", "dead"]);
+    assert_eq!(said.finding("mount_silent").unwrap()["subject"], at.to_str().unwrap());
+}
+
 #[test]
 fn a_process_that_somebody_has_stopped() {
     let mut site = Site::new(&[Server::notes("notes")]);
@@ -247,6 +291,31 @@ fn who_asks_too_often_is_told_how_long_to_wait() {
     said.check("rate_limited", "retry_after_seconds", &["17"]);
 }
 
+/// `HEAD.BODY.SEAL`; the body of the first is `{"exp":1700000000}`, of November 2023.
+#[test]
+fn a_token_that_is_over_by_its_own_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let check = |body: &str, cause: &str| {
+        fs::write(&file, format!("e30.{body}.c2VhbA")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let keys = format!(
+            "environment = {{ API_TOKEN = {{ file = {file:?} }} }}\n\
+             [[server.dependency]]\nname = \"key\"\nenv = \"API_TOKEN\"\n"
+        );
+        let mut site = Site::new(&[Server::notes("notes").with(&keys)]);
+        site.serve_until_ready(&["notes"]);
+        let said = of_server(&site, "notes");
+        assert_eq!(said.cause(), cause, "{:#}", said.0);
+        assert!(!said.0.to_string().contains(body), "{:#}", said.0);
+        said
+    };
+    let said = check("eyJleHAiOjE3MDAwMDAwMDB9", "token_expired");
+    said.check("token_expired", "token_seconds_left", &["over, by its own word"]);
+    // `{"exp":99999999999}`
+    check("eyJleHAiOjk5OTk5OTk5OTk5fQ", "none");
+}
+
 #[test]
 fn clocks_that_are_apart() {
     let port = free_port().to_string();
@@ -312,6 +381,37 @@ fn a_file_system_that_became_read_only() {
         echo 1 > /sys/fs/ext4/${DEVICE#/dev/}/trigger_fs_error";
     let Some(said) = in_own_mounts(script) else { return };
     said.check("data_damaged", "read_only_mount", &["/dev/loop"]);
+}
+
+/// Writes through a loop device that takes a page in a second, and prints what `diagnose` says of who does.
+const SLOW_DISK: &str = "truncate -s 32M \"$HOME/image\"; mkfs.ext4 -q \"$HOME/image\"; mount -o loop \"$HOME/image\" \"$MOUNT\"
+    DEVICE=$(findmnt -n -o SOURCE \"$MOUNT\"); NUMBERS=$(cat /sys/class/block/${DEVICE#/dev/}/dev)
+    GROUP=/sys/fs/cgroup/blkio/paramedic-test-$$; mkdir \"$GROUP\"
+    trap 'echo \"$NUMBERS 0\" > \"$GROUP/blkio.throttle.write_bps_device\"; kill -9 $PID; wait $PID; umount \"$MOUNT\"; rmdir \"$GROUP\"' EXIT
+    echo \"$NUMBERS 4096\" > \"$GROUP/blkio.throttle.write_bps_device\"
+    (echo $BASHPID > \"$GROUP/cgroup.procs\"; exec dd if=/dev/zero of=\"$MOUNT/x\" bs=64k count=200 oflag=direct 2> /dev/null) & PID=$!
+    until grep -q '^State:.D' /proc/$PID/status; do :; done
+    \"$EXE\" diagnose --pid $PID -o json";
+
+#[test]
+fn a_disk_that_is_slow() {
+    if !is_root() || !Path::new("/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device").exists() {
+        println!("SKIPPED: this takes root, and control groups of version 1 that slow down a device");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mount = folder.path().join("mount");
+    fs::create_dir(&mount).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "bash", "-ec", SLOW_DISK]);
+    clean(&mut command, folder.path());
+    command.env("MOUNT", &mount).env("EXE", EXE);
+    let ran = run(command);
+    if ran.stdout.is_empty() {
+        println!("SKIPPED: no loop device of our own: {}", ran.stderr);
+        return;
+    }
+    Said::of(&ran.stdout).check("blocked_in_kernel", "blocked_tasks", &["1", "(dd)"]);
 }
 
 /// A control group of version 1 or 2 with this much memory; none where there can be none.
@@ -444,6 +544,19 @@ fn a_database_that_is_full_or_locked_or_stopped() {
         }
     };
     becomes("none");
+    let slow = postgres.session("SELECT pg_sleep(600), 'data of ann'");
+    let said = eventually("a query is slow", || {
+        Some(of_server(&site, "notes")).filter(|said| {
+            said.finding("query_seconds")
+                .is_some_and(|found| found["value"].as_f64().is_some_and(|seconds| seconds >= 1.0))
+        })
+    });
+    let query = said.finding("query_seconds").unwrap()["message"].to_string();
+    assert!(query.contains("SELECT pg_sleep(?), ?") && !query.contains("ann"), "{query}");
+    assert!(
+        said.finding("cache_hit_percent").is_some() && said.finding("connections_used_percent").is_some()
+    );
+    end(vec![slow]);
     // `serve` asks as well, and gets none either.
     let sessions: Vec<Child> = (0..12).map(|_| postgres.session("SELECT pg_sleep(600)")).collect();
     becomes("database_full").check("database_full", "dependency", &["no_connections", "53300"]);

@@ -14,6 +14,7 @@ mod away;
 mod bad_input;
 mod by_hand;
 mod calling;
+mod carried_out;
 mod checks;
 mod client;
 mod controls;

@@ -47,7 +47,7 @@ impl Governed for Guard {
 
     async fn writes_in_flight(&self) -> usize {
         let Some(server) = self.asked() else { return 0 };
-        if self.running().is_empty() {
+        if self.running(Instant::now()).is_empty() {
             return 0;
         }
         // What is not known is a write.

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use host::Roots;
@@ -310,7 +310,7 @@ async fn metrics(guard: &Arc<Guard>) -> String {
         rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),
         descriptors: i64::try_from(usage.descriptors).unwrap_or(i64::MAX),
         sessions: i64::try_from(guard.n_sessions()).unwrap_or(i64::MAX),
-        running: guard.running(),
+        running: guard.running(Instant::now()),
         writes_percent: guard.controls.now().writes.percent.into(),
         child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
     })

@@ -196,11 +196,11 @@ impl InFlight {
         self.table().ended.clone()
     }
 
-    /// The methods that clients wait for.
-    pub(crate) fn methods(&self) -> Vec<Method> {
+    /// What clients wait for, and for how long.
+    pub(crate) fn running(&self, now: Instant) -> Vec<(Method, Duration)> {
         let table = self.table();
         let clients = table.entries.values().filter(|entry| matches!(entry.waiter, Waiter::Client(_)));
-        clients.map(|entry| entry.method).collect()
+        clients.map(|entry| (entry.method, now.saturating_duration_since(entry.started))).collect()
     }
 
     /// How many requests of clients run.
@@ -457,7 +457,7 @@ mod tests {
         assert_eq!(table.add(entry(&session, "1", now).0), Err(Refusal::Full));
         let own = || Entry { waiter: Waiter::Own(oneshot::channel().0), ..entry(&session, "1", now).0 };
         table.add(own()).unwrap();
-        assert_eq!(table.methods().len(), REQUESTS_MAX, "the guard's own do not count");
+        assert_eq!(table.running(now).len(), REQUESTS_MAX, "the guard's own do not count");
         assert_eq!(table.end("killed").len(), REQUESTS_MAX + 1);
         assert!(table.end("later").is_empty());
         assert_eq!(table.add(own()), Err(Refusal::Ended("killed".to_owned())));

@@ -47,8 +47,8 @@ pub(crate) struct Present {
     pub(crate) descriptors: i64,
     /// How many sessions clients have open.
     pub(crate) sessions: i64,
-    /// The methods of the requests that run now.
-    pub(crate) running: Vec<Method>,
+    /// The methods of the requests that run now, and how long each has been running.
+    pub(crate) running: Vec<(Method, Duration)>,
     /// How many of all sessions may write, in percent.
     pub(crate) writes_percent: i64,
     /// When the child started, in seconds since 1970; 0 if none runs.
@@ -64,6 +64,7 @@ pub(crate) struct Metrics {
     up: Gauge,
     memory: Family<MemoryLabels, Gauge>,
     operations: Family<OperationLabels, Gauge>,
+    oldest_operation: Gauge<f64, AtomicU64>,
     sessions: Gauge,
     descriptors: Gauge,
     child_started: Gauge<f64, AtomicU64>,
@@ -92,6 +93,7 @@ impl Metrics {
             up: Gauge::default(),
             memory: Family::default(),
             operations: Family::default(),
+            oldest_operation: Gauge::default(),
             sessions: Gauge::default(),
             descriptors: Gauge::default(),
             child_started: Gauge::default(),
@@ -134,6 +136,11 @@ impl Metrics {
             self.memory.clone(),
         );
         r.register("mcp_concurrent_operations", "Requests that run now", self.operations.clone());
+        r.register(
+            "mcp_oldest_operation_seconds",
+            "How long the oldest of the requests that run now has been running, 0 if none runs",
+            self.oldest_operation.clone(),
+        );
         r.register("mcp_server_connections_active", "Sessions that clients have open", self.sessions.clone());
         r.register(
             "mcp_server_file_descriptors",
@@ -247,10 +254,11 @@ impl Metrics {
         self.child_started.set(present.child_started);
         self.memory.get_or_create(&MemoryLabels { memory_type: "rss" }).set(present.rss_bytes);
         for operation in OPERATIONS {
-            let count = present.running.iter().filter(|method| method.operation() == operation).count();
+            let count = present.running.iter().filter(|(method, _)| method.operation() == operation).count();
             let gauge = self.operations.get_or_create_owned(&OperationLabels { operation_type: operation });
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        self.oldest_operation.set(present.running.iter().map(|one| one.1.as_secs_f64()).fold(0.0, f64::max));
         let mut page = String::new();
         text::encode(&mut page, &self.registry).expect("writing to a string cannot fail");
         page
@@ -266,7 +274,10 @@ mod tests {
     #[test]
     fn the_page_has_every_series_from_the_start() {
         let metrics = Metrics::new("mem");
-        let present = Present { running: vec![Method::TOOLS_CALL, Method::of("x")], ..Present::default() };
+        let present = Present {
+            running: vec![(Method::TOOLS_CALL, Duration::from_secs(7)), (Method::of("x"), Duration::ZERO)],
+            ..Present::default()
+        };
         let page = metrics.page(&present);
         for failure in super::FAILURES {
             let labels = format!("{{server_name=\"mem\",error_type=\"{}\",severity=", failure.name());
@@ -276,6 +287,7 @@ mod tests {
         }
         for line in [
             "mcp_server_up{server_name=\"mem\"} 0",
+            "mcp_oldest_operation_seconds{server_name=\"mem\"} 7.0",
             "mcp_concurrent_operations{server_name=\"mem\",operation_type=\"tools/call\"} 1",
             "mcp_concurrent_operations{server_name=\"mem\",operation_type=\"other\"} 1",
             "mcp_concurrent_operations{server_name=\"mem\",operation_type=\"prompts/get\"} 0",

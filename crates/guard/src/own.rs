@@ -111,8 +111,8 @@ pub enum OwnError {
         /// In which way.
         reason: String,
     },
-    /// The token is one that others can read, or cannot be one.
-    #[error("the token in `{}` is not used: {reason}", path.display())]
+    /// A token, or a key, is one that others can read, or cannot be one.
+    #[error("the secret in `{}` is not used: {reason}", path.display())]
     Token {
         /// Its file.
         path: PathBuf,

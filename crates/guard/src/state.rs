@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use process::ProcessId;
 use process::control::{DependencyStatus, Event, Exit, Package, Phase, Status};
@@ -169,10 +169,10 @@ impl Guard {
     }
 
     /// The methods of the requests that clients wait for.
-    pub(crate) fn running(&self) -> Vec<Method> {
+    pub(crate) fn running(&self, now: Instant) -> Vec<(Method, Duration)> {
         match &self.upstream {
-            Some(upstream) => upstream.running.methods(),
-            None => self.link().map_or_else(Vec::new, |link| link.in_flight.methods()),
+            Some(upstream) => upstream.running.running(now),
+            None => self.link().map_or_else(Vec::new, |link| link.in_flight.running(now)),
         }
     }
 

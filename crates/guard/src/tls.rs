@@ -71,7 +71,7 @@ impl Table {
         if chain.is_empty() {
             return Err(wrong(&certificate, "there is no certificate in it".to_owned()));
         }
-        let refuse = |reason: &str| wrong(&key, format!("the key is not used: {reason}"));
+        let refuse = |reason: &str| OwnError::Token { path: key.clone(), reason: reason.to_owned() };
         let text = read_private(&key, refuse)?;
         let private = PrivateKeyDer::from_pem_slice(text.as_bytes())
             .map_err(|error| wrong(&key, format!("there is no key in it: {error}")))?;

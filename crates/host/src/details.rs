@@ -137,6 +137,15 @@ impl Descriptors {
     }
 }
 
+/// The value of one variable with which a process was started, for a caller that looks at it and keeps nothing of it; `None` where
+/// it has none, or its environment is not ours to see.
+pub fn variable_of(roots: &Roots, pid: i32, name: &str) -> Option<String> {
+    let bytes = read(&roots.process(pid).join("environ"), FILE_BYTES_MAX)?;
+    let entries = bytes.split(|byte| *byte == 0).filter_map(|entry| split_once(entry, b'='));
+    let value = entries.filter(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value).next()?;
+    String::from_utf8(value.to_vec()).ok()
+}
+
 pub(crate) fn socket_inode(target: &str) -> Option<u64> {
     target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
@@ -181,6 +190,17 @@ mod tests {
     fn values_of_the_environment_are_never_kept() {
         assert_eq!(environment_keys(b"B=secret\0A=x=y\0\0A=2\0"), ["A", "B"]);
         assert!(environment_keys(b"-----BEGIN KEY-----\nabc=\0hunter2\0=x\0").is_empty());
+    }
+
+    #[test]
+    fn one_variable_by_its_exact_name() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = Roots::below(root.path());
+        fs::create_dir_all(roots.process(9)).unwrap();
+        fs::write(roots.process(9).join("environ"), b"API_TOKEN_2=x\0API_TOKEN=a=b\0API_TOKEN=c\0").unwrap();
+        assert_eq!(super::variable_of(&roots, 9, "API_TOKEN").as_deref(), Some("a=b"));
+        assert_eq!(super::variable_of(&roots, 9, "TOKEN"), None);
+        assert_eq!(super::variable_of(&roots, 8, "API_TOKEN"), None);
     }
 
     #[test]

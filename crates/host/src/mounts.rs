@@ -1,6 +1,10 @@
-//! Owns the mounted file systems and their free space, without ever asking one that may hang.
+//! Owns the mounted file systems and their free space, each asked in a child that is given up if it hangs.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::process::disposable::{Answer, ask_file_systems};
 
 use serde::Serialize;
 
@@ -9,6 +13,9 @@ use crate::text::{lines, lossy, words};
 
 /// A container host has some hundreds; more than this tells nobody anything.
 const MOUNTS_MAX: usize = 2000;
+
+/// A local file system answers from memory; one of the network takes its way there and back.
+const ANSWER_WITHIN: Duration = Duration::from_millis(200);
 
 /// File systems on a block device of this machine.
 const BLOCK: [&str; 17] = [
@@ -53,8 +60,13 @@ pub struct Mount {
     pub options: String,
     /// What `/etc/fstab` says of it: its options there.
     pub fstab: Option<String>,
-    /// Only for local file systems: a network or FUSE one may never answer.
+    /// How full it is; `None` where there is nothing to ask, and where it did not answer.
     pub space: Option<Space>,
+    /// Whether it was asked and did not answer in time: whoever uses it waits in the kernel. After
+    /// [`crate::Snapshot::confirm`] it was asked twice.
+    pub is_silent: bool,
+    /// Whether it, or the way to it, may hang at any time: it is of the network, or of a program.
+    pub may_hang: bool,
 }
 
 /// A file system that `/etc/fstab` wants mounted at every start.
@@ -87,6 +99,8 @@ pub struct Space {
 enum Class {
     Local,
     Virtual,
+    /// Whoever asks it mounts something.
+    Trigger,
     MayHang,
 }
 
@@ -164,20 +178,50 @@ pub(crate) fn read_mounts(roots: &Roots) -> Option<Vec<Mount>> {
     let mut mounts: Vec<_> = lines(&bytes).filter_map(parse).take(MOUNTS_MAX).collect();
     let risky: Vec<_> = mounts
         .iter()
-        .filter(|mount| class(mount) == Class::MayHang)
+        .filter(|mount| matches!(class(mount), Class::MayHang | Class::Trigger))
         .map(|mount| PathBuf::from(&mount.path))
         .collect();
     let fstab = read_fstab(roots);
     for mount in &mut mounts {
         mount.fstab =
             fstab.iter().find(|wanted| wanted.path == mount.path).map(|wanted| wanted.options.clone());
-        let path = Path::new(&mount.path);
         // A path that leads through a dead network mount, or over which one is mounted, hangs as well.
-        if class(mount) == Class::Local && !risky.iter().any(|above| path.starts_with(above)) {
-            mount.space = space(path);
+        mount.may_hang = risky.iter().any(|above| Path::new(&mount.path).starts_with(above));
+    }
+    let asked = |mount: &Mount| matches!(class(mount), Class::Local | Class::MayHang);
+    ask(&mut mounts, asked, ANSWER_WITHIN);
+    Some(mounts)
+}
+
+/// Asks those once more that did not answer, and waits longer for them.
+pub(crate) fn ask_silent_again(mounts: &mut [Mount], within: Duration) {
+    ask(mounts, |mount| mount.is_silent, within);
+}
+
+/// Asks the mounts that `wanted` picks how full they are.
+fn ask(mounts: &mut [Mount], wanted: impl Fn(&Mount) -> bool, within: Duration) {
+    let mut asked: Vec<(usize, CString)> = mounts
+        .iter()
+        .enumerate()
+        .filter(|(_, mount)| wanted(mount))
+        .filter_map(|(nth, mount)| Some((nth, CString::new(mount.path.as_str()).ok()?)))
+        .collect();
+    // Who may hang comes last: where many do, the others have answered by then.
+    asked.sort_by_key(|(nth, _)| mounts[*nth].may_hang);
+    let (places, paths): (Vec<usize>, Vec<CString>) = asked.into_iter().unzip();
+    for (nth, answer) in places.into_iter().zip(ask_file_systems(&paths, within)) {
+        let mount = &mut mounts[nth];
+        mount.is_silent = answer == Answer::Silent || mount.is_silent && answer == Answer::NotAsked;
+        if let Answer::Is(of) = answer {
+            mount.space = Some(Space {
+                total_bytes: of.total_bytes,
+                free_bytes: of.free_bytes,
+                available_bytes: of.available_bytes,
+                inodes: of.inodes,
+                inodes_free: of.inodes_free,
+            });
         }
     }
-    Some(mounts)
 }
 
 /// A line is `ID PARENT MAJOR:MINOR ROOT PATH OPTIONS [TAG…] - TYPE SOURCE SUPER_OPTIONS`, with white space and
@@ -196,6 +240,8 @@ fn parse(line: &[u8]) -> Option<Mount> {
         options: format!("{},{}", lossy(options), lossy(file_system_options)),
         fstab: None,
         space: None,
+        is_silent: false,
+        may_hang: false,
     })
 }
 
@@ -206,20 +252,11 @@ fn class(mount: &Mount) -> Class {
         Class::Local
     } else if VIRTUAL.contains(&kind) {
         Class::Virtual
+    } else if kind == "autofs" {
+        Class::Trigger
     } else {
         Class::MayHang
     }
-}
-
-fn space(path: &Path) -> Option<Space> {
-    let of = rustix::fs::statvfs(path).ok()?;
-    Some(Space {
-        total_bytes: of.f_blocks.saturating_mul(of.f_frsize),
-        free_bytes: of.f_bfree.saturating_mul(of.f_frsize),
-        available_bytes: of.f_bavail.saturating_mul(of.f_frsize),
-        inodes: of.f_files,
-        inodes_free: of.f_ffree,
-    })
 }
 
 /// `\040` is a blank; a backslash that begins no three octal digits is itself.
@@ -257,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn only_local_file_systems_are_asked() {
+    fn only_what_is_no_view_of_the_kernel_and_mounts_nothing_by_itself_is_asked() {
         let root = tempfile::tempdir().unwrap();
         let here = root.path().display();
         let mounts = mounts_of(
@@ -271,21 +308,27 @@ mod tests {
         );
         assert_eq!(mounts.len(), 3);
         assert_eq!(mounts[0].options, "rw,relatime,rw,discard");
-        // The network block device is mounted on `/`, so a path below it is not asked either.
-        assert!(mounts.iter().all(|mount| mount.space.is_none()), "{mounts:?}");
+        // The network block device is mounted on `/`, so what is below may hang as it may.
+        assert!(mounts.iter().all(|mount| mount.may_hang && !mount.is_silent), "{mounts:?}");
+        let asked: Vec<_> = mounts.iter().map(|mount| mount.space.is_some()).collect();
+        assert_eq!(asked, [true, false, true]);
 
         let mounts = mounts_of(root.path(), &format!("27 1 254:0 / {here} rw - ext4 /dev/vda rw\n"));
         assert!(mounts[0].space.is_some_and(|space| space.total_bytes >= space.free_bytes));
-        for (kind, source) in
-            [("nfs4", "10.0.0.1:/x"), ("fuse.sshfs", "a@b:/"), ("autofs", "x"), ("ext4", "/dev/rbd0")]
-        {
+        assert!(!mounts[0].may_hang);
+        for (kind, source, is_asked) in [
+            ("nfs4", "10.0.0.1:/x", true),
+            ("fuse.sshfs", "a@b:/", true),
+            ("ext4", "/dev/rbd0", true),
+            ("autofs", "x", false),
+        ] {
             let mounts = mounts_of(root.path(), &format!("27 1 254:0 / {here} rw - {kind} {source} rw\n"));
-            assert_eq!(mounts[0].space, None, "{kind}");
+            assert_eq!((mounts[0].space.is_some(), mounts[0].may_hang), (is_asked, true), "{kind}");
         }
     }
 
     #[test]
-    fn a_local_mount_under_a_network_mount_is_not_asked() {
+    fn a_local_mount_under_a_network_mount_may_hang() {
         let root = tempfile::tempdir().unwrap();
         let here = root.path().display();
         let mounts = mounts_of(
@@ -295,8 +338,11 @@ mod tests {
                  3 2 0:3 / {here}/net/in rw - tmpfs t rw\n4 1 0:4 / {here}/proc rw - ext4 /dev/vdb rw\n"
             ),
         );
-        let asked: Vec<_> = mounts.iter().map(|mount| mount.space.is_some()).collect();
-        assert_eq!(asked, [true, false, false, true]);
+        let may_hang: Vec<_> = mounts.iter().map(|mount| mount.may_hang).collect();
+        assert_eq!(may_hang, [false, true, true, false]);
+        // What is not there says no at once.
+        let asked: Vec<_> = mounts.iter().map(|mount| (mount.space.is_some(), mount.is_silent)).collect();
+        assert_eq!(asked, [(true, false), (false, false), (false, false), (true, false)]);
     }
 
     #[test]

@@ -12,9 +12,10 @@ use crate::files::{DeletedFile, deleted, written};
 use crate::kernel_log::{KernelEvent, read_kernel_log};
 use crate::machine::{Clock, Load, Machine};
 use crate::memory::{Memory, Pressure};
-use crate::mounts::{Mount, Wanted, read_fstab, read_mounts};
+use crate::mounts::{Mount, Wanted, ask_silent_again, read_fstab, read_mounts};
 use crate::processes::{Process, pids, read_processes, tree};
 use crate::roots::{Roots, read_link};
+use crate::runtime::{Runtime, Seen};
 use crate::sockets::Sockets;
 use crate::tasks::{BlockedTask, User, read_blocked, still_blocked, still_zombies, user_of, zombies_below};
 
@@ -68,6 +69,8 @@ pub struct TargetTree {
     pub has_own_mounts: Option<bool>,
     /// Who it is for the file systems.
     pub user: Option<User>,
+    /// Which of them run in a runtime, and in which, at most 16.
+    pub runtimes: Vec<Runtime>,
     /// The files that they have open to write, at most 256.
     pub written: Vec<String>,
     /// Threads that wait inside the kernel; after [`Snapshot::confirm`] those that have not gone on.
@@ -77,6 +80,9 @@ pub struct TargetTree {
     /// The sockets of its network namespace.
     pub sockets: Option<Sockets>,
 }
+
+/// Workers of one pool are alike.
+const RUNTIMES_MAX: usize = 16;
 
 /// How long somebody has to be stuck until that is a fact.
 pub const STUCK_AFTER: Duration = Duration::from_secs(1);
@@ -126,13 +132,19 @@ impl Snapshot {
     /// Looks once more at who seems to be stuck, after `wait` has let [`STUCK_AFTER`] pass. Where nobody is, it waits for
     /// nothing.
     pub fn confirm(&mut self, roots: &Roots, wait: impl FnOnce(Duration)) {
-        let Some(target) = self.target.as_mut() else { return };
-        if target.blocked.is_empty() && target.zombies.is_empty() {
+        let is_silent = self.mounts.iter().flatten().any(|mount| mount.is_silent);
+        let is_stuck = |target: &TargetTree| !target.blocked.is_empty() || !target.zombies.is_empty();
+        if !is_silent && !self.target.as_ref().is_some_and(is_stuck) {
             return;
         }
         wait(STUCK_AFTER);
-        still_blocked(roots, &mut target.blocked);
-        still_zombies(roots, &mut target.zombies);
+        if let Some(mounts) = self.mounts.as_mut().filter(|_| is_silent) {
+            ask_silent_again(mounts, STUCK_AFTER);
+        }
+        if let Some(target) = self.target.as_mut() {
+            still_blocked(roots, &mut target.blocked);
+            still_zombies(roots, &mut target.zombies);
+        }
     }
 }
 
@@ -164,6 +176,7 @@ impl TargetTree {
             cgroup_memory: CgroupMemory::read(roots, pid),
             has_own_mounts: has_own_mounts(roots, pid),
             user: user_of(roots, pid),
+            runtimes: runtimes(roots, &tree),
             written: written(roots, &tree),
             blocked,
             zombies,
@@ -171,6 +184,12 @@ impl TargetTree {
             sockets,
         })
     }
+}
+
+fn runtimes(roots: &Roots, tree: &[Details]) -> Vec<Runtime> {
+    let mut seen = Seen::new();
+    let all = tree.iter().filter_map(|details| Runtime::read(roots, details.id.pid, &mut seen));
+    all.take(RUNTIMES_MAX).collect()
 }
 
 fn has_own_mounts(roots: &Roots, pid: i32) -> Option<bool> {

@@ -1,8 +1,11 @@
 //! Owns the sockets of a network namespace: who listens, who is connected, and whose a connection is.
 
+mod diag;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -79,7 +82,8 @@ pub enum SocketState {
     Unknown,
 }
 
-/// A line of `/proc/net/tcp` or `tcp6`.
+/// A socket, as the kernel tells of it.
+#[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
@@ -98,14 +102,14 @@ impl Sockets {
     pub(crate) fn read(roots: &Roots, pid: i32, owners: &HashMap<u64, i32>) -> Option<Self> {
         let net = roots.process(pid).join("net");
         let mut sockets = Self::default();
-        let mut found = false;
-        for (name, protocol) in [("tcp", Protocol::Tcp), ("tcp6", Protocol::Tcp6)] {
-            let Some(bytes) = read(&net.join(name), TABLE_BYTES_MAX) else { continue };
-            found = true;
-            for row in lines(&bytes).filter_map(Row::parse) {
-                *sockets.tcp_states.entry(row.state).or_default() += 1;
-                sockets.list(row.socket(protocol, owners));
-            }
+        let told = diag::tcp(roots, Some(pid), diag::States::All, |row, protocol| {
+            sockets.take(&row, protocol, owners)
+        });
+        let mut found = told.is_some();
+        if !found {
+            // What was told before it broke off is in the text as well.
+            sockets = Self::default();
+            found = sockets.read_text(&net, owners);
         }
         if let Some(bytes) = read(&net.join("unix"), TABLE_BYTES_MAX) {
             found = true;
@@ -116,9 +120,31 @@ impl Sockets {
         found.then_some(sockets)
     }
 
+    /// The TCP sockets in the text of the kernel; whether there is any.
+    fn read_text(&mut self, net: &Path, owners: &HashMap<u64, i32>) -> bool {
+        let mut found = false;
+        for (name, protocol) in [("tcp", Protocol::Tcp), ("tcp6", Protocol::Tcp6)] {
+            let Some(bytes) = read(&net.join(name), TABLE_BYTES_MAX) else { continue };
+            found = true;
+            lines(&bytes).filter_map(Row::parse).for_each(|row| self.take(&row, protocol, owners));
+        }
+        found
+    }
+
+    fn take(&mut self, row: &Row, protocol: Protocol, owners: &HashMap<u64, i32>) {
+        *self.tcp_states.entry(row.state).or_default() += 1;
+        self.list(row.socket(protocol, owners));
+    }
+
     /// The TCP sockets of our own namespace that listen; whose they are is not known yet.
     pub(crate) fn listening(roots: &Roots) -> Self {
         let mut sockets = Self::default();
+        let nobody = HashMap::new();
+        let list = |row: Row, protocol| sockets.list(row.socket(protocol, &nobody));
+        if diag::tcp(roots, None, diag::States::Listening, list).is_some() {
+            return sockets;
+        }
+        sockets = Self::default();
         for (name, protocol) in [("tcp", Protocol::Tcp), ("tcp6", Protocol::Tcp6)] {
             let bytes = read(&roots.proc.join("net").join(name), TABLE_BYTES_MAX).unwrap_or_default();
             let rows = lines(&bytes).filter_map(Row::parse).filter(|row| row.state == SocketState::Listen);

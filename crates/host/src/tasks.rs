@@ -16,6 +16,8 @@ use crate::text::{lines, number};
 /// A server with more threads is looked at as far as this.
 const THREADS_MAX: usize = 4096;
 
+const KERNEL_FRAMES_MAX: usize = 16;
+
 /// A thread that waits inside the kernel and takes no signal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BlockedTask {
@@ -27,6 +29,8 @@ pub struct BlockedTask {
     pub comm: String,
     /// The function of the kernel in which it waits.
     pub wait_channel: Option<String>,
+    /// The functions of the kernel that it is in, the innermost first, at most 16; only root may read them.
+    pub kernel_stack: Vec<String>,
     /// How often it has left a processor: another number means that it went on meanwhile.
     pub switches: u64,
 }
@@ -43,6 +47,7 @@ impl BlockedTask {
             tid,
             comm: stat.comm,
             wait_channel: read_line(&folder.join("wchan")).filter(|name| name != "0"),
+            kernel_stack: kernel_stack(folder),
             switches: switches(folder)?,
         })
     }
@@ -117,6 +122,16 @@ pub struct User {
     pub groups: Vec<u32>,
 }
 
+/// A line is `[<0>] FUNCTION+OFFSET/SIZE`, with the module behind it where it is of one.
+fn kernel_stack(folder: &Path) -> Vec<String> {
+    let bytes = read(&folder.join("stack"), FILE_BYTES_MAX).unwrap_or_default();
+    let function = |line: &[u8]| {
+        let place = crate::text::words(line).nth(1)?;
+        Some(crate::text::lossy(place.split(|byte| *byte == b'+').next()?))
+    };
+    lines(&bytes).filter_map(function).take(KERNEL_FRAMES_MAX).collect()
+}
+
 fn switches(folder: &Path) -> Option<u64> {
     let bytes = read(&folder.join("status"), FILE_BYTES_MAX)?;
     let count = |name: &[u8]| {
@@ -143,6 +158,8 @@ mod tests {
             format!("Name:\tw\nvoluntary_ctxt_switches:\t{switches}\nnonvoluntary_ctxt_switches:\t1\n");
         fs::write(folder.join("status"), status).unwrap();
         fs::write(folder.join("wchan"), "rpc_wait").unwrap();
+        fs::write(folder.join("stack"), "[<0>] rpc_wait+0x1/0x2 [sunrpc]\n[<0>] nfs_getattr+0x3/0x4\nodd\n")
+            .unwrap();
     }
 
     #[test]
@@ -157,6 +174,7 @@ mod tests {
         blocked.sort_by_key(|task| task.tid);
         assert_eq!(blocked.iter().map(|task| task.tid).collect::<Vec<_>>(), [10, 11, 12]);
         assert_eq!(blocked[0].wait_channel.as_deref(), Some("rpc_wait"));
+        assert_eq!(blocked[0].kernel_stack, ["rpc_wait", "nfs_getattr"]);
         task(&roots, 11, 'D', 2);
         task(&roots, 12, 'R', 1);
         still_blocked(&roots, &mut blocked);

@@ -50,6 +50,7 @@ pub(crate) async fn capture(
     let roots = world.roots();
     let take = move || {
         let (snapshot, mut found) = host::examine(&roots, &subject, now_ms, thread::sleep);
+        found.extend(runtimes::look(&snapshot, &subject.name));
         found.truncate(FINDINGS_MAX);
         let target = snapshot.target.as_ref().map(|target| target.pid);
         (serde_json::to_vec(&snapshot), snapshot.processes.len(), target, found)

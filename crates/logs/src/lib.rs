@@ -4,6 +4,7 @@
 //! size they have, what is held in memory is bounded: the file is read from its end, and no further than was asked for.
 
 mod analysis;
+mod compress;
 mod entry;
 mod files;
 mod follow;
@@ -22,6 +23,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub use analysis::{Analysis, Call, Calls, Change, Cluster, Kind, Report, SLOW_MS, Slow, Unanswered};
+pub use compress::compress;
 pub use entry::Entry;
 pub use follow::Follower;
 pub use level::Level;

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use crate::host_checks;
 use crate::network_checks;
-use crate::postgres::{self, Depth};
+use crate::postgres;
 use crate::prober::{Deadline, Prober, milliseconds_since};
 use crate::report::{DependencyReport, Verdict};
 use crate::target::{Check, Dependency};
@@ -58,7 +58,7 @@ impl Prober {
         match check {
             Check::Http { url } => network_checks::http(self.clients.at(url), url).await,
             Check::Tcp { address } => network_checks::tcp(address).await,
-            Check::Postgres { address } => postgres::ask(address, Depth::Connections).await,
+            Check::Postgres { address } => postgres::ask(address).await,
             Check::Process { name } => self.looks.process(name).await,
             Check::File { path } => self.looks.file(path).await,
             Check::Env { variable, value } => host_checks::env(variable, value.as_deref()),

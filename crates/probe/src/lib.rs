@@ -24,7 +24,7 @@ mod sse;
 mod target;
 
 pub use clients::{client_with, install_crypto};
-pub use dig::{CertificateFault, Families, Names, Phases, Reached, Said};
+pub use dig::{CertificateFault, Families, Names, Phases, Reached, Said, token};
 pub use findings::findings;
 pub use introduction::Introduction;
 pub use nagios::Perfdata;

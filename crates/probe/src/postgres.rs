@@ -2,7 +2,9 @@
 //!
 //! Of the protocol (version 3) only the start of a session and one question are spoken: a message is a letter, its length
 //! in four bytes with itself, and its body; the first one has no letter. No password is known here: a database that asks
-//! for one takes connections. Where it lets the user in without, it is asked for locks as well.
+//! for one takes connections. Where it lets the user in without, it is asked for locks and for its work as well.
+
+mod activity;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -11,6 +13,8 @@ use crate::network_checks::host_and_port;
 use crate::reason;
 use crate::report::Verdict;
 
+pub(crate) use activity::Activity;
+
 const VERSION_3: i32 = 196_608;
 /// Nothing that is asked here has a longer answer.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -18,8 +22,7 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 const MESSAGES_MAX: usize = 200;
 
 /// Who keeps others waiting for a second or longer: the holder, how many wait, and for how many seconds at most.
-const LOCKS: &str = "SET statement_timeout = '2s'; \
-    SELECT holder.pid, count(*), max(extract(epoch FROM clock_timestamp() - waiting.state_change))::int \
+const LOCKS: &str = "SELECT holder.pid, count(*), max(extract(epoch FROM clock_timestamp() - waiting.state_change))::int \
     FROM pg_stat_activity AS waiting CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS holder(pid) \
     WHERE waiting.wait_event_type = 'Lock' AND waiting.state_change < clock_timestamp() - interval '1 second' \
     GROUP BY 1 ORDER BY 2 DESC LIMIT 1";
@@ -33,17 +36,17 @@ struct Place<'p> {
     database: &'p str,
 }
 
-/// Whether locks are asked for as well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Depth {
-    /// Only whether it takes connections.
-    Connections,
-    /// Who holds what others wait for, too.
-    Locks,
+/// Healthy when it takes connections.
+pub(crate) async fn ask(address: &str) -> Verdict {
+    begin(address, None).await
 }
 
-/// Healthy when it takes connections.
-pub(crate) async fn ask(address: &str, depth: Depth) -> Verdict {
+/// The same, and asks who holds what others wait for, and what it works on; what was answered until the deadline stays.
+pub(crate) async fn dig(address: &str, activity: &mut Activity) -> Verdict {
+    begin(address, Some(activity)).await
+}
+
+async fn begin(address: &str, activity: Option<&mut Activity>) -> Verdict {
     let Some(place) = Place::of(address) else {
         return Verdict::unknown(format!("`{}` is not [USER@]HOST:PORT[/DATABASE]", reason::tidy(address)));
     };
@@ -52,7 +55,7 @@ pub(crate) async fn ask(address: &str, depth: Depth) -> Verdict {
         Ok(stream) => Session(stream),
         Err(error) => return Verdict::unhealthy(reason::of_error(&error)),
     };
-    match session.begin(&place, depth).await {
+    match session.begin(&place, activity).await {
         Ok(verdict) => verdict,
         Err(error) => Verdict::unhealthy(format!("the database broke off: {}", reason::of_error(&error))),
     }
@@ -87,7 +90,11 @@ struct Session(TcpStream);
 // === impl Session ===
 
 impl Session {
-    async fn begin(&mut self, place: &Place<'_>, depth: Depth) -> std::io::Result<Verdict> {
+    async fn begin(
+        &mut self,
+        place: &Place<'_>,
+        activity: Option<&mut Activity>,
+    ) -> std::io::Result<Verdict> {
         self.0.write_all(&place.startup()).await?;
         for _ in 0..MESSAGES_MAX {
             let (letter, body) = self.message().await?;
@@ -97,9 +104,9 @@ impl Session {
                     return Ok(Verdict::healthy("it takes connections, and asks for a password"));
                 }
                 b'Z' => {
-                    let verdict = match depth {
-                        Depth::Connections => None,
-                        Depth::Locks => self.locks().await?,
+                    let verdict = match activity {
+                        None => None,
+                        Some(activity) => self.deep(activity).await?,
                     };
                     self.0.write_all(&framed(Some(b'X'), &[])).await?;
                     return Ok(verdict.unwrap_or_else(|| Verdict::healthy("it takes connections")));
@@ -110,26 +117,33 @@ impl Session {
         Ok(Verdict::unhealthy("the database says much and nothing that is asked for"))
     }
 
-    /// Who keeps others waiting; none where nobody does, or the user may not know.
-    async fn locks(&mut self) -> std::io::Result<Option<Verdict>> {
-        let mut question = LOCKS.as_bytes().to_vec();
-        question.push(0);
-        self.0.write_all(&framed(Some(b'Q'), &question)).await?;
-        let mut found = None;
+    /// Who keeps others waiting, and what the database works on; a question that it does not answer is left out.
+    async fn deep(&mut self, activity: &mut Activity) -> std::io::Result<Option<Verdict>> {
+        self.row(activity::QUIET).await?;
+        let locks = self.row(LOCKS).await?;
+        activity.longest = self.row(activity::LONGEST).await?;
+        activity.hits = self.row(activity::HITS).await?;
+        activity.connections = self.row(activity::CONNECTIONS).await?;
+        activity.statement = self.row(activity::STATEMENTS).await?;
+        let [Some(holder), Some(count), Some(seconds)] = locks.as_slice() else { return Ok(None) };
+        Ok(Some(Verdict::unhealthy(format!(
+            "{count} transactions wait for the one of backend {holder}, {seconds} s so far"
+        ))))
+    }
+
+    /// The last row of an answer; an empty one where there is none, or the user may not know.
+    async fn row(&mut self, question: &str) -> std::io::Result<Vec<Option<String>>> {
+        let body = [question.as_bytes(), &[0]].concat();
+        self.0.write_all(&framed(Some(b'Q'), &body)).await?;
+        let mut found = Vec::new();
         for _ in 0..MESSAGES_MAX {
             match self.message().await? {
-                (b'D', body) => {
-                    if let [Some(holder), Some(count), Some(seconds)] = columns(&body).as_slice() {
-                        found = Some(Verdict::unhealthy(format!(
-                            "{count} transactions wait for the one of backend {holder}, {seconds} s so far"
-                        )));
-                    }
-                }
-                (b'Z', _) => break,
+                (b'D', body) => found = columns(&body),
+                (b'Z', _) => return Ok(found),
                 _ => {}
             }
         }
-        Ok(found)
+        Err(std::io::Error::other("its answer has no end"))
     }
 
     async fn message(&mut self) -> std::io::Result<(u8, Vec<u8>)> {
@@ -232,7 +246,7 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         });
-        let verdict = ask(&address, Depth::Locks).await;
+        let verdict = dig(&address, &mut Activity::default()).await;
         assert!(verdict.reason.contains("broke off") && verdict.health == Health::Unhealthy, "{verdict:?}");
         answering.await.unwrap();
     }

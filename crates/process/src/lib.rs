@@ -1,10 +1,12 @@
 //! Owns processes: who one is, how it is started, watched, signalled and ended, and that nothing is left behind.
 //!
 //! Every action names its process by [`ProcessId`] (pid and start time), never by a bare pid that may have been
-//! given to another process meanwhile. Nearly all `unsafe` of the product is in `inherit.rs`.
+//! given to another process meanwhile. All `unsafe` of the product is here: in `inherit.rs`
+//! and `disposable.rs`, what a child does between fork and exec.
 
 pub mod control;
 pub mod detach;
+pub mod disposable;
 pub mod ending;
 pub mod identity;
 mod inherit;

@@ -15,7 +15,7 @@ pub enum Meaning {
 }
 
 /// Program (with subcommands), exit code, what it answers.
-const ANSWERS: [(&str, i32, &str); 20] = [
+const ANSWERS: [(&str, i32, &str); 21] = [
     ("[", 1, "not so"),
     ("[[", 1, "not so"),
     ("cmp", 1, "they differ"),
@@ -25,6 +25,7 @@ const ANSWERS: [(&str, i32, &str); 20] = [
     ("fgrep", 1, "none found"),
     ("grep", 1, "none found"),
     ("paramedic check", 1, "not healthy"),
+    ("paramedic query", 1, "no such series"),
     ("paramedic server status", 1, "not ready"),
     ("pg_isready", 1, "it rejects connections"),
     ("pg_isready", 2, "no answer"),
@@ -67,6 +68,7 @@ mod tests {
             ("systemctl restart", 3, Meaning::Failure),
             ("paramedic check", 1, Meaning::Answer("not healthy")),
             ("paramedic check mem", 1, Meaning::Answer("not healthy")),
+            ("paramedic query", 1, Meaning::Answer("no such series")),
             ("paramedic check", 3, Meaning::Failure),
             ("paramedic checks", 1, Meaning::Failure),
             ("paramedic server status mem", 1, Meaning::Answer("not ready")),

@@ -11,6 +11,7 @@ mod document;
 mod evidence;
 mod fleet;
 mod flow;
+pub mod growth;
 mod identity;
 mod inbound;
 mod incident_clocks;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use incident::{Book, Engine, Goal, Settings, Shelf, Verification};
 use journal::{Blobs, Journal};
@@ -143,6 +143,7 @@ impl Serve {
             exe: surroundings.exe.clone(),
             bin,
             config_path,
+            watch: OnceLock::new(),
         });
         let dir = data_dir(&config, journal.clone(), blobs.clone());
         let settings = engine_settings(&config);
@@ -153,6 +154,8 @@ impl Serve {
             Backend::take_over(backend, secrets.clone(), interval, &mut rules)
         });
         let watch = Arc::new(Watch::new(&config, rules));
+        // Nobody else sets it.
+        let _ = world.watch.set(Arc::clone(&watch));
         let told = Arc::new(Told::default());
         let notifier = Arc::new(Notifier::new(&world, &told));
         let flow = Arc::new(Flow {

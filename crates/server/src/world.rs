@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use ::evidence::Tier;
@@ -18,11 +18,13 @@ use crate::clock;
 use crate::config::{Config, Server, effect_of, escalating};
 use crate::evidence::{self, Collection};
 use crate::fleet::{Fleet, Source};
+use crate::growth;
 use crate::kill_switch::kill_switch;
 use crate::maintenance;
 use crate::silences;
 use crate::subject::subject_of;
 use crate::trust::Trust;
+use crate::watch::Watch;
 
 /// Where programs are looked for by shell units, after the folder of `paramedic` itself.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -41,6 +43,8 @@ pub struct ServeWorld {
     /// The folder in which `paramedic` is found under that name.
     pub(crate) bin: PathBuf,
     pub(crate) config_path: PathBuf,
+    /// What was sampled, once that is there: the engine is older.
+    pub(crate) watch: OnceLock<Arc<Watch>>,
 }
 
 impl World for ServeWorld {
@@ -91,6 +95,9 @@ impl World for ServeWorld {
         let stopped = member.supervised();
         if let Some(by) = stopped.stopped_by() {
             found.push(Finding::new(kind::OPERATOR_STOP, server).with_value(by));
+        }
+        if let Some(watch) = self.watch.get() {
+            found.extend(growth::of_server(&watch.store(), server, self.now_ms(), None));
         }
         found
     }

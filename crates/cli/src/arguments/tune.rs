@@ -52,6 +52,9 @@ pub(crate) struct ReclaimArguments {
     /// Delete what may go; alone it only shows that
     #[arg(long)]
     pub(crate) apply: bool,
+    /// Compress the rotated logs of servers that may go, and delete nothing: `paramedic logs` reads them as before
+    #[arg(long, conflicts_with = "apply")]
+    pub(crate) compress: bool,
     /// Leave what is younger; each place has an age of its own below which nothing goes, and a day is the least
     #[arg(long, value_name = "LENGTH", value_parser = super::duration)]
     pub(crate) older_than: Option<std::time::Duration>,

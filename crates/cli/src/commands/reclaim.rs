@@ -1,4 +1,4 @@
-//! Owns `paramedic host reclaim`: what may be deleted where a disk is full, and deleting it where a person says so.
+//! Owns `paramedic host reclaim`: what may be deleted or compressed where a disk is full, and doing it where a person says so.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,8 +39,12 @@ pub(super) fn run(
     let places = Places::of_machine(&arguments.root, &log_dir);
     let opened = Opened::take(&Roots::default());
     let age_min = arguments.older_than.unwrap_or(Duration::ZERO);
-    let found = plan(&places, &opened, now_ms() / 1000, age_min);
-    if !arguments.apply {
+    let mut found = plan(&places, &opened, now_ms() / 1000, age_min);
+    if arguments.compress {
+        found.files.retain(|file| file.is_log);
+        found.bytes = found.files.iter().map(|file| file.bytes).sum();
+    }
+    if !arguments.apply && !arguments.compress {
         match output {
             Output::Table => for_people(&found),
             Output::Json | Output::Jsonl => show::json_line(&found),
@@ -52,19 +56,28 @@ pub(super) fn run(
     // Who has opened one of them since is seen by a second look.
     let opened = Opened::take(&Roots::default());
     for file in &found.files {
-        match file.remove(&opened) {
+        let freed = if arguments.compress {
+            let compressed = logs::compress(&file.path, |now| file.is_still(now, &opened));
+            compressed.map_err(|error| format!("`{}` was not compressed: {error}", file.path.display()))
+        } else {
+            file.remove(&opened).map_err(|error| incident::error_chain(&error))
+        };
+        match freed {
+            // It was compressed already.
+            Ok(0) if arguments.compress => {}
             Ok(bytes) => {
                 done.files += 1;
                 done.freed_bytes += bytes;
             }
-            Err(error) => done.problems.push(incident::error_chain(&error)),
+            Err(problem) => done.problems.push(problem),
         }
     }
     match output {
         Output::Table => {
             show::line(&format!(
-                "{} file(s) are gone, {} are free again",
+                "{} file(s) are {}, {} are free again",
                 done.files,
+                if arguments.compress { "compressed" } else { "gone" },
                 size(done.freed_bytes)
             ));
             done.problems.iter().for_each(|problem| anstream::eprintln!("paramedic: {problem}"));

@@ -74,6 +74,7 @@ rules! {
     UnreapedChildren 65 if MANY_ZOMBIES;
 
     BlockedInKernel 75 if BLOCKED_TASK, plus 5 if NO_ANSWER, plus 5 if NOT_ACCEPTED;
+    BlockedInKernel 70 if SILENT_MOUNT, plus 5 if BLOCKED_TASK, plus 5 if NO_ANSWER, plus 5 if NOT_ACCEPTED;
 
     StuckRequests 60 if OPERATION_STUCK, plus 10 if ANSWERS, unless NO_ANSWER or MANY_OPERATIONS or NEEDED_DOWN;
 
@@ -88,10 +89,16 @@ rules! {
     DatabaseDown 65 if DATABASE_SILENT, plus 5 if LOG_CONNECTION;
 
     DatabaseFull 80 if DATABASE_NO_CONNECTIONS, plus 5 if LOG_CONNECTION;
+    DatabaseFull 30 if CONNECTIONS_FEW;
 
     DatabaseLocked 80 if DATABASE_LOCK;
 
+    DatabaseSlow 60 if QUERY_SLOW and SLOW, plus 5 if CACHE_COLD, unless DATABASE_LOCK;
+    DatabaseSlow 30 if QUERY_SLOW, unless DATABASE_LOCK;
+
     CertificateInvalid 75 if BAD_CERTIFICATE, unless ALL_AHEAD or ALL_BEHIND;
+
+    TokenExpired 75 if TOKEN_OVER, plus 5 if NEEDED_UNAUTHORIZED, unless ALL_AHEAD or ALL_BEHIND;
 
     NameService 70 if NAME_HALF_KNOWN, plus 10 if SLOW;
 
@@ -139,8 +146,9 @@ rules! {
     StoppedByOperator 95 if STOPPED, unless CAME_THROUGH;
 
     Frozen 85 if PAUSED;
+    Frozen 75 if DEADLOCKED, plus 10 if NO_ANSWER;
     Frozen 65 if SILENT_ALIVE, plus 5 if OPERATION_STUCK, plus 5 if NOT_ACCEPTED,
-        unless BLOCKED_TASK or DESCRIPTORS_FEW or MANY_OPERATIONS or MEMORY_AWAITED or FULL or NO_INODES or NEEDED_DOWN;
+        unless BLOCKED_TASK or SILENT_MOUNT or DESCRIPTORS_FEW or MANY_OPERATIONS or MEMORY_AWAITED or FULL or NO_INODES or NEEDED_DOWN;
 
     DataDamaged 80 if DAMAGED, plus 5 if READ_ONLY;
     DataDamaged 60 if READ_ONLY;

@@ -35,6 +35,8 @@ const ACCEPT_QUEUE_LONG: f64 = 5.0;
 /// From here on what is signed for some minutes fails.
 const CLOCK_SECONDS_WRONG: f64 = 60.0;
 const MEMORY_LIMIT_PERCENT_HIGH: f64 = 95.0;
+/// A database that works answers 99 of 100 from memory.
+const MEMORY_HIT_PERCENT_LOW: f64 = 90.0;
 /// Two attempts are what the runbook allows.
 const RESTARTS_MANY: f64 = 3.0;
 
@@ -87,6 +89,8 @@ patterns! {
         [is(kind::SERVER_MOUNT, Is::So)]
     READ_ONLY "a file system that the server writes to has become read-only"
         [is(kind::READ_ONLY_MOUNT, Is::So), is(kind::SERVER_MOUNT, Is::So)]
+    SILENT_MOUNT "a file system that the server uses does not answer"
+        [is(kind::MOUNT_SILENT, Is::So), is(kind::SERVER_MOUNT, Is::So)]
     LOG_NO_SPACE "the log says that there is no space"
         [is(kind::LOG_ERROR, Is::OneOf(&["no_space"]))]
     DAMAGED "a check of the data failed"
@@ -141,6 +145,8 @@ patterns! {
         [is(kind::LIVENESS, Is::OneOf(&["ok"]))]
     PAUSED "the process was paused"
         [is(kind::PROCESS_STATE, Is::OneOf(&["stopped", "traced"]))]
+    DEADLOCKED "threads of it wait for each other"
+        [is(kind::DEADLOCK, Is::So)]
     NOT_ACCEPTED "it does not accept connections"
         [is(kind::ACCEPT_QUEUE, Is::AtLeast(ACCEPT_QUEUE_LONG))]
     BLOCKED_TASK "a thread of it waits inside the kernel for something that does not come"
@@ -182,8 +188,16 @@ patterns! {
          is(kind::DEPENDENCY_KIND, Is::OneOf(&["postgres"]))]
     DATABASE_LOCK "transactions of the database wait for one that does not end"
         [critical(kind::DEPENDENCY, Is::OneOf(&["locked"])), is(kind::DEPENDENCY_KIND, Is::OneOf(&["postgres"]))]
+    QUERY_SLOW "a query of a database has run for five seconds or longer"
+        [is(kind::QUERY_SECONDS, Is::AtLeast(P95_SECONDS_SLOW))]
+    CONNECTIONS_FEW "nearly all connections of a database are taken"
+        [is(kind::CONNECTIONS_USED_PERCENT, Is::AtLeast(DESCRIPTORS_PERCENT_HIGH))]
+    CACHE_COLD "a database answers from its disk more often than it should"
+        [is(kind::CACHE_HIT_PERCENT, Is::AtMost(MEMORY_HIT_PERCENT_LOW))]
     BAD_CERTIFICATE "a dependency that the server can not do without shows a certificate that is no good"
         [critical(kind::DEPENDENCY, Is::OneOf(&["certificate"]))]
+    TOKEN_OVER "a token that the server is given is over"
+        [critical(kind::TOKEN_SECONDS_LEFT, Is::AtMost(0.0))]
     CERTIFICATE_OUT_OF_TIME "its certificate is over, or not yet valid"
         [is(kind::CERTIFICATE, Is::OneOf(&["expired", "not_yet_valid"]))]
     ONE_AHEAD "the clock of a dependency is a minute ahead of that of this machine, or more"

@@ -1,5 +1,7 @@
 //! Owns what `/admin` does to a guard in a client's configuration.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::shared::Shared;
@@ -32,7 +34,7 @@ impl Governed for Shared {
     }
 
     fn in_flight(&self) -> usize {
-        self.relay.methods().len()
+        self.relay.running(Instant::now()).len()
     }
 
     /// Its one client cannot be told to go elsewhere.

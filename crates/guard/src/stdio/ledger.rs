@@ -256,9 +256,9 @@ impl Ledger {
         ids
     }
 
-    /// The methods that the client waits for.
-    pub(crate) fn methods(&self) -> Vec<Method> {
-        self.entries().map(|entry| entry.method).collect()
+    /// What the client waits for, and for how long.
+    pub(crate) fn running(&self, now: Instant) -> Vec<(Method, Duration)> {
+        self.entries().map(|entry| (entry.method, now.saturating_duration_since(entry.since))).collect()
     }
 
     /// How many tools that are called now are not among those that only read.

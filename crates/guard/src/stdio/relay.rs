@@ -353,8 +353,9 @@ impl Relay {
         self.lock().ledger.youngest_call(Instant::now())
     }
 
-    pub(crate) fn methods(&self) -> Vec<Method> {
-        self.lock().ledger.methods()
+    /// What the client waits for, and for how long.
+    pub(crate) fn running(&self, now: Instant) -> Vec<(Method, Duration)> {
+        self.lock().ledger.running(now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -119,7 +119,7 @@ async fn metrics(shared: &Arc<Shared>) -> String {
         rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),
         descriptors: i64::try_from(usage.descriptors).unwrap_or(i64::MAX),
         sessions: shared.relay.is_met().into(),
-        running: shared.relay.methods(),
+        running: shared.relay.running(Instant::now()),
         writes_percent: shared.kept.now().writes.percent.into(),
         child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
     })

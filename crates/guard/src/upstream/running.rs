@@ -90,8 +90,10 @@ impl Running {
         self.lock().entries.len()
     }
 
-    pub(crate) fn methods(&self) -> Vec<Method> {
-        self.lock().entries.values().map(|entry| entry.method).collect()
+    /// What clients wait for, and for how long.
+    pub(crate) fn running(&self, now: Instant) -> Vec<(Method, Duration)> {
+        let told = |entry: &Entry| (entry.method, now.saturating_duration_since(entry.started));
+        self.lock().entries.values().map(told).collect()
     }
 
     /// How many tools that are called now are not among those that only read.

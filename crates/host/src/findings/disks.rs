@@ -83,7 +83,7 @@ fn used_by<'m>(
 }
 
 fn of_mount(mount: &Mount, is_used: bool, snapshot: &Snapshot) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found: Vec<Finding> = silent(mount, is_used).into_iter().collect();
     if mount.has_become_read_only() || mount.is_read_only() && kernel_made_read_only(mount, snapshot) {
         let message = format!("{} ({}) is mounted {}", mount.source, mount.kind, mount.options);
         let severity = if is_used { Severity::Critical } else { Severity::Warning };
@@ -111,6 +111,20 @@ fn of_mount(mount: &Mount, is_used: bool, snapshot: &Snapshot) -> Vec<Finding> {
         found.push(finding.with_severity(severity(percent)).with_message(&message));
     }
     found
+}
+
+/// Who uses such a mount waits in the kernel, and takes no signal meanwhile.
+fn silent(mount: &Mount, is_used: bool) -> Option<Finding> {
+    let finding = Finding::new(kind::MOUNT_SILENT, &mount.path);
+    match (mount.is_silent, is_used) {
+        (false, false) => None,
+        (false, true) => Some(finding.with_value(false)),
+        (true, _) => {
+            let message = format!("{} ({}) does not answer; whoever uses it waits", mount.source, mount.kind);
+            let severity = if is_used { Severity::Critical } else { Severity::Warning };
+            Some(finding.with_value(mount.kind.as_str()).with_severity(severity).with_message(&message))
+        }
+    }
 }
 
 fn kernel_made_read_only(mount: &Mount, snapshot: &Snapshot) -> bool {

@@ -59,5 +59,5 @@ fn finding(denied: &Denied, uid: u32) -> Finding {
 /// Only what lies on a local file system: another one may never answer.
 fn is_answered(snapshot: &Snapshot, path: &Path) -> bool {
     let mounts = snapshot.mounts.as_deref().unwrap_or_default();
-    path.is_absolute() && mount_of(mounts, path).is_some_and(|mount| mount.space.is_some())
+    path.is_absolute() && mount_of(mounts, path).is_some_and(|mount| mount.space.is_some() && !mount.may_hang)
 }

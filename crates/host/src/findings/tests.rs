@@ -166,7 +166,8 @@ fn file_systems() {
         ..subject()
     };
     let mounts = |options: &str| {
-        let line = format!("1 0 0:1 / / rw - nfs a:/ rw\n2 1 7:0 / /data {options} - nfs b:/ ro,errors=x\n");
+        let line =
+            format!("1 0 0:1 / / rw - autofs a:/ rw\n2 1 7:0 / /data {options} - nfs b:/ ro,errors=x\n");
         put(&roots.proc.join("self/mountinfo"), &line);
     };
     mounts("rw");
@@ -186,7 +187,10 @@ fn paths_of_a_container_mean_nothing_here() {
     let root = tempfile::tempdir().unwrap();
     let roots = machine(root.path());
     put(&roots.proc.join("10/cmdline"), "node\0/srv/index.js\0/data\0");
-    put(&roots.proc.join("self/mountinfo"), "1 0 0:1 / / rw - nfs a:/ rw\n2 1 7:0 / /data rw - nfs b:/ ro\n");
+    put(
+        &roots.proc.join("self/mountinfo"),
+        "1 0 0:1 / / rw - autofs a:/ rw\n2 1 7:0 / /data rw - nfs b:/ ro\n",
+    );
     let worst = || examine(&roots, &subject(), 0, |_| {}).1.first().map(Finding::severity);
     assert_eq!(worst(), Some(Severity::Critical));
     for (pid, target) in [("self", "mnt:[1]"), ("10", "mnt:[2]")] {

@@ -24,6 +24,7 @@ pub(super) fn found(snapshot: &Snapshot, subject: &Subject) -> Vec<Finding> {
         about.memory(),
         about.limit(),
         about.queue(),
+        about.runtime(),
     ];
     found.into_iter().flatten().collect()
 }
@@ -67,13 +68,23 @@ impl About<'_> {
         )
     }
 
+    fn runtime(&self) -> Option<Finding> {
+        let first = self.target.runtimes.first()?;
+        let file = first.file.display();
+        let heap = first.heap_limit_bytes.map(|bytes| format!(", with a heap of {} at most", size(bytes)));
+        let message = format!("process {} runs in {file}{}", first.pid, heap.unwrap_or_default());
+        Some(self.finding(kind::RUNTIME).with_value(first.kind.name()).with_message(&message))
+    }
+
     fn blocked(&self) -> Option<Finding> {
         let blocked = &self.target.blocked;
         let finding = self.finding(kind::BLOCKED_TASKS).with_value(blocked.len() as u64);
         let Some(first) = blocked.first() else { return Some(finding) };
         let place = first.wait_channel.as_deref().unwrap_or("a place that the kernel does not name");
+        let above: String =
+            first.kernel_stack.iter().skip(1).take(3).map(|function| format!(" < {function}")).collect();
         let message =
-            format!("thread {} ({}) of process {} waits in {place}", first.tid, first.comm, first.pid);
+            format!("thread {} ({}) of process {} waits in {place}{above}", first.tid, first.comm, first.pid);
         Some(finding.with_severity(Severity::Critical).with_message(&message))
     }
 

@@ -53,6 +53,8 @@ pub struct Reclaimable {
     pub path: PathBuf,
     /// What it is.
     pub what: &'static str,
+    /// Whether it is text that may be compressed in place of being removed.
+    pub is_log: bool,
     /// Whose it is.
     pub uid: u32,
     /// How long ago it was written, in seconds.
@@ -119,6 +121,14 @@ impl Reclaimable {
         }
         unlinkat(&folder, name.as_os_str(), AtFlags::empty()).map_err(io)?;
         Ok(self.bytes)
+    }
+
+    /// Whether this is still the file that was looked at, and nobody has it open.
+    pub fn is_still(&self, now: &std::fs::Metadata, opened: &Opened) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        (now.dev(), now.ino(), now.mtime()) == self.is
+            && now.nlink() == 1
+            && !opened.has(now.dev(), now.ino())
     }
 
     /// Its folder, opened without following a link below the place, and its name there.

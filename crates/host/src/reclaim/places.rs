@@ -16,6 +16,8 @@ pub struct Places(pub(super) Vec<Place>);
 pub(super) struct Place {
     pub(super) folder: PathBuf,
     pub(super) what: &'static str,
+    /// Whether they are logs of ours, which are read compressed as well.
+    pub(super) is_log: bool,
     /// Which entries of the folder itself count.
     pub(super) counts: fn(&str) -> bool,
     /// Whether folders are gone into.
@@ -32,6 +34,7 @@ impl Places {
             Place {
                 folder: log_dir.to_owned(),
                 what: "rotated log of a server",
+                is_log: true,
                 counts: is_rotated_log,
                 is_deep: false,
                 age_min: 7 * DAY,
@@ -39,15 +42,27 @@ impl Places {
             Place {
                 folder: root.join("var/cache/apt/archives"),
                 what: "package that apt fetches again",
+                is_log: false,
                 counts: |name| name.ends_with(".deb"),
                 is_deep: false,
                 age_min: DAY,
             },
         ];
+        for folder in journals(root) {
+            places.push(Place {
+                folder,
+                what: "archived journal of systemd",
+                is_log: false,
+                counts: is_archived_journal,
+                is_deep: false,
+                age_min: 14 * DAY,
+            });
+        }
         for folder in ["tmp", "var/tmp"] {
             places.push(Place {
                 folder: root.join(folder),
                 what: "left behind by a package manager",
+                is_log: false,
                 counts: is_left_behind,
                 is_deep: true,
                 age_min: 2 * DAY,
@@ -62,6 +77,7 @@ impl Places {
                 places.push(Place {
                     folder: home.join(cache),
                     what,
+                    is_log: false,
                     counts: |_| true,
                     is_deep: true,
                     age_min: 7 * DAY,
@@ -77,6 +93,19 @@ fn is_rotated_log(name: &str) -> bool {
     name.rsplit_once(".log.").is_some_and(|(stem, number)| {
         !stem.is_empty() && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
     })
+}
+
+/// `system@…-….journal`, and `….journal~` where it was not closed well: journald writes to neither any more.
+fn is_archived_journal(name: &str) -> bool {
+    name.contains('@') && name.ends_with(".journal") || name.ends_with(".journal~")
+}
+
+/// Each machine that has kept a journal here has a folder, named by its id.
+fn journals(root: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(root.join("var/log/journal")) else { return Vec::new() };
+    let is_machine = |name: &str| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let folders = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_machine));
+    folders.take(64).map(|entry| entry.path()).collect()
 }
 
 fn is_left_behind(name: &str) -> bool {
@@ -114,6 +143,15 @@ mod tests {
             ("security-incidents.log.1x", false),
         ] {
             assert_eq!(is_rotated_log(name), expect, "{name}");
+        }
+        for (name, expect) in [
+            ("system.journal", false),
+            ("user-1000.journal", false),
+            ("system@0005e1-ab.journal", true),
+            ("system@0005e1-ab.journal~", true),
+            ("system@0005e1-ab.journal.x", false),
+        ] {
+            assert_eq!(is_archived_journal(name), expect, "{name}");
         }
         assert!(is_left_behind("npm-1234") && !is_left_behind("heapdump") && !is_left_behind("x-npm-1"));
     }

@@ -44,6 +44,9 @@ fn only_what_is_listed_and_old_and_closed_may_go() {
         "var/cache/apt/archives/a.deb",
         "var/cache/apt/archives/lock",
         "var/cache/apt/archives/partial/b.deb",
+        "var/log/journal/0123456789abcdef0123456789abcdef/system@1-2.journal",
+        "var/log/journal/0123456789abcdef0123456789abcdef/system.journal",
+        "var/log/journal/remote/system@1-2.journal",
         "tmp/heapdump.hprof",
         "tmp/npm-12/x/y",
         "home/ann/.npm/_cacache/content/a",
@@ -64,6 +67,7 @@ fn only_what_is_listed_and_old_and_closed_may_go() {
         "log/notes.log.1",
         "tmp/npm-12/x/y",
         "var/cache/apt/archives/a.deb",
+        "var/log/journal/0123456789abcdef0123456789abcdef/system@1-2.journal",
     ];
     assert_eq!(names, expect);
     assert_eq!(kept, Kept { young: 0, open: 1, foreign: 0, odd: 3 });

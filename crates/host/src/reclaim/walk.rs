@@ -86,6 +86,7 @@ impl Walk<'_> {
             return Some(Reclaimable {
                 path,
                 what: self.place.what,
+                is_log: self.place.is_log,
                 uid: of.uid(),
                 age_seconds,
                 bytes: of.blocks() * 512,

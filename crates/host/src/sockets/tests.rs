@@ -113,3 +113,79 @@ fn a_real_connection_belongs_to_this_user() {
     let uid = connection_uid(&Roots::default(), client.local_addr().unwrap(), client.peer_addr().unwrap());
     assert_eq!(uid, Some(rustix::process::geteuid().as_raw()));
 }
+
+/// Opens many connections, in a namespace of its own: 9000 in each child, because a process may not have many more files.
+const MANY: &str = "
+import os, socket, sys
+n = int(sys.argv[1])
+held = [socket.create_server(('127.0.0.100', 8080))]
+ends = []
+for nth in range(0, n, 9000):
+    said, says = os.pipe()
+    if os.fork() == 0:
+        listener = socket.create_server((f'127.0.0.{1 + nth // 9000}', 8080))
+        for _ in range(min(9000, n - nth)):
+            held.append(socket.create_connection(listener.getsockname()))
+            held.append(listener.accept()[0])
+        os.write(says, b'x')
+        sys.stdin.read()
+        os._exit(0)
+    ends.append(said)
+for said in ends:
+    os.read(said, 1)
+print('ready', flush=True)
+sys.stdin.read()
+";
+
+/// 6,000 sockets, and 100,000 where time does not matter.
+#[test]
+fn many_sockets_in_another_network_namespace() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    if !rustix::process::getuid().is_root() {
+        println!("SKIPPED: a network namespace takes root");
+        return;
+    }
+    let connections = if std::env::var_os("PARAMEDIC_TEST_ALL").is_some() { 50_000 } else { 3000 };
+    let script = format!("ip link set lo up && exec python3 -c \"$0\" {connections}");
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", &script, MANY]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    if line != "ready\n" {
+        println!("SKIPPED: no namespace, no `ip`, no Python, or too few descriptors: {line}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return;
+    }
+    let pid = i32::try_from(child.id()).unwrap();
+    let roots = Roots::default();
+    let owners = |pid: i32| {
+        let id = process::ProcessId { pid, start_ticks: 0 };
+        let details = crate::Details::read(&roots, id);
+        details.descriptors.unwrap().socket_inodes().map(|inode| (inode, pid)).collect::<HashMap<_, _>>()
+    };
+    let told = Sockets::read(&roots, pid, &owners(pid)).unwrap();
+    let mut text = Sockets::default();
+    text.read_text(&roots.process(pid).join("net"), &owners(pid));
+    let elsewhere = Sockets::read(&roots, 1, &HashMap::new()).unwrap();
+    drop(child.stdin.take());
+    child.wait().unwrap();
+
+    assert_eq!(told.tcp_states.get(&SocketState::Established), Some(&(2 * connections)));
+    assert_eq!(told.listed.len(), 2000);
+    if connections < 50_000 {
+        // A text of 16 megabytes and more is cut.
+        assert_eq!(told.tcp_states, text.tcp_states);
+        let of = |sockets: &Sockets| {
+            let tcp = sockets.listed.iter().filter(|one| one.state == SocketState::Listen).cloned();
+            tcp.map(|one| (one.local, one.uid, one.inode, one.pid)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&told), of(&text));
+    }
+    let is_there = |socket: &Socket| socket.state == SocketState::Listen && socket.pid == Some(pid);
+    assert!(told.listed.iter().any(is_there), "{:?}", told.listed.first());
+    assert_ne!(elsewhere.tcp_states.get(&SocketState::Established), Some(&(2 * connections)));
+}

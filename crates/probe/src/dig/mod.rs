@@ -9,6 +9,7 @@ mod headers;
 mod http;
 mod names;
 mod phases;
+mod token;
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +17,7 @@ use diagnosis::{Finding, Severity, kind};
 use tokio::time::Instant;
 
 use crate::findings::findings;
-use crate::postgres::{self, Depth};
+use crate::postgres::{self, Activity};
 use crate::prober::{Deadline, Prober, milliseconds_since};
 use crate::report::{CheckType, DependencyReport, Report, Verdict};
 use crate::target::{Check, Dependency, Endpoint, Target};
@@ -25,6 +26,7 @@ pub use certificate::CertificateFault;
 pub use families::{Families, Reached};
 pub use names::{Names, Said};
 pub use phases::Phases;
+pub use token::token;
 
 /// The subject of what is true of the whole machine.
 const MACHINE: &str = "machine";
@@ -39,6 +41,7 @@ pub(crate) struct Dug {
     families: Families,
     certificate: Option<Result<(), CertificateFault>>,
     headers: headers::Headers,
+    activity: Activity,
 }
 
 // === impl Prober ===
@@ -87,7 +90,9 @@ impl Prober {
             Check::Http { url } => http::dig(url, names, deadline).await,
             Check::Tcp { address } => http::dig_tcp(address, names, deadline).await,
             Check::Postgres { address } => {
-                (deadline.bound(postgres::ask(address, Depth::Locks)).await, Dug::default())
+                let mut dug = Dug::default();
+                let verdict = deadline.bound(postgres::dig(address, &mut dug.activity)).await;
+                (verdict, dug)
             }
             _ => (self.ask_dependency(dependency, deadline).await.into_verdict(), Dug::default()),
         };
@@ -137,6 +142,7 @@ impl Dug {
             let finding = about(kind::CLOCK_OFFSET_SECONDS).with_value(seconds);
             found.push(finding.with_severity(severity).with_message(&message));
         }
+        found.extend(self.activity.findings(&dependency.name));
         found.extend(self.first_byte(&dependency.name));
         found
     }

@@ -1,6 +1,5 @@
 //! Owns `paramedic diagnose`: one look at servers and their machine, what is found, and what it comes to.
 
-mod growth;
 mod log;
 mod numbers;
 mod patient;
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use diagnosis::{Finding, Ranked, named, rank};
 use host::{Roots, Snapshot, examine};
 use incident::{ExitFacts, findings_of_exit};
-use probe::{CheckType, Names, Prober};
+use probe::{Check, CheckType, Names, Prober};
 use serde::Serialize;
 use server::now_ms;
 
@@ -95,7 +94,9 @@ impl Patient {
             subject.pid = subject.pid.or(status.pid);
         }
         let look = tokio::task::spawn_blocking(move || {
-            examine(&Roots::default(), &subject, now_ms(), thread::sleep)
+            let (snapshot, mut found) = examine(&Roots::default(), &subject, now_ms(), thread::sleep);
+            found.extend(runtimes::look(&snapshot, &subject.name));
+            (snapshot, found)
         });
         let asked = async {
             let Some(target) = &self.target else { return Vec::new() };
@@ -117,6 +118,7 @@ impl Patient {
         let mut pid = None;
         let process = looked.as_ref().map(|(snapshot, _)| process_of(snapshot)).unwrap_or_default();
         if let Ok((snapshot, found)) = looked {
+            findings.extend(self.tokens(&snapshot));
             pid = snapshot.target.map(|target| target.pid);
             findings.extend(found);
         }
@@ -127,9 +129,29 @@ impl Patient {
         if let Some(status) = &known {
             findings.extend(of_status(status, pid.is_some()));
             findings.extend(numbers::of_serve(client, &self.subject.name, process).await);
+            if let Some(path) = self.log.as_deref() {
+                let recovered = numbers::recovered(client, &self.subject.name).await;
+                findings.extend(recovered.iter().filter_map(|one| log::stale(path, one)));
+            }
         }
         findings.extend(self.log.as_deref().and_then(|path| log::found(path, &self.subject.name, now_ms())));
         Diagnosis::of(&self.subject.name, pid, findings, started)
+    }
+}
+
+impl Patient {
+    /// What the tokens say of their own end with which the processes of this server were started.
+    fn tokens(&self, snapshot: &Snapshot) -> Vec<Finding> {
+        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms()).unwrap_or_default());
+        let tree: Vec<i32> =
+            snapshot.target.iter().flat_map(|target| &target.tree).map(|details| details.id.pid).collect();
+        let needs = self.target.iter().flat_map(|target| &target.dependencies);
+        let found = needs.filter_map(|one| {
+            let Check::Env { variable, .. } = &one.check else { return None };
+            let value = tree.iter().find_map(|pid| host::variable_of(&Roots::default(), *pid, variable))?;
+            probe::token(&one.name, &value, now)
+        });
+        found.collect()
     }
 }
 

@@ -6,13 +6,12 @@ use diagnosis::{Finding, kind};
 use server::api::prometheus::answer::{Answer, Data};
 use server::api::wire::ServerStatus;
 use server::client::Client;
-
-use super::growth::{Grown, grown};
+use server::growth::{Grown, WARM_SECONDS, grown};
 
 /// A `serve` that does not answer at once is busy; the look goes on without it.
 const WITHIN: Duration = Duration::from_millis(500);
-/// Who has just begun to work grows until he is warm: nobody calls that a leak.
-const WARM_SECONDS: f64 = 300.0;
+/// A connection that was left behind longer ago has been noticed by now.
+const RECOVERY: &str = "30m";
 /// How far back growth is looked for.
 const HISTORY: &str = "2h";
 
@@ -63,6 +62,7 @@ pub(super) async fn of_serve(client: &Client, server: &str, process: Process) ->
     ));
     for (kind, query) in [
         (kind::CONCURRENT_OPERATIONS, format!("sum({})", of("mcp_concurrent_operations"))),
+        (kind::OLDEST_OPERATION_SECONDS, format!("max({})", of("mcp_oldest_operation_seconds"))),
         (
             kind::P95_SECONDS,
             format!(
@@ -76,9 +76,56 @@ pub(super) async fn of_serve(client: &Client, server: &str, process: Process) ->
         ),
     ] {
         let value = value(client, &query).await.filter(|value| value.is_finite());
+        if kind == kind::P95_SECONDS && value.is_some() {
+            let finding =
+                value.map(|value| Finding::new(kind, server).with_value((value * 1e3).round() / 1e3));
+            let slowest = slowest(client, &of("mcp_request_duration_seconds_bucket")).await;
+            found.extend(finding.map(|finding| match slowest {
+                Some(words) => finding.with_message(&words),
+                None => finding,
+            }));
+            continue;
+        }
         found.extend(value.map(|value| Finding::new(kind, server).with_value((value * 1e3).round() / 1e3)));
     }
     found
+}
+
+/// The method of real calls that takes longest, and how long.
+async fn slowest(client: &Client, buckets: &str) -> Option<String> {
+    let query = format!("topk(1, histogram_quantile(0.95, sum by (le, method) (rate({buckets}[5m]))))");
+    let Data::Vector(found) = ask(client, &query).await? else { return None };
+    let slowest = found.first()?;
+    let (method, seconds) = (slowest.metric.get("method")?, slowest.value.number()?);
+    seconds.is_finite().then(|| format!("`{method}` takes longest: 95 of 100 no longer than {seconds:.3} s"))
+}
+
+/// A dependency that was down within the last half hour and is back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Recovered {
+    pub(super) dependency: String,
+    /// When it was seen to be back, in milliseconds since the Unix epoch.
+    pub(super) at_ms: i64,
+}
+
+/// The dependencies of a server that are back.
+pub(super) async fn recovered(client: &Client, server: &str) -> Vec<Recovered> {
+    let query = format!("mcp_server_dependency_status{{server_name=\"{server}\"}}[{RECOVERY}]");
+    let Some(Data::Matrix(found)) = ask(client, &query).await else { return Vec::new() };
+    let recovered = |range: &server::api::prometheus::answer::Range| {
+        let dependency = range.metric.get("dependency_name")?.to_owned();
+        let points: Vec<(f64, f64)> =
+            range.values.iter().filter_map(|point| Some((point.0, point.number()?))).collect();
+        let at = back_at(&points)?;
+        Some(Recovered { dependency, at_ms: (at * 1e3) as i64 })
+    };
+    found.iter().filter_map(recovered).collect()
+}
+
+/// When what was down came back and stayed: the time of the first sample behind the last one that is 0.
+fn back_at(points: &[(f64, f64)]) -> Option<f64> {
+    let last_down = points.iter().rposition(|(_, value)| *value == 0.0)?;
+    points.get(last_down + 1).map(|(at, _)| *at)
 }
 
 async fn ask(client: &Client, query: &str) -> Option<Data> {
@@ -103,4 +150,23 @@ async fn points(client: &Client, query: &str) -> Vec<(f64, f64)> {
     let Some(Data::Matrix(found)) = ask(client, query).await else { return Vec::new() };
     let values = found.into_iter().next().map(|range| range.values).unwrap_or_default();
     values.iter().filter_map(|point| Some((point.0, point.number()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::back_at;
+
+    #[test]
+    fn who_is_back_was_away() {
+        for (values, expect) in [
+            (&[1.0, 1.0][..], None),
+            (&[1.0, 0.0], None),
+            (&[0.0, 1.0, 0.0, 0.0, 1.0, 1.0], Some(4.0)),
+            (&[], None),
+        ] {
+            let points: Vec<(f64, f64)> =
+                values.iter().enumerate().map(|(at, value)| (at as f64, *value)).collect();
+            assert_eq!(back_at(&points), expect, "{values:?}");
+        }
+    }
 }

@@ -8,8 +8,8 @@ use diagnosis::{Finding, Shape, kind};
 use host::{Census, Rates, Roots, Sample};
 use process::ProcessId;
 use serde::Serialize;
+use server::growth::{Grown, grown, look, words};
 
-use super::growth::{Grown, grown, look, words};
 use super::patient::Patient;
 use crate::arguments::{DiagnoseArguments, Output};
 use crate::fail::{Code, Failure};

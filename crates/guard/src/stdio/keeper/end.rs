@@ -152,7 +152,7 @@ impl Keeper {
         let closed = Instant::now();
         let mut until = closed + if gone == Gone::Told { TOLD_GRACE } else { CLOSE_GRACE };
         loop {
-            if gone == Gone::Closed && !self.shared.relay.methods().is_empty() {
+            if gone == Gone::Closed && !self.shared.relay.running(Instant::now()).is_empty() {
                 until = (Instant::now() + CLOSE_GRACE).min(closed + ANSWERS_MAX);
             }
             let look = until.min(Instant::now() + LOOK_AGAIN);

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use diagnosis::{Finding, Kind, Severity, Shape, Trend, trend};
+use diagnosis::{Finding, Kind, Severity, Shape, Trend, kind, trend};
+use metrics::{Query, Store, Value};
 
+/// Who has just begun to work grows until he is warm: nobody calls that a leak.
+pub const WARM_SECONDS: f64 = 300.0;
 /// Less than a fiftieth of what there is means nothing.
 const NOISE_SHARE: f64 = 0.02;
 /// Less is no time in which anything grows, however closely somebody looks.
@@ -11,7 +14,7 @@ const SECONDS_MIN: f64 = 30.0;
 
 /// How a number is looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Grown {
+pub struct Grown {
     /// What it may differ by without a meaning.
     noise_min: f64,
     is_bytes: bool,
@@ -24,7 +27,8 @@ pub(super) struct Grown {
 // === impl Grown ===
 
 impl Grown {
-    pub(super) fn memory(limit_bytes: Option<u64>) -> Self {
+    /// Memory, which ends at this limit.
+    pub fn memory(limit_bytes: Option<u64>) -> Self {
         Self {
             noise_min: f64::from(1 << 20),
             is_bytes: true,
@@ -33,12 +37,14 @@ impl Grown {
         }
     }
 
-    pub(super) fn count() -> Self {
+    /// A number of things, without a limit.
+    pub fn count() -> Self {
         Self { noise_min: 4.0, is_bytes: false, limit: None, seconds_min: SECONDS_MIN }
     }
 
     /// The same, and nothing is said of less than so many seconds.
-    pub(super) fn over(self, seconds_min: f64) -> Self {
+    #[must_use]
+    pub fn over(self, seconds_min: f64) -> Self {
         Self { seconds_min, ..self }
     }
 
@@ -47,8 +53,35 @@ impl Grown {
     }
 }
 
+/// What the samples of `serve` say of the memory and the descriptors of a server, as far as they are of the process that runs
+/// now; `limit_bytes` is the memory that it may have, where that is known.
+pub(crate) fn of_server(store: &Store, server: &str, now_ms: i64, limit_bytes: Option<u64>) -> Vec<Finding> {
+    let of = |name: &str, more: &str| format!("{name}{{server_name=\"{server}\"{more}}}");
+    let started = Query::parse(&of("mcp_server_process_start_time_seconds", "")).ok();
+    let started = started.and_then(|query| match query.instant(store, now_ms).ok()? {
+        Value::Vector(found) => found.first().map(|one| one.value),
+        _ => None,
+    });
+    let points = |selector: String| -> Vec<(f64, f64)> {
+        let query = Query::parse(&format!("{selector}[2h]")).ok();
+        let found = query.and_then(|query| query.instant(store, now_ms).ok());
+        let Some(Value::Matrix(series)) = found else { return Vec::new() };
+        let samples = series.into_iter().next().map(|one| one.samples).unwrap_or_default();
+        let seconds = samples.into_iter().map(|(at_ms, value)| (at_ms as f64 / 1e3, value));
+        seconds.filter(|(at, _)| started.is_none_or(|started| *at >= started)).collect()
+    };
+    let memory = points(of("mcp_server_memory_usage_bytes", ",memory_type=\"rss\""));
+    let descriptors = points(of("mcp_server_file_descriptors", ""));
+    let how = Grown::memory(limit_bytes).over(WARM_SECONDS);
+    let mut found: Vec<Finding> =
+        grown(kind::RSS_GROWTH_BYTES_PER_HOUR, server, &memory, &how).into_iter().collect();
+    let how = Grown::count().over(WARM_SECONDS);
+    found.extend(grown(kind::DESCRIPTORS_GROWTH_PER_HOUR, server, &descriptors, &how));
+    found
+}
+
 /// What a series says: how fast it grows in an hour, and 0 where it does not; nothing of one that is too short.
-pub(super) fn grown(kind: Kind, subject: &str, points: &[(f64, f64)], how: &Grown) -> Option<Finding> {
+pub fn grown(kind: Kind, subject: &str, points: &[(f64, f64)], how: &Grown) -> Option<Finding> {
     let found = look(points, how);
     let finding = Finding::new(kind, subject);
     match found.shape {
@@ -63,13 +96,13 @@ pub(super) fn grown(kind: Kind, subject: &str, points: &[(f64, f64)], how: &Grow
 }
 
 /// The trend of a series.
-pub(super) fn look(points: &[(f64, f64)], how: &Grown) -> Trend {
+pub fn look(points: &[(f64, f64)], how: &Grown) -> Trend {
     let last = points.last().map_or(0.0, |point| point.1);
     trend(points, how.noise_min.max(last * NOISE_SHARE))
 }
 
 /// A trend for people.
-pub(super) fn words(found: &Trend, points: &[(f64, f64)], how: &Grown) -> String {
+pub fn words(found: &Trend, points: &[(f64, f64)], how: &Grown) -> String {
     let first = points.first().map_or(0.0, |point| point.1);
     let over = time(found.seconds);
     let (from, to) = (how.shown(first), how.shown(found.last));
@@ -119,14 +152,40 @@ mod tests {
         let points: Vec<_> =
             (0..60).map(|n| (f64::from(n) * 10.0, (80.0 + f64::from(n) / 6.0 * 5.0) * mib)).collect();
         let how = Grown::memory(Some(512 << 20));
-        let found = grown(diagnosis::kind::RSS_GROWTH_BYTES_PER_HOUR, "notes", &points, &how).unwrap();
+        let found = grown(kind::RSS_GROWTH_BYTES_PER_HOUR, "notes", &points, &how).unwrap();
         let says = "rss_growth_bytes_per_hour of `notes` is 314572800.0 (it grows all the time: from 80.0 MiB to 128.3 MiB \
             in 9 min, 5.0 MiB a minute (99 of 100: 5.0 MiB to 5.0 MiB); at its limit of 512.0 MiB in 76 min to 76 min)";
         assert_eq!(found.to_string(), says);
         let flat: Vec<_> = points.iter().map(|point| (point.0, 80.0 * mib)).collect();
-        let found = grown(diagnosis::kind::RSS_GROWTH_BYTES_PER_HOUR, "notes", &flat, &how).unwrap();
+        let found = grown(kind::RSS_GROWTH_BYTES_PER_HOUR, "notes", &flat, &how).unwrap();
         assert_eq!(found.value().unwrap().number(), Some(0.0));
-        assert_eq!(grown(diagnosis::kind::RSS_GROWTH_BYTES_PER_HOUR, "notes", &flat[..3], &how), None);
+        assert_eq!(grown(kind::RSS_GROWTH_BYTES_PER_HOUR, "notes", &flat[..3], &how), None);
+    }
+
+    #[test]
+    fn samples_of_the_process_before_do_not_count() {
+        let mut store = Store::new(metrics::Limits {
+            retention_ms: 7_200_000,
+            series_max: 10,
+            samples_per_series_max: 1000,
+        });
+        let now_ms = 10_000_000;
+        let mut put = |name: &str, more: &[(&str, &str)], at_ms: i64, value: f64| {
+            let labels: Vec<(&str, &str)> =
+                [("server_name", "notes")].into_iter().chain(more.iter().copied()).collect();
+            store.append(&metrics::Labels::metric(name, &labels), at_ms, value).unwrap();
+        };
+        for nth in 0..120_i32 {
+            let at_ms = now_ms - i64::from(119 - nth) * 10_000;
+            // The one before grew; the one of now has stood still for ten minutes.
+            let value = if nth < 60 { f64::from(nth) * 5e6 } else { 8e7 };
+            put("mcp_server_memory_usage_bytes", &[("memory_type", "rss")], at_ms, value);
+        }
+        put("mcp_server_process_start_time_seconds", &[], now_ms, (now_ms - 590_000) as f64 / 1e3);
+        let found = of_server(&store, "notes", now_ms, None);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].value().and_then(diagnosis::Scalar::number), Some(0.0), "{found:?}");
+        assert!(of_server(&store, "other", now_ms, None).is_empty());
     }
 
     #[test]
