@@ -73,7 +73,9 @@ fn every_incident_keeps_evidence_before_its_first_change() {
     let is_bundle =
         |record: &Record| matches!(record, Record::Captured(one) if one.what == "evidence bundle");
     let intent = |record: &Record| matches!(record, Record::Intent { .. });
-    assert!(story.when(is_bundle) <= story.when(intent), "{story}");
+    let bundle = story.timeline().iter().position(|happened| is_bundle(&happened.record)).unwrap();
+    let first = story.timeline().iter().position(|happened| intent(&happened.record)).unwrap();
+    assert!(bundle < first, "{story}");
 
     let shown = site.run(&["evidence", "list", "--incident", story.id(), "-o", "json"]).done();
     let rows: Vec<Value> = serde_json::from_str(&shown).unwrap();
