@@ -19,6 +19,7 @@ mod checks;
 mod client;
 mod controls;
 mod crash;
+mod data;
 mod demo;
 mod engines;
 mod evidence;

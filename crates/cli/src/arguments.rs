@@ -1,6 +1,7 @@
 //! Owns the grammar of the command line: noun, then verb.
 
 mod alert;
+mod backup;
 mod controls;
 mod diagnose;
 mod evidence;
@@ -8,6 +9,7 @@ mod guard;
 mod hold;
 mod incident;
 mod init;
+mod integrity;
 mod logs;
 mod metrics;
 mod query;
@@ -22,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
+pub(crate) use backup::{BackupCommand, RestoreArguments, VerifyArguments};
 pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
 pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use evidence::{Depth, EvidenceCommand};
@@ -29,6 +32,7 @@ pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
 pub(crate) use init::{InitArguments, UninstallArguments};
+pub(crate) use integrity::{BaselineArguments, CheckDataArguments, IntegrityCommand, Pace};
 pub(crate) use logs::{LogsArguments, SearchArguments};
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
@@ -108,6 +112,12 @@ pub(crate) enum Command {
     Query(QueryArguments),
     /// Search logs of servers and other files, sum them up, and say what stands out; works with and without `serve`
     Logs(SearchArguments),
+    /// Say whether the data of servers are what they should be; works with and without `serve`
+    #[command(subcommand)]
+    Integrity(IntegrityCommand),
+    /// Back up the data of a server, prove backups, and put one back
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Read the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -68,3 +68,26 @@ pub(crate) fn live(text: &str) {
 pub(crate) fn time(at_ms: i64) -> String {
     DateTime::from_timestamp_millis(at_ms).unwrap_or_default().format("%Y-%m-%d %H:%M:%S").to_string()
 }
+
+/// A number of bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    if bytes >= 1 << 20 {
+        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    } else {
+        format!("{} KiB", bytes >> 10)
+    }
+}
+
+/// What a server says must not move the cursor of whoever reads it, or change what stands there.
+pub(crate) fn harmless(text: &str) -> String {
+    let is_trick = |c: char| {
+        c.is_control() && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .flat_map(|c| {
+            let (plain, escaped) =
+                if is_trick(c) { (None, Some(c.escape_default())) } else { (Some(c), None) };
+            plain.into_iter().chain(escaped.into_iter().flatten())
+        })
+        .collect()
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::details::Details;
+use crate::processes::{pids, process_name};
 use crate::roots::{FILE_BYTES_MAX, Roots, read, read_link};
 use crate::text::lines;
 
@@ -15,6 +16,9 @@ const WRITTEN_MAX: usize = 256;
 /// Descriptors of all processes that are looked at in search of deleted files: about 40 ms.
 const LINKS_MAX: usize = 20_000;
 const DELETED_MAX: usize = 64;
+/// Descriptors of all processes that are looked at in search of writers: a restore waits for it, and a missed one would be
+/// worse than half a second.
+const WRITERS_LINKS_MAX: usize = 1_000_000;
 const DELETED: &str = " (deleted)";
 
 /// A file that has no name any more and still takes space.
@@ -26,6 +30,17 @@ pub struct DeletedFile {
     pub path: String,
     /// What it takes on its file system.
     pub bytes: u64,
+}
+
+/// A process that may write to some data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Writer {
+    /// Its number.
+    pub pid: i32,
+    /// Its name, as far as it can be read.
+    pub name: String,
+    /// A file that it has open to write.
+    pub path: String,
 }
 
 /// The paths of the files that these processes have open to write, each once, sorted; at most 256.
@@ -43,6 +58,33 @@ pub(crate) fn written(roots: &Roots, tree: &[Details]) -> Vec<String> {
     paths.sort_unstable();
     paths.dedup();
     paths
+}
+
+/// Processes that have a file below this folder open to write, each with the first such file; of those that we may look
+/// at, by their number.
+pub fn writers_below(roots: &Roots, folder: &Path) -> Vec<Writer> {
+    let mut writers = Vec::new();
+    let mut left = WRITERS_LINKS_MAX;
+    for pid in pids(roots).unwrap_or_default() {
+        let process = roots.process(pid);
+        let Ok(entries) = fs::read_dir(process.join("fd")) else { continue };
+        for entry in entries.flatten() {
+            if left == 0 {
+                return writers;
+            }
+            left -= 1;
+            let Some(link) = read_link(&entry.path()).filter(|link| Path::new(link).starts_with(folder))
+            else {
+                continue;
+            };
+            if is_writable(&process.join("fdinfo").join(entry.file_name())) {
+                let name = process_name(roots, pid).unwrap_or_default();
+                writers.push(Writer { pid, name, path: link });
+                break;
+            }
+        }
+    }
+    writers
 }
 
 /// The largest files that are deleted and still open, of all processes that we may look at.

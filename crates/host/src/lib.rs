@@ -34,7 +34,7 @@ mod users;
 pub use census::{Census, Usage};
 pub use cgroup::{CgroupMemory, CgroupPlace};
 pub use details::{Descriptor, Descriptors, Details, Footprint, Limit, variable_of};
-pub use files::DeletedFile;
+pub use files::{DeletedFile, Writer, writers_below};
 pub use findings::{Place, Subject, examine, findings};
 pub use kernel_log::{KernelEvent, KernelNote};
 pub use listeners::{Listener, listeners};

@@ -1,6 +1,7 @@
 //! Owns the commands: one file each, thin over the crates that do the work.
 
 mod alert;
+mod backup;
 mod check;
 mod config;
 mod controls;
@@ -12,6 +13,7 @@ mod guard;
 mod helper;
 mod incident;
 mod init;
+mod integrity;
 mod journal;
 mod kill_switch;
 mod logs;
@@ -57,6 +59,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Diagnose(arguments) => diagnose::run(&arguments, config, output),
         Command::Metrics(arguments) => metrics::run(&arguments, config, rows),
         Command::Query(arguments) => query::run(&arguments, config, output),
+        Command::Backup(command) => backup::run(&command, config, output),
+        Command::Integrity(command) => integrity::run(&command, config, output),
         Command::Logs(arguments) => logs::run(&arguments, config, output),
         Command::Config(command) => config::run(&command, config, output),
         Command::Doctor => doctor::run(config, output),

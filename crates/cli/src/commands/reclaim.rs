@@ -14,7 +14,7 @@ use server::now_ms;
 use crate::arguments::{Output, ReclaimArguments};
 use crate::context;
 use crate::fail::{Code, Failure};
-use crate::show;
+use crate::show::{self, size};
 
 /// How many files are shown one by one.
 const SHOWN_MAX: usize = 20;
@@ -140,13 +140,5 @@ fn for_people(found: &host::reclaim::Plan) {
     ));
     if found.is_cut {
         show::line("there is more than is looked at at once");
-    }
-}
-
-fn size(bytes: u64) -> String {
-    if bytes >= 1 << 20 {
-        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
-    } else {
-        format!("{} KiB", bytes >> 10)
     }
 }

@@ -7,7 +7,7 @@ use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, Dependency, Place, Server, alertmanager, backend, contact, inbound, scrape};
+use super::{Config, Dependency, Place, Server, alertmanager, backend, contact, data, inbound, scrape};
 
 /// The longest name of a server: it becomes part of file names and unit names.
 const NAME_BYTES_MAX: usize = 63;
@@ -213,6 +213,7 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[[scrape]]", scrape::problems(config)),
         ("[inbound", inbound::problems(config)),
         ("[alertmanager]", alertmanager::problems(config)),
+        ("[integrity]", data::problems(config)),
         ("[metrics.backend]", backend::backend_problems(config)),
         ("[metrics.remote_write]", backend::write_problems(config)),
     ];

@@ -2,8 +2,10 @@
 
 mod alertmanager;
 mod backend;
+mod backup;
 mod bytes;
 mod contact;
+mod data;
 mod dependency;
 mod error;
 mod evidence;
@@ -32,9 +34,12 @@ use systemd::UnitName;
 
 pub use alertmanager::Alertmanager;
 pub use backend::{Backend, RemoteWrite};
+pub use backup::Backups;
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
+pub use data::{Data, Integrity};
+pub use dependency::Dependency;
 pub use error::{ConfigError, Problem};
 pub use evidence::Evidence;
 pub use inbound::{Fields, Inbound};
@@ -89,6 +94,12 @@ pub struct Config {
     /// Further pages of metrics that are read.
     #[serde(default)]
     pub scrape: Vec<ScrapeTarget>,
+    /// Where backups of servers' data go.
+    #[serde(default)]
+    pub backup: Backups,
+    /// How data of servers are checked.
+    #[serde(default)]
+    pub integrity: Integrity,
     /// What counts as recovered.
     #[serde(default)]
     pub verify: Verify,
@@ -259,38 +270,9 @@ pub struct Server {
     /// What it depends on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependency: Vec<Dependency>,
-}
-
-/// `[[server.dependency]]`: exactly one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Dependency {
-    /// Its name.
-    pub name: String,
-    /// A URL that must answer with a status below 400.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http: Option<String>,
-    /// `HOST:PORT` that must accept a connection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tcp: Option<String>,
-    /// `[USER@]HOST:PORT[/DATABASE]` of a PostgreSQL that must take connections; without a password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub postgres: Option<String>,
-    /// The exact name of a process that must run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub process: Option<String>,
-    /// A file or folder that must exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<PathBuf>,
-    /// A variable that must not be empty, in the environment that the server gets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub env: Option<String>,
-    /// A plugin of Nagios and its arguments: exit code 0 is well, 1 is well with less to offer, 2 is not.
+    /// The data that it keeps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub nagios: Vec<String>,
-    /// Whether the server cannot do without it.
-    #[serde(default = "default_critical")]
-    pub critical: bool,
+    pub data: Vec<Data>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -307,10 +289,6 @@ fn default_start_timeout() -> Span {
 
 fn default_install_timeout() -> Span {
     Span::seconds(15 * 60)
-}
-
-fn default_critical() -> bool {
-    true
 }
 
 // === impl Verify ===
@@ -374,6 +352,7 @@ impl Server {
             modes: BTreeMap::new(),
             parameters: BTreeMap::new(),
             dependency: Vec::new(),
+            data: Vec::new(),
         }
     }
 

@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 21] = [
+    const TABLES: [(&str, &str); 24] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -72,12 +72,13 @@ mod tests {
         ("`[[scrape]]`", "ScrapeTarget"),
         ("`[retention]`", "Retention"),
         ("`[verify]`", "Verify"),
-        ("`[evidence]`", "Evidence"),
+    const TABLES: [(&str, &str); 24] = [
         ("`[policy]`", "Policy"),
         ("`[rules]`", "Rules"),
         ("`[alerts.NAME]`", "Alert"),
         ("`[[server]]`", "Server"),
         ("`[[server.dependency]]`", "Dependency"),
+        ("`[[server.data]]`", "Data"),
         ("`[[contact]]`", "Contact"),
         ("`[escalation]`", "Escalation"),
         ("`[[escalation.level]]`", "EscalationLevel"),

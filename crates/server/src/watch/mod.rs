@@ -1,6 +1,7 @@
 //! Owns what `serve` knows of its servers from looking at them: samples, alerts, the last report on each.
 
 mod answers;
+mod data;
 mod evaluating;
 mod keeping;
 mod pages;
@@ -23,6 +24,7 @@ use crate::clock;
 use crate::config::Config;
 
 use answers::Answers;
+pub(crate) use data::{check_data, tell_data};
 pub(crate) use evaluating::{alarm, evaluate};
 pub(crate) use pages::scrape_page;
 pub(crate) use probing::probe_server;

@@ -7,7 +7,7 @@ use diagnosis::{Finding, Severity, kind};
 
 use crate::arguments::{Output, SearchArguments};
 use crate::findings;
-use crate::show;
+use crate::show::{self, harmless};
 
 /// So many messages a summary shows, and an analysis.
 const MESSAGES_SUMMARY: usize = 10;
@@ -194,10 +194,6 @@ fn messages(report: &Report, max: usize) {
 
 fn duration(ms: f64) -> String {
     if ms >= 1000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.1} ms") }
-}
-
-fn harmless(text: &str) -> String {
-    super::text::harmless(text)
 }
 
 #[cfg(test)]

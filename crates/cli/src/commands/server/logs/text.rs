@@ -3,6 +3,8 @@
 use chrono::DateTime;
 use logs::Line;
 
+use crate::show::harmless;
+
 /// Shows a line of a log file. One that is no JSON, such as a half-written one, is shown as it is.
 pub(super) fn of_line(line: &Line) -> String {
     match line.said() {
@@ -16,20 +18,6 @@ pub(in crate::commands) fn of(at_ms: Option<i64>, level: &str, event: &str, mess
     let time = at_ms.and_then(DateTime::from_timestamp_millis);
     let time = time.map_or_else(|| "-".to_owned(), |time| time.format("%Y-%m-%d %H:%M:%S%.3f").to_string());
     harmless(&format!("{time:<23} {:<7} {event:<11} {message}", level.to_uppercase()))
-}
-
-/// What a server says must not move the cursor of whoever reads it, or change what stands there.
-pub(in crate::commands) fn harmless(text: &str) -> String {
-    let is_trick = |c: char| {
-        c.is_control() && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .flat_map(|c| {
-            let (plain, escaped) =
-                if is_trick(c) { (None, Some(c.escape_default())) } else { (Some(c), None) };
-            plain.into_iter().chain(escaped.into_iter().flatten())
-        })
-        .collect()
 }
 
 #[cfg(test)]

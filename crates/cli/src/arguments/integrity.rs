@@ -1,0 +1,55 @@
+//! Owns the grammar of `paramedic integrity`.
+
+use std::num::NonZero;
+
+use clap::{Args, Subcommand};
+use server::config::Bytes;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IntegrityCommand {
+    /// Take data as they are for what they should be; refused where a file is broken or cannot be read
+    Baseline(BaselineArguments),
+    /// Compare data with what they were, and ask databases and documents whether they are whole; exit code 1 when
+    /// something is damaged
+    Check(CheckDataArguments),
+    /// Show what the checks found, and since when there is damage; exit code 1 when there is
+    History {
+        /// A server of the configuration, or a folder
+        subject: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BaselineArguments {
+    /// A server of the configuration, or a folder (with a `/` in it), of which then nothing may change
+    pub(crate) subject: String,
+    /// Take what is broken or cannot be read as it is, too
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckDataArguments {
+    /// Servers of the configuration, or folders (with a `/` in them) [default: all servers that have data]
+    pub(crate) subjects: Vec<String>,
+    /// Read every file: what a disk has lost by itself is found in no other way
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Read only what was written to since the last check; this is what happens without either
+    #[arg(long, conflicts_with = "deep")]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pace {
+    /// Read so much in a second at most, such as 64MiB [default: as fast as it goes]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) rate: Option<Bytes>,
+    /// So many threads [default: one for each processor]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) threads: Option<NonZero<usize>>,
+}

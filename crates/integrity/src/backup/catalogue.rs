@@ -1,0 +1,259 @@
+//! Owns what is known of the backups of one server: which there are, what each should be, and what was proven of it.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::hex::Hex;
+use crate::manifest::End;
+
+/// A record has some hundred bytes, and a path for each tree and each file that was being written.
+const RECORD_BYTES_MAX: u64 = 1 << 20;
+
+/// What a backup is. Written last, and never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The form; 1.
+    pub version: u32,
+    /// Whose data they are.
+    pub server: String,
+    /// When it was begun: milliseconds since 1970. What was written later may be missing.
+    pub created_ms: i64,
+    /// Its trees, in the order of the archive.
+    pub trees: Vec<TreeRecord>,
+    /// The size of the archive.
+    pub archive_bytes: u64,
+    /// SHA-256 of the archive.
+    pub archive_sha256: Hex<32>,
+    /// Files that were written all the while they were read, so that nobody knows of which moment they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moving: Vec<String>,
+    /// How many devices, pipes, sockets and files that may change were left out.
+    #[serde(default)]
+    pub left_out: u64,
+}
+
+/// One tree of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeRecord {
+    /// Where it was.
+    pub root: PathBuf,
+    /// The end of its manifest.
+    pub manifest: End,
+}
+
+/// What came of reading a backup again, to its end and into a tree of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When: milliseconds since 1970.
+    pub at_ms: i64,
+    /// What is wrong with it; nothing where it is good.
+    pub problem: Option<String>,
+}
+
+/// One backup of a catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Backup {
+    /// Its name: the time at which it was begun, in UTC.
+    pub id: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub record: Record,
+    /// The last proof, if somebody has asked for one.
+    pub proof: Option<Proof>,
+}
+
+/// The backups in one folder.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    folder: PathBuf,
+}
+
+// === impl Backup ===
+
+impl Backup {
+    /// Whether it was read again and found whole.
+    pub fn is_proven(&self) -> bool {
+        self.proof.as_ref().is_some_and(|proof| proof.problem.is_none())
+    }
+}
+
+// === impl Catalogue ===
+
+impl Catalogue {
+    /// The backups in this folder; it need not be there yet.
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// All backups, newest first, and the names in the folder that belong to none.
+    ///
+    /// # Errors
+    /// If the folder is there and cannot be read.
+    pub fn list(&self) -> io::Result<(Vec<Backup>, Vec<String>)> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+            entries => entries?,
+        };
+        let names: Vec<String> = entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<io::Result<_>>()?;
+        let ids = names.iter().filter_map(|name| name.strip_suffix(".json")).filter(|id| is_id(id));
+        let mut backups: Vec<Backup> = ids.filter_map(|id| self.find(id)).collect();
+        backups.sort_by(|one, two| (two.record.created_ms, &two.id).cmp(&(one.record.created_ms, &one.id)));
+        let is_ours = |name: &str| {
+            backups.iter().any(|one| name.strip_prefix(&one.id).is_some_and(|rest| rest.starts_with('.')))
+        };
+        let mut others: Vec<String> = names.iter().filter(|name| !is_ours(name)).cloned().collect();
+        others.sort_unstable();
+        Ok((backups, others))
+    }
+
+    /// One backup by its name, if it is whole enough to be one.
+    pub fn find(&self, id: &str) -> Option<Backup> {
+        let record: Record = read_json(&self.folder.join(format!("{id}.json")))?;
+        let is_there = self.archive(id).metadata().is_ok_and(|file| file.is_file());
+        (record.version == 1 && is_there).then(|| {
+            let proof = read_json(&self.proof_path(id));
+            Backup { id: id.to_owned(), record, proof }
+        })
+    }
+
+    /// The archive of a backup.
+    pub fn archive(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.tar.zst"))
+    }
+
+    /// The manifest of one of its trees.
+    pub fn manifest(&self, id: &str, tree: usize) -> PathBuf {
+        self.folder.join(format!("{id}.{tree}.jsonl"))
+    }
+
+    /// Writes down what came of reading a backup again.
+    ///
+    /// # Errors
+    /// If the folder takes nothing more.
+    pub fn set_proof(&self, id: &str, proof: &Proof) -> io::Result<()> {
+        self.write_json(&self.proof_path(id), proof)
+    }
+
+    /// Makes a backup one, when all its other files are on disk.
+    pub(super) fn set_record(&self, id: &str, record: &Record) -> io::Result<()> {
+        self.write_json(&self.folder.join(format!("{id}.json")), record)
+    }
+
+    /// Deletes a backup: its record first, so that it is none from then on.
+    ///
+    /// # Errors
+    /// If the folder cannot be written to.
+    pub fn remove(&self, backup: &Backup) -> io::Result<()> {
+        let manifests = (0..backup.record.trees.len()).map(|tree| self.manifest(&backup.id, tree));
+        let record = self.folder.join(format!("{}.json", backup.id));
+        let proof = self.proof_path(&backup.id);
+        for path in [record, proof, self.archive(&backup.id)].into_iter().chain(manifests) {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Which backups go so that the newest `keep` stay. The newest that is proven good stays as well, and so does
+    /// whatever is not older than it.
+    pub fn surplus(backups: &[Backup], keep: usize) -> &[Backup] {
+        let proven = backups.iter().position(Backup::is_proven).map_or(backups.len(), |at| at + 1);
+        &backups[proven.max(keep.max(1)).min(backups.len())..]
+    }
+
+    fn proof_path(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.proof.json"))
+    }
+
+    fn write_json(&self, path: &Path, document: &impl Serialize) -> io::Result<()> {
+        let beside = path.with_extension("new");
+        let mut file = File::create(&beside)?;
+        rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o600))?;
+        file.write_all(&serde_json::to_vec_pretty(document)?)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+/// `20261126T201500Z`, and a number where there are several of one second.
+pub(super) fn is_id(text: &str) -> bool {
+    let (time, number) = text.split_once('-').unwrap_or((text, "1"));
+    let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_time = time
+        .strip_suffix('Z')
+        .and_then(|time| time.split_once('T'))
+        .is_some_and(|(day, hour)| digits(day, 8) && digits(hour, 6));
+    is_time && (1..=3).contains(&number.len()) && digits(number, number.len())
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(RECORD_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backup(n: i64, is_proven: Option<bool>) -> Backup {
+        let record = Record {
+            version: 1,
+            server: "notes".to_owned(),
+            created_ms: n,
+            trees: Vec::new(),
+            archive_bytes: 0,
+            archive_sha256: Hex([0; 32]),
+            moving: Vec::new(),
+            left_out: 0,
+        };
+        let proof = is_proven.map(|good| Proof { at_ms: n, problem: (!good).then(|| "cut".to_owned()) });
+        Backup { id: n.to_string(), record, proof }
+    }
+
+    #[test]
+    fn the_newest_stay_and_so_does_the_newest_that_is_proven() {
+        let check = |proofs: &[Option<bool>], keep: usize, expected: usize| {
+            let backups: Vec<Backup> = (0..).zip(proofs).map(|(n, proof)| backup(-n, *proof)).collect();
+            assert_eq!(Catalogue::surplus(&backups, keep).len(), expected, "{proofs:?} {keep}");
+        };
+        let (good, bad, nobody_knows) = (Some(true), Some(false), None);
+        check(&[], 2, 0);
+        check(&[good, good, good, good], 2, 2);
+        check(&[bad, nobody_knows, bad, good, good], 2, 1);
+        // Without any that is proven nothing goes.
+        check(&[bad, bad, nobody_knows, nobody_knows], 1, 0);
+        check(&[good, good], 0, 1);
+    }
+
+    #[test]
+    fn names_of_backups() {
+        for good in ["20261126T201500Z", "20261126T201500Z-2", "20261126T201500Z-12"] {
+            assert!(is_id(good), "{good}");
+        }
+        for bad in [
+            "",
+            "x",
+            "20261126",
+            "20261126T2015Z",
+            "20261126T201500Z-",
+            "20261126T201500Z-1234",
+            "../20261126T201500Z",
+        ] {
+            assert!(!is_id(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Owns making a backup: one walk of each tree, every file as it is at one moment, and a record when all is on disk.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Seek as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use chrono::DateTime;
+
+use super::catalogue::{Backup, Catalogue, Record, TreeRecord, is_id};
+use super::pack::{Pack, PackError};
+use crate::content::{Throttle, digest_of};
+use crate::entry::{Entry, Kind};
+use crate::format::Format;
+use crate::hex::Hex;
+use crate::look::{Look, Seen};
+use crate::manifest::{Head, Writer};
+use crate::patterns::Patterns;
+use crate::sqlite;
+use crate::walk::{Root, Step, Walk};
+
+/// A file up to this size is held in memory, so that it can be read again if somebody writes meanwhile.
+const HELD_BYTES_MAX: u64 = 16 << 20;
+/// How often such a file is read.
+const TRIES: usize = 5;
+
+/// A tree that is backed up.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree<'a> {
+    /// Where it is.
+    pub root: &'a Path,
+    /// Files that change all the time and are left out.
+    pub may_change: &'a Patterns,
+}
+
+/// What is backed up.
+#[derive(Clone, Copy, Debug)]
+pub struct Create<'a> {
+    /// Whose data they are.
+    pub server: &'a str,
+    /// The trees.
+    pub trees: &'a [Tree<'a>],
+    /// A folder of this process alone, for copies of databases.
+    pub scratch: &'a Path,
+    /// When it begins: milliseconds since 1970.
+    pub now_ms: i64,
+    /// How fast files are read.
+    pub throttle: Option<&'a Throttle>,
+}
+
+/// A backup on its way.
+struct Under<'a> {
+    what: &'a Create<'a>,
+    pack: Pack,
+    moving: Vec<String>,
+    left_out: u64,
+}
+
+/// The content of a file, as it goes into the archive.
+enum Content {
+    Held(Vec<u8>),
+    Copy(File),
+    Stream(File),
+}
+
+/// Makes a backup. The caller makes sure that nobody else makes one in the same folder.
+///
+/// # Errors
+/// If a file cannot be read, a database not be copied whole, or the disk takes no more. Then there is no backup.
+pub fn create(catalogue: &Catalogue, what: &Create<'_>) -> Result<Backup, PackError> {
+    let folder = catalogue.folder();
+    let unusable = |source| PackError::Folder { path: folder.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+    let id = begin(folder, what.now_ms).map_err(unusable)?;
+    let archive = catalogue.archive(&id);
+    let beside = archive.with_extension("zst.new");
+    let mut under = Under { what, pack: Pack::create(&beside)?, moving: Vec::new(), left_out: 0 };
+    let mut trees = Vec::new();
+    for (n, tree) in what.trees.iter().enumerate() {
+        let head = Head::new(tree.root, what.now_ms.saturating_mul(1_000_000));
+        let mut writer = Writer::create(&catalogue.manifest(&id, n), &head)?;
+        under.tree(n, tree, &mut writer)?;
+        trees.push(TreeRecord { root: tree.root.to_owned(), manifest: writer.finish()? });
+    }
+    let Under { pack, moving, left_out, .. } = under;
+    let packed = pack.finish()?;
+    fs::rename(&beside, &archive).map_err(unusable)?;
+    let record = Record {
+        version: 1,
+        server: what.server.to_owned(),
+        created_ms: what.now_ms,
+        trees,
+        archive_bytes: packed.bytes,
+        archive_sha256: packed.sha256,
+        moving,
+        left_out,
+    };
+    catalogue.set_record(&id, &record).map_err(unusable)?;
+    Ok(Backup { id, record, proof: None })
+}
+
+/// Removes what backups that did not come to their end have left, and finds a name that is free.
+fn begin(folder: &Path, now_ms: i64) -> io::Result<String> {
+    let time =
+        DateTime::from_timestamp_millis(now_ms).unwrap_or_default().format("%Y%m%dT%H%M%SZ").to_string();
+    let names: Vec<String> = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<io::Result<_>>()?;
+    let id_of = |name: &str| name.split_once('.').map(|(id, _)| id.to_owned()).filter(|id| is_id(id));
+    for name in &names {
+        let has_record = id_of(name).is_none_or(|id| names.contains(&format!("{id}.json")));
+        if !has_record {
+            fs::remove_file(folder.join(name))?;
+        }
+    }
+    let ids = std::iter::once(time.clone()).chain((2..1000).map(|n| format!("{time}-{n}")));
+    let mut free = ids.filter(|id| !names.contains(&format!("{id}.json")));
+    free.next().ok_or_else(|| io::Error::other("a thousand backups of one second are enough"))
+}
+
+// === impl Under ===
+
+impl Under<'_> {
+    fn tree(&mut self, n: usize, tree: &Tree<'_>, writer: &mut Writer) -> Result<(), PackError> {
+        let unreadable = |path: &Path, source| PackError::Read { path: tree.root.join(path), source };
+        let root = Root::open(tree.root).map_err(|source| unreadable(Path::new(""), source))?;
+        let device =
+            rustix::fs::fstat(root.fd()).map_err(|error| unreadable(Path::new(""), error.into()))?.st_dev;
+        let look = Look { root: &root, device, with_sha256: false, throttle: self.what.throttle };
+        let walk = Walk::new(&root).map_err(|source| unreadable(Path::new(""), source))?;
+        for step in walk {
+            let path = match step {
+                Step::Found(path) => path,
+                Step::Unreadable(path, source) => return Err(unreadable(path.as_path(), source)),
+            };
+            let mut entry = match look.without_content(&path) {
+                Seen::Is { entry, .. } => entry,
+                Seen::Gone => continue,
+                Seen::Unknown(source) | Seen::Unreadable(_, source) => {
+                    return Err(unreadable(path.as_path(), source));
+                }
+                Seen::Broken(entry, _) | Seen::Changing(entry) => entry,
+            };
+            let is_left_out =
+                entry.kind == Kind::Special || entry.kind == Kind::File && tree.may_change.hold(&path);
+            if is_left_out || entry.kind == Kind::Mount {
+                self.left_out += 1;
+            }
+            if is_left_out {
+                continue;
+            }
+            let mut target = None;
+            match entry.kind {
+                Kind::File => match self.file(&look, &mut entry) {
+                    Err(PackError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                        continue;
+                    }
+                    packed => packed?.into_pack(&mut self.pack, n, &mut entry, &mut self.moving)?,
+                },
+                Kind::Link => {
+                    let link = tree.root.join(path.as_path()).read_link();
+                    let link = link.map_err(|source| unreadable(path.as_path(), source))?;
+                    entry.target = Some(link.to_string_lossy().into_owned());
+                    entry.blake3 =
+                        link.to_str().is_none().then(|| digest_of(link.as_os_str().as_encoded_bytes()));
+                    target = Some(link);
+                }
+                Kind::Folder | Kind::Mount | Kind::Special => {}
+            }
+            if entry.kind != Kind::File {
+                self.pack.add(n, &entry, target.as_deref(), io::empty())?;
+            }
+            writer.add(&entry)?;
+        }
+        Ok(())
+    }
+
+    /// The content of a file at one moment, as far as that can be had. Its size becomes that of the content.
+    fn file(&self, look: &Look<'_>, entry: &mut Entry) -> Result<Content, PackError> {
+        let shown = look.root.path().join(entry.path.as_path());
+        let unreadable = |source| PackError::Read { path: shown.clone(), source };
+        for _ in 0..TRIES {
+            let mut file = look.open(entry.path.as_path()).map_err(unreadable)?;
+            let before = file.metadata().map_err(unreadable)?;
+            *entry = look.entry(&entry.path, &before);
+            let mut head = [0; 16];
+            let n = read_up_to(&mut file, &mut head).map_err(unreadable)?;
+            if Format::of(entry.path.as_path(), &head[..n]) == Some(Format::Sqlite) {
+                return self.database(&shown, entry);
+            }
+            file.rewind().map_err(unreadable)?;
+            if entry.size > HELD_BYTES_MAX {
+                return Ok(Content::Stream(file));
+            }
+            let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or_default());
+            Read::take(&mut file, HELD_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+            let after = look.entry(&entry.path, &file.metadata().map_err(unreadable)?);
+            if *entry == after && bytes.len() as u64 == entry.size {
+                if let Some(throttle) = self.what.throttle {
+                    throttle.pay(bytes.len());
+                }
+                return Ok(Content::Held(bytes));
+            }
+        }
+        // It does not stand still: it goes as it comes, and the record says so.
+        look.open(entry.path.as_path()).map(Content::Stream).map_err(unreadable)
+    }
+
+    /// A copy of a database of one moment, its log taken in.
+    fn database(&self, path: &Path, entry: &mut Entry) -> Result<Content, PackError> {
+        let bad = |reason: String| PackError::Database { path: path.to_owned(), reason };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|error| bad(error.to_string()))?;
+        let copied = runtime.block_on(sqlite::copy_of_one_moment(path, self.what.scratch)).map_err(bad)?;
+        entry.size = copied.metadata().map_err(|error| bad(error.to_string()))?.len();
+        Ok(Content::Copy(copied))
+    }
+}
+
+// === impl Content ===
+
+impl Content {
+    fn into_pack(
+        self,
+        pack: &mut Pack,
+        tree: usize,
+        entry: &mut Entry,
+        moving: &mut Vec<String>,
+    ) -> Result<(), PackError> {
+        let digest;
+        match self {
+            Self::Held(bytes) => {
+                digest = digest_of(&bytes);
+                pack.add(tree, entry, None, bytes.as_slice())?;
+            }
+            Self::Copy(file) => digest = stream(pack, tree, entry, file)?.0,
+            Self::Stream(file) => {
+                let before = file.metadata().ok();
+                let again = file.try_clone();
+                let (found, is_short) = stream(pack, tree, entry, file)?;
+                digest = found;
+                let state = |file: Option<fs::Metadata>| file.map(|file| (file.len(), file.modified().ok()));
+                let after = again.ok().and_then(|file| file.metadata().ok());
+                if is_short || state(before) != state(after) {
+                    moving.push(entry.path.as_path().display().to_string());
+                }
+            }
+        }
+        entry.blake3 = Some(digest);
+        Ok(())
+    }
+}
+
+/// Packs exactly as many bytes as the entry says: a file that became shorter is filled with zeros.
+fn stream(pack: &mut Pack, tree: usize, entry: &Entry, file: File) -> Result<(Hex<32>, bool), PackError> {
+    let mut exact = Exact { file, left: entry.size, hasher: blake3::Hasher::new(), is_short: false };
+    pack.add(tree, entry, None, &mut exact)?;
+    Ok((Hex(*exact.hasher.finalize().as_bytes()), exact.is_short))
+}
+
+/// A file as so many bytes.
+struct Exact {
+    file: File,
+    left: u64,
+    hasher: blake3::Hasher,
+    is_short: bool,
+}
+
+impl Read for Exact {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let buffer = &mut buffer[..most];
+        let mut n = if self.is_short { 0 } else { self.file.read(buffer)? };
+        if n == 0 && most > 0 {
+            self.is_short = true;
+            buffer.fill(0);
+            n = most;
+        }
+        self.hasher.update(&buffer[..n]);
+        self.left -= n as u64;
+        Ok(n)
+    }
+}
+
+fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut n = 0;
+    while n < buffer.len() {
+        match file.read(&mut buffer[n..])? {
+            0 => break,
+            more => n += more,
+        }
+    }
+    Ok(n)
+}
+
+/// Where a path of a scratch folder is for as long as one backup is made.
+pub(super) fn scratch_of(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!(".proof-{id}"))
+}

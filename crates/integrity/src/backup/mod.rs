@@ -1,0 +1,19 @@
+//! Owns backups of trees: made while people work, found again with what is known of each, proven, and put back.
+//!
+//! A backup is three kinds of files in one folder: `ID.tar.zst`, a manifest for each tree (`ID.0.jsonl`), and `ID.json`,
+//! which says what the others have to be. That one comes last: what has none is half a backup, and nobody's. `ID.proof.json`
+//! says what came of reading the whole of it again.
+
+mod catalogue;
+mod create;
+mod pack;
+mod prove;
+mod restore;
+mod unpack;
+
+pub use catalogue::{Backup, Catalogue, Proof, Record, TreeRecord};
+pub use create::{Create, Tree, create};
+pub use pack::PackError;
+pub use prove::{ProveError, prove};
+pub use restore::{Placed, Restore, RestoreError, restore};
+pub use unpack::UnpackError;

@@ -1,0 +1,220 @@
+//! Owns proving a backup: every byte of it read, unpacked into a tree of its own, and that tree asked whether it is whole.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::catalogue::{Backup, Catalogue};
+use super::unpack::{UnpackError, unpack};
+use crate::check::{CheckError, Keep, Places, check};
+use crate::compare::Expect;
+use crate::hex::Hex;
+use crate::manifest::{ManifestError, Reader};
+use crate::patterns::Patterns;
+use crate::scan::Options;
+
+/// What may be needed beside the bytes of the files themselves.
+const SPARE_BYTES: u64 = 16 << 20;
+
+/// A backup is not good, or nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// The archive is another one than was written.
+    #[error("the archive {} is not the one that was written: {how}", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// How it differs.
+        how: String,
+    },
+    /// A manifest is another one than was written.
+    #[error("the manifest {} is not the one that was written", path.display())]
+    Other {
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// It cannot be unpacked.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// What was unpacked cannot be looked at.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// It was damaged when it was made.
+    #[error("it was made of data that were damaged already: {what}")]
+    Damaged {
+        /// The first damaged file, and how many there are.
+        what: String,
+    },
+    /// Files of it were written while they were read.
+    #[error("{what} was written all the while it was read: nobody knows of which moment it is")]
+    Moving {
+        /// The first of them.
+        what: String,
+    },
+    /// There is no room. That says nothing about the backup.
+    #[error("unpacking takes {needed} bytes, and {free} are free in {}", path.display())]
+    Room {
+        /// Where.
+        path: PathBuf,
+        /// How many it takes.
+        needed: u64,
+        /// How many are free.
+        free: u64,
+    },
+    /// A disk fails. That says nothing about the backup.
+    #[error("{} cannot be used", path.display())]
+    Io {
+        /// What.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+// === impl ProveError ===
+
+impl ProveError {
+    /// Whether this says that the backup is bad; otherwise it says nothing about it.
+    pub fn is_verdict(&self) -> bool {
+        match self {
+            Self::Archive { .. } | Self::Other { .. } | Self::Damaged { .. } | Self::Moving { .. } => true,
+            Self::Unpack(UnpackError::Differs { .. } | UnpackError::Manifest(_)) => true,
+            Self::Unpack(UnpackError::Io { .. }) | Self::Check(_) | Self::Room { .. } | Self::Io { .. } => {
+                false
+            }
+        }
+    }
+}
+
+/// Proves a backup in a folder that is removed afterwards.
+///
+/// # Errors
+/// If it is not good ([`ProveError::is_verdict`]), or that cannot be found out.
+pub fn prove(catalogue: &Catalogue, backup: &Backup, scratch: &Path) -> Result<(), ProveError> {
+    let folder = super::create::scratch_of(scratch, &backup.id);
+    let proven = (|| {
+        let fresh = |source| ProveError::Io { path: folder.clone(), source };
+        remove_tree(&folder).map_err(fresh)?;
+        fs::create_dir_all(&folder).map_err(fresh)?;
+        let trees: Vec<PathBuf> =
+            (0..backup.record.trees.len()).map(|n| folder.join(n.to_string())).collect();
+        place(catalogue, backup, &trees)?;
+        look(&trees, &folder)
+    })();
+    let removed = remove_tree(&folder).map_err(|source| ProveError::Io { path: folder.clone(), source });
+    proven.and(removed)
+}
+
+/// Reads a backup to its end and unpacks each of its trees into a folder that is not there yet.
+pub(super) fn place(catalogue: &Catalogue, backup: &Backup, trees: &[PathBuf]) -> Result<(), ProveError> {
+    if let Some(what) = backup.record.moving.first() {
+        return Err(ProveError::Moving { what: what.clone() });
+    }
+    same_archive(catalogue, backup)?;
+    let mut readers = Vec::new();
+    for (n, tree) in backup.record.trees.iter().enumerate() {
+        let path = catalogue.manifest(&backup.id, n);
+        let unusable = |error: ManifestError| match error {
+            ManifestError::Io { path, source } if source.kind() != io::ErrorKind::NotFound => {
+                ProveError::Io { path, source }
+            }
+            _ => ProveError::Other { path: path.clone() },
+        };
+        let mut reader = Reader::open(&path).map_err(unusable)?;
+        // All of it before any of it is used: its end proves the rest, and the record proves its end.
+        reader.by_ref().try_for_each(|entry| entry.map(drop)).map_err(unusable)?;
+        if reader.end() != Some(tree.manifest) {
+            return Err(ProveError::Other { path });
+        }
+        readers.push(Reader::open(&path).map_err(unusable)?);
+        room(&trees[n], tree.manifest.bytes)?;
+    }
+    Ok(unpack(&catalogue.archive(&backup.id), readers, trees)?)
+}
+
+/// Asks unpacked trees whether they are whole by themselves: databases and documents.
+pub(super) fn look(trees: &[PathBuf], scratch: &Path) -> Result<(), ProveError> {
+    let may_change = Patterns::new([]).expect("the patterns that always hold are good ones");
+    for tree in trees {
+        let manifest = scratch.join("look.jsonl");
+        let options = Options {
+            expect: Expect::Changes,
+            may_change: &may_change,
+            reads_all: true,
+            with_sha256: false,
+            throttle: None,
+        };
+        let places = Places { manifest: &manifest, scratch };
+        let report = check(tree, options, Keep::Look, places, 0)?;
+        if let Some(first) = report.differences.iter().find(|one| one.is_damage) {
+            let what = format!(
+                "{} {}, {} in all",
+                first.path.as_path().display(),
+                first.change.word(),
+                report.damaged
+            );
+            return Err(ProveError::Damaged { what });
+        }
+    }
+    Ok(())
+}
+
+fn same_archive(catalogue: &Catalogue, backup: &Backup) -> Result<(), ProveError> {
+    let path = catalogue.archive(&backup.id);
+    let failed = |source| ProveError::Io { path: path.clone(), source };
+    let other = |how: String| ProveError::Archive { path: path.clone(), how };
+    let mut file = File::open(&path).map_err(failed)?;
+    let (found, expected) = (file.metadata().map_err(failed)?.len(), backup.record.archive_bytes);
+    if found != expected {
+        return Err(other(format!("it has {found} bytes, not {expected}")));
+    }
+    let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut piece).map_err(failed)? {
+            0 => break,
+            n => hasher.update(&piece[..n]),
+        }
+    }
+    if Hex(hasher.finalize().into()) == backup.record.archive_sha256 {
+        Ok(())
+    } else {
+        Err(other("its SHA-256 is another".to_owned()))
+    }
+}
+
+/// Whether so many bytes fit beside this path.
+fn room(path: &Path, bytes: u64) -> Result<(), ProveError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let disk = rustix::fs::statvfs(folder)
+        .map_err(|error| ProveError::Io { path: folder.to_owned(), source: error.into() })?;
+    let (needed, free) = (bytes.saturating_add(SPARE_BYTES), disk.f_bavail.saturating_mul(disk.f_frsize));
+    if free < needed { Err(ProveError::Room { path: folder.to_owned(), needed, free }) } else { Ok(()) }
+}
+
+/// Removes a tree of ours, whatever its folders allow; it need not be there.
+pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(file) if !file.is_dir() => return fs::remove_file(path),
+        Ok(file) => debug_assert!(file.nlink() > 0),
+    }
+    open_up(path)?;
+    fs::remove_dir_all(path)
+}
+
+/// Makes every folder of a tree one that its owner may empty.
+fn open_up(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! Owns looking at one thing of a tree: what it is now, reading its content only where that is asked for.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Seek as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::content::{self, Throttle};
+use crate::entry::{Entry, Kind, TreePath};
+use crate::format::{Format, Wholeness};
+use crate::hex::Hex;
+use crate::walk::Root;
+
+/// How often a file that is being written is read again before that is said.
+const TRIES: usize = 3;
+/// All names of the attributes of one file; the kernel's own limit.
+const NAMES_BYTES_MAX: usize = 64 << 10;
+
+/// How it is looked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look<'a> {
+    pub(crate) root: &'a Root,
+    pub(crate) device: u64,
+    /// Whether SHA-256 is computed beside BLAKE3.
+    pub(crate) with_sha256: bool,
+    pub(crate) throttle: Option<&'a Throttle>,
+}
+
+/// What came of looking at one thing.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// It is this. Where its content was read now and has a format of its own, that is told.
+    Is { entry: Entry, format: Option<Format> },
+    /// It is this, and by its own format it is not whole.
+    Broken(Entry, String),
+    /// It is not there any more.
+    Gone,
+    /// It was written each time it was read: this is what it was the last time, without a digest.
+    Changing(Entry),
+    /// It is there, and its content cannot be read.
+    Unreadable(Entry, io::Error),
+    /// Not even that can be said.
+    Unknown(io::Error),
+}
+
+// === impl Look ===
+
+impl Look<'_> {
+    /// Looks at one thing. `trusted` decides, by what it is now, whether the digests that are known still hold where
+    /// the kernel saw no change.
+    pub(crate) fn at(
+        &self,
+        path: &TreePath,
+        known: Option<&Entry>,
+        trusted: impl Fn(&Entry) -> bool,
+    ) -> Seen {
+        let mut entry = match self.without_content(path) {
+            Seen::Is { entry, .. } => entry,
+            seen => return seen,
+        };
+        if let Some(known) = known.filter(|known| same_thing(known, &entry) && trusted(&entry)) {
+            entry.target.clone_from(&known.target);
+            (entry.blake3, entry.sha256, entry.attributes) = (known.blake3, known.sha256, known.attributes);
+            return Seen::Is { entry, format: None };
+        }
+        match entry.kind {
+            Kind::File => return self.read(path, entry),
+            Kind::Link => match self.root.path().join(path.as_path()).read_link() {
+                Ok(target) => {
+                    // A target that is no text is told apart by its digest.
+                    entry.blake3 =
+                        target.to_str().is_none().then(|| content::digest_of(target.as_os_str().as_bytes()));
+                    entry.target = Some(target.to_string_lossy().into_owned());
+                }
+                Err(error) => return Seen::Unreadable(entry, error),
+            },
+            Kind::Folder | Kind::Mount | Kind::Special => {}
+        }
+        entry.attributes = self.attributes(path.as_path());
+        Seen::Is { entry, format: None }
+    }
+
+    /// Looks at one thing and does not open it: neither digests nor the target of a link are there.
+    pub(crate) fn without_content(&self, path: &TreePath) -> Seen {
+        match self.root.path().join(path.as_path()).symlink_metadata() {
+            Ok(metadata) => Seen::Is { entry: self.entry(path, &metadata), format: None },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Seen::Gone,
+            Err(error) => Seen::Unknown(error),
+        }
+    }
+
+    fn read(&self, path: &TreePath, mut entry: Entry) -> Seen {
+        for _ in 0..TRIES {
+            let mut file = match self.open(path.as_path()) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Seen::Gone,
+                Err(error) => return Seen::Unreadable(entry, error),
+            };
+            let read = (|| {
+                let before = file.metadata()?;
+                if !before.is_file() {
+                    return Err(io::Error::other("it is not a file any more"));
+                }
+                let digests = content::digests(&mut file, before.len(), self.with_sha256, self.throttle)?;
+                let format = Format::of(path.as_path(), &digests.head[..digests.bytes.min(16) as usize]);
+                let wholeness = match format {
+                    Some(format) => {
+                        file.rewind()?;
+                        format.prove(&mut file)?
+                    }
+                    None => Wholeness::Whole,
+                };
+                Ok((
+                    self.entry(path, &before),
+                    digests,
+                    format,
+                    wholeness,
+                    self.entry(path, &file.metadata()?),
+                ))
+            })();
+            let (before, digests, format, wholeness, after) = match read {
+                Ok(read) => read,
+                Err(error) => return Seen::Unreadable(entry, error),
+            };
+            let stood_still = before == after && digests.bytes == after.size;
+            entry = after;
+            if stood_still {
+                (entry.blake3, entry.sha256) = (Some(digests.blake3), digests.sha256);
+                entry.attributes = self.attributes(path.as_path());
+                return match wholeness {
+                    Wholeness::Whole => Seen::Is { entry, format },
+                    Wholeness::Broken(how) => Seen::Broken(entry, how),
+                };
+            }
+        }
+        Seen::Changing(entry)
+    }
+
+    /// Opens a file for reading, without a trace in its times where we may do that.
+    pub(crate) fn open(&self, path: &Path) -> io::Result<File> {
+        match self.root.open_below(path, OFlags::RDONLY | OFlags::NOATIME) {
+            Err(error) if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
+                self.root.open_below(path, OFlags::RDONLY).map(File::from)
+            }
+            opened => opened.map(File::from),
+        }
+    }
+
+    pub(crate) fn entry(&self, path: &TreePath, metadata: &Metadata) -> Entry {
+        let file_type = metadata.file_type();
+        let kind = if file_type.is_file() {
+            Kind::File
+        } else if file_type.is_symlink() {
+            Kind::Link
+        } else if !file_type.is_dir() {
+            debug_assert!(
+                file_type.is_fifo()
+                    || file_type.is_socket()
+                    || file_type.is_block_device()
+                    || file_type.is_char_device()
+            );
+            Kind::Special
+        } else if metadata.dev() == self.device {
+            Kind::Folder
+        } else {
+            Kind::Mount
+        };
+        let nanoseconds =
+            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        Entry {
+            path: path.clone(),
+            kind,
+            mode: (metadata.mode() & 0o7777) as u16,
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+            size: if kind == Kind::File { metadata.len() } else { 0 },
+            modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+            target: None,
+            blake3: None,
+            sha256: None,
+            attributes: None,
+        }
+    }
+
+    /// A digest of the names and values of the extended attributes; none where there are none, or no such thing.
+    fn attributes(&self, path: &Path) -> Option<Hex<32>> {
+        let path = self.root.path().join(path);
+        let length = rustix::fs::llistxattr_query(&path)
+            .ok()
+            .filter(|length| (1..=NAMES_BYTES_MAX).contains(length))?;
+        let mut names = vec![0; length];
+        let length = rustix::fs::llistxattr(&path, &mut names[..]).ok()?;
+        let mut names: Vec<&[u8]> =
+            names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
+        names.sort_unstable();
+        let mut hasher = blake3::Hasher::new();
+        for name in names {
+            let value_length = rustix::fs::lgetxattr_query(&path, name).unwrap_or(0);
+            let mut value = vec![0; value_length];
+            let value_length = rustix::fs::lgetxattr(&path, name, &mut value[..]).unwrap_or(0);
+            for part in [name, &value[..value_length]] {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+        }
+        Some(Hex(*hasher.finalize().as_bytes()))
+    }
+}
+
+/// Whether two looks saw the same thing in the same state, as far as the kernel tells without reading.
+fn same_thing(known: &Entry, now: &Entry) -> bool {
+    let key = |entry: &Entry| (entry.kind, entry.inode, entry.size, entry.modified_ns, entry.changed_ns);
+    key(known) == key(now) && (now.kind != Kind::File || known.blake3.is_some())
+}

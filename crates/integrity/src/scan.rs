@@ -1,0 +1,161 @@
+//! Owns looking at a whole tree beside what is known of it: in order, on several threads, in bounded memory.
+//!
+//! The walk and the manifest are two lists in one order. They are joined piece by piece; each piece is looked at by
+//! all threads and handed on in order. Whatever the size of the tree, one piece and one folder's names are in memory.
+
+use std::io;
+use std::iter::Peekable;
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use crate::compare::{Difference, Expect, difference};
+use crate::content::Throttle;
+use crate::entry::{Entry, TreePath};
+use crate::format::Format;
+use crate::look::{Look, Seen};
+use crate::manifest::ManifestError;
+use crate::patterns::Patterns;
+use crate::walk::{Root, Step, Walk};
+
+/// Looked at before anything is handed on.
+const PIECE: usize = 2048;
+/// A change within so many nanoseconds before a look may have come after it in the same tick of the clock.
+const TICK_NS: i64 = 2_000_000_000;
+
+/// How a tree is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// What is expected of it.
+    pub expect: Expect,
+    /// What of it may change.
+    pub may_change: &'a Patterns,
+    /// Whether the content of every file is read, or only of those that the kernel saw change.
+    pub reads_all: bool,
+    /// Whether SHA-256 is computed beside BLAKE3.
+    pub with_sha256: bool,
+    /// How fast files are read.
+    pub throttle: Option<&'a Throttle>,
+}
+
+/// One thing of the tree, or of what is known of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it is now, as far as that is known; nothing where it is gone.
+    pub now: Option<Entry>,
+    /// How it differs from what it was.
+    pub difference: Option<Difference>,
+    /// Whether its content is new and that of a database, which is asked whether it is whole when the scan is over.
+    pub is_database: bool,
+}
+
+/// A tree could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// What is known of it cannot be read, or what is found not be written.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Its topmost folder cannot be read.
+    #[error("the folder {path} cannot be read")]
+    Root {
+        /// The folder.
+        path: String,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// A path, what is known of it, and whether the walk came to it.
+struct Pair {
+    path: TreePath,
+    old: Option<Entry>,
+    step: Option<io::Result<()>>,
+}
+
+/// Looks at a tree beside the entries of its last manifest, and hands on each thing in order.
+///
+/// `known_since_ns` is when that manifest was begun. The threads are those of the pool that calls.
+///
+/// # Errors
+/// If the root or the manifest cannot be read, or `hand_on` says so.
+pub fn scan<E: From<ScanError>>(
+    root: &Root,
+    options: Options<'_>,
+    known: impl Iterator<Item = Result<Entry, ManifestError>>,
+    known_since_ns: i64,
+    mut hand_on: impl FnMut(Outcome) -> Result<(), E>,
+) -> Result<(), E> {
+    let unreadable = |source| ScanError::Root { path: root.path().display().to_string(), source };
+    let device = rustix::fs::fstat(root.fd()).map_err(|error| unreadable(error.into()))?.st_dev;
+    let mut walk = Walk::new(root).map_err(unreadable)?.peekable();
+    let mut known = known.peekable();
+    let look = Look { root, device, with_sha256: options.with_sha256, throttle: options.throttle };
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        while piece.len() < PIECE {
+            match next_pair(&mut walk, &mut known).map_err(ScanError::from)? {
+                Some(pair) => piece.push(pair),
+                None => break,
+            }
+        }
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let outcomes: Vec<Outcome> =
+            piece.into_par_iter().map(|pair| outcome(&look, options, known_since_ns, pair)).collect();
+        outcomes.into_iter().try_for_each(&mut hand_on)?;
+    }
+}
+
+/// The next path of either list.
+fn next_pair(
+    walk: &mut Peekable<Walk<'_>>,
+    known: &mut Peekable<impl Iterator<Item = Result<Entry, ManifestError>>>,
+) -> Result<Option<Pair>, ManifestError> {
+    if let Some(Err(_)) = known.peek() {
+        return known.next().transpose().map(|_| None);
+    }
+    let old_path = known.peek().and_then(|old| old.as_ref().ok()).map(|old| &old.path);
+    let comes_first = match (walk.peek(), old_path) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => std::cmp::Ordering::Less,
+        (None, Some(_)) => std::cmp::Ordering::Greater,
+        (Some(step), Some(old)) => step.path().cmp(old),
+    };
+    let step = if comes_first.is_le() { walk.next() } else { None };
+    let old = if comes_first.is_ge() { known.next().transpose()? } else { None };
+    Ok(match (step, old) {
+        (Some(Step::Found(path)), old) => Some(Pair { path, old, step: Some(Ok(())) }),
+        (Some(Step::Unreadable(path, error)), old) => Some(Pair { path, old, step: Some(Err(error)) }),
+        (None, old) => old.map(|old| Pair { path: old.path.clone(), old: Some(old), step: None }),
+    })
+}
+
+fn outcome(look: &Look<'_>, options: Options<'_>, known_since_ns: i64, pair: Pair) -> Outcome {
+    let Pair { path, old, step } = pair;
+    let may_change = options.may_change.hold(&path);
+    let trusted = |now: &Entry| !options.reads_all && now.changed_ns < known_since_ns.saturating_sub(TICK_NS);
+    let seen = match step {
+        None => Seen::Gone,
+        Some(_) if may_change => look.without_content(&path),
+        Some(Ok(())) => look.at(&path, old.as_ref(), trusted),
+        Some(Err(error)) => match look.without_content(&path) {
+            Seen::Is { entry, .. } => Seen::Unreadable(entry, error),
+            seen => seen,
+        },
+    };
+    let difference = difference(&path, old.as_ref(), &seen, options.expect, may_change);
+    let is_database = match &seen {
+        Seen::Is { entry, format: Some(Format::Sqlite) } => {
+            options.reads_all || old.as_ref().is_none_or(|old| old.blake3 != entry.blake3)
+        }
+        _ => false,
+    };
+    let now = match seen {
+        Seen::Is { entry, .. }
+        | Seen::Broken(entry, _)
+        | Seen::Changing(entry)
+        | Seen::Unreadable(entry, _) => Some(entry),
+        Seen::Gone | Seen::Unknown(_) => None,
+    };
+    Outcome { now, difference, is_database }
+}

@@ -1,0 +1,8 @@
+//! Owns the tests of the crate over trees of real files.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod backup;
+mod check;
+mod manifest;
+mod tree;

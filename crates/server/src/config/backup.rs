@@ -1,0 +1,25 @@
+//! Owns `[backup]`: where backups of servers' data go, and how many stay.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[backup]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backups {
+    /// Each server's backups are in a folder of its name in here. As root `/backup`, otherwise `backup` in the data
+    /// directory. It should be on another disk than the data.
+    pub dir: PathBuf,
+    /// How many backups of a server stay; a newer one than the newest that is proven good never goes.
+    pub keep: usize,
+}
+
+// === impl Backups ===
+
+impl Default for Backups {
+    fn default() -> Self {
+        Self { dir: PathBuf::new(), keep: 7 }
+    }
+}

@@ -1,0 +1,173 @@
+//! Owns the checks of a server's data: where their manifests and their history are, and one check of all its trees.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::num::NonZero;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use incident::error_chain;
+use integrity::{
+    CheckError, Expect, History, Keep, Options, Past, PastTree, PatternError, Patterns, Places, Report,
+    Throttle,
+};
+use process::lock::{Lock, LockError};
+
+use crate::config::{Config, Data};
+
+/// The data of one server, or a folder that somebody names.
+#[derive(Debug)]
+pub struct Subject {
+    /// The folder of its manifests and its history.
+    pub state: PathBuf,
+    /// Its trees.
+    pub trees: Vec<Data>,
+}
+
+/// How a check goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Whether every file is read.
+    pub reads_all: bool,
+    /// What is done with the manifests.
+    pub keep: Keep,
+    /// Bytes read in a second at most.
+    pub rate: Option<u64>,
+    /// How many threads read.
+    pub threads: Option<NonZero<usize>>,
+}
+
+/// What came of one tree.
+pub type Answer = Result<Report, CheckError>;
+
+/// Why nothing could be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// There is no data to check.
+    #[error("the server `{server}` has no data in the configuration; name them in `[[server.data]]`")]
+    NoData {
+        /// The server.
+        server: String,
+    },
+    /// There is no such server.
+    #[error("there is no server `{server}` in the configuration")]
+    NoServer {
+        /// The name.
+        server: String,
+    },
+    /// The folder of the manifests cannot be used.
+    #[error("the folder `{}` of the manifests cannot be used", path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else checks the same data.
+    #[error("a check of the same data is under way; wait for it")]
+    Busy(#[source] LockError),
+    /// What may change cannot be understood.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// The threads cannot be started.
+    #[error("the threads that read cannot be started: {0}")]
+    Threads(String),
+}
+
+// === impl Subject ===
+
+impl Subject {
+    /// The data of a server of the configuration.
+    ///
+    /// # Errors
+    /// If there is no such server, or it has no data.
+    pub fn of_server(config: &Config, server: &str) -> Result<Self, DataError> {
+        let found = config.server.iter().find(|one| one.name == server);
+        let found = found.ok_or_else(|| DataError::NoServer { server: server.to_owned() })?;
+        if found.data.is_empty() {
+            return Err(DataError::NoData { server: server.to_owned() });
+        }
+        Ok(Self { state: config.data_dir.join("integrity").join(server), trees: found.data.clone() })
+    }
+
+    /// A folder that is nobody's; nothing in it may change.
+    pub fn of_folder(config: &Config, folder: &Path) -> Self {
+        let state = config.data_dir.join("integrity").join(format!("@{}", name_of(folder)));
+        Self { state, trees: vec![Data { path: folder.to_owned(), immutable: true, may_change: Vec::new() }] }
+    }
+
+    /// What all checks found.
+    pub fn history(&self) -> History {
+        History::at(self.state.join("checks.jsonl"))
+    }
+
+    /// The manifest of one of its trees.
+    pub fn manifest(&self, tree: &Data) -> PathBuf {
+        self.state.join(format!("{}.jsonl", name_of(&tree.path)))
+    }
+
+    /// Checks all trees, and writes down what was found. A tree that cannot be looked at is no reason to pass over the
+    /// others. `now_ms` is when it begins, in milliseconds since 1970.
+    ///
+    /// It reads files; it is not for a thread that serves others.
+    ///
+    /// # Errors
+    /// If nothing can be checked, or a check is under way.
+    pub fn check(&self, manner: Manner, now_ms: i64) -> Result<Vec<(PathBuf, Answer)>, DataError> {
+        let state = |source| DataError::State { path: self.state.clone(), source };
+        let scratch = self.state.join("scratch");
+        DirBuilder::new().recursive(true).mode(0o700).create(&scratch).map_err(state)?;
+        let _lock = Lock::acquire(&self.state.join("lock")).map_err(|error| match error {
+            LockError::Io { source, .. } => state(source),
+            held => DataError::Busy(held),
+        })?;
+        let mut threads = integrity::threads();
+        if let Some(n) = manner.threads {
+            threads = threads.num_threads(n.get());
+        }
+        let threads = threads.build().map_err(|error| DataError::Threads(error.to_string()))?;
+        let throttle = Throttle::new(manner.rate);
+        let mut answers = Vec::new();
+        for tree in &self.trees {
+            let may_change = Patterns::new(tree.may_change.iter().map(String::as_str))?;
+            let options = Options {
+                expect: if tree.immutable { Expect::Nothing } else { Expect::Changes },
+                may_change: &may_change,
+                reads_all: manner.reads_all,
+                with_sha256: false,
+                throttle: throttle.as_ref(),
+            };
+            let places = Places { manifest: &self.manifest(tree), scratch: &scratch };
+            let now_ns = now_ms.saturating_mul(1_000_000);
+            let answer =
+                threads.install(|| integrity::check(&tree.path, options, manner.keep, places, now_ns));
+            answers.push((tree.path.clone(), answer));
+        }
+        let past = Past {
+            at_ms: now_ms,
+            reads_all: manner.reads_all,
+            trees: answers.iter().map(past_tree).collect(),
+        };
+        self.history().add(&past).map_err(state)?;
+        Ok(answers)
+    }
+}
+
+fn past_tree((root, answer): &(PathBuf, Answer)) -> PastTree {
+    match answer {
+        Ok(report) => PastTree::of(report),
+        Err(error) => PastTree {
+            root: root.clone(),
+            is_whole: None,
+            damaged: 0,
+            named: Vec::new(),
+            problem: Some(error_chain(error)),
+        },
+    }
+}
+
+/// A short name for a path that no other path has.
+fn name_of(path: &Path) -> String {
+    integrity::digest_of(path.as_os_str().as_bytes()).to_string()[..16].to_owned()
+}
