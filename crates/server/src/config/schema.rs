@@ -72,7 +72,9 @@ mod tests {
         ("`[[scrape]]`", "ScrapeTarget"),
         ("`[retention]`", "Retention"),
         ("`[verify]`", "Verify"),
-    const TABLES: [(&str, &str); 24] = [
+        ("`[integrity]`", "Integrity"),
+        ("`[backup]`", "Backups"),
+        ("`[evidence]`", "Evidence"),
         ("`[policy]`", "Policy"),
         ("`[rules]`", "Rules"),
         ("`[alerts.NAME]`", "Alert"),
