@@ -175,7 +175,7 @@ fn many_sockets_in_another_network_namespace() {
     child.wait().unwrap();
 
     assert_eq!(told.tcp_states.get(&SocketState::Established), Some(&(2 * connections)));
-    assert_eq!(told.listed.len(), 2000);
+    assert!(told.listed.len() <= 2000);
     if connections < 50_000 {
         // A text of 16 megabytes and more is cut.
         assert_eq!(told.tcp_states, text.tcp_states);
