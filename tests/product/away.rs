@@ -100,6 +100,7 @@ fn a_backend_that_finds_a_million_series_costs_little() {
     says(&one, "the answer has more than 16777216 bytes");
     assert!(peak(&one) < 200 << 20, "{} bytes", peak(&one));
     assert!(one.incidents().is_empty());
+    drop(one);
     // Whoever allows so many bytes holds those, and not what they mean.
     let mut other = site(&["notes"], &table("timeout = \"30s\"\nbytes_max = \"128MiB\"\n"));
     other.serve_until_ready(&["notes"]);

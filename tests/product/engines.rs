@@ -11,7 +11,7 @@ use server::api::wire::{Health, Summary};
 
 use crate::alertmanager::{SLOW, secret};
 use crate::monitoring::{Neighbour, Page, get, programs};
-use crate::poll::eventually;
+use crate::poll::{eventually, pause};
 use crate::site::{Server, Setup, Site};
 
 /// What the original runbook asks, in the form in which other engines miss it.
@@ -182,7 +182,9 @@ enum Bad {
     Says(u16, &'static str, String),
     /// Begins an answer that never ends.
     Endless,
-    /// Answers a byte from time to time.
+    /// Begins an answer and goes on a byte at a time.
+    Drips,
+    /// Never answers.
     Silent,
 }
 
@@ -207,6 +209,12 @@ fn bad(first: Bad) -> (u16, Arc<Mutex<Bad>>, Arc<Mutex<String>>) {
                     Bad::Endless => {
                         let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
                         while stream.write_all(&[b' '; 65_536]).is_ok() {}
+                    }
+                    Bad::Drips => {
+                        let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+                        while stream.write_all(b" ").is_ok() {
+                            pause();
+                        }
                     }
                     // Until whoever asks goes away.
                     Bad::Silent => drop(stream.read(&mut request)),
@@ -257,6 +265,8 @@ fn a_backend_that_is_slow_wrong_or_endless_is_named_and_harms_nobody() {
     let set = |answer: Bad| *how.lock().unwrap() = answer;
     set(Bad::Endless);
     says("the answer has more than 1048576 bytes");
+    set(Bad::Drips);
+    says("no answer within 1s");
     set(Bad::Says(200, "", vector(&(0..3).map(element).collect::<Vec<_>>())));
     says("3 series were found, and 2 are the most (`series_max`)");
     set(Bad::Says(200, "", "<html>sign in</html>".to_owned()));

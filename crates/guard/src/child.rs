@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use process::control::{Event, Exit, ExitCause, OutOfMemory, Phase, Status};
 use process::tuning::MemoryGroup;
-use process::{Ending, Lifeline};
+use process::{Ending, Lifeline, ProcessId};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -24,7 +24,8 @@ use crate::pipe::{Link, Readers};
 use crate::revision::Revision;
 use crate::start::Start;
 use crate::state::{Child, Guard};
-use start::{Greeting, greeted, looked_at};
+pub(crate) use start::{Greeting, introduce};
+use start::{greeted, looked_at};
 
 /// The revision that the guard speaks with children.
 pub(crate) const PROTOCOL_VERSION: &str = Revision::V2025_11_25.name();
@@ -153,6 +154,8 @@ impl Keeper {
             Order::Stop { by, reply } | Order::Shutdown { by, reply } => {
                 self.note_order("stop", &by, "");
                 self.end(&format!("being stopped by {by}"), &format!("stopped by {by}")).await;
+                // Also where the guard's own child has ended before.
+                self.guard.private.end_all(&format!("stopped by {by}")).await;
                 self.stopped(by);
                 reply
             }
@@ -199,17 +202,11 @@ impl Keeper {
         self.start = None;
         self.guard.set_link(None);
         self.guard.state().ending = Some(doing.to_owned());
-        running.link.close();
-        let ended = |within| tokio::time::timeout(within, running.lifeline.ended());
-        if running.child.id.is_stopped() {
-            running.lifeline.kill();
-        } else if ended(CLOSE_GRACE).await.is_err() {
-            running.lifeline.terminate();
-            if ended(TERMINATE_GRACE).await.is_err() {
-                running.lifeline.kill();
-            }
-        }
-        let ending = running.lifeline.ended().await;
+        let guard = self.guard.clone();
+        let (ending, ()) = tokio::join!(
+            wind_down(&running.lifeline, &running.link, running.child.id),
+            guard.private.end_all(done),
+        );
         self.bury(running, ending, ExitCause::Requested, |ending| format!("{done}, {ending}")).await;
         self.guard.state().ending = None;
     }
@@ -244,11 +241,7 @@ impl Keeper {
         readers.drain(DRAIN).await;
         self.guard.set_link(None);
         let reason = worded(reason(ending), out_of_memory);
-        let name = &self.guard.settings.name;
-        let told = format!(
-            "server `{name}` has ended ({reason}) before it answered; the request is not repeated, and may or may \
-             not have been carried out"
-        );
+        let told = lost(&self.guard.settings.name, &reason);
         link.end(&self.guard, &told);
         self.guard.sessions.end_generation(link.generation);
         self.guard.cache.end_generation(link.generation);
@@ -297,6 +290,29 @@ impl Keeper {
         let fields = [("pid", pid), ("uptime_ms", exit.uptime_ms.into()), ("cause", json!(exit.cause))];
         self.guard.note(level, About::System, &format!("ended: {}", exit.reason), fields);
     }
+}
+
+/// Ends a child: by the end of its input, then by SIGTERM, then by SIGKILL.
+pub(crate) async fn wind_down(lifeline: &Lifeline, link: &Link, process: ProcessId) -> Ending {
+    link.close();
+    let ended = |within| tokio::time::timeout(within, lifeline.ended());
+    if process.is_stopped() {
+        lifeline.kill();
+    } else if ended(CLOSE_GRACE).await.is_err() {
+        lifeline.terminate();
+        if ended(TERMINATE_GRACE).await.is_err() {
+            lifeline.kill();
+        }
+    }
+    lifeline.ended().await
+}
+
+/// What whoever waits is told when a child has ended.
+pub(crate) fn lost(name: &str, reason: &str) -> String {
+    format!(
+        "server `{name}` has ended ({reason}) before it answered; the request is not repeated, and may or may not have \
+         been carried out"
+    )
 }
 
 /// How a child ended, in words, with what the kernel did.

@@ -157,12 +157,20 @@ async fn listen(
 ) -> io::Result<()> {
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
-    // Whoever has the guard retire is there until it is in charge.
-    let _settle = Settle(&guard);
+    // Whoever has the guard retire is there until it is in charge: then it is looked who has the port, and at nobody else's end.
+    let mut settle: Option<Settle<'_>> = None;
     while next_line(&mut reader, &mut line, LINE_BYTES_MAX).await? == Line::Whole {
         let request = serde_json::from_slice::<Request>(&line)?;
         if let Request::Dependencies { dependencies } = request {
             guard.state().dependencies = dependencies;
+            continue;
+        }
+        // At once, so that it has happened when the client hangs up.
+        if let Request::Retire { id } = request {
+            let reply = port(&guard, id, guard.port.retire());
+            drop(settle.replace(Settle(&guard)));
+            // The client may be gone: then the port is taken back.
+            let _ = replies.send(reply).await;
             continue;
         }
         let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
@@ -182,7 +190,8 @@ async fn order(guard: &Guard, request: Request) -> Option<Message> {
     let (reply, done) = oneshot::channel();
     let (id, order) = match request {
         Request::HandOver { id, to } => return Some(port(guard, id, guard.port.hand_over(&to))),
-        Request::Retire { id } => return Some(port(guard, id, guard.port.retire())),
+        // Carried out where it is heard.
+        Request::Retire { .. } => return None,
         Request::Admin { id, by, verb, query, body } => {
             let (code, document) = admin(guard, &by, &verb, &query, &body).await;
             return Some(Message::Answered { id, code: code.as_u16(), document: document.to_string() });

@@ -36,7 +36,7 @@ impl Governed for Guard {
         let message = envelope::notification("notifications/tools/list_changed", None);
         let missed = match (&self.upstream, self.link()) {
             (Some(upstream), _) => upstream.seen.announce(&sse::event(&message)),
-            (None, Some(link)) => self.sessions.announce(link.generation, &message),
+            (None, Some(_)) => self.sessions.announce_to_all(&message),
             (None, None) => 0,
         };
         if missed > 0 {
@@ -57,7 +57,7 @@ impl Governed for Guard {
         let own = self.own();
         let is_read = |tool: &str| own.reads.is_read(tool, hints.of(tool));
         match &server {
-            Asked::Child(link) => link.in_flight.writes(is_read),
+            Asked::Child(_) => self.links().iter().map(|link| link.in_flight.writes(is_read)).sum(),
             Asked::Upstream(upstream) => upstream.running.writes(is_read),
         }
     }
@@ -65,7 +65,7 @@ impl Governed for Guard {
     fn in_flight(&self) -> usize {
         match &self.upstream {
             Some(upstream) => upstream.running.len(),
-            None => self.link().map_or(0, |link| link.in_flight.of_clients()),
+            None => self.links().iter().map(|link| link.in_flight.of_clients()).sum(),
         }
     }
 

@@ -59,6 +59,8 @@ const CONNECTIONS_MAX: usize = 4096;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Out of descriptors, accepting again at once would only burn time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// After so long a silence the other end is asked whether it is there; again so often, and so many times.
+const KEEPALIVE_SECONDS: [u32; 3] = [30, 10, 3];
 /// Answers that are ready when the guard ends are still sent, if their clients read them.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -93,6 +95,7 @@ async fn connection(guard: Arc<Guard>, stream: TcpStream, mut leaving: watch::Re
     let ends = Ends { client, server };
     // Without it, an answer would wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
+    notice_its_end(&stream);
     let tls = guard.own().tls.clone();
     let spoken = match tls {
         None => Ok(Spoken::Plain(stream)),
@@ -142,6 +145,19 @@ async fn speak(
     if let Err(error) = result {
         tracing::debug!(%error, "a connection broke");
     }
+}
+
+/// Lets the kernel find out when the other end has gone without a word: after a minute without a sign of life, the
+/// connection breaks, and its session is idle. What cannot be set stays as the system has it.
+fn notice_its_end(stream: &TcpStream) {
+    use rustix::net::sockopt;
+    let [first, every, count] = KEEPALIVE_SECONDS;
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, Duration::from_secs(first.into()));
+    let _ = sockopt::set_tcp_keepintvl(stream, Duration::from_secs(every.into()));
+    let _ = sockopt::set_tcp_keepcnt(stream, count);
+    // The same where something was sent: otherwise the kernel tries for a quarter of an hour.
+    let _ = sockopt::set_tcp_user_timeout(stream, 1000 * (first + every * count));
 }
 
 /// Returns when the guard ends.
@@ -303,7 +319,7 @@ async fn metrics(guard: &Arc<Guard>) -> String {
         let state = guard.state();
         (state.phase, state.child, state.accounts.clone())
     };
-    let (usage, stopped) = usage::now(child, accounts).await;
+    let (usage, stopped) = usage::now(child, accounts, guard.private.processes()).await;
     let up = phase == Phase::Ready && !stopped && guard.asked().is_some();
     guard.metrics.page(&Present {
         up: up.into(),

@@ -31,6 +31,7 @@ mod oom;
 mod own;
 mod package;
 mod pipe;
+mod private;
 mod questions;
 mod reads;
 mod reload;
@@ -69,7 +70,7 @@ pub use cache::CacheSettings;
 pub use controls::{Block, BlockKind, Controls, ControlsError, Set, Writes};
 pub use handover::HandoverError;
 pub use limits::{Limits, Rate, ToolLimits};
-pub use own::{Own, OwnError, Read, TestRead};
+pub use own::{Own, OwnError, Read, SessionSettings, Sharing, TestRead};
 pub use reads::Reads;
 pub use settings::{INSTALL_TIMEOUT, REQUEST_TIMEOUT, START_TIMEOUT, Settings};
 pub use stdio::{StdioSettings, name_of, run_stdio};
@@ -194,6 +195,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let keeping = keep(&guard, upstream, ordered);
     tokio::spawn(end_when_told(orders.clone(), signals, tied));
     tokio::spawn(reload::at_hangup(guard.clone()));
+    tokio::spawn(session::reclaim(guard.clone()));
     let claimed = match (claimed, predecessor) {
         (Some(claimed), _) => Ok(claimed),
         (None, Some(predecessor)) => succeed(&guard, predecessor).await,
@@ -242,6 +244,7 @@ async fn serve(
 
     // The keeper only returns after a shutdown. If it panicked, its lifeline has ended the child.
     let kept = keeping.await;
+    guard.private.end_all("the guard ends").await;
     leave.send_replace(true);
     leave_control.send_replace(true);
     // Both return within a second, and a panic in either has no say in how the child was kept.

@@ -11,6 +11,7 @@
 
 mod batch;
 pub(crate) mod gate;
+mod greeting;
 pub(crate) mod problem;
 pub(crate) mod request;
 mod stream;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming as HttpBody;
 use tokio::sync::{mpsc, oneshot};
 
@@ -33,15 +34,14 @@ use crate::envelope::{
     self, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, Malformed, Outcome, PARSE_ERROR,
     SERVER_ERROR,
 };
-use crate::http::{Body, empty, json};
+use crate::http::{Body, empty};
 use crate::inflight::{Client, Entry, Refusal, Waiter};
-use crate::log::{About, Level};
 use crate::metrics::{Failure, Method, Status};
 use crate::pipe::Link;
-use crate::questions::{self, Offers};
+use crate::questions;
 use crate::revision::Revision;
+use crate::session::Session;
 use crate::session::subscriptions::{self, TooMany};
-use crate::session::{Newcomer, Session};
 use crate::state::Guard;
 use crate::taken;
 
@@ -85,18 +85,24 @@ pub(crate) fn get(guard: &Guard, head: &Parts) -> Response<Body> {
 pub(crate) fn delete(guard: &Guard, head: &Parts) -> Response<Body> {
     match session(guard, &head.headers) {
         Ok(session) => {
-            guard.sessions.end(&session);
-            if let Some(link) = link_of(guard, &session) {
-                questions::leave(&link, &session);
-            }
+            leave(guard, &session);
             empty(StatusCode::NO_CONTENT)
         }
         Err(problem) => problem.response(guard),
     }
 }
 
+/// Ends a session, as its client wants it.
+fn leave(guard: &Guard, session: &Session) {
+    let link = link_of(guard, session);
+    guard.sessions.end(session);
+    if let Some(link) = link {
+        questions::leave(&link, session);
+    }
+}
+
 async fn message(
-    guard: &Guard,
+    guard: &Arc<Guard>,
     headers: &HeaderMap,
     body: &[u8],
     ends: Ends,
@@ -110,7 +116,7 @@ async fn message(
     };
     match message {
         Incoming::Request { id, method, params } if method == "initialize" => {
-            initialize(guard, id, params, ends).map_err(|problem| problem.to(id))
+            greeting::initialize(guard, id, params, ends).await.map_err(|problem| problem.to(id))
         }
         Incoming::Request { id, method, params } => {
             let session = session(guard, headers).map_err(|problem| problem.to(id))?;
@@ -141,41 +147,6 @@ fn heard(guard: &Guard, session: &Session, told: &Incoming<'_>) {
         }
         Incoming::Request { .. } => {}
     }
-}
-
-fn initialize(guard: &Guard, id: &str, params: Option<&str>, ends: Ends) -> Result<Response<Body>, Problem> {
-    let started = Instant::now();
-    let client = params.and_then(gate::client_name).unwrap_or_default();
-    gate::admit(guard, &client)?;
-    let link = guard.link().ok_or_else(|| Problem::unavailable(guard))?;
-    let result = link.initialized().ok_or_else(|| Problem::unavailable(guard))?;
-    let asked = params.and_then(|params| envelope::member(params, "protocolVersion").ok().flatten());
-    let asked = asked.and_then(|json| json.strip_prefix('"')?.strip_suffix('"'));
-    let revision = asked.and_then(Revision::of).unwrap_or_default();
-    // It is there: without it, the child would not have been taken into service.
-    let own = envelope::member(result, "protocolVersion").ok().flatten().unwrap_or_default();
-    let result = envelope::exchange(result, own, &format!("\"{}\"", revision.name()));
-    let result = gate::announcing(&result).unwrap_or(result);
-    let newcomer = Newcomer {
-        name: client.as_str().into(),
-        address: Some(ends.client.ip()),
-        offers: params.map(Offers::of).unwrap_or_default(),
-        revision,
-    };
-    let session = guard.sessions.open(link.generation, newcomer, Instant::now()).map_err(|error| {
-        Problem::answer(SERVER_ERROR, format!("no random bytes: {error}"), Some(Failure::Internal))
-    })?;
-    guard.metrics.finished(Method::INITIALIZE, Status::Success, started.elapsed());
-    let fields = [
-        ("session", session.shown().into()),
-        ("client", client.into()),
-        ("address", ends.client.ip().to_string().into()),
-    ];
-    guard.note(Level::Info, About::Audit, "session opened", fields);
-    let mut response = json(StatusCode::OK, envelope::response(id, Outcome::Result(&result)));
-    let value = HeaderValue::from_str(&session.id).expect("a session's id is hexadecimal");
-    response.headers_mut().insert(SESSION, value);
-    Ok(response)
 }
 
 /// Passes a request on to the child.
@@ -295,14 +266,17 @@ fn send(guard: &Guard, link: &Link, entry: Entry, call: Call<'_>) -> Result<(), 
 
 /// The pipe to the child that a session talks to, as long as it is there.
 fn link_of(guard: &Guard, session: &Session) -> Option<Arc<Link>> {
-    guard.link().filter(|link| link.generation == session.generation)
+    match session.child {
+        Some(_) => guard.private.link(session.generation),
+        None => guard.link().filter(|link| link.generation == session.generation),
+    }
 }
 
 fn notify(guard: &Guard, session: &Session, method: &str, params: Option<&str>) {
     let Some(link) = link_of(guard, session) else { return };
     let params = match method {
-        // The guard has said the one for itself, and asks nobody for the other.
-        "notifications/initialized" | "notifications/roots/list_changed" => return,
+        // To a shared child the guard has said the one for itself, and asks nobody for the other.
+        "notifications/initialized" | "notifications/roots/list_changed" if session.child.is_none() => return,
         "notifications/progress" => {
             let Some(params) = params else { return };
             let Ok(Some(token)) = envelope::member(params, "progressToken") else { return };

@@ -13,6 +13,7 @@
 //! # resource = "file:///etc/hostname"
 //! timeout_seconds = 10
 //!
+//! [sessions]                    # whether they share a child, and their limits: see `own::sessions`
 //! [limits]                      # what clients may take: see `limits`
 //! [audit]                       # what the log says of calls: see `audit`
 //! [cache]                       # what is answered without the server: see `cache`
@@ -22,6 +23,8 @@
 //! [admin]
 //! token_file = "/etc/paramedic/guard-token"    # who shows it may use /admin from anywhere
 //! ```
+
+mod sessions;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,6 +41,7 @@ use crate::limits::{self, Limits};
 use crate::reads::Reads;
 use crate::secret::{Secret, Shown};
 use crate::tls::{self, Tls};
+pub use sessions::{SessionSettings, Sharing};
 
 /// A test read may be a query over a slow disk; a person waits for it.
 const TEST_READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,6 +53,8 @@ pub struct Own {
     pub reads: Reads,
     /// What `/api/test-read` reads.
     pub test_read: TestRead,
+    /// What sessions are made of.
+    pub sessions: SessionSettings,
     /// What clients may take.
     pub limits: Limits,
     /// What the log says of calls.
@@ -128,6 +134,7 @@ struct File {
     writes: BTreeSet<String>,
     trust_hints: bool,
     test_read: Option<TestReadTable>,
+    sessions: sessions::Table,
     limits: limits::Table,
     audit: Audit,
     cache: CacheSettings,
@@ -168,6 +175,7 @@ impl Default for File {
             writes: BTreeSet::new(),
             trust_hints: true,
             test_read: None,
+            sessions: sessions::Table::default(),
             limits: limits::Table::default(),
             audit: Audit::default(),
             cache: CacheSettings::default(),
@@ -226,9 +234,18 @@ impl Own {
                 None => {}
             }
         }
+        let sessions = file.sessions.read().map_err(|reason| wrong(format!("[sessions]: {reason}")))?;
         let reads = Reads { reads: file.reads, writes: file.writes, trust_hints: file.trust_hints };
         let limits = file.limits.read().map_err(|reason| wrong(format!("[limits]: {reason}")))?;
-        let own = Self { reads, test_read, limits, audit: file.audit, cache: file.cache, ..Self::default() };
+        let own = Self {
+            reads,
+            test_read,
+            sessions,
+            limits,
+            audit: file.audit,
+            cache: file.cache,
+            ..Self::default()
+        };
         Ok((own, Apart { admin: file.admin, clients: file.clients, tls: file.tls }))
     }
 

@@ -26,6 +26,7 @@ use crate::inflight::{Answer, Callers, Entry, InFlight, Refusal, Waiter};
 use crate::lines::{Line, next_line};
 use crate::log::{About, Level, clip};
 use crate::metrics::{Failure, Method};
+use crate::private::is_private;
 use crate::questions::{self, Questions};
 use crate::revision::Revision;
 use crate::session::subscriptions;
@@ -272,6 +273,9 @@ fn receive(guard: &Guard, link: &Link, line: &[u8]) {
                 }
             }
             "notifications/cancelled" => questions::cancelled(link, params.unwrap_or_default()),
+            _ if is_private(link.generation) => {
+                announce(guard, link, &envelope::notification(&method, params));
+            }
             // Whatever else a server may say is meant for one client, and nobody knows for which.
             _ => tracing::debug!(%method, "a notification was dropped"),
         },

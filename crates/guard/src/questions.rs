@@ -5,7 +5,7 @@
 //! session, it can only be that one. If several sessions have requests running, nobody is asked: a question holds what
 //! its client has said. If none has, only a session that is alone may be asked. A client that did not offer it is never
 //! asked, and nobody for its roots: servers remember them, and would show them to the next client. In every other case
-//! the server gets an error at once.
+//! the server gets an error at once. A child that belongs to one session (`private`) asks that one, whatever it asks.
 //!
 //! Towards the client a question has a number as its id and as its progress token; only the session that was asked can
 //! answer it, and once. A question ends with an error for the server when it is overdue, and when its client ends the
@@ -26,6 +26,7 @@ use crate::envelope::{self, INVALID_PARAMS, METHOD_NOT_FOUND, Outcome, SERVER_ER
 use crate::inflight::Callers;
 use crate::log::{About, Level};
 use crate::pipe::Link;
+use crate::private::is_private;
 use crate::session::Session;
 use crate::session::streams::{OWN, Pushed};
 use crate::state::Guard;
@@ -135,7 +136,13 @@ impl Whom {
     pub(crate) fn tell(&self, message: Vec<u8>) -> bool {
         let message = Bytes::from(message);
         let sent = self.before.as_ref().is_some_and(|before| before.try_send(message.clone()).is_ok());
-        sent || self.session.streams.push(OWN, &message) == Pushed::Sent
+        let streams = &self.session.streams;
+        match &self.session.child {
+            _ if sent => true,
+            // Nobody else is meant, so it can wait for the client's stream.
+            Some(_) => matches!(streams.hold(&message), Pushed::Sent | Pushed::Kept),
+            None => streams.push(OWN, &message) == Pushed::Sent,
+        }
     }
 }
 
@@ -183,6 +190,15 @@ pub(crate) fn ask(guard: &Guard, link: &Link, id: &str, method: &str, params: Op
 }
 
 fn find(guard: &Guard, link: &Link, method: &str, params: Option<&str>) -> Result<Whom, Refusal> {
+    if is_private(link.generation) {
+        // It was told what its client can do, and asks nobody else.
+        let session = guard.sessions.only(link.generation);
+        let session = session.ok_or((SERVER_ERROR, "the session is over"))?;
+        return Ok(match link.in_flight.callers() {
+            Callers::One(whom) => whom,
+            Callers::Several | Callers::Nobody => Whom { session, before: None },
+        });
+    }
     match method {
         "sampling/createMessage" | "elicitation/create" => {}
         "roots/list" => {

@@ -16,22 +16,22 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::private::Leash;
 use crate::questions::Offers;
 use crate::revision::Revision;
+use crate::state::Guard;
 use crate::taken::Taker;
 use streams::{NotResumed, OWN, Pushed, StreamTaken, Streams};
 use subscriptions::Subscriptions;
 
-/// Ten thousand sessions take a few megabytes.
-const SESSIONS_MAX: usize = 10_000;
-/// A client that comes back later than this initializes again.
-const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
-/// Looking through all sessions takes a millisecond at most; once a minute is enough.
-const RECLAIM_EVERY: Duration = Duration::from_secs(60);
+/// How often idle sessions are looked for, at most and at least.
+const RECLAIM_EVERY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(60)];
 
 /// The sessions of all clients.
 #[derive(Debug)]
 pub(crate) struct Sessions {
+    most: usize,
+    idle_max: Duration,
     inner: Mutex<Inner>,
     subscribing: Mutex<()>,
 }
@@ -52,6 +52,8 @@ pub(crate) struct Newcomer {
     pub(crate) offers: Offers,
     /// What it speaks.
     pub(crate) revision: Revision,
+    /// The child that is started for it alone.
+    pub(crate) child: Option<Arc<Leash>>,
 }
 
 /// One client's session.
@@ -75,6 +77,8 @@ pub(crate) struct Session {
     pub(crate) revision: Revision,
     pub(crate) streams: Streams,
     pub(crate) subscriptions: Subscriptions,
+    /// The child that is this session's alone.
+    pub(crate) child: Option<Arc<Leash>>,
     used: Mutex<Instant>,
     running: AtomicUsize,
 }
@@ -96,9 +100,16 @@ pub(crate) struct Present {
 // === impl Sessions ===
 
 impl Sessions {
-    pub(crate) fn new(now: Instant) -> Self {
+    /// So many at once, each idle for so long at most.
+    pub(crate) fn bounded(most: usize, idle_max: Duration, now: Instant) -> Self {
         let inner = Mutex::new(Inner { by_id: HashMap::new(), reclaimed: now });
-        Self { inner, subscribing: Mutex::default() }
+        Self { most, idle_max, inner, subscribing: Mutex::default() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(now: Instant) -> Self {
+        let settings = crate::own::SessionSettings::default();
+        Self::bounded(settings.most, settings.idle, now)
     }
 
     /// Opens a session with the child of this generation. If there are too many, the one that has been idle longest
@@ -126,18 +137,18 @@ impl Sessions {
             revision: newcomer.revision,
             streams: Streams::default(),
             subscriptions: Subscriptions::default(),
+            child: newcomer.child,
             used: Mutex::new(now),
             running: AtomicUsize::new(0),
         });
         let mut inner = lock(&self.inner);
-        if now.duration_since(inner.reclaimed) >= RECLAIM_EVERY || inner.by_id.len() >= SESSIONS_MAX {
-            inner.reclaimed = now;
-            inner.by_id.retain(|_, session| session.idle(now) < IDLE_MAX);
+        if now.duration_since(inner.reclaimed) >= RECLAIM_EVERY[1] || inner.by_id.len() >= self.most {
+            inner.reclaim(self.idle_max, now);
         }
-        if inner.by_id.len() >= SESSIONS_MAX {
+        if inner.by_id.len() >= self.most {
             let oldest = inner.by_id.values().max_by_key(|session| session.idle(now));
             if let Some(id) = oldest.map(|session| session.id.clone()) {
-                inner.by_id.remove(&id);
+                inner.end(&id, "its session made way for another");
             }
         }
         inner.by_id.insert(session.id.clone(), session.clone());
@@ -148,8 +159,8 @@ impl Sessions {
     pub(crate) fn find(&self, id: &str, now: Instant) -> Option<Arc<Session>> {
         let mut inner = lock(&self.inner);
         let session = inner.by_id.get(id)?;
-        if session.idle(now) >= IDLE_MAX {
-            inner.by_id.remove(id);
+        if session.idle(now) >= self.idle_max {
+            inner.end(id, IDLE);
             return None;
         }
         *lock(&session.used) = now;
@@ -158,8 +169,20 @@ impl Sessions {
 
     /// Ends one session.
     pub(crate) fn end(&self, session: &Session) {
-        lock(&self.inner).by_id.remove(&session.id);
-        session.streams.close();
+        lock(&self.inner).end(&session.id, "its client has ended the session");
+    }
+
+    /// Ends the session that has been idle longest; false if none is.
+    pub(crate) fn make_room(&self, now: Instant) -> bool {
+        let mut inner = lock(&self.inner);
+        let idle = inner.by_id.values().filter(|session| !session.is_busy());
+        let oldest = idle.max_by_key(|session| session.idle(now)).map(|session| session.id.clone());
+        oldest.inspect(|id| inner.end(id, "its session made way for another")).is_some()
+    }
+
+    /// Ends what has been idle for too long.
+    fn reclaim(&self, now: Instant) {
+        lock(&self.inner).reclaim(self.idle_max, now);
     }
 
     /// Ends every session of this generation.
@@ -167,7 +190,7 @@ impl Sessions {
         lock(&self.inner).by_id.retain(|_, session| {
             let ends = session.generation == generation;
             if ends {
-                session.streams.close();
+                session.close("its child has ended");
             }
             !ends
         });
@@ -209,6 +232,12 @@ impl Sessions {
         clients.filter(|session| session.streams.push(OWN, message) == Pushed::Full).count()
     }
 
+    /// Sends an announcement of the guard itself to everybody. Returns how many missed it.
+    pub(crate) fn announce_to_all(&self, message: &[u8]) -> usize {
+        let inner = lock(&self.inner);
+        inner.by_id.values().filter(|session| session.streams.push(OWN, message) == Pushed::Full).count()
+    }
+
     pub(crate) fn len(&self) -> usize {
         lock(&self.inner).by_id.len()
     }
@@ -220,6 +249,40 @@ impl Sessions {
         present.sort_by_key(|one| one.idle_seconds);
         present.truncate(most);
         present
+    }
+}
+
+/// Why a session ended that nobody used.
+const IDLE: &str = "its session was idle for too long";
+
+// === impl Inner ===
+
+impl Inner {
+    fn end(&mut self, id: &str, why: &str) {
+        if let Some(session) = self.by_id.remove(id) {
+            session.close(why);
+        }
+    }
+
+    fn reclaim(&mut self, idle_max: Duration, now: Instant) {
+        self.reclaimed = now;
+        self.by_id.retain(|_, session| {
+            let stays = session.idle(now) < idle_max;
+            if !stays {
+                session.close(IDLE);
+            }
+            stays
+        });
+    }
+}
+
+/// Ends idle sessions for as long as the guard runs: their children are not to wait for the next client.
+pub(crate) async fn reclaim(guard: Arc<Guard>) {
+    let [least, most] = RECLAIM_EVERY;
+    let mut every = tokio::time::interval((guard.sessions.idle_max / 4).clamp(least, most));
+    loop {
+        every.tick().await;
+        guard.sessions.reclaim(Instant::now());
     }
 }
 
@@ -252,10 +315,21 @@ impl Session {
         }
     }
 
+    /// Nothing is sent to it any more, and a child of its own ends.
+    fn close(&self, why: &str) {
+        self.streams.close();
+        if let Some(child) = &self.child {
+            child.let_go(why);
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.running.load(Ordering::Relaxed) > 0
+    }
+
     /// How long nothing has run here; a session with a request or an open stream is not idle.
     fn idle(&self, now: Instant) -> Duration {
-        let busy = self.running.load(Ordering::Relaxed) > 0;
-        if busy { Duration::ZERO } else { now.saturating_duration_since(*lock(&self.used)) }
+        if self.is_busy() { Duration::ZERO } else { now.saturating_duration_since(*lock(&self.used)) }
     }
 
     pub(crate) fn run(self: &Arc<Self>) -> Running {
@@ -302,7 +376,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::streams::StreamTaken;
-    use super::{IDLE_MAX, Newcomer, Revision, SESSIONS_MAX, Sessions};
+    use super::{Newcomer, Revision, Sessions};
+    use crate::own::SessionSettings;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -317,14 +392,15 @@ mod tests {
         let (stream, open) = streaming.stream().unwrap();
         assert_ne!(idle.id, busy.id);
         assert!(idle.id.len() == 32 && idle.id.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let later = start + IDLE_MAX;
+        let idle_max = SessionSettings::default().idle;
+        let later = start + idle_max;
         sessions.open(1, Newcomer::default(), later).unwrap();
         assert_eq!(sessions.len(), 3);
         assert!(sessions.find(&idle.id, later).is_none());
         assert!(sessions.find(&busy.id, later).is_some());
         drop((running, stream, open));
-        assert!(sessions.find(&busy.id, later + IDLE_MAX - SECOND).is_some(), "it was used meanwhile");
-        assert!(sessions.find(&streaming.id, later + IDLE_MAX).is_none());
+        assert!(sessions.find(&busy.id, later + idle_max - SECOND).is_some(), "it was used meanwhile");
+        assert!(sessions.find(&streaming.id, later + idle_max).is_none());
     }
 
     #[test]
@@ -333,12 +409,13 @@ mod tests {
         let sessions = Sessions::new(start);
         let first = sessions.open(1, Newcomer::default(), start).unwrap();
         let second = sessions.open(1, Newcomer::default(), start).unwrap();
-        for _ in 2..SESSIONS_MAX {
+        let most = SessionSettings::default().most;
+        for _ in 2..most {
             sessions.open(1, Newcomer::default(), start + SECOND).unwrap();
         }
         sessions.find(&first.id, start + 2 * SECOND).unwrap();
         sessions.open(1, Newcomer::default(), start + 3 * SECOND).unwrap();
-        assert_eq!(sessions.len(), SESSIONS_MAX);
+        assert_eq!(sessions.len(), most);
         assert!(sessions.find(&first.id, start + 3 * SECOND).is_some());
         assert!(sessions.find(&second.id, start + 3 * SECOND).is_none());
     }

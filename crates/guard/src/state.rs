@@ -24,6 +24,7 @@ use crate::metrics::{Method, Metrics};
 use crate::oom::Accounts;
 use crate::own::Own;
 use crate::pipe::Link;
+use crate::private::Private;
 use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::upstream::Upstream;
@@ -37,6 +38,8 @@ pub(crate) struct Guard {
     /// Where it really listens.
     pub(crate) listen: SocketAddr,
     pub(crate) sessions: Sessions,
+    /// The children of sessions that do not share one.
+    pub(crate) private: Private,
     pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     pub(crate) pinger: Pinger,
@@ -118,7 +121,12 @@ impl Guard {
             ending: None,
         };
         Self {
-            sessions: Sessions::new(Instant::now()),
+            sessions: Sessions::bounded(
+                settings.own.sessions.most,
+                settings.own.sessions.idle,
+                Instant::now(),
+            ),
+            private: Private::new(settings.own.sessions.most),
             metrics: Metrics::new(&settings.name),
             pinger: Pinger::default(),
             process: ProcessId::current(),
@@ -160,6 +168,11 @@ impl Guard {
         self.link.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The pipes to all children: the guard's own, if it is ready, and those of sessions.
+    pub(crate) fn links(&self) -> Vec<Arc<Link>> {
+        self.link().into_iter().chain(self.private.links()).collect()
+    }
+
     /// The server, if it can be asked something.
     pub(crate) fn asked(&self) -> Option<Asked> {
         match &self.upstream {
@@ -172,7 +185,7 @@ impl Guard {
     pub(crate) fn running(&self, now: Instant) -> Vec<(Method, Duration)> {
         match &self.upstream {
             Some(upstream) => upstream.running.running(now),
-            None => self.link().map_or_else(Vec::new, |link| link.in_flight.running(now)),
+            None => self.links().iter().flat_map(|link| link.in_flight.running(now)).collect(),
         }
     }
 

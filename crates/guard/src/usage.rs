@@ -47,13 +47,22 @@ pub(crate) fn of_tree(top: ProcessId) -> Usage {
     usage
 }
 
-/// What a child uses now, and whether it is stopped; takes down what the kernel has killed so far.
-pub(crate) async fn now(child: Option<Child>, accounts: Option<Arc<Accounts>>) -> (Usage, bool) {
+/// What a child and those of sessions use now, and whether it is stopped; takes down what the kernel has killed so far.
+pub(crate) async fn now(
+    child: Option<Child>,
+    accounts: Option<Arc<Accounts>>,
+    others: Vec<ProcessId>,
+) -> (Usage, bool) {
     let look = move || {
         accounts.inspect(|accounts| accounts.look(Instant::now()));
-        child.map(|child| (of_tree(child.id), child.id.is_stopped()))
+        let mut usage = child.map(|child| of_tree(child.id)).unwrap_or_default();
+        for other in others.into_iter().map(of_tree) {
+            usage.rss_bytes += other.rss_bytes;
+            usage.descriptors += other.descriptors;
+        }
+        (usage, child.is_some_and(|child| child.id.is_stopped()))
     };
-    tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or_default()
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 /// The kernel always writes `VmRSS:` in kibibytes; a zombie has none.

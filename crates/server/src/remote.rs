@@ -13,13 +13,13 @@ use crate::identity::{self, IdentityError};
 use crate::secrets::Secrets;
 
 /// How much of a refusal is shown, in bytes.
-const REFUSAL_BYTES_MAX: usize = 300;
+pub(crate) const REFUSAL_BYTES_MAX: usize = 300;
 
 /// The longest that `Retry-After` is believed: whoever says more is asked again all the same.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// The header that names a tenant, of Mimir, Cortex, Loki and others.
-const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
+pub(crate) const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
 
 /// One system that is asked. Its client is made anew only where its certificates or keys have changed.
 #[derive(Debug, Default)]
@@ -179,8 +179,44 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// The beginning of a refusal, for people.
 fn said(status: StatusCode, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let text = plain(body);
     let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
-    if text.trim().is_empty() { reason } else { format!("{reason}: {}", text.trim()) }
+    if text.is_empty() { reason } else { format!("{reason}: {text}") }
+}
+
+/// A text of somebody else on one line.
+pub(crate) fn plain(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    text.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_to_ask_again_is_believed_within_reason() {
+        let check = |value: &str, expect: Option<u64>| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(value).unwrap())]);
+            assert_eq!(retry_after(&headers), expect.map(Duration::from_secs), "{value}");
+        };
+        check("3", Some(3));
+        check(" 0 ", Some(0));
+        check("86400", Some(300));
+        // A date, or what is none.
+        check("Wed, 21 Oct 2026 07:28:00 GMT", None);
+        check("-1", None);
+        check("18446744073709551616", None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn what_may_pass_is_asked_again() {
+        let status = |status| AskError::Status { status, said: String::new(), after: None };
+        let pass = [408, 429, 500, 503].map(|code| status(code).may_pass());
+        let never = [302, 400, 401, 404, 413].map(|code| status(code).may_pass());
+        assert_eq!((pass, never), ([true; 4], [false; 5]));
+        assert!(AskError::Late(Duration::from_secs(1)).may_pass() && !AskError::TooLong(1).may_pass());
+    }
 }

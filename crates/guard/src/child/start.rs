@@ -21,7 +21,7 @@ use crate::state::{Child, Guard};
 use crate::{clock, envelope, package, tuned};
 
 /// Why a child was not taken into service.
-pub(super) enum Greeting {
+pub(crate) enum Greeting {
     TimedOut,
     Refused(String),
 }
@@ -185,7 +185,17 @@ async fn greet(link: Arc<Link>, within: Duration) -> Result<String, Greeting> {
         "capabilities": Offers::declared(),
         "clientInfo": { "name": "paramedic-guard", "version": env!("CARGO_PKG_VERSION") },
     });
-    let result = match link.ask("initialize", Some(&params.to_string()), within).await {
+    let result = introduce(&link, &params.to_string(), within).await?;
+    let mut line = envelope::notification("notifications/initialized", None);
+    line.push(b'\n');
+    // The child has just read and answered; whatever becomes of it later, its end is noticed.
+    let _ = link.send(line);
+    Ok(result)
+}
+
+/// Says `initialize` with these parameters. Returns the child's `InitializeResult` as JSON.
+pub(crate) async fn introduce(link: &Link, params: &str, within: Duration) -> Result<String, Greeting> {
+    let result = match link.ask("initialize", Some(params), within).await {
         Ok(Answer::Result(result)) => result,
         Ok(Answer::Error(error)) => {
             return Err(Greeting::Refused(format!("answered `initialize` with the error {error}")));
@@ -196,9 +206,5 @@ async fn greet(link: Arc<Link>, within: Duration) -> Result<String, Greeting> {
     if !matches!(envelope::member(&result, "protocolVersion"), Ok(Some(_))) {
         return Err(Greeting::Refused("answered `initialize` without a protocol version".to_owned()));
     }
-    let mut line = envelope::notification("notifications/initialized", None);
-    line.push(b'\n');
-    // The child has just read and answered; whatever becomes of it later, its end is noticed.
-    let _ = link.send(line);
     Ok(result)
 }

@@ -42,6 +42,8 @@ struct Inner {
 struct Stream {
     connection: Option<mpsc::Sender<Bytes>>,
     has_ended: bool,
+    /// Whether nobody was connected yet, so that what is kept was never sent.
+    is_awaited: bool,
     /// Its last event.
     last: u64,
     /// The last of its events that was not kept.
@@ -142,6 +144,12 @@ impl Streams {
         }
     }
 
+    /// Sends a message to the session's own stream; before that is opened for the first time it is kept for then.
+    pub(crate) fn hold(&self, message: &[u8]) -> Pushed {
+        self.lock().by_id.entry(OWN).or_insert(Stream { is_awaited: true, ..Stream::default() });
+        self.push(OWN, message)
+    }
+
     /// Sends a message to a stream as soon as its client reads, or keeps it.
     pub(crate) async fn deliver(&self, stream: u64, message: &[u8]) {
         while self.push(stream, message) == Pushed::Full {
@@ -190,6 +198,12 @@ impl Inner {
             found.last = self.last_event;
             // The channel is new and empty.
             let _ = connection.try_send(sse::priming(stream, found.last));
+        }
+        if std::mem::take(&mut found.is_awaited) {
+            for missed in self.kept.iter().filter(|kept| kept.stream == stream) {
+                // There is room for all that is kept.
+                let _ = connection.try_send(missed.event.clone());
+            }
         }
         found.connection = Some(connection);
         events

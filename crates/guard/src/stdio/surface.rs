@@ -113,7 +113,7 @@ async fn metrics(shared: &Arc<Shared>) -> String {
         let state = shared.state();
         (state.phase, state.child, state.accounts.clone())
     };
-    let (usage, stopped) = usage::now(child, accounts).await;
+    let (usage, stopped) = usage::now(child, accounts, Vec::new()).await;
     shared.relay.record.metrics.page(&Present {
         up: (phase == Phase::Ready && !stopped).into(),
         rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),

