@@ -22,6 +22,7 @@ mod crash;
 mod data;
 mod demo;
 mod engines;
+mod evidence;
 mod faults;
 mod foreign;
 mod guards;

@@ -4,6 +4,7 @@ mod alert;
 mod backup;
 mod controls;
 mod diagnose;
+mod evidence;
 mod guard;
 mod hold;
 mod incident;
@@ -26,6 +27,7 @@ pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
 pub(crate) use backup::{BackupCommand, RestoreArguments, VerifyArguments};
 pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
 pub(crate) use diagnose::DiagnoseArguments;
+pub(crate) use evidence::{Depth, EvidenceCommand};
 pub(crate) use guard::GuardArguments;
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
@@ -142,6 +144,9 @@ pub(crate) enum Command {
     /// Stop every change, or let them happen again
     #[command(subcommand)]
     KillSwitch(KillSwitchCommand),
+    /// Keep evidence, sealed so that anybody can check it later; works with and without `serve`
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// See how much the journal and its evidence take, and copy it
     #[command(subcommand)]
     Journal(JournalCommand),

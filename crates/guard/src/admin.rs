@@ -1,7 +1,7 @@
 //! Owns `/admin`: what an operator may have a guard do, the same in front of HTTP and inside a client's configuration.
 //!
 //! `POST readonly-mode`, `enable-writes` (`percent`, `client`), `clear-cache`, `drain` (`off`), `block` and `unblock`
-//! (`address`, `client` or `tool`; `for`), and `GET status`. Parameters stand in the query string, in a form, or in an object of JSON; `by`
+//! (`address`, `client` or `tool`; `for`), `GET status`, and `GET tools`: what the server says of its tools, for evidence. Parameters stand in the query string, in a form, or in an object of JSON; `by`
 //! and `reason` say who and why, `wait` how long is waited for what still runs. Answers are JSON. `POST controls` is for
 //! `paramedic server`, which writes down what it changes: it names what it expects to find.
 //!
@@ -30,7 +30,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub(crate) const BODY_BYTES_MAX: usize = 512 << 10;
 
 /// The paths, below `/admin/`.
-pub(crate) const VERBS: [(&str, Verb); 8] = [
+pub(crate) const VERBS: [(&str, Verb); 9] = [
     ("readonly-mode", Verb::ReadOnlyMode),
     ("enable-writes", Verb::EnableWrites),
     ("clear-cache", Verb::ClearCache),
@@ -38,6 +38,7 @@ pub(crate) const VERBS: [(&str, Verb); 8] = [
     ("block", Verb::Block),
     ("unblock", Verb::Unblock),
     ("status", Verb::Status),
+    ("tools", Verb::Tools),
     ("controls", Verb::Controls),
 ];
 
@@ -51,6 +52,7 @@ pub(crate) enum Verb {
     Block,
     Unblock,
     Status,
+    Tools,
     Controls,
 }
 
@@ -73,6 +75,8 @@ pub(crate) trait Governed: Sync {
     fn clear_caches(&self) -> Vec<Freed>;
     /// How it is, as JSON.
     fn status(&self) -> Value;
+    /// The results of `tools/list`, page by page, or why nobody knows them.
+    fn tools(&self) -> impl Future<Output = Result<Vec<String>, String>> + Send;
 }
 
 /// What emptying one cache has freed.
@@ -109,7 +113,7 @@ impl Verb {
 
     /// How it is called.
     pub(crate) fn method(self) -> Method {
-        if self == Self::Status { Method::GET } else { Method::POST }
+        if matches!(self, Self::Status | Self::Tools) { Method::GET } else { Method::POST }
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -129,7 +133,7 @@ pub(crate) async fn carry_out<G: Governed>(
         Ok(answer) => answer,
         Err((code, reason)) => (code, json!({ "error": reason })),
     };
-    if verb != Verb::Status {
+    if verb.method() != Method::GET {
         let level = if code.is_success() { Level::Info } else { Level::Warning };
         let fields = [
             ("verb", verb.name().into()),
@@ -200,6 +204,7 @@ async fn attempt<G: Governed>(
         }
         Verb::Drain => drain(guard, !form.off, wait).await,
         Verb::Status => Ok((StatusCode::OK, guard.status())),
+        Verb::Tools => tools(guard).await,
         Verb::Controls => Err(wrong("a body of JSON belongs here".to_owned())),
     }
 }
@@ -277,6 +282,20 @@ fn unblock<G: Governed>(
         return Err((StatusCode::NOT_FOUND, format!("{} `{name}` is not blocked", kind.name())));
     }
     Ok((StatusCode::OK, blocks(guard, &changed)))
+}
+
+/// Also the control socket has to take it in one line.
+const TOOLS_BYTES_MAX: usize = 512 << 10;
+
+async fn tools<G: Governed>(guard: &G) -> Result<Answer, (StatusCode, String)> {
+    let unknown = |reason: String| (StatusCode::BAD_GATEWAY, reason);
+    let pages = guard.tools().await.map_err(unknown)?;
+    let bytes: usize = pages.iter().map(String::len).sum();
+    if bytes > TOOLS_BYTES_MAX {
+        return Err(unknown(format!("the list has {bytes} bytes, more than {TOOLS_BYTES_MAX}")));
+    }
+    let pages: Result<Vec<Value>, _> = pages.iter().map(|page| serde_json::from_str(page)).collect();
+    Ok((StatusCode::OK, json!({ "pages": pages.map_err(|error| unknown(error.to_string()))? })))
 }
 
 async fn drain<G: Governed>(guard: &G, on: bool, wait: Duration) -> Result<Answer, (StatusCode, String)> {

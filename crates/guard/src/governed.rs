@@ -101,4 +101,9 @@ impl Governed for Guard {
         status["at"] = clock::rfc3339(clock::now_ms()).into();
         status
     }
+
+    async fn tools(&self) -> Result<Vec<String>, String> {
+        let server = self.asked().ok_or("no server runs that could be asked")?;
+        Ok(self.catalogue.of(&server).await?.pages.clone())
+    }
 }

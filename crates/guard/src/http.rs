@@ -251,7 +251,7 @@ async fn administer(guard: &Arc<Guard>, head: Parts, body: Incoming, ends: Ends)
         return json(StatusCode::NOT_FOUND, json!({ "error": "no such path", "paths": paths }).to_string());
     };
     if head.method != verb.method() {
-        return not_allowed(if verb == Verb::Status { "GET" } else { "POST" });
+        return not_allowed(if verb.method() == Method::GET { "GET" } else { "POST" });
     }
     let query = head.uri.query().map(str::to_owned);
     let asked = Arc::clone(guard);

@@ -209,7 +209,7 @@ pub(crate) fn tree(processes: &[Process], pid: i32) -> Vec<ProcessId> {
 }
 
 /// Arguments end with a zero byte each; a process that has rewritten its own leaves zeros behind.
-fn arguments(bytes: &[u8]) -> Vec<String> {
+pub(crate) fn arguments(bytes: &[u8]) -> Vec<String> {
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     if end == 0 {
         return Vec::new();

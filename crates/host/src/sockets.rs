@@ -82,16 +82,16 @@ pub enum SocketState {
     Unknown,
 }
 
-/// A TCP socket, as the kernel tells of it.
+/// A socket, as the kernel tells of it.
 #[derive(Debug)]
-struct Row {
-    local: SocketAddr,
-    remote: SocketAddr,
-    state: SocketState,
-    send_queue: Option<u64>,
-    receive_queue: Option<u64>,
-    uid: Option<u32>,
-    inode: u64,
+pub(crate) struct Row {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) state: SocketState,
+    pub(crate) send_queue: Option<u64>,
+    pub(crate) receive_queue: Option<u64>,
+    pub(crate) uid: Option<u32>,
+    pub(crate) inode: u64,
 }
 
 // === impl Sockets ===
@@ -210,7 +210,7 @@ impl SocketState {
 
 impl Row {
     /// The fields: number, local, remote, state, send:receive, timer, retransmits, uid, timeout, inode.
-    fn parse(line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let fields: Vec<_> = words(line).take(10).collect();
         let [_, local, remote, state, queues, _, _, uid, _, inode] = fields[..] else { return None };
         let (send, receive) = split_once(queues, b':').unzip();

@@ -7,10 +7,34 @@ use host::Subject;
 use journal::Blobs;
 
 use crate::record::Captured;
-use crate::world::World;
+use crate::world::{Preserved, World};
 
 /// What one look at a host says: they have to fit into one record.
 const FINDINGS_MAX: usize = 100;
+
+/// What the last piece of evidence is called that is kept before the first step.
+pub(crate) const SNAPSHOT: &str = "host snapshot";
+
+/// The record of a bundle, whose manifest goes into the blob store: its sum is the bundle's hash.
+pub(crate) fn preserved(blobs: &Blobs, one: Preserved, started_ms: i64, now_ms: i64) -> Captured {
+    let mut captured = Captured {
+        what: "evidence bundle".to_owned(),
+        summary: one.summary,
+        sha256: None,
+        bytes: one.bytes,
+        took_ms: u64::try_from(now_ms - started_ms).unwrap_or(0),
+        problem: one.problem,
+    };
+    if !one.manifest.is_empty() {
+        match blobs.put(&one.manifest) {
+            Ok(kept) => captured.sha256 = Some(kept.sha256.to_string()),
+            Err(error) => {
+                captured.problem.get_or_insert_with(|| format!("its manifest could not be kept: {error}"));
+            }
+        }
+    }
+    captured
+}
 
 /// Takes the host snapshot and keeps it, with what it says about the server. Never fails: what is missing is part of the record.
 ///
@@ -33,7 +57,7 @@ pub(crate) async fn capture(
     };
     let taken = world.aside(take).await;
     let mut captured = Captured {
-        what: "host snapshot".to_owned(),
+        what: SNAPSHOT.to_owned(),
         summary: String::new(),
         sha256: None,
         bytes: 0,

@@ -73,4 +73,4 @@ pub use store::{Answered, Store};
 pub use triage::{Firing, Triage};
 pub use verify::{BadBlob, Verified, verify_stores};
 pub use word::Word;
-pub use world::World;
+pub use world::{Preserved, World};

@@ -13,6 +13,19 @@ use crate::escalation::Escalating;
 use crate::flapping::Flapping;
 use crate::policy::{Hold, Kill, Policy};
 
+/// A bundle of evidence that was kept apart from the journal, or why there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preserved {
+    /// One line on what it holds and where it is.
+    pub summary: String,
+    /// Its manifest, which the journal keeps: whoever replaces the bundle does not have the same.
+    pub manifest: Vec<u8>,
+    /// Its size.
+    pub bytes: u64,
+    /// In what it is incomplete, or why it is missing.
+    pub problem: Option<String>,
+}
+
 /// The world as the engine sees it.
 pub trait World: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
@@ -46,6 +59,11 @@ pub trait World: Send + Sync + 'static {
     /// Where the host is looked at, for evidence.
     fn roots(&self) -> Roots {
         Roots::default()
+    }
+
+    /// Keeps what the first change would end, in a sealed bundle. `None` where this world keeps none.
+    fn preserve(&self, _server: &str, _incident: &str) -> impl Future<Output = Option<Preserved>> + Send {
+        std::future::ready(None)
     }
 
     /// Does work that blocks, away from the threads on which incidents are walked.

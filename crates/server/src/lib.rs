@@ -10,6 +10,7 @@ mod clock;
 pub mod config;
 pub mod data;
 mod document;
+mod evidence;
 mod fleet;
 mod flow;
 pub mod growth;
@@ -37,6 +38,10 @@ mod world;
 pub use alive::Parent;
 pub use clock::now_ms;
 pub use document::DocumentError;
+pub use evidence::{
+    CollectError, Collection, Kept as KeptEvidence, bundles, collect as collect_evidence, evidence_key,
+    evidence_key_folder, evidence_public_key,
+};
 pub use fleet::{
     Asked, Carried, Fleet, Member, OrderError, Source, Supervised, Surroundings, UnitStatus, Verb,
     client_target, target,

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
+use ::evidence::Tier;
 use diagnosis::{Finding, kind};
 use host::Subject;
-use incident::{Escalating, Flapping, Hold, Kill, Mode, Policy, Storm, World};
+use incident::{Escalating, Flapping, Hold, Kill, Mode, Policy, Preserved, Storm, World};
 use metrics::Silences;
 use probe::{CheckType, Names, Prober};
 use runbook::Severity;
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock;
 use crate::config::{Config, Server, effect_of, escalating};
+use crate::evidence::{self, Collection};
 use crate::fleet::{Fleet, Source};
 use crate::growth;
 use crate::kill_switch::kill_switch;
@@ -98,6 +100,19 @@ impl World for ServeWorld {
             found.extend(growth::of_server(&watch.store(), server, self.now_ms(), None));
         }
         found
+    }
+
+    async fn preserve(&self, server: &str, incident: &str) -> Option<Preserved> {
+        let wanted = Collection {
+            server: Some(server.to_owned()),
+            pid: self.process(server),
+            incident: Some(incident.to_owned()),
+            by: "paramedic serve".to_owned(),
+            tier: Tier::T0,
+            now_ms: self.now_ms(),
+            root: PathBuf::from("/"),
+        };
+        Some(evidence::preserve(Arc::clone(&self.config), wanted).await)
     }
 
     fn parameters(&self, server: &str) -> BTreeMap<String, String> {

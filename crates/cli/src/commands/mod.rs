@@ -8,6 +8,7 @@ mod controls;
 mod demo;
 mod diagnose;
 mod doctor;
+mod evidence;
 mod guard;
 mod helper;
 mod incident;
@@ -70,6 +71,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Server(command) => server::run(command, config, output),
         Command::Maintenance(command) => maintenance::run(command, config, output),
         Command::KillSwitch(command) => kill_switch::run(command, config, output),
+        Command::Evidence(command) => evidence::run(command, config, output),
         Command::Journal(command) => journal::run(&command, config, output),
         Command::Host(command) => tune::host(command, config, output),
         Command::Helper => helper::run(),

@@ -79,7 +79,7 @@ impl Parameters {
             Verb::Drain => &["wait", "off"],
             Verb::Block => &["address", "client", "tool", "for"],
             Verb::Unblock => &["address", "client", "tool"],
-            Verb::ClearCache | Verb::Status | Verb::Controls => &[],
+            Verb::ClearCache | Verb::Status | Verb::Tools | Verb::Controls => &[],
         };
         match self.names.iter().find(|name| !known.contains(name)) {
             Some(name) => {

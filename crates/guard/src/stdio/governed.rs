@@ -57,4 +57,9 @@ impl Governed for Shared {
         status["at"] = clock::rfc3339(clock::now_ms()).into();
         status
     }
+
+    /// Every frame goes through, and only the client asks for tools.
+    async fn tools(&self) -> Result<Vec<String>, String> {
+        Err("a guard in a client's configuration keeps no list of tools".to_owned())
+    }
 }

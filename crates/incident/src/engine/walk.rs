@@ -101,7 +101,8 @@ impl<W: World> Engine<W> {
             .inner
             .ledger
             .with(id, |incident| {
-                let is_kept = |record: &Record| matches!(record, Record::Captured(_));
+                let is_kept =
+                    |record: &Record| matches!(record, Record::Captured(one) if one.what == evidence::SNAPSHOT);
                 (incident.server.clone(), incident.since_opened().any(is_kept))
             })
             .await?;
@@ -109,6 +110,11 @@ impl<W: World> Engine<W> {
             return Ok(());
         }
         let world = &self.inner.world;
+        let started_ms = world.now_ms();
+        // First what is gone soonest. A disk that is full holds nobody up: that nothing was kept is in the record and the report.
+        let preserved = world.preserve(&server, &id.to_string()).await;
+        let bundle =
+            preserved.map(|one| evidence::preserved(&self.inner.blobs, one, started_ms, world.now_ms()));
         let started_ms = world.now_ms();
         let took = || u64::try_from(world.now_ms() - started_ms).unwrap_or(0);
         let subject = world.subject(&server);
@@ -120,6 +126,10 @@ impl<W: World> Engine<W> {
         found.extend(self.inner.ledger.with(id, |one| findings::of_alarm(&server, &one.alarm)).await?);
         if !found.is_empty() {
             self.record(id, Record::Found { unit: None, findings: found }).await?;
+        }
+        // The one that says that evidence was kept comes last: who is killed before begins again.
+        if let Some(bundle) = bundle {
+            self.record(id, Record::Captured(bundle)).await?;
         }
         self.record(id, Record::Captured(captured)).await?;
         self.conclude(id).await

@@ -8,6 +8,7 @@ mod contact;
 mod data;
 mod dependency;
 mod error;
+mod evidence;
 mod inbound;
 mod load;
 mod place;
@@ -40,6 +41,7 @@ pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
 pub use data::{Data, Integrity};
 pub use dependency::Dependency;
 pub use error::{ConfigError, Problem};
+pub use evidence::Evidence;
 pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};
@@ -104,6 +106,9 @@ pub struct Config {
     /// How much is kept of what is over.
     #[serde(default)]
     pub retention: Retention,
+    /// What is kept before a change, and where.
+    #[serde(default)]
+    pub evidence: Evidence,
     /// What may be done without asking.
     #[serde(default)]
     pub policy: Policy,

@@ -41,6 +41,18 @@ impl Place {
         }
     }
 
+    fn fill_evidence(&self, config: &mut Config, moved: bool, base: &std::path::Path) {
+        settle(&mut config.evidence.dir, config.data_dir.join("evidence"), base);
+        let export = match self.user {
+            User::Root if !moved => PathBuf::from("/var/log/security-incidents"),
+            _ => config.data_dir.join("security-incidents"),
+        };
+        settle(&mut config.evidence.export_dir, export, base);
+        if let Some(path) = &mut config.evidence.copy_to {
+            *path = base.join(&*path);
+        }
+    }
+
     /// Fills in what the configuration leaves open, and makes relative paths relative to `base`.
     pub(super) fn fill(&self, config: &mut Config, base: &std::path::Path) {
         let data = match self.user {
@@ -69,6 +81,7 @@ impl Place {
             _ => config.data_dir.join("backup"),
         };
         settle(&mut config.backup.dir, backup, base);
+        self.fill_evidence(config, moved, base);
         let kill_switch = config.policy.kill_switch.get_or_insert_default();
         settle(kill_switch, config.data_dir.join("kill-switch"), base);
         for path in config.runbooks.iter_mut().chain(&mut config.rules.files) {

@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 23] = [
+    const TABLES: [(&str, &str); 24] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -74,6 +74,7 @@ mod tests {
         ("`[verify]`", "Verify"),
         ("`[integrity]`", "Integrity"),
         ("`[backup]`", "Backups"),
+        ("`[evidence]`", "Evidence"),
         ("`[policy]`", "Policy"),
         ("`[rules]`", "Rules"),
         ("`[alerts.NAME]`", "Alert"),

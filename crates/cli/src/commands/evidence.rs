@@ -1,0 +1,275 @@
+//! Owns `paramedic evidence`: bundles of evidence, with and without a running `serve`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ::server::config::Config;
+use ::server::{Collection, bundles, collect_evidence, evidence_key, evidence_public_key, now_ms};
+use evidence::{End, ExportError, Progress, PublicKey, State, Tier, Verdict, verify};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::arguments::{Depth, EvidenceCommand, Output};
+use crate::context::{self, actor};
+use crate::fail::{Code, Failure};
+use crate::show;
+
+/// What ends sooner shows no progress.
+const SHOW_AFTER: Duration = Duration::from_secs(1);
+
+/// A bundle in a list.
+#[derive(Debug, Serialize)]
+struct Row {
+    bundle: String,
+    server: Option<String>,
+    incident: Option<String>,
+    state: Option<State>,
+    items: usize,
+    missing: usize,
+    sha256: Option<String>,
+    folder: PathBuf,
+    problems: Vec<String>,
+    remarks: Vec<String>,
+}
+
+pub(super) fn run(command: EvidenceCommand, named: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    let (config, _) = context::load_or_default(named)?;
+    match command {
+        EvidenceCommand::Collect { server, incident, depth } => {
+            collect(config, server, incident, depth, output)
+        }
+        EvidenceCommand::List { incident, server } => {
+            list(&config, incident.as_deref(), server.as_deref(), output)
+        }
+        EvidenceCommand::Verify { bundle, key } => check(&config, bundle.as_deref(), key.as_deref(), output),
+        EvidenceCommand::Export { bundle, to } => export(&config, &bundle, to, output),
+        EvidenceCommand::Key => {
+            let key = evidence_key(&config).map_err(Failure::no)?;
+            show::line(key.public().to_pem().trim_end());
+            Ok(Code::Done)
+        }
+    }
+}
+
+fn collect(
+    config: Config,
+    server: Option<String>,
+    incident: Option<String>,
+    depth: Depth,
+    output: Output,
+) -> Result<Code, Failure> {
+    if let Some(name) = server.as_ref().filter(|name| config.server.iter().all(|one| one.name != **name)) {
+        let guarded = ::server::control_socket(&config, name).exists();
+        if !guarded {
+            let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
+            let message =
+                format!("`{name}` is no server of the configuration; there are: {}", known.join(", "));
+            return Err(Failure::usage(anyhow::anyhow!(message)));
+        }
+    }
+    let wanted = Collection {
+        server,
+        pid: None,
+        incident,
+        by: actor(),
+        tier: if depth == Depth::T0 { Tier::T0 } else { Tier::T1 },
+        now_ms: now_ms(),
+        root: PathBuf::from("/"),
+    };
+    let stopped: Arc<Mutex<Option<String>>> = Arc::default();
+    let stop = Arc::clone(&stopped);
+    let kept = context::runtime()?.block_on(async {
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt()).map_err(Failure::no)?,
+            signal(SignalKind::terminate()).map_err(Failure::no)?,
+        );
+        tokio::spawn(async move {
+            let signal = tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+            };
+            *stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("stopped by {signal}"));
+        });
+        let stop = Arc::new(move || stop.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        collect_evidence(Arc::new(config), wanted, stop, progress()).await.map_err(Failure::no)
+    });
+    end_progress();
+    let kept = kept?;
+    let sealed = &kept.sealed;
+    show::rows(
+        output,
+        std::slice::from_ref(sealed),
+        &["folder", "sha256", "bytes", "items", "missing"],
+        |one| {
+            let numbers = [one.bytes.to_string(), one.items.to_string(), one.missing.to_string()];
+            [vec![one.folder.display().to_string(), one.sha256.to_string()], numbers.to_vec()].concat()
+        },
+    );
+    match kept.copy {
+        Some(Ok(copy)) => anstream::eprintln!("paramedic: copied to `{}`", copy.display()),
+        Some(Err(error)) => {
+            anstream::eprintln!("paramedic: the bundle is only on this machine: {error}");
+            return Ok(Code::No);
+        }
+        None => {}
+    }
+    match kept.end {
+        End::Complete => Ok(Code::Done),
+        End::Interrupted(reason) => {
+            anstream::eprintln!("paramedic: cut short: {reason}; what was collected before is sealed");
+            Ok(Code::No)
+        }
+    }
+}
+
+/// Says on a terminal how far it is, once it takes long.
+fn progress() -> Box<dyn FnMut(&Progress) + Send> {
+    let began = Instant::now();
+    let is_terminal = std::io::stderr().is_terminal();
+    Box::new(move |progress| {
+        if is_terminal && began.elapsed() >= SHOW_AFTER {
+            let Progress { step, done, all, bytes } = progress;
+            let bar = format!("{:<20}", "#".repeat(done * 20 / all.max(&1)));
+            let mut stderr = std::io::stderr();
+            let _ = write!(stderr, "\r\x1b[K[{bar}] {done}/{all} {step}, {} KiB", bytes >> 10);
+            let _ = stderr.flush();
+        }
+    })
+}
+
+fn end_progress() {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r\x1b[K");
+    }
+}
+
+fn list(
+    config: &Config,
+    incident: Option<&str>,
+    server: Option<&str>,
+    output: Output,
+) -> Result<Code, Failure> {
+    let folders = bundles(config);
+    if folders.is_empty() {
+        return Ok(empty(output));
+    }
+    let key = evidence_public_key(config).map_err(Failure::no)?;
+    let mut rows: Vec<Row> = folders.iter().map(|folder| row(folder, verify(folder, key))).collect();
+    rows.retain(|row| {
+        incident.is_none_or(|wanted| row.incident.as_deref() == Some(wanted))
+            && server.is_none_or(|wanted| row.server.as_deref() == Some(wanted))
+    });
+    print(&rows, output);
+    Ok(Code::Done)
+}
+
+fn empty(output: Output) -> Code {
+    print(&[], output);
+    anstream::eprintln!("paramedic: no evidence was kept");
+    Code::Done
+}
+
+fn check(config: &Config, bundle: Option<&str>, key: Option<&Path>, output: Output) -> Result<Code, Failure> {
+    let folders = match bundle {
+        None => bundles(config),
+        Some(name) => named(config, name)?,
+    };
+    if folders.is_empty() {
+        return Err(Failure::no(anyhow::anyhow!("there is no evidence to check")));
+    }
+    let key = match key {
+        Some(path) => PublicKey::read(path),
+        None => evidence_public_key(config),
+    };
+    let key = key.map_err(Failure::no)?;
+    let rows: Vec<Row> = folders.iter().map(|folder| row(folder, verify(folder, key))).collect();
+    print(&rows, output);
+    for row in &rows {
+        row.remarks.iter().for_each(|remark| anstream::eprintln!("paramedic: {}: {remark}", row.bundle));
+        row.problems.iter().for_each(|problem| anstream::eprintln!("paramedic: {}: {problem}", row.bundle));
+    }
+    Ok(if rows.iter().all(|row| row.problems.is_empty()) { Code::Done } else { Code::No })
+}
+
+fn export(config: &Config, bundle: &str, to: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    let to = to.unwrap_or_else(|| config.evidence.export_dir.clone());
+    let folders = named(config, bundle)?;
+    let key = evidence_key(config).map_err(Failure::no)?;
+    let (mut done, mut code) = (Vec::new(), Code::Done);
+    for folder in folders {
+        match evidence::export(&folder, &to, &key, &actor(), now_ms()) {
+            Ok(path) => done.push(path),
+            // So a step that is run again ends as it did.
+            Err(ExportError::Failed(evidence::Error::Exists { path }))
+                if verify(&path, key.public()).is_sound() =>
+            {
+                anstream::eprintln!("paramedic: `{}` is there already, and sound", path.display());
+                done.push(path);
+            }
+            Err(error) => {
+                if let ExportError::Unsound { verdict, .. } | ExportError::BadCopy { verdict, .. } = &error {
+                    verdict.problems.iter().for_each(|problem| anstream::eprintln!("paramedic: {problem}"));
+                }
+                anstream::eprintln!("paramedic: {}", incident::error_chain(&error));
+                code = Code::No;
+            }
+        }
+    }
+    show::rows(output, &done, &["folder"], |path| vec![path.display().to_string()]);
+    Ok(code)
+}
+
+/// The bundles that somebody means: by the name of one, its folder, or their incident.
+fn named(config: &Config, name: &str) -> Result<Vec<PathBuf>, Failure> {
+    let folders = bundles(config);
+    let one = folders.iter().find(|folder| folder.file_name().is_some_and(|known| known == name)).cloned();
+    if let Some(folder) = one.or_else(|| Some(PathBuf::from(name)).filter(|folder| folder.is_dir())) {
+        return Ok(vec![folder]);
+    }
+    let key = evidence_public_key(config).map_err(Failure::no)?;
+    // Whose head was altered says nothing of its incident: it is named by the check of all.
+    let of_incident = folders
+        .into_iter()
+        .filter(|folder| verify(folder, key).head.and_then(|head| head.incident).as_deref() == Some(name));
+    let found: Vec<PathBuf> = of_incident.collect();
+    if found.is_empty() {
+        let message = format!("`{name}` is no bundle, no folder of one, and no incident with evidence");
+        return Err(Failure::no(anyhow::anyhow!(message)));
+    }
+    Ok(found)
+}
+
+fn row(folder: &Path, verdict: Verdict) -> Row {
+    let (server, incident) = verdict.head.map_or((None, None), |head| (head.server, head.incident));
+    Row {
+        bundle: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        server,
+        incident,
+        state: verdict.state,
+        items: verdict.items.len(),
+        missing: verdict.missing.len(),
+        sha256: verdict.sha256.map(|sha256| sha256.to_string()),
+        folder: folder.to_owned(),
+        problems: verdict.problems.iter().map(ToString::to_string).collect(),
+        remarks: verdict.reason.into_iter().chain(verdict.remarks).collect(),
+    }
+}
+
+fn print(rows: &[Row], output: Output) {
+    let header = ["bundle", "server", "incident", "state", "items", "missing", "sealed"];
+    show::rows(output, rows, &header, |row| {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        let state = row.state.map_or("-", |state| match state {
+            State::Complete => "complete",
+            State::Interrupted => "in part",
+            State::Collecting => "not finished",
+        });
+        let sealed = if row.problems.is_empty() { "as it was" } else { "NO" };
+        let numbers = [row.items.to_string(), row.missing.to_string()];
+        let names = vec![row.bundle.clone(), text(&row.server), text(&row.incident), state.to_owned()];
+        [names, numbers.to_vec(), vec![sealed.to_owned()]].concat()
+    });
+}
