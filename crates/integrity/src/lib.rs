@@ -17,6 +17,7 @@ mod patterns;
 mod scan;
 mod sqlite;
 mod walk;
+mod watch;
 
 pub use check::{CheckError, Keep, Places, Report, check};
 pub use compare::{Change, Difference, Expect};
@@ -28,6 +29,7 @@ pub use patterns::{ALWAYS, PatternError, Patterns};
 pub use scan::{Options, Outcome, ScanError, scan};
 pub use sqlite::SqliteError;
 pub use walk::Root;
+pub use watch::{WatchError, Watcher};
 
 /// The threads that read, as many as there are processors unless somebody says otherwise.
 pub fn threads() -> rayon::ThreadPoolBuilder {

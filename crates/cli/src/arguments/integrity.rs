@@ -1,9 +1,12 @@
 //! Owns the grammar of `paramedic integrity`.
 
 use std::num::NonZero;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use server::config::Bytes;
+
+use super::duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IntegrityCommand {
@@ -12,6 +15,14 @@ pub(crate) enum IntegrityCommand {
     /// Compare data with what they were, and ask databases and documents whether they are whole; exit code 1 when
     /// something is damaged
     Check(CheckDataArguments),
+    /// Go on checking: whenever something changes, and from time to time; ends with Ctrl-C
+    Watch {
+        /// A server of the configuration, or a folder
+        subject: String,
+        /// The time between two checks where nothing changes
+        #[arg(long, value_name = "LENGTH", value_parser = duration, default_value = "5m")]
+        interval: Duration,
+    },
     /// Show what the checks found, and since when there is damage; exit code 1 when there is
     History {
         /// A server of the configuration, or a folder

@@ -1,13 +1,14 @@
 //! Owns `paramedic integrity`: checks of data by a person or a step, and what all checks found.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use diagnosis::{Finding, Severity, kind};
 use incident::error_chain;
-use integrity::{Keep, Past, Report, damaged_since};
+use integrity::{Keep, Past, Report, Watcher, damaged_since};
 use serde::Serialize;
 use server::config::Config;
-use server::data::{Answer, Manner, Subject};
+use server::data::{Answer, DataError, Manner, Subject};
 use server::now_ms;
 
 use crate::arguments::{BaselineArguments, CheckDataArguments, IntegrityCommand, Output, Pace};
@@ -16,6 +17,10 @@ use crate::{context, findings, show};
 
 /// So many files are shown one by one.
 const SHOWN_MAX: usize = 40;
+
+/// How long nothing has to happen until a change counts as over, and when that is waited for no longer.
+const SETTLE: Duration = Duration::from_millis(300);
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// What came of one tree, for programs.
 #[derive(Debug, Serialize)]
@@ -34,6 +39,7 @@ pub(super) fn run(
     match command {
         IntegrityCommand::Baseline(arguments) => baseline(arguments, &config, output),
         IntegrityCommand::Check(arguments) => check(arguments, &config, output),
+        IntegrityCommand::Watch { subject, interval } => watch(&find(&config, subject)?, *interval, output),
         IntegrityCommand::History { subject } => history(&find(&config, subject)?, output),
     }
 }
@@ -76,6 +82,25 @@ fn check(arguments: &CheckDataArguments, config: &Config, output: Output) -> Res
         findings::note(&answers.iter().map(finding).collect::<Vec<_>>());
     }
     Ok(if is_fine { Code::Done } else { Code::No })
+}
+
+/// Checks what was written to whenever something was, and after each interval. It ends when a person says so.
+fn watch(subject: &Subject, interval: Duration, output: Output) -> Result<Code, Failure> {
+    let roots = subject.trees.iter().map(|tree| tree.path.clone()).collect();
+    let watcher = Watcher::new(roots).map_err(Failure::usage)?;
+    loop {
+        match subject.check(Manner { reads_all: false, keep: Keep::IfWhole, rate: None, threads: None }, now_ms()) {
+            Ok(answers) => tell(&answers, output),
+            // Whoever checks meanwhile finds the same.
+            Err(DataError::Busy(_)) => {}
+            Err(error) => return Err(Failure::usage(error)),
+        }
+        // A change seldom comes alone: what follows at once is part of it, for a while.
+        if watcher.wait(interval).map_err(Failure::no)? {
+            let settled = Instant::now() + SETTLE_MAX;
+            while Instant::now() < settled && watcher.wait(SETTLE).map_err(Failure::no)? {}
+        }
+    }
 }
 
 fn history(subject: &Subject, output: Output) -> Result<Code, Failure> {

@@ -6,3 +6,4 @@ mod backup;
 mod check;
 mod manifest;
 mod tree;
+mod watch;
