@@ -3,7 +3,7 @@
 //! A record of `/dev/kmsg` is `PRIORITY,NUMBER,MICROSECONDS,FLAGS;TEXT`; lines that begin with a blank belong to it.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use serde::Serialize;
@@ -64,7 +64,7 @@ pub enum KernelNote {
 
 /// Reads the log as far as the kernel still has it, oldest first; `None` where we may not.
 pub(crate) fn read_kernel_log(roots: &Roots) -> Option<Vec<KernelEvent>> {
-    let bytes = read_all(roots)?;
+    let bytes = kernel_ring(roots).ok()?;
     let uptime_us = uptime_ms(roots)?.saturating_mul(1000);
     let mut events: Vec<KernelEvent> = Vec::new();
     for line in lines(&bytes).filter(|line| !line.starts_with(b" ")) {
@@ -84,10 +84,14 @@ pub(crate) fn read_kernel_log(roots: &Roots) -> Option<Vec<KernelEvent>> {
     Some(events)
 }
 
-/// The device gives one record for each read, and says that there is none where others would wait.
-fn read_all(roots: &Roots) -> Option<Vec<u8>> {
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).ok()?;
-    let mut file = File::options().read(true).custom_flags(nonblocking).open(roots.dev.join("kmsg")).ok()?;
+/// The ring of the kernel's messages as it is, at most 8 MiB of it. The device gives one record for each read, and says
+/// that there is none where others would wait.
+///
+/// # Errors
+/// If nothing of it can be read; most systems show it to root alone.
+pub fn kernel_ring(roots: &Roots) -> io::Result<Vec<u8>> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let mut file = File::options().read(true).custom_flags(nonblocking).open(roots.dev.join("kmsg"))?;
     let mut bytes = Vec::new();
     let mut record = vec![0; RECORD_BYTES_MAX];
     while bytes.len() < LOG_BYTES_MAX {
@@ -97,11 +101,11 @@ fn read_all(roots: &Roots) -> Option<Vec<u8>> {
             // Overwritten meanwhile: the next read is behind it.
             Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(_) if bytes.is_empty() => return None,
+            Err(error) if bytes.is_empty() => return Err(error),
             Err(_) => break,
         }
     }
-    Some(bytes)
+    Ok(bytes)
 }
 
 fn note(text: &str) -> Option<KernelNote> {

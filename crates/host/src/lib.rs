@@ -36,7 +36,7 @@ pub use cgroup::{CgroupMemory, CgroupPlace};
 pub use details::{Descriptor, Descriptors, Details, Footprint, Limit, variable_of};
 pub use files::{DeletedFile, Writer, writers_below};
 pub use findings::{Place, Subject, examine, findings};
-pub use kernel_log::{KernelEvent, KernelNote};
+pub use kernel_log::{KernelEvent, KernelNote, kernel_ring};
 pub use listeners::{Listener, listeners};
 pub use machine::{Clock, Load, Machine};
 pub use memory::{Memory, Pressure, Stall, Stalls};

@@ -1,8 +1,5 @@
 //! Owns the machine as evidence: its clock, its kernel and what is loaded into it, its memory, its mounts, its log.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::PoisonError;
 
@@ -15,9 +12,6 @@ use super::reading::kernel;
 use crate::bundle::Gathered;
 
 const BYTES_MAX: u64 = 4 << 20;
-/// The ring of a kernel has 256 KiB to a few MiB.
-const LOG_BYTES_MAX: usize = 8 << 20;
-const RECORD_BYTES_MAX: usize = 8192;
 const NAMESPACES_MAX: usize = 500;
 
 /// What the time is by every clock there is, and which machine and start of it this is.
@@ -100,29 +94,11 @@ pub(super) fn mounts(scene: &Scene, out: &Out) {
 /// The kernel's ring of messages.
 pub(super) fn kernel_log(scene: &Scene, out: &Out) {
     const ITEM: &str = "t0/kernel-log";
-    out.give(match read_ring(&scene.roots.dev.join("kmsg")) {
+    out.give(match host::kernel_ring(&scene.roots) {
         Err(error) => Gathered::missing(ITEM, error.to_string()),
         Ok(bytes) => {
             let (bytes, original_sha256) = hide_text(bytes);
             Gathered { original_sha256, ..Gathered::whole(ITEM, bytes) }
         }
     });
-}
-
-/// The device gives one record for each read, and says that there is none where others would wait.
-fn read_ring(path: &Path) -> std::io::Result<Vec<u8>> {
-    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let mut file = File::options().read(true).custom_flags(flags).open(path)?;
-    let (mut bytes, mut record) = (Vec::new(), vec![0; RECORD_BYTES_MAX]);
-    while bytes.len() < LOG_BYTES_MAX {
-        match file.read(&mut record) {
-            Ok(0) => break,
-            Ok(length) => bytes.extend_from_slice(&record[..length]),
-            // Overwritten meanwhile: the next read is behind it.
-            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(bytes)
 }

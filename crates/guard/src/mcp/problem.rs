@@ -32,63 +32,44 @@ pub(crate) struct Problem {
 impl Problem {
     /// The client does not speak the protocol.
     pub(crate) fn protocol(status: StatusCode, code: i32, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, reason: reason.into(), id: None, limit: None, failure: Some(Failure::Protocol) }
+        Self { failure: Some(Failure::Protocol), ..Self::plain(status, code, reason) }
+    }
+
+    /// No request is known yet, no limit was reached, and nothing is counted.
+    fn plain(status: StatusCode, code: i32, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, reason: reason.into(), id: None, limit: None, failure: None }
     }
 
     /// The session is over. Not an error: it is how clients learn of a restart.
     pub(crate) fn session_not_found() -> Self {
-        let (status, code) = (StatusCode::NOT_FOUND, SESSION_NOT_FOUND);
-        Self {
-            status,
-            code,
-            reason: "session not found: initialize again".into(),
-            id: None,
-            limit: None,
-            failure: None,
-        }
+        let reason = "session not found: initialize again";
+        Self::plain(StatusCode::NOT_FOUND, SESSION_NOT_FOUND, reason)
     }
 
     /// There is no child to ask. What befell it is counted elsewhere.
     pub(crate) fn unavailable(guard: &Guard) -> Self {
-        let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR);
-        Self { status, code, reason: guard.unavailable().into(), id: None, limit: None, failure: None }
+        Self::plain(StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR, guard.unavailable())
     }
 
     /// There is nobody to ask, and nothing was sent.
     pub(crate) fn unreachable(reason: String) -> Self {
-        let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR);
-        Self { status, code, reason: reason.into(), id: None, limit: None, failure: None }
+        Self::plain(StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR, reason)
     }
 
     /// It was sent, and nobody knows what became of it. It is counted where that is found.
     pub(crate) fn lost(reason: String) -> Self {
-        Self {
-            status: StatusCode::OK,
-            code: SERVER_ERROR,
-            reason: reason.into(),
-            id: None,
-            limit: None,
-            failure: None,
-        }
+        Self::plain(StatusCode::OK, SERVER_ERROR, reason)
     }
 
     /// Nobody is let in any more.
     pub(crate) fn draining(guard: &Guard) -> Self {
         let reason = format!("server `{}` is being drained and takes no new requests", guard.settings.name);
-        let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR);
-        Self { status, code, reason: reason.into(), id: None, limit: None, failure: None }
+        Self::plain(StatusCode::SERVICE_UNAVAILABLE, SERVER_ERROR, reason)
     }
 
     /// An operator has forbidden it. It is counted where that is found.
     pub(crate) fn refused(reason: String) -> Self {
-        Self {
-            status: StatusCode::OK,
-            code: SERVER_ERROR,
-            reason: reason.into(),
-            id: None,
-            limit: None,
-            failure: None,
-        }
+        Self::plain(StatusCode::OK, SERVER_ERROR, reason)
     }
 
     /// A limit was reached. It is counted where that is found. With HTTP's 429 some clients would end their whole session.
