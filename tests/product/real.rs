@@ -83,7 +83,7 @@ fn journal_says(story: &Story, pid: i32, killed_ms: i64) {
         killed_ms,
         exit.at_ms,
         story.when(|record| matches!(record, Record::Opened { .. })),
-        story.when(|record| matches!(record, Record::Captured(_))),
+        story.when(|record| matches!(record, Record::Captured(kept) if kept.what == "host snapshot")),
         story.when(|record| matches!(record, Record::Restarted { .. })),
         story.when(|record| matches!(record, Record::UnitVerified { problem: None, .. })),
         story.when(|record| matches!(record, Record::Verified { probes: 3.., .. })),
