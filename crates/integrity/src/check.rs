@@ -177,7 +177,7 @@ pub fn check(
     let known = known.into_iter().flatten().inspect(|old| {
         files_known += u64::from(old.as_ref().is_ok_and(|old| old.kind == Kind::File));
     });
-    scan::<ScanError>(&opened, options, known, since_ns, |outcome| {
+    scan::<ScanError>(&opened, options, known, since_ns, now_ns, |outcome| {
         let Outcome { now, difference, is_database } = outcome;
         if let Some(now) = now {
             report.entries += 1;

@@ -5,6 +5,7 @@ use std::io::{self, Seek as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -17,6 +18,10 @@ use crate::walk::Root;
 
 /// How often a file that is being written is read again before that is said.
 const TRIES: usize = 3;
+/// A file that was written so shortly before may be half of what it will be in a moment: nanoseconds.
+const JUST_NOW_NS: i64 = 2_000_000_000;
+/// How long such a one is waited for, each time.
+const SETTLE: Duration = Duration::from_millis(100);
 /// All names of the attributes of one file; the kernel's own limit.
 const NAMES_BYTES_MAX: usize = 64 << 10;
 
@@ -28,6 +33,8 @@ pub(crate) struct Look<'a> {
     /// Whether SHA-256 is computed beside BLAKE3.
     pub(crate) with_sha256: bool,
     pub(crate) throttle: Option<&'a Throttle>,
+    /// When it began: nanoseconds since 1970.
+    pub(crate) began_ns: i64,
 }
 
 /// What came of looking at one thing.
@@ -94,7 +101,7 @@ impl Look<'_> {
     }
 
     fn read(&self, path: &TreePath, mut entry: Entry) -> Seen {
-        for _ in 0..TRIES {
+        for n in 1..=TRIES {
             let mut file = match self.open(path.as_path()) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Seen::Gone,
@@ -128,6 +135,11 @@ impl Look<'_> {
             };
             let stood_still = before == after && digests.bytes == after.size;
             entry = after;
+            let is_fresh = entry.modified_ns >= self.began_ns.saturating_sub(JUST_NOW_NS);
+            if stood_still && is_fresh && n < TRIES && wholeness != Wholeness::Whole {
+                std::thread::sleep(SETTLE);
+                continue;
+            }
             if stood_still {
                 (entry.blake3, entry.sha256) = (Some(digests.blake3), digests.sha256);
                 entry.attributes = self.attributes(path.as_path());

@@ -73,7 +73,7 @@ struct Pair {
 
 /// Looks at a tree beside the entries of its last manifest, and hands on each thing in order.
 ///
-/// `known_since_ns` is when that manifest was begun. The threads are those of the pool that calls.
+/// `known_since_ns` is when that manifest was begun, `began_ns` when this look is: both in nanoseconds since 1970. The threads are those of the pool that calls.
 ///
 /// # Errors
 /// If the root or the manifest cannot be read, or `hand_on` says so.
@@ -82,13 +82,14 @@ pub fn scan<E: From<ScanError>>(
     options: Options<'_>,
     known: impl Iterator<Item = Result<Entry, ManifestError>>,
     known_since_ns: i64,
+    began_ns: i64,
     mut hand_on: impl FnMut(Outcome) -> Result<(), E>,
 ) -> Result<(), E> {
     let unreadable = |source| ScanError::Root { path: root.path().display().to_string(), source };
     let device = rustix::fs::fstat(root.fd()).map_err(|error| unreadable(error.into()))?.st_dev;
     let mut walk = Walk::new(root).map_err(unreadable)?.peekable();
     let mut known = known.peekable();
-    let look = Look { root, device, with_sha256: options.with_sha256, throttle: options.throttle };
+    let look = Look { root, device, with_sha256: options.with_sha256, throttle: options.throttle, began_ns };
     loop {
         let mut piece = Vec::with_capacity(PIECE);
         while piece.len() < PIECE {

@@ -71,8 +71,7 @@ impl Flow {
             let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
             loops.spawn(watch::scrape_page(world, watch, target.clone()));
         }
-        loops.spawn(watch::check_data(Arc::clone(&self.world)));
-        loops.spawn(watch::tell_data(Arc::clone(&self.world), Arc::clone(&self.watch)));
+        loops.spawn(watch::watch_data(Arc::clone(&self.world), Arc::clone(&self.watch)));
         loops.spawn(watch::scrape_self(Arc::clone(self)));
         loops.spawn(Arc::clone(self).evaluate());
         loops.spawn(Inbound::end_stale(Arc::clone(self)));

@@ -89,7 +89,9 @@ fn watch(subject: &Subject, interval: Duration, output: Output) -> Result<Code, 
     let roots = subject.trees.iter().map(|tree| tree.path.clone()).collect();
     let watcher = Watcher::new(roots).map_err(Failure::usage)?;
     loop {
-        match subject.check(Manner { reads_all: false, keep: Keep::IfWhole, rate: None, threads: None }, now_ms()) {
+        match subject
+            .check(Manner { reads_all: false, keep: Keep::IfWhole, rate: None, threads: None }, now_ms())
+        {
             Ok(answers) => tell(&answers, output),
             // Whoever checks meanwhile finds the same.
             Err(DataError::Busy(_)) => {}

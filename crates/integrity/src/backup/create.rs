@@ -126,7 +126,13 @@ impl Under<'_> {
         let root = Root::open(tree.root).map_err(|source| unreadable(Path::new(""), source))?;
         let device =
             rustix::fs::fstat(root.fd()).map_err(|error| unreadable(Path::new(""), error.into()))?.st_dev;
-        let look = Look { root: &root, device, with_sha256: false, throttle: self.what.throttle };
+        let look = Look {
+            root: &root,
+            device,
+            with_sha256: false,
+            throttle: self.what.throttle,
+            began_ns: self.what.now_ms.saturating_mul(1_000_000),
+        };
         let walk = Walk::new(&root).map_err(|source| unreadable(Path::new(""), source))?;
         for step in walk {
             let path = match step {

@@ -148,7 +148,7 @@ pub(super) fn look(trees: &[PathBuf], scratch: &Path) -> Result<(), ProveError> 
             throttle: None,
         };
         let places = Places { manifest: &manifest, scratch };
-        let report = check(tree, options, Keep::Look, places, 0)?;
+        let report = check(tree, options, Keep::Look, places, i64::MAX)?;
         if let Some(first) = report.differences.iter().find(|one| one.is_damage) {
             let what = format!(
                 "{} {}, {} in all",

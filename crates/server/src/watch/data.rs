@@ -1,15 +1,15 @@
 //! Owns the checks of servers' data as time goes on, and the samples that they make.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::Arc;
 
 use incident::error_chain;
 use integrity::{Keep, Past, damaged_since};
+use tokio::task::JoinHandle;
 
 use super::Watch;
 use crate::clock;
-use crate::config::Server;
 use crate::data::{DataError, Manner, Subject};
 use crate::world::ServeWorld;
 
@@ -23,60 +23,79 @@ struct Known {
     modified: Option<std::time::SystemTime>,
 }
 
-/// Checks the data of all servers when it is time, one after the other and with one thread, until the task is dropped.
-/// Nothing else waits for it.
-pub(crate) async fn check_data(world: Arc<ServeWorld>) {
-    let servers: Vec<&Server> = world.config.server.iter().filter(|server| !server.data.is_empty()).collect();
-    if servers.is_empty() {
+/// A check that is under way, and of whose data.
+struct Running {
+    server: String,
+    check: JoinHandle<Result<(), DataError>>,
+}
+
+/// Checks the data of all servers when it is time, one after the other and with one thread, and says at each scrape what
+/// the last checks found, whoever made them. Nothing else waits for it.
+pub(crate) async fn watch_data(world: Arc<ServeWorld>, watch: Arc<Watch>) {
+    let mut known: BTreeMap<String, Known> = BTreeMap::new();
+    for server in world.config.server.iter().filter(|server| !server.data.is_empty()) {
+        known.insert(server.name.clone(), Known::default());
+    }
+    if known.is_empty() {
         return;
     }
-    let mut ticks = tokio::time::interval(world.config.metrics.scrape_interval.get());
+    let interval = world.config.metrics.scrape_interval;
+    let mut ticks = tokio::time::interval(interval.get());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // A check is due at a quick interval, and begins and is told of at a scrape.
+    let fresh_ms = 2 * (world.config.integrity.quick.ms() + interval.ms());
+    let mut running: Option<Running> = None;
     loop {
-        ticks.tick().await;
-        for server in &servers {
-            let (config, name) = (Arc::clone(&world.config), server.name.clone());
-            let checked = tokio::task::spawn_blocking(move || {
-                let subject = Subject::of_server(&config, &name)?;
-                let pasts = subject.history().read().unwrap_or_default();
-                let now_ms = clock::now_ms();
-                let Some(reads_all) =
-                    due(&pasts, now_ms, config.integrity.quick.ms(), config.integrity.full.ms())
-                else {
-                    return Ok(());
-                };
-                let rate = Some(config.integrity.rate.0);
-                let manner = Manner { reads_all, keep: Keep::IfWhole, rate, threads: NonZero::new(1) };
-                subject.check(manner, now_ms).map(|_| ())
-            });
-            match checked.await {
-                // Whoever checks meanwhile finds the same.
-                Ok(Ok(()) | Err(DataError::Busy(_))) | Err(_) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(server = server.name, error = %error_chain(&error), "its data cannot be checked");
-                }
+        // One that could not be made waits for the next scrape.
+        let (is_tick, may_begin) = tokio::select! {
+            _ = ticks.tick() => (true, true),
+            was_made = ended(&mut running) => (false, was_made),
+        };
+        for (server, known) in &mut known {
+            if let Ok(subject) = Subject::of_server(&world.config, server) {
+                known.refresh(&subject);
             }
+            // What is just being looked at is as it was until that is over, however long it takes.
+            let is_looked_at = running.as_ref().is_some_and(|running| running.server == *server);
+            let fresh_ms = if is_looked_at { i64::MAX } else { fresh_ms };
+            if let Some(status) = status(&known.pasts, clock::now_ms(), fresh_ms).filter(|_| is_tick) {
+                watch.sample(STATUS, &[("server_name", server)], f64::from(u8::from(status)));
+            }
+        }
+        if running.is_none() && may_begin {
+            running = next(&world, &known);
         }
     }
 }
 
-/// Says at each scrape what the last checks found, whoever made them, as long as that is not too old to mean anything.
-pub(crate) async fn tell_data(world: Arc<ServeWorld>, watch: Arc<Watch>) {
-    let mut known: HashMap<String, Known> = HashMap::new();
-    let mut ticks = tokio::time::interval(world.config.metrics.scrape_interval.get());
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        for server in world.config.server.iter().filter(|server| !server.data.is_empty()) {
-            let Ok(subject) = Subject::of_server(&world.config, &server.name) else { continue };
-            let known = known.entry(server.name.clone()).or_default();
-            known.refresh(&subject);
-            let fresh_ms = 2 * world.config.integrity.quick.ms();
-            if let Some(status) = status(&known.pasts, clock::now_ms(), fresh_ms) {
-                watch.sample(STATUS, &[("server_name", &server.name)], f64::from(u8::from(status)));
-            }
+/// Waits until the check that is under way has ended, if there is one; says whether it was made.
+async fn ended(running: &mut Option<Running>) -> bool {
+    let Some(one) = running else { return std::future::pending().await };
+    let was_made = match (&mut one.check).await {
+        Ok(Ok(())) => true,
+        // Whoever checks meanwhile finds the same.
+        Ok(Err(DataError::Busy(_))) | Err(_) => false,
+        Ok(Err(error)) => {
+            tracing::warn!(server = one.server, error = %error_chain(&error), "its data cannot be checked");
+            false
         }
-    }
+    };
+    *running = None;
+    was_made
+}
+
+/// Begins the check that is due, of the server whose last one was longest ago.
+fn next(world: &ServeWorld, known: &BTreeMap<String, Known>) -> Option<Running> {
+    let (now_ms, integrity) = (clock::now_ms(), &world.config.integrity);
+    let is_due = |known: &Known| due(&known.pasts, now_ms, integrity.quick.ms(), integrity.full.ms());
+    let all = known.iter().filter_map(|(server, known)| Some((server, known, is_due(known)?)));
+    let (server, _, reads_all) = all.min_by_key(|(_, known, _)| known.pasts.last().map(|past| past.at_ms))?;
+    let (config, name, rate) = (Arc::clone(&world.config), server.clone(), integrity.rate.0);
+    let check = tokio::task::spawn_blocking(move || {
+        let manner = Manner { reads_all, keep: Keep::IfWhole, rate: Some(rate), threads: NonZero::new(1) };
+        Subject::of_server(&config, &name)?.check(manner, now_ms).map(|_| ())
+    });
+    Some(Running { server: server.clone(), check })
 }
 
 /// Whether a check is due, and whether it is one that reads every file.
@@ -92,7 +111,7 @@ fn due(pasts: &[Past], now_ms: i64, quick_ms: i64, full_ms: i64) -> Option<bool>
 
 /// Whether the data are whole, as far as anybody knows.
 fn status(pasts: &[Past], now_ms: i64, fresh_ms: i64) -> Option<bool> {
-    let last = pasts.last().filter(|last| (-fresh_ms..=fresh_ms).contains(&(now_ms - last.at_ms)))?;
+    let last = pasts.last().filter(|last| (now_ms - last.at_ms).saturating_abs() <= fresh_ms)?;
     match damaged_since(pasts) {
         Some(_) => Some(false),
         None => last.is_whole(),

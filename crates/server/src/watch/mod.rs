@@ -24,7 +24,7 @@ use crate::clock;
 use crate::config::Config;
 
 use answers::Answers;
-pub(crate) use data::{check_data, tell_data};
+pub(crate) use data::watch_data;
 pub(crate) use evaluating::{alarm, evaluate};
 pub(crate) use pages::scrape_page;
 pub(crate) use probing::probe_server;
