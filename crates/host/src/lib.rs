@@ -40,7 +40,7 @@ pub use kernel_log::{KernelEvent, KernelNote, kernel_ring};
 pub use listeners::{Listener, listeners};
 pub use machine::{Clock, Load, Machine};
 pub use memory::{Memory, Pressure, Stall, Stalls};
-pub use mounts::{Mount, Space, Wanted};
+pub use mounts::{Mount, Wanted};
 pub use permissions::{Denied, Need, Needed, denied};
 pub use processes::{Process, State, process_name, process_state, tree_rss_bytes};
 pub use rates::{DiskRate, LinkRate, Rates, Sample};

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::process::disposable::{Answer, ask_file_systems};
+use ::process::disposable::{Answer, FileSystem, ask_file_systems};
 
 use serde::Serialize;
 
@@ -61,7 +61,7 @@ pub struct Mount {
     /// What `/etc/fstab` says of it: its options there.
     pub fstab: Option<String>,
     /// How full it is; `None` where there is nothing to ask, and where it did not answer.
-    pub space: Option<Space>,
+    pub space: Option<FileSystem>,
     /// Whether it was asked and did not answer in time: whoever uses it waits in the kernel. After
     /// [`crate::Snapshot::confirm`] it was asked twice.
     pub is_silent: bool,
@@ -78,21 +78,6 @@ pub struct Wanted {
     pub source: String,
     /// How.
     pub options: String,
-}
-
-/// How full a file system is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Space {
-    /// Its size.
-    pub total_bytes: u64,
-    /// Free, the part kept for root included.
-    pub free_bytes: u64,
-    /// Free for everybody.
-    pub available_bytes: u64,
-    /// How many files it can hold; 0 when it has no such limit.
-    pub inodes: u64,
-    /// How many more files it can hold.
-    pub inodes_free: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,25 +114,6 @@ impl Mount {
     fn access(&self) -> impl Iterator<Item = &str> {
         self.options.split(',').filter(|word| matches!(*word, "rw" | "ro"))
     }
-}
-
-// === impl Space ===
-
-impl Space {
-    /// How full it is, in percent, as `df` counts: of what everybody may use. `None` where it has no size.
-    pub fn used_percent(&self) -> Option<f64> {
-        let used = self.total_bytes.saturating_sub(self.free_bytes);
-        percent(used, used.saturating_add(self.available_bytes))
-    }
-
-    /// How many of its inodes are used, in percent; `None` where it has no such limit.
-    pub fn inodes_used_percent(&self) -> Option<f64> {
-        percent(self.inodes.saturating_sub(self.inodes_free), self.inodes)
-    }
-}
-
-fn percent(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| (part as f64 * 1000.0 / whole as f64).round() / 10.0)
 }
 
 /// What `/etc/fstab` wants mounted at every start.
@@ -213,13 +179,7 @@ fn ask(mounts: &mut [Mount], wanted: impl Fn(&Mount) -> bool, within: Duration) 
         let mount = &mut mounts[nth];
         mount.is_silent = answer == Answer::Silent || mount.is_silent && answer == Answer::NotAsked;
         if let Answer::Is(of) = answer {
-            mount.space = Some(Space {
-                total_bytes: of.total_bytes,
-                free_bytes: of.free_bytes,
-                available_bytes: of.available_bytes,
-                inodes: of.inodes,
-                inodes_free: of.inodes_free,
-            });
+            mount.space = Some(of);
         }
     }
 }
@@ -377,18 +337,6 @@ mod tests {
         for (path, expect) in [("/data/x", "c:/"), ("/data2", "a:/"), ("/", "a:/")] {
             assert_eq!(super::mount_of(&mounts, Path::new(path)).unwrap().source, expect, "{path}");
         }
-    }
-
-    #[test]
-    fn space_is_counted_as_df_does() {
-        let space = super::Space {
-            total_bytes: 1000,
-            free_bytes: 100,
-            available_bytes: 50,
-            inodes: 0,
-            inodes_free: 0,
-        };
-        assert_eq!((space.used_percent(), space.inodes_used_percent()), (Some(94.7), None));
     }
 
     #[test]

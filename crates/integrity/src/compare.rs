@@ -116,9 +116,7 @@ fn how(old: Option<&Entry>, seen: &Seen) -> Option<(Change, String)> {
         return Some((Change::Replaced, format!("{} → {}", word(old.kind), word(new.kind))));
     }
     if old.target != new.target || old.blake3.is_some() && old.blake3 != new.blake3 {
-        let untouched = (old.inode, old.size, old.modified_ns, old.changed_ns)
-            == (new.inode, new.size, new.modified_ns, new.changed_ns);
-        return Some(if untouched && new.kind == Kind::File {
+        return Some(if new.is_untouched_since(old) && new.kind == Kind::File {
             (Change::Rotten, "the content is another, and the kernel saw nobody write it".to_owned())
         } else if new.size < old.size {
             (Change::Truncated, format!("{} → {} bytes", old.size, new.size))

@@ -71,6 +71,16 @@ pub enum Kind {
     Special,
 }
 
+// === impl Entry ===
+
+impl Entry {
+    /// Whether the kernel saw nobody write to it since it was that: inode, size and both times are the same.
+    pub(crate) fn is_untouched_since(&self, old: &Self) -> bool {
+        let key = |entry: &Self| (entry.inode, entry.size, entry.modified_ns, entry.changed_ns);
+        key(self) == key(old)
+    }
+}
+
 // === impl TreePath ===
 
 impl TreePath {

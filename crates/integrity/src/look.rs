@@ -227,6 +227,7 @@ impl Look<'_> {
 
 /// Whether two looks saw the same thing in the same state, as far as the kernel tells without reading.
 fn same_thing(known: &Entry, now: &Entry) -> bool {
-    let key = |entry: &Entry| (entry.kind, entry.inode, entry.size, entry.modified_ns, entry.changed_ns);
-    key(known) == key(now) && (now.kind != Kind::File || known.blake3.is_some())
+    known.kind == now.kind
+        && now.is_untouched_since(known)
+        && (now.kind != Kind::File || known.blake3.is_some())
 }

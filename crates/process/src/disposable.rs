@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use serde::Serialize;
 
 /// With more dead mounts than this the others are not asked either: a look has to end.
 const SILENT_MAX: usize = 4;
@@ -26,7 +27,7 @@ const GONE_WITHIN: Duration = Duration::from_millis(50);
 static LEFT: Mutex<Vec<(Pid, CString)>> = Mutex::new(Vec::new());
 
 /// How large a file system is, and what is left of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct FileSystem {
     /// Its size in bytes.
     pub total_bytes: u64,
@@ -51,6 +52,25 @@ pub enum Answer {
     Silent,
     /// It was not asked, because too many before it were silent, or because there was no child to ask it.
     NotAsked,
+}
+
+// === impl FileSystem ===
+
+impl FileSystem {
+    /// How full it is, in percent, as `df` counts: of what everybody may use. `None` where it has no size.
+    pub fn used_percent(&self) -> Option<f64> {
+        let used = self.total_bytes.saturating_sub(self.free_bytes);
+        percent(used, used.saturating_add(self.available_bytes))
+    }
+
+    /// How many of its inodes are used, in percent; `None` where it has no such limit.
+    pub fn inodes_used_percent(&self) -> Option<f64> {
+        percent(self.inodes.saturating_sub(self.inodes_free), self.inodes)
+    }
+}
+
+fn percent(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 * 1000.0 / whole as f64).round() / 10.0)
 }
 
 /// Asks each path in turn, and waits for each at most `each`; the answers are in the order of the paths.
@@ -231,6 +251,13 @@ mod tests {
         assert_eq!(answers[1], Answer::Refused);
         assert!(matches!(answers[2], Answer::Is(_)));
         assert_eq!(ask_file_systems(&[], Duration::ZERO), []);
+    }
+
+    #[test]
+    fn space_is_counted_as_df_does() {
+        let space =
+            FileSystem { total_bytes: 1000, free_bytes: 100, available_bytes: 50, inodes: 0, inodes_free: 0 };
+        assert_eq!((space.used_percent(), space.inodes_used_percent()), (Some(94.7), None));
     }
 
     /// A FUSE mount whose daemon never answers: the kernel waits for it as it does for a dead server of files.

@@ -138,8 +138,7 @@ impl Backups {
     /// # Errors
     /// If it cannot be made. One that is made and not good stays, and has the proof of that with it.
     pub fn create(&self, now_ms: i64, clock: impl Fn() -> i64) -> Result<Backup, BackupError> {
-        let _lock = self.lock()?;
-        let scratch = self.scratch(self.catalogue.folder())?;
+        let (_lock, scratch) = self.begin()?;
         let patterns = self.subject.trees.iter().map(patterns).collect::<Result<Vec<_>, _>>()?;
         let trees: Vec<Tree<'_>> = (self.subject.trees.iter().zip(&patterns))
             .map(|(tree, may_change)| Tree { root: &tree.path, may_change })
@@ -160,8 +159,7 @@ impl Backups {
     /// # Errors
     /// If it is not good, or nobody can tell.
     pub fn prove(&self, backup: Backup, now_ms: i64) -> Result<Backup, BackupError> {
-        let _lock = self.lock()?;
-        let scratch = self.scratch(self.catalogue.folder())?;
+        let (_lock, scratch) = self.begin()?;
         self.prove_locked(backup, &scratch, now_ms)
     }
 
@@ -188,13 +186,12 @@ impl Backups {
     /// # Errors
     /// If somebody would write, or the backup is not good, or it cannot be exchanged: then the data are as before.
     pub fn restore(&self, backup: &Backup, now_ms: i64, roots: &Roots) -> Result<Vec<Placed>, BackupError> {
-        let _lock = self.lock()?;
+        let (_lock, scratch) = self.begin()?;
         for tree in &backup.record.trees {
             if let Some(writer) = writers_below(roots, &tree.root).into_iter().next() {
                 return Err(BackupError::Writers(writer));
             }
         }
-        let scratch = self.scratch(self.catalogue.folder())?;
         let what = Restore { catalogue: &self.catalogue, backup, scratch: &scratch, now_ms };
         let passes = |_: &[Placed]| {
             let keep = Keep::Baseline { accepts_damage: false };
@@ -211,18 +208,13 @@ impl Backups {
         Ok(integrity::backup::restore(&what, passes)?)
     }
 
-    fn lock(&self) -> Result<Lock, BackupError> {
-        let path = self.catalogue.folder().to_owned();
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.map_err(|source| BackupError::Folder { path: path.clone(), source })?;
-        Lock::acquire(&path.join("lock")).map_err(BackupError::Busy)
-    }
-
-    fn scratch(&self, folder: &Path) -> Result<PathBuf, BackupError> {
-        let scratch = folder.join("scratch");
+    /// Nobody else does anything about these backups meanwhile; and a folder for what is needed in between.
+    fn begin(&self) -> Result<(Lock, PathBuf), BackupError> {
+        let scratch = self.catalogue.folder().join("scratch");
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&scratch);
         made.map_err(|source| BackupError::Folder { path: scratch.clone(), source })?;
-        Ok(scratch)
+        let lock = Lock::acquire(&self.catalogue.folder().join("lock")).map_err(BackupError::Busy)?;
+        Ok((lock, scratch))
     }
 }
 

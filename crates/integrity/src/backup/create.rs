@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek as _};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::DateTime;
 
@@ -297,9 +297,4 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(n)
-}
-
-/// Where a path of a scratch folder is for as long as one backup is made.
-pub(super) fn scratch_of(folder: &Path, id: &str) -> PathBuf {
-    folder.join(format!(".proof-{id}"))
 }
