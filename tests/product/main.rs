@@ -17,6 +17,7 @@ mod calling;
 mod carried_out;
 mod checks;
 mod client;
+mod compat;
 mod controls;
 mod crash;
 mod data;

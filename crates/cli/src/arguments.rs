@@ -2,6 +2,7 @@
 
 mod alert;
 mod backup;
+mod compat;
 mod controls;
 mod diagnose;
 mod evidence;
@@ -25,6 +26,7 @@ use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
 pub(crate) use backup::{BackupCommand, RestoreArguments, VerifyArguments};
+pub(crate) use compat::CompatCommand;
 pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
 pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use evidence::{Depth, EvidenceCommand};
@@ -118,6 +120,9 @@ pub(crate) enum Command {
     /// Back up the data of a server, prove backups, and put one back
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Stand in for the scripts that older runbooks call
+    #[command(subcommand)]
+    Compat(CompatCommand),
     /// Read the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

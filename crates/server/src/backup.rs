@@ -210,10 +210,10 @@ impl Backups {
 
     /// Nobody else does anything about these backups meanwhile; and a folder for what is needed in between.
     fn begin(&self) -> Result<(Lock, PathBuf), BackupError> {
-        let scratch = self.catalogue.folder().join("scratch");
+        let scratch = self.catalogue.scratch();
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&scratch);
         made.map_err(|source| BackupError::Folder { path: scratch.clone(), source })?;
-        let path = self.catalogue.folder().join("lock");
+        let path = self.catalogue.lock();
         let lock = Lock::acquire_within(&path, PATIENCE).map_err(|error| match error {
             LockError::Io { path, source } => BackupError::Folder { path, source },
             held => BackupError::Busy(held),

@@ -3,6 +3,7 @@
 mod alert;
 mod backup;
 mod check;
+pub(crate) mod compat;
 mod config;
 mod controls;
 mod demo;
@@ -62,6 +63,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Backup(command) => backup::run(&command, config, output),
         Command::Integrity(command) => integrity::run(&command, config, output),
         Command::Logs(arguments) => logs::run(&arguments, config, output),
+        Command::Compat(command) => compat::run(command, config, output),
         Command::Config(command) => config::run(&command, config, output),
         Command::Doctor => doctor::run(config, output),
         Command::Rule(command) => rule::run(command, output),

@@ -12,6 +12,11 @@ use crate::manifest::End;
 /// A record has some hundred bytes, and a path for each tree and each file that was being written.
 const RECORD_BYTES_MAX: u64 = 1 << 20;
 
+/// What else of ours is in the folder.
+const LOCK: &str = "lock";
+const SCRATCH: &str = "scratch";
+const OURS: [&str; 2] = [LOCK, SCRATCH];
+
 /// What a backup is. Written last, and never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -109,7 +114,10 @@ impl Catalogue {
         let mut backups: Vec<Backup> = ids.filter_map(|id| self.find(id)).collect();
         backups.sort_by(|one, two| (two.record.created_ms, &two.id).cmp(&(one.record.created_ms, &one.id)));
         let is_ours = |name: &str| {
-            backups.iter().any(|one| name.strip_prefix(&one.id).is_some_and(|rest| rest.starts_with('.')))
+            OURS.contains(&name)
+                || backups
+                    .iter()
+                    .any(|one| name.strip_prefix(&one.id).is_some_and(|rest| rest.starts_with('.')))
         };
         let mut others: Vec<String> = names.iter().filter(|name| !is_ours(name)).cloned().collect();
         others.sort_unstable();
@@ -124,6 +132,16 @@ impl Catalogue {
             let proof = read_json(&self.proof_path(id));
             Backup { id: id.to_owned(), record, proof }
         })
+    }
+
+    /// The lock of whoever does something about these backups.
+    pub fn lock(&self) -> PathBuf {
+        self.folder.join(LOCK)
+    }
+
+    /// The folder for what is needed in between.
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.join(SCRATCH)
     }
 
     /// The archive of a backup.

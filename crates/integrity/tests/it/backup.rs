@@ -310,6 +310,9 @@ fn what_did_not_come_to_its_end_is_no_backup_and_is_cleared_away() {
     fs::File::create(folder.join("20200101T000000Z.tar.zst")).unwrap().write_all(b"half").unwrap();
     fs::write(folder.join("20200102T000000Z.tar.zst.new"), "half").unwrap();
     fs::write(folder.join("somebody's.tar.gz"), "foreign").unwrap();
+    // What is there while something is done about them.
+    fs::write(site.catalogue.lock(), "1\n").unwrap();
+    fs::create_dir_all(site.catalogue.scratch()).unwrap();
     let second = site.create();
     assert_ne!(first.id, second.id);
     let (backups, others) = site.catalogue.list().unwrap();
