@@ -4,6 +4,8 @@
 //! of a session have an `id: ` as well (see `session::streams`). While nothing happens a comment is sent every 15 s, so that no proxy in between takes the connection for dead, and a client that has gone
 //! away is noticed.
 
+pub(crate) mod queue;
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,10 +13,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::session::Running;
+use queue::Receiver;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a client waits before it comes back for a stream that broke off: a guard that restarts takes less.
@@ -42,7 +44,7 @@ pub(crate) fn priming(stream: u64, number: u64) -> Bytes {
 /// A body of events, which ends when their source does.
 #[derive(Debug)]
 pub(crate) struct EventStream {
-    events: mpsc::Receiver<Bytes>,
+    events: Receiver,
     keep_alive: Interval,
     /// Keeps the session from being idle.
     _open: Option<Running>,
@@ -51,11 +53,11 @@ pub(crate) struct EventStream {
 // === impl EventStream ===
 
 impl EventStream {
-    pub(crate) fn new(events: mpsc::Receiver<Bytes>, open: Option<Running>) -> Self {
+    pub(crate) fn new(events: Receiver, open: Option<Running>) -> Self {
         Self::every(KEEP_ALIVE, events, open)
     }
 
-    fn every(period: Duration, events: mpsc::Receiver<Bytes>, open: Option<Running>) -> Self {
+    fn every(period: Duration, events: Receiver, open: Option<Running>) -> Self {
         let mut keep_alive = interval_at(Instant::now() + period, period);
         keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { events, keep_alive, _open: open }
@@ -82,15 +84,15 @@ mod tests {
     use std::time::Duration;
 
     use http_body_util::BodyExt;
-    use tokio::sync::mpsc;
 
+    use super::queue::queue;
     use super::{COMMENT, EventStream, event};
 
     #[tokio::test]
     async fn a_silent_stream_is_kept_alive_and_ends_with_its_source() {
-        let (sender, events) = mpsc::channel(4);
+        let (sender, events) = queue();
         let mut stream = EventStream::every(Duration::from_millis(1), events, None);
-        sender.try_send(event(b"{}")).unwrap();
+        sender.place(2).unwrap().send(event(b"{}"));
         let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(first, "event: message\ndata: {}\n\n");
         assert_eq!(stream.frame().await.unwrap().unwrap().into_data().unwrap(), COMMENT);
