@@ -24,6 +24,8 @@ use crate::{clock, reads, taken};
 
 /// More running requests than this mean that the server does not keep up; their clients should hear so.
 const REQUESTS_MAX: usize = 1024;
+/// How long a request that was taken back may go on to count as running.
+const CANCELLED_MAX: Duration = Duration::from_secs(30);
 
 /// All requests that wait for an answer.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) method: Method,
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
+    /// Whether its client has taken it back, and the server was told so.
+    pub(crate) is_cancelled: bool,
     pub(crate) waiter: Waiter,
 }
 
@@ -141,6 +145,24 @@ impl InFlight {
             Waiter::Own(_) => false,
         });
         found.map(|(number, _)| *number)
+    }
+
+    /// Notes that its client has taken a request back: a server that heeds that answers nothing, so it is waited for a
+    /// little longer, and not until the request is overdue.
+    pub(crate) fn cancelled(&self, number: u64, now: Instant) {
+        if let Some(entry) = self.table().entries.get_mut(&number) {
+            entry.is_cancelled = true;
+            entry.deadline = entry.deadline.min(now + CANCELLED_MAX);
+        }
+    }
+
+    /// Takes out all requests of a session.
+    pub(crate) fn of_session(&self, session: &Session) -> Vec<(u64, Entry)> {
+        let is_its = |entry: &Entry| match &entry.waiter {
+            Waiter::Client(client) => client.running.session().id == session.id,
+            Waiter::Own(_) => false,
+        };
+        self.table().entries.extract_if(|_, entry| is_its(entry)).collect()
     }
 
     /// Passes progress on to whoever asked for it, under the client's own token. A client that reads too slowly
@@ -411,6 +433,7 @@ mod tests {
                 method: Method::TOOLS_CALL,
                 started: now,
                 deadline,
+                is_cancelled: false,
                 waiter: Waiter::Client(Box::new(client)),
             },
             stream,

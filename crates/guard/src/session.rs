@@ -343,10 +343,7 @@ impl Session {
     }
 
     /// Goes on with a stream after this event.
-    pub(crate) fn resume(
-        self: &Arc<Self>,
-        last_event_id: &str,
-    ) -> Result<(Receiver, Running), NotResumed> {
+    pub(crate) fn resume(self: &Arc<Self>, last_event_id: &str) -> Result<(Receiver, Running), NotResumed> {
         self.streams.resume(last_event_id).map(|events| (events, self.run()))
     }
 }

@@ -252,7 +252,7 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use super::{Receiver, KEPT_BYTES_MAX, KEPT_EVENTS_MAX, NotResumed, OWN, Pushed, Streams};
+    use super::{KEPT_BYTES_MAX, KEPT_EVENTS_MAX, NotResumed, OWN, Pushed, Receiver, Streams};
     use crate::sse::queue::BEHIND_MAX;
 
     fn all(mut events: Receiver) -> String {
