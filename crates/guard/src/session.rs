@@ -8,17 +8,16 @@ pub(crate) mod subscriptions;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use crate::private::Leash;
 use crate::questions::Offers;
 use crate::revision::Revision;
+use crate::sse::queue::Receiver;
 use crate::state::Guard;
 use crate::taken::Taker;
 use streams::{NotResumed, OWN, Pushed, StreamTaken, Streams};
@@ -33,6 +32,8 @@ pub(crate) struct Sessions {
     most: usize,
     idle_max: Duration,
     inner: Mutex<Inner>,
+    /// How many were ever opened.
+    opened: AtomicU64,
     subscribing: Mutex<()>,
 }
 
@@ -103,7 +104,7 @@ impl Sessions {
     /// So many at once, each idle for so long at most.
     pub(crate) fn bounded(most: usize, idle_max: Duration, now: Instant) -> Self {
         let inner = Mutex::new(Inner { by_id: HashMap::new(), reclaimed: now });
-        Self { most, idle_max, inner, subscribing: Mutex::default() }
+        Self { most, idle_max, inner, opened: AtomicU64::new(0), subscribing: Mutex::default() }
     }
 
     #[cfg(test)]
@@ -152,7 +153,13 @@ impl Sessions {
             }
         }
         inner.by_id.insert(session.id.clone(), session.clone());
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(session)
+    }
+
+    /// How many were ever opened.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
     }
 
     /// Finds a session and marks it as used.
@@ -339,15 +346,12 @@ impl Session {
 
     /// Opens the stream of announcements. The session counts as busy for as long as the
     /// second value lives.
-    pub(crate) fn stream(self: &Arc<Self>) -> Result<(mpsc::Receiver<Bytes>, Running), StreamTaken> {
+    pub(crate) fn stream(self: &Arc<Self>) -> Result<(Receiver, Running), StreamTaken> {
         self.streams.open_own(self.revision.is_primed()).map(|events| (events, self.run()))
     }
 
     /// Goes on with a stream after this event.
-    pub(crate) fn resume(
-        self: &Arc<Self>,
-        last_event_id: &str,
-    ) -> Result<(mpsc::Receiver<Bytes>, Running), NotResumed> {
+    pub(crate) fn resume(self: &Arc<Self>, last_event_id: &str) -> Result<(Receiver, Running), NotResumed> {
         self.streams.resume(last_event_id).map(|events| (events, self.run()))
     }
 }

@@ -8,6 +8,7 @@ mod clients;
 mod cold;
 mod conformance;
 mod control;
+mod exhaustion;
 mod fake;
 mod fake_http;
 mod faults;
@@ -15,6 +16,7 @@ mod faults_named;
 mod fixture;
 mod guarded;
 mod handover;
+mod http_sse;
 mod limits;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
@@ -62,10 +64,12 @@ fn all() -> Vec<tests_main::Test> {
         clients::TESTS,
         handover::TESTS,
         upstream::TESTS,
+        http_sse::TESTS,
         conformance::TESTS,
         batches::TESTS,
         private::TESTS,
         bad_input::TESTS,
+        exhaustion::TESTS,
         faults_named::TESTS,
         real::TESTS,
     ]

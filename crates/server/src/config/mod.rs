@@ -20,6 +20,7 @@ mod schema;
 mod scrape;
 mod secret;
 mod span;
+mod test_read;
 mod triage;
 mod unit;
 
@@ -54,6 +55,7 @@ pub use schema::schema;
 pub use scrape::ScrapeTarget;
 pub use secret::{Secret, Text, is_secret_name};
 pub use span::Span;
+pub use test_read::TestRead;
 pub use triage::Triage;
 
 /// The whole of `paramedic.toml`.
@@ -237,6 +239,9 @@ pub struct Server {
     /// The URL of a server that speaks Streamable HTTP itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+    /// Whether `serve` starts a guard in front of the `upstream`, which listens at `port`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
     /// The unit of systemd that it lives in: then systemd restarts it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "unit")]
     #[schemars(with = "Option<String>")]
@@ -250,6 +255,9 @@ pub struct Server {
     /// The settings of its guard: a file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard_settings: Option<PathBuf>,
+    /// What a diagnosis reads of an upstream, to see whether it does its work; a guard has this in its own settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_read: Option<TestRead>,
     /// How long it may take until it answers for the first time; what a package manager works for it does not count.
     #[serde(default = "default_start_timeout")]
     pub start_timeout: Span,
@@ -342,6 +350,8 @@ impl Server {
             port: 0,
             stdio: Vec::new(),
             upstream: None,
+            test_read: None,
+            guarded: false,
             unit: None,
             environment: BTreeMap::new(),
             directory: None,
@@ -356,11 +366,16 @@ impl Server {
         }
     }
 
+    /// Whether it stands behind a guard at its port.
+    pub fn has_guard(&self) -> bool {
+        self.upstream.is_none() || self.guarded
+    }
+
     /// The `/mcp` endpoint that clients use.
     pub fn endpoint(&self, guard_address: IpAddr) -> String {
         match &self.upstream {
-            Some(url) => url.clone(),
-            None => format!("{}/mcp", self.base_url(guard_address)),
+            Some(url) if !self.guarded => url.clone(),
+            Some(_) | None => format!("{}/mcp", self.base_url(guard_address)),
         }
     }
 
