@@ -3,7 +3,7 @@
 mod labels;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::cache::{KINDS, Kind};
 use crate::controls::Refused;
 use labels::{
     CacheLabels, ErrorLabels, FAILURES, HitRateLabels, MemoryLabels, MethodLabels, OPERATIONS, OTHER,
-    OperationLabels, PackageLabels, REFUSALS, RefusedLabels, RequestLabels, ToolLabels,
+    OperationLabels, PackageLabels, REFUSALS, RefusedLabels, RequestLabels, SpanLabels, ToolLabels,
 };
 pub(crate) use labels::{Failure, Method, Status};
 
@@ -75,6 +75,7 @@ pub(crate) struct Metrics {
     hit_rate: Family<HitRateLabels, Gauge<f64, AtomicU64>>,
     answer_bytes: Family<MethodLabels, Histogram, fn() -> Histogram>,
     tools: Family<ToolLabels, Histogram, fn() -> Histogram>,
+    spans: Family<SpanLabels, Counter>,
     /// Whose names are labels already.
     tool_names: Mutex<BTreeSet<Box<str>>>,
 }
@@ -104,6 +105,7 @@ impl Metrics {
             hit_rate: Family::default(),
             answer_bytes: Family::new_with_constructor(|| Histogram::new(ANSWER_BUCKETS)),
             tools: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            spans: Family::default(),
             tool_names: Mutex::default(),
         };
         for kind in KINDS {
@@ -175,6 +177,7 @@ impl Metrics {
             "From the call of a tool to its answer",
             self.tools.clone(),
         );
+        r.register("paramedic_guard_spans", "Spans of the guard by what became of them", self.spans.clone());
         r.register("mcp_server_package", "The package that was really run", self.package.clone());
         self
     }
@@ -243,6 +246,14 @@ impl Metrics {
             kind: package.kind.label(),
         };
         self.package.get_or_create(&labels).set(1);
+    }
+
+    /// What became of the guard's own spans until now.
+    pub(crate) fn spans(&self, counts: [(&'static str, u64); 2]) {
+        for (outcome, count) in counts {
+            let counter = self.spans.get_or_create_owned(&SpanLabels { outcome });
+            counter.inner().store(count, Ordering::Relaxed);
+        }
     }
 
     /// The page of all metrics as they are now.

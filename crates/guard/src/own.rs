@@ -17,6 +17,7 @@
 //! [limits]                      # what clients may take: see `limits`
 //! [audit]                       # what the log says of calls: see `audit`
 //! [cache]                       # what is answered without the server: see `cache`
+//! [traces]                      # what becomes of spans: see `spans`
 //! [clients]                     # who may come: see `clients`
 //! [tls]                         # see `tls`
 //!
@@ -40,6 +41,7 @@ use crate::clients::{self, Clients};
 use crate::limits::{self, Limits};
 use crate::reads::Reads;
 use crate::secret::{Secret, Shown};
+use crate::spans::TraceSettings;
 use crate::tls::{self, Tls};
 pub use sessions::{SessionSettings, Sharing};
 
@@ -61,6 +63,8 @@ pub struct Own {
     pub audit: Audit,
     /// What is answered without the server.
     pub cache: CacheSettings,
+    /// What becomes of spans; read at the start only.
+    pub traces: TraceSettings,
     /// Where it was read from; none where nothing was.
     pub(crate) path: Option<PathBuf>,
     /// The token of `/admin`.
@@ -138,6 +142,7 @@ struct File {
     limits: limits::Table,
     audit: Audit,
     cache: CacheSettings,
+    traces: TraceSettings,
     clients: clients::Table,
     tls: Option<tls::Table>,
     admin: Admin,
@@ -179,6 +184,7 @@ impl Default for File {
             limits: limits::Table::default(),
             audit: Audit::default(),
             cache: CacheSettings::default(),
+            traces: TraceSettings::default(),
             clients: clients::Table::default(),
             tls: None,
             admin: Admin::default(),
@@ -237,6 +243,7 @@ impl Own {
         let sessions = file.sessions.read().map_err(|reason| wrong(format!("[sessions]: {reason}")))?;
         let reads = Reads { reads: file.reads, writes: file.writes, trust_hints: file.trust_hints };
         let limits = file.limits.read().map_err(|reason| wrong(format!("[limits]: {reason}")))?;
+        file.traces.check().map_err(|reason| wrong(format!("[traces]: {reason}")))?;
         let own = Self {
             reads,
             test_read,
@@ -244,6 +251,7 @@ impl Own {
             limits,
             audit: file.audit,
             cache: file.cache,
+            traces: file.traces,
             ..Self::default()
         };
         Ok((own, Apart { admin: file.admin, clients: file.clients, tls: file.tls }))
@@ -295,6 +303,8 @@ mod tests {
             "[test_read]\ntool = 'a'\ntimeout_seconds = 0",
             "read = []",
             "[admin]\ntoken = 'abc'",
+            "[traces]\nratio = 1.5",
+            "[traces]\nendpoint = 'https://collector'",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -27,6 +27,7 @@ use crate::pipe::Link;
 use crate::private::Private;
 use crate::session::Sessions;
 use crate::settings::Settings;
+use crate::spans::Spans;
 use crate::upstream::Upstream;
 
 /// A control client that is behind by more events than this is told the whole status instead.
@@ -43,6 +44,7 @@ pub(crate) struct Guard {
     pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     pub(crate) pinger: Pinger,
+    pub(crate) spans: Spans,
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) controls: Kept,
     pub(crate) catalogue: Catalogue,
@@ -129,6 +131,7 @@ impl Guard {
             private: Private::new(settings.own.sessions.most),
             metrics: Metrics::new(&settings.name),
             pinger: Pinger::default(),
+            spans: Spans::new(&settings.name, &settings.own.traces, clock::seed()),
             process: ProcessId::current(),
             events: broadcast::Sender::new(EVENTS_MAX),
             state: Mutex::new(state),

@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Asked;
+use crate::clock;
 use crate::envelope::{self, Outcome};
 use crate::log::{About, Level, clip};
 use crate::metrics::{Method, Status};
+use crate::spans::Over;
 use crate::state::Guard;
 
 /// An answer that took longer is marked in the log.
@@ -63,6 +65,15 @@ impl Line<'_> {
             ("bytes_out", bytes.into()),
         ];
         let tool = self.tool.map(|tool| ("tool", tool.into()));
-        guard.log.write(level, about, &words, fields.into_iter().chain(tool).chain(self.asked.fields()));
+        let Self { tool: called, session, took, asked, .. } = *self;
+        let over = Over { part: asked.part, method, tool: called, session, took, outcome, status };
+        let trace = guard.spans.over(&over, clock::now_ns()).or_else(|| asked.part.given());
+        let trace = trace.map(|trace| ("trace_id", trace.to_string().into()));
+        guard.log.write(
+            level,
+            about,
+            &words,
+            fields.into_iter().chain(tool).chain(self.asked.fields()).chain(trace),
+        );
     }
 }

@@ -23,6 +23,7 @@ mod private;
 mod protocol;
 mod questions;
 mod real;
+mod spans;
 mod stdio;
 mod stdio_client;
 mod streams;
@@ -59,6 +60,7 @@ fn all() -> Vec<tests_main::Test> {
         stdio::TESTS,
         operations::TESTS,
         limits::TESTS,
+        spans::TESTS,
         clients::TESTS,
         handover::TESTS,
         upstream::TESTS,

@@ -20,6 +20,7 @@ mod schema;
 mod scrape;
 mod secret;
 mod span;
+mod traces;
 mod triage;
 mod unit;
 
@@ -54,6 +55,7 @@ pub use schema::schema;
 pub use scrape::ScrapeTarget;
 pub use secret::{Secret, Text, is_secret_name};
 pub use span::Span;
+pub use traces::{TraceExport, Traces};
 pub use triage::Triage;
 
 /// The whole of `paramedic.toml`.
@@ -109,6 +111,9 @@ pub struct Config {
     /// What is kept before a change, and where.
     #[serde(default)]
     pub evidence: Evidence,
+    /// What is kept of traces, and where they are sent on.
+    #[serde(default)]
+    pub traces: Traces,
     /// What may be done without asking.
     #[serde(default)]
     pub policy: Policy,
