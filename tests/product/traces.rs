@@ -14,7 +14,7 @@ use traces::{Encoding, Span};
 
 use crate::poll::eventually;
 use crate::real::installed;
-use crate::site::{Server, Setup, Site, block_on};
+use crate::site::{Server, Setup, Site, block_on, free_port};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -157,6 +157,23 @@ fn a_call_of_a_server_from_npm_is_found_shown_and_sent_on() {
     let Some(script) = installed("PARAMEDIC_TEST_NPM", script) else { return };
     let server = Server::new("everything", &["node", script.to_str().unwrap(), "stdio"]);
     found_and_sent_on(server, "echo", &json!({"message": "x"}));
+}
+
+#[test]
+fn a_probe_that_fails_leaves_its_spans() {
+    let tables = format!(
+        "[[server]]\nname = \"gone\"\nport = {0}\nupstream = \"http://127.0.0.1:{0}/mcp\"\n",
+        free_port()
+    );
+    let mut site = Site::of(&Setup { tables: &tables, ..Setup::default() });
+    site.serve();
+    let found = eventually("the probe in the list", || list(&site, &["--server", "gone", "--errors"]).pop());
+    assert_eq!(found.name, "probe gone");
+    let shown = site.run(&["trace", "show", &found.trace_id]).done();
+    assert!(
+        shown.contains("  paramedic client: initialize") && shown.contains("error.type = unhealthy"),
+        "{shown}"
+    );
 }
 
 /// A span that took so many seconds, in JSON.

@@ -58,8 +58,7 @@ impl Flow {
     pub(crate) fn start(self: &Arc<Self>, events: mpsc::Receiver<Event>) -> JoinSet<()> {
         let mut loops = JoinSet::new();
         for member in self.fleet.members() {
-            let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
-            loops.spawn(watch::probe_server(world, watch, Arc::clone(&member)));
+            loops.spawn(watch::probe_server(Arc::clone(self), Arc::clone(&member)));
             if member.has_guard() {
                 let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
                 loops.spawn(watch::scrape_guard(world, watch, member));
@@ -135,8 +134,7 @@ impl Flow {
                     }
                 };
                 self.watch.looks_at(&member.config.name, &self.world.config);
-                let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
-                loops.spawn(watch::probe_server(world, watch, Arc::clone(&member)));
+                loops.spawn(watch::probe_server(Arc::clone(&self), Arc::clone(&member)));
                 let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
                 loops.spawn(watch::scrape_guard(world, watch, member));
             }

@@ -1,7 +1,9 @@
 //! Owns the traces of `serve`: the store and its file, what comes in, and what is sent on.
 
 mod export;
+mod probes;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,15 +11,20 @@ use std::time::Duration;
 
 use incident::error_chain;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use traces::{Counts, Disk, Filter, Limits, Span, Store, Summary, TraceId};
+use traces::{Context, Counts, Disk, Filter, Ids, Limits, Span, Store, Summary, TraceId};
 
 use crate::config::Config;
 use crate::secrets::Secrets;
 use crate::{clock, config};
 use export::Export;
 
+pub(crate) use probes::Probed;
+
 /// How many bytes of messages are read and taken in at a time. Whoever finds no room is told to come again.
 const INSIDE_BYTES_MAX: usize = 32 << 20;
+
+/// A server that is down for hours does not fill the store with what its probes have found.
+const PROBED_EVERY_MS: i64 = 60_000;
 
 /// How often what is too old is forgotten.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60);
@@ -30,6 +37,9 @@ pub(crate) struct Traces {
     disk: Mutex<Kept>,
     inside: Semaphore,
     export: Option<Export>,
+    ids: Ids,
+    /// When a probe of a server left spans for the last time.
+    probed: Mutex<HashMap<String, i64>>,
     taken: AtomicU64,
     rejected: AtomicU64,
 }
@@ -67,6 +77,8 @@ impl Traces {
             inside: Semaphore::new(INSIDE_BYTES_MAX),
             export: settings.export.as_ref().map(|export| Export::new(export, secrets)),
             config: settings,
+            ids: Ids::new(uuid::Uuid::new_v4().as_u64_pair().0),
+            probed: Mutex::default(),
             taken: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
         }
@@ -121,6 +133,31 @@ impl Traces {
             );
             *kept = Kept::Off;
         }
+    }
+
+    /// What a probe that begins now is part of.
+    pub(crate) fn probe(&self) -> Context {
+        Probed::context(&self.ids)
+    }
+
+    /// A probe is over: its spans are taken in where somebody may look for them.
+    pub(crate) async fn probed(self: &Arc<Self>, probed: Probed<'_>) {
+        let spans = probed.spans(&self.ids);
+        if !spans.is_empty() && self.is_due(&probed.liveness.target, probed.began_ms) {
+            let own = Arc::clone(self);
+            // Only where this process ends is it not done.
+            let _ = tokio::task::spawn_blocking(move || own.add(spans)).await;
+        }
+    }
+
+    /// Whether a probe of this server may leave spans again.
+    fn is_due(&self, server: &str, now_ms: i64) -> bool {
+        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = probed.get(server).is_none_or(|last_ms| now_ms - last_ms >= PROBED_EVERY_MS);
+        if is_due {
+            probed.insert(server.to_owned(), now_ms);
+        }
+        is_due
     }
 
     /// Counts spans that were not taken.
