@@ -131,6 +131,11 @@ impl TraceSettings {
 }
 
 impl Part {
+    /// Where no spans are made: what the client says in the parameters.
+    pub(crate) fn told(params: Option<&str>) -> Self {
+        Self { given: given(params, &HeaderMap::new()), own: None }
+    }
+
     /// The trace, where the client has named one.
     pub(crate) fn given(&self) -> Option<TraceId> {
         self.given.map(|given| given.trace)

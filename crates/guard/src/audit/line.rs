@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use traces::TraceId;
+
 use super::Asked;
 use crate::clock;
 use crate::envelope::{self, Outcome};
-use crate::log::{About, Level, clip};
-use crate::metrics::{Method, Status};
+use crate::log::{About, Level, Log, clip};
+use crate::metrics::{Method, Metrics, Status};
 use crate::spans::Over;
 use crate::state::Guard;
 
@@ -17,27 +19,91 @@ pub(crate) const SLOW: Duration = Duration::from_secs(5);
 /// What a server says about an error goes into the log as far as a line should be long.
 const MESSAGE_CHARS: usize = 500;
 
+/// What an answer says of itself in the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    words: String,
+    bytes: usize,
+}
+
 /// A request that is over.
 pub(crate) struct Line<'a> {
     pub(crate) method: Method,
     pub(crate) tool: Option<&'a str>,
-    /// The beginning of the session's id.
+    /// The beginning of the session's id; empty where there is none.
     pub(crate) session: &'a str,
     pub(crate) took: Duration,
     pub(crate) asked: &'a Asked,
 }
 
-// === impl Line ===
+// === impl Line, Summary ===
 
 impl Line<'_> {
     /// Writes it down.
     pub(crate) fn write(&self, guard: &Guard, outcome: Outcome<'_>, status: Status) {
-        let method = self.method;
+        let Self { method, tool, session, took, asked } = *self;
+        let over = Over { part: asked.part, method, tool, session, took, outcome, status };
+        let trace = guard.spans.over(&over, clock::now_ns()).or_else(|| asked.part.given());
+        self.tell_in(
+            trace,
+            &guard.metrics,
+            Some(&guard.log),
+            (&Summary::of(method, outcome, status), status),
+        );
+    }
+
+    /// Writes it down where the answer itself is gone already.
+    pub(crate) fn tell(&self, metrics: &Metrics, log: Option<&Log>, answer: &Summary, status: Status) {
+        self.tell_in(self.asked.part.given(), metrics, log, (answer, status));
+    }
+
+    fn tell_in(
+        &self,
+        trace: Option<TraceId>,
+        metrics: &Metrics,
+        log: Option<&Log>,
+        (answer, status): (&Summary, Status),
+    ) {
         let (level, about, word) = match status {
             Status::Error => (Level::Error, About::Error, "error"),
             Status::Success if self.took >= SLOW => (Level::Warning, About::Performance, "success"),
             Status::Success => (Level::Info, About::Response, "success"),
         };
+        metrics.answered(self.method, answer.bytes);
+        let Some(log) = log else { return };
+        let fields = self.fields(word).chain([("bytes_out", answer.bytes.into())]);
+        log.write(level, about, &answer.words, fields.chain(self.asked.fields()).chain(of_trace(trace)));
+    }
+
+    /// Writes down that nobody will answer it any more.
+    pub(crate) fn lost(&self, log: Option<&Log>, reason: &str) {
+        let Some(log) = log else { return };
+        let words = format!("{} failed: {reason}", self.method);
+        let fields = self.fields("lost").chain(self.asked.fields()).chain(of_trace(self.asked.part.given()));
+        log.write(Level::Error, About::Error, &words, fields);
+    }
+
+    fn fields(&self, outcome: &'static str) -> impl Iterator<Item = (&'static str, Value)> {
+        let millis = self.took.as_micros() as f64 / 1000.0;
+        let session = Some(self.session).filter(|session| !session.is_empty());
+        let fields = [
+            ("method", Some(self.method.name().into())),
+            ("session", session.map(Value::from)),
+            ("duration_ms", Some(millis.into())),
+            ("outcome", Some(outcome.into())),
+            ("tool", self.tool.map(Value::from)),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+}
+
+/// What the request is part of, as a field.
+fn of_trace(trace: Option<TraceId>) -> Option<(&'static str, Value)> {
+    trace.map(|trace| ("trace_id", trace.to_string().into()))
+}
+
+impl Summary {
+    pub(crate) fn of(method: Method, outcome: Outcome<'_>, status: Status) -> Self {
         let (words, bytes) = match (status, outcome) {
             (Status::Success, Outcome::Result(text) | Outcome::Error(text)) => {
                 (format!("{method} answered"), text.len())
@@ -52,28 +118,6 @@ impl Line<'_> {
                 (format!("{method} failed: {message}"), error.len())
             }
         };
-        guard.metrics.answered(method, bytes);
-        if let Some(tool) = self.tool {
-            guard.metrics.called(tool, status, self.took);
-        }
-        let millis = self.took.as_micros() as f64 / 1000.0;
-        let fields: [(&str, Value); 5] = [
-            ("method", method.name().into()),
-            ("session", self.session.into()),
-            ("duration_ms", millis.into()),
-            ("outcome", word.into()),
-            ("bytes_out", bytes.into()),
-        ];
-        let tool = self.tool.map(|tool| ("tool", tool.into()));
-        let Self { tool: called, session, took, asked, .. } = *self;
-        let over = Over { part: asked.part, method, tool: called, session, took, outcome, status };
-        let trace = guard.spans.over(&over, clock::now_ns()).or_else(|| asked.part.given());
-        let trace = trace.map(|trace| ("trace_id", trace.to_string().into()));
-        guard.log.write(
-            level,
-            about,
-            &words,
-            fields.into_iter().chain(tool).chain(self.asked.fields()).chain(trace),
-        );
+        Self { words, bytes }
     }
 }
