@@ -36,7 +36,7 @@ const HOUSE: [Room; 21] = [
         floor: 2,
         may_use: Uses::Only(&["process", "diagnosis", "host", "logs", "traces"]),
     },
-    Room { name: "runtimes", floor: 2, may_use: Uses::Only(&["diagnosis", "host"]) },
+    Room { name: "runtimes", floor: 2, may_use: Uses::Only(&["diagnosis", "process", "host"]) },
     Room { name: "helper", floor: 2, may_use: Uses::Only(&["process", "host", "systemd"]) },
     Room { name: "runner", floor: 2, may_use: Uses::Only(&["process", "journal", "runbook"]) },
     Room { name: "evidence", floor: 2, may_use: Uses::Only(&["process", "host", "logs"]) },

@@ -20,6 +20,7 @@ mod schema;
 mod scrape;
 mod secret;
 mod span;
+mod test_read;
 mod traces;
 mod triage;
 mod unit;
@@ -55,6 +56,7 @@ pub use schema::schema;
 pub use scrape::ScrapeTarget;
 pub use secret::{Secret, Text, is_secret_name};
 pub use span::Span;
+pub use test_read::TestRead;
 pub use traces::{TraceExport, Traces};
 pub use triage::Triage;
 
@@ -258,6 +260,9 @@ pub struct Server {
     /// The settings of its guard: a file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard_settings: Option<PathBuf>,
+    /// What a diagnosis reads of an upstream, to see whether it does its work; a guard has this in its own settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_read: Option<TestRead>,
     /// How long it may take until it answers for the first time; what a package manager works for it does not count.
     #[serde(default = "default_start_timeout")]
     pub start_timeout: Span,
@@ -350,6 +355,7 @@ impl Server {
             port: 0,
             stdio: Vec::new(),
             upstream: None,
+            test_read: None,
             guarded: false,
             unit: None,
             environment: BTreeMap::new(),
