@@ -61,6 +61,7 @@ mod stdio;
 mod story;
 mod stub;
 mod tour;
+mod traces;
 mod triage;
 mod trust;
 mod tune;
