@@ -69,7 +69,7 @@ fn expected(line: &str) -> &'static [&'static str] {
         _ if line.contains("metrics_collector.py") => &["memory"],
         _ if line.contains("--search \"security\"") => &[],
         _ if line.contains("--search \"${QUERY}\"") => &["ready after"],
-        _ if line.contains("mcp_tracing.py --demo") => &["demo"],
+        _ if line.contains("mcp_tracing.py --demo") => &["tool_execution", "again: paramedic trace show"],
         _ if line.contains("data_integrity_monitor.py") => &["file(s)"],
         _ if line.contains("curl") => &["first byte:", "status:        200"],
         _ => panic!("a line that nobody expects: {line}"),

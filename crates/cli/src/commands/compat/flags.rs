@@ -374,6 +374,8 @@ mod tests {
             (Logging, "--search=-x --server a", "logs --search=-x --server=a"),
             (Logging, "--analyze --summary", "logs --analyze"),
             (Logging, "--demo", "LogDemo"),
+            (Tracing, "--demo", "trace demo"),
+            (Tracing, "--metrics", "trace list"),
             (IntegrityMonitor, "--server a", "integrity watch --interval=300s -- a"),
             (IntegrityMonitor, "", "error: the following required arguments were not provided:"),
             (IntegrityCheck, "a", "integrity check --deep -- a"),
@@ -388,6 +390,5 @@ mod tests {
             "logs --search=security --level=error --output=json",
         );
         check(Logging, "--summary", false, "logs --summary");
-        let _ = Tracing;
     }
 }
