@@ -8,7 +8,8 @@
 //! bytes = 8388608               # of all of it
 //! ```
 //!
-//! What is kept belongs to one pipe, over which nobody's authorization goes: all its clients would be answered the same.
+//! What is kept of a child belongs to its pipe, over which nobody's authorization goes: all its clients would be answered the same. What is kept of an
+//! upstream is for whoever is the same to it (`upstream::kept`), and only for the times that are said here.
 //! An announcement (`list_changed`, `resources/updated`) ends what it is about, also an answer that is still on its way.
 //! Whoever may not call all tools is shown fewer of a kept list as well. Calls are never kept.
 
@@ -63,6 +64,8 @@ pub(crate) struct Key {
     kind: Kind,
     /// How many changes of it were announced before it was asked for.
     epoch: u64,
+    /// In whose name it was asked for, where answers may differ by that.
+    context: Option<[u8; 32]>,
     /// The cursor of the page, or the URI of the resource, as JSON.
     of: Box<str>,
 }
@@ -176,7 +179,7 @@ impl Cache {
         let keep = settings.keep(kind, initialized)?;
         let of = params.map_or(Ok(None), |params| envelope::member(params, member)).ok()?;
         let epoch = self.lock().epochs[kind as usize];
-        let key = Key { generation, kind, epoch, of: of.unwrap_or_default().into() };
+        let key = Key { generation, kind, epoch, context: None, of: of.unwrap_or_default().into() };
         Some(Wanted { key, keep, bytes_max: settings.bytes })
     }
 
@@ -274,6 +277,12 @@ impl Inner {
 }
 
 impl Wanted {
+    /// The same, for whoever asks in this name.
+    pub(crate) fn within(mut self, context: [u8; 32]) -> Self {
+        self.key.context = Some(context);
+        self
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.key.kind
     }

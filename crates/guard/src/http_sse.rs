@@ -78,7 +78,7 @@ pub(crate) async fn post(guard: &Arc<Guard>, head: Parts, body: HttpBody, peer: 
     }
 }
 
-fn stream_of(query: Option<&str>) -> Option<String> {
+pub(crate) fn stream_of(query: Option<&str>) -> Option<String> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query?).ok()?;
     pairs.into_iter().find(|(name, _)| name == PARAMETER).map(|(_, value)| value)
 }

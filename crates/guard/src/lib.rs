@@ -17,6 +17,8 @@ mod control;
 mod controls;
 mod endpoint;
 mod envelope;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod governed;
 mod handover;
 mod health;

@@ -392,6 +392,22 @@ fn an_upstream() {
         }
         server.announce("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n").await;
         assert_eq!(old.message().await["method"], "notifications/message");
+        // A stream of a call that it ends on the way is gone on with.
+        old.post(&serde_json::from_str(&call(&json!(5), "wait", &json!({}))).unwrap()).await;
+        server.go_on("id: 7\ndata: \n\n").await;
+        server.go_on("").await;
+        let is_resumed = || {
+            let seen = server.seen.lock().unwrap();
+            let mut gets = seen.asked.iter().filter(|(what, _)| what == "GET");
+            gets.any(|(_, head)| head.get("last-event-id").is_some_and(|id| id == "7"))
+        };
+        while !is_resumed() {
+            tokio::task::yield_now().await;
+        }
+        server.announce("data: {\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{}}\n\n").await;
+        assert_eq!(old.message().await["id"], 5);
+        // Both streams have brought it.
+        assert_eq!(old.message().await["id"], 5);
         // It is cancelled there, and its session ended, when the stream ends.
         old.post(&serde_json::from_str(&call(&json!(3), "wait", &json!({}))).unwrap()).await;
         server.go_on(": it works\n\n").await;

@@ -14,6 +14,7 @@ mod faults;
 mod faults_named;
 mod fixture;
 mod guarded;
+mod half_open;
 mod handover;
 mod http_sse;
 mod limits;
@@ -64,6 +65,7 @@ fn all() -> Vec<tests_main::Test> {
         handover::TESTS,
         upstream::TESTS,
         http_sse::TESTS,
+        half_open::TESTS,
         conformance::TESTS,
         batches::TESTS,
         private::TESTS,
