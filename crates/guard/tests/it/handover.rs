@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 
 use super::fake_http::FakeHttp;
 use super::guarded::{DEFAULT, Guarded, SESSION, block_on, call, initialize};
+use super::http_sse::Old;
 use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
     ("calls_that_run_end_where_they_began", calls_that_run_end_where_they_began),
     ("sessions_of_an_upstream_go_on", sessions_of_an_upstream_go_on),
+    ("old_clients_are_sent_to_the_successor", old_clients_are_sent_to_the_successor),
     ("a_successor_without_a_server_changes_nothing", a_successor_without_a_server_changes_nothing),
     ("a_successor_that_dies_half_way_is_none", a_successor_that_dies_half_way_is_none),
 ];
@@ -188,5 +190,21 @@ fn a_successor_that_dies_half_way_is_none() {
         let mut other = DEFAULT.command(guarded.folder.path(), &server).spawn().unwrap();
         let end = super::poll::eventually("it does not start", || other.try_wait().unwrap());
         assert_eq!(end.code(), Some(2));
+    });
+}
+
+fn old_clients_are_sent_to_the_successor() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let mut old = Old::initialized(&guarded, &json!({})).await;
+        let exe = std::env::current_exe().unwrap();
+        let mut process = successor(&guarded, &[exe.to_str().unwrap(), "fake"]);
+        in_charge(&guarded, &process).await;
+        assert_eq!(old.next().await, None, "its messages would go to the other guard");
+        let mut old = Old::initialized(&guarded, &json!({})).await;
+        let answer = old.call(&json!(1), "echo", &json!({})).await;
+        assert_eq!(answer["result"]["content"][0]["text"], "{}");
+        process.kill().unwrap();
+        process.wait().unwrap();
     });
 }

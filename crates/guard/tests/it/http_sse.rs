@@ -53,7 +53,7 @@ impl<'a> Old<'a> {
     }
 
     /// The same, and initializes with what it can be asked.
-    async fn initialized(guarded: &'a Guarded, capabilities: &Value) -> Self {
+    pub(crate) async fn initialized(guarded: &'a Guarded, capabilities: &Value) -> Self {
         let mut old = Self::open(guarded).await;
         old.initialize(capabilities).await;
         old
@@ -78,13 +78,13 @@ impl<'a> Old<'a> {
         assert_eq!(self.request(message.to_string()).send().await.unwrap().status(), 202, "{message}");
     }
 
-    async fn call(&mut self, id: &Value, tool: &str, arguments: &Value) -> Value {
+    pub(crate) async fn call(&mut self, id: &Value, tool: &str, arguments: &Value) -> Value {
         assert_eq!(self.request(call(id, tool, arguments)).send().await.unwrap().status(), 202);
         self.message().await
     }
 
     /// The next event and its data; none at the end.
-    async fn next(&mut self) -> Option<(String, String)> {
+    pub(crate) async fn next(&mut self) -> Option<(String, String)> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let event = event.to_owned();
