@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("old_clients_are_sent_to_the_successor", old_clients_are_sent_to_the_successor),
     ("a_successor_without_a_server_changes_nothing", a_successor_without_a_server_changes_nothing),
     ("a_successor_that_dies_half_way_is_none", a_successor_that_dies_half_way_is_none),
+    ("systemd_hands_the_port_over", systemd_hands_the_port_over),
 ];
 
 /// Starts another guard of the same name.
@@ -195,16 +196,73 @@ fn a_successor_that_dies_half_way_is_none() {
 
 fn old_clients_are_sent_to_the_successor() {
     block_on(async {
-        let guarded = DEFAULT.fake("").await;
-        let mut old = Old::initialized(&guarded, &json!({})).await;
+        let mut guarded = DEFAULT.fake("").await;
         let exe = std::env::current_exe().unwrap();
-        let mut process = successor(&guarded, &[exe.to_str().unwrap(), "fake"]);
-        in_charge(&guarded, &process).await;
-        assert_eq!(old.next().await, None, "its messages would go to the other guard");
+        let before = guarded.http.clone();
+        let process = {
+            let mut old = Old::initialized(&guarded, &json!({})).await;
+            let process = successor(&guarded, &[exe.to_str().unwrap(), "fake"]);
+            let process = Ends(Some(process));
+            in_charge(&guarded, process.0.as_ref().unwrap()).await;
+            assert_eq!(old.next().await, None, "its messages would go to the other guard");
+            process
+        };
+        // Whoever comes by a connection of before, while it lasts, is sent on as well.
+        if let Ok(opened) = before.get(guarded.url("/sse")).send().await {
+            assert!(opened.status() == 503 || opened.status() == 200, "{opened:?}");
+        }
+        guarded.http =
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
         let mut old = Old::initialized(&guarded, &json!({})).await;
         let answer = old.call(&json!(1), "echo", &json!({})).await;
         assert_eq!(answer["result"]["content"][0]["text"], "{}");
-        process.kill().unwrap();
-        process.wait().unwrap();
+        drop(process);
+    });
+}
+
+/// A process that ends with its test, unless it is taken out.
+struct Ends(Option<Child>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.0.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn systemd_hands_the_port_over() {
+    let program = "/usr/bin/systemd-socket-activate";
+    if !std::path::Path::new(program).exists() {
+        println!("SKIPPED: there is no {program}");
+        return;
+    }
+    block_on(async {
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (folder, exe) = (tempfile::tempdir().unwrap(), std::env::current_exe().unwrap());
+        let guard = DEFAULT.command(folder.path(), &[exe.to_str().unwrap(), "fake", ""]);
+        let mut command = std::process::Command::new(program);
+        command.arg("-l").arg(address.to_string()).arg(guard.get_program()).args(guard.get_args());
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut process = Ends(Some(command.stdin(std::process::Stdio::null()).spawn().unwrap()));
+        // It is started by the first who comes; what was sent before is answered.
+        let url = format!("http://{address}/health");
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        let asking = async {
+            loop {
+                match http.get(&url).send().await {
+                    Ok(response) => break response,
+                    Err(error) => assert!(error.is_connect(), "{error:?}"),
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let first = tokio::time::timeout(Duration::from_secs(30), asking).await.expect("the port");
+        assert!([200, 503].contains(&first.status().as_u16()), "{first:?}");
+        let guarded = Guarded::of(process.0.take().unwrap(), folder).await;
+        assert_eq!(guarded.settled().await.listen, address.to_string());
+        let session = guarded.initialize().await;
+        assert!(guarded.call(&session, &json!(1), "echo", json!({"x": 1})).await.contains("\\\"x\\\":1"));
     });
 }
