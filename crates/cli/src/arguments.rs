@@ -6,6 +6,7 @@ mod controls;
 mod diagnose;
 mod evidence;
 mod guard;
+mod heap;
 mod hold;
 mod incident;
 mod init;
@@ -15,6 +16,7 @@ mod metrics;
 mod query;
 mod rule;
 mod server;
+mod trace;
 mod tune;
 
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, W
 pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use evidence::{Depth, EvidenceCommand};
 pub(crate) use guard::GuardArguments;
+pub(crate) use heap::{HeapDumpArguments, RuntimeArguments};
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
 pub(crate) use init::{InitArguments, UninstallArguments};
@@ -38,6 +41,7 @@ pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
 pub(crate) use server::ServerCommand;
+pub(crate) use trace::{TraceCommand, TraceListArguments};
 pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
@@ -112,6 +116,9 @@ pub(crate) enum Command {
     Query(QueryArguments),
     /// Search logs of servers and other files, sum them up, and say what stands out; works with and without `serve`
     Logs(SearchArguments),
+    /// See where the time of calls goes: traces of guarded servers, and of whoever sends some
+    #[command(subcommand)]
+    Trace(TraceCommand),
     /// Say whether the data of servers are what they should be; works with and without `serve`
     #[command(subcommand)]
     Integrity(IntegrityCommand),

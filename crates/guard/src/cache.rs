@@ -65,7 +65,7 @@ pub(crate) struct Key {
     /// How many changes of it were announced before it was asked for.
     epoch: u64,
     /// In whose name it was asked for, where answers may differ by that.
-    context: Option<[u8; 32]>,
+    context: Option<Box<[u8; 32]>>,
     /// The cursor of the page, or the URI of the resource, as JSON.
     of: Box<str>,
 }
@@ -279,7 +279,7 @@ impl Inner {
 impl Wanted {
     /// The same, for whoever asks in this name.
     pub(crate) fn within(mut self, context: [u8; 32]) -> Self {
-        self.key.context = Some(context);
+        self.key.context = Some(Box::new(context));
         self
     }
 

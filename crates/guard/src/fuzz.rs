@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::io::BufReader;
 
 use crate::admin::access;
-use crate::audit::{self, Audit};
+use crate::audit::Audit;
 use crate::envelope::{self, Incoming, Outcome};
 use crate::lines::{Line, next_line};
 use crate::mcp::gate;
@@ -22,7 +22,7 @@ use crate::questions::Offers;
 use crate::revision::Revision;
 use crate::session::{Newcomer, Sessions, subscriptions};
 use crate::upstream::{Events, forwarded_headers};
-use crate::{http_sse, reads, stdio};
+use crate::{http_sse, reads, spans, stdio};
 
 /// A message is read as JSON has it, and is the same one when it goes on: on one line, under another id, with another
 /// progress token, and with nothing else changed.
@@ -93,7 +93,7 @@ pub fn message(text: &[u8]) {
 /// What is looked for in parameters and results is there or not.
 fn understood(json: &str) {
     let _ = (gate::tool_name(json), gate::client_name(json), subscriptions::uri(json), Offers::of(json));
-    let _ = audit::trace_id(Some(json), &HeaderMap::new());
+    let _ = spans::given(Some(json), &HeaderMap::new());
     let all = Audit { arguments: ["*".to_owned()].into(), hide: ["a".to_owned()].into() };
     let _ = all.shown("tool", json);
     if let Some(promised) = gate::announcing(json) {
@@ -173,10 +173,7 @@ pub fn headers(path: &str, headers: &[(HeaderName, &[u8])]) {
         assert_eq!(head.headers.get_all(header::AUTHORIZATION).iter().count(), 1);
         assert_eq!(token, token.trim());
     }
-    let trace = audit::trace_id(None, &head.headers);
-    assert!(
-        trace.is_none_or(|trace| trace.len() == 32 && trace.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    );
+    let _ = spans::given(None, &head.headers);
     let _ = http_sse::stream_of(head.uri.query());
     let sent = forwarded_headers(&head.headers);
     for name in ["host", "origin", "connection", "transfer-encoding", "content-length", "te", "upgrade"] {

@@ -10,6 +10,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
+use traces::Context;
 
 use crate::body::{self, ANSWER_BYTES_MAX, BodyError};
 use crate::liveness::failed;
@@ -21,6 +22,8 @@ use crate::sse::Events;
 /// The newest revision that begins with a handshake; `ping` has gone with the next one.
 const PROTOCOL_VERSION: &str = "2025-11-25";
 pub(crate) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Where a request says what it is part of: in its head, and in `_meta`.
+const PARENT: &str = "traceparent";
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// A server that is slow to forget costs its prober no more than this.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -67,9 +70,12 @@ impl Prober {
         &self,
         url: &str,
         deadline: Deadline,
+        trace: Option<Context>,
         requests: &mut Vec<Request>,
     ) -> Verdict {
         let mut headers = accepting();
+        let parent = trace.and_then(|trace| HeaderValue::from_str(&trace.to_string()).ok());
+        headers.extend(parent.map(|parent| (HeaderName::from_static(PARENT), parent)));
         let mut watched = Watched { over: requests, pending: None };
         let verdict = deadline.bound(self.converse(url, &mut headers, &mut watched)).await;
         watched.end(false);
@@ -80,34 +86,16 @@ impl Prober {
     /// Leaves the session, if there is one, in the headers.
     async fn converse(&self, url: &str, headers: &mut HeaderMap, watched: &mut Watched<'_>) -> Verdict {
         watched.begin("initialize");
-        let reply = match self.call(url, headers, 1, "initialize", initialize()).await {
-            Ok(reply) => {
-                watched.end(matches!(reply.answer, Answer::Result(_)));
-                reply
+        match self.introduce_ourselves(url, headers).await {
+            Ok(Answer::Result(_)) => watched.end(true),
+            Ok(error @ Answer::Error { .. }) => {
+                watched.end(false);
+                return error.verdict("initialize");
             }
             Err(verdict) => return verdict,
-        };
-        if let Some(session) = reply.session {
-            headers.insert(SESSION, session);
         }
-        let version = match reply.answer {
-            Answer::Result(result) => {
-                result.get("protocolVersion").and_then(Value::as_str).map(str::to_owned)
-            }
-            error @ Answer::Error { .. } => return error.verdict("initialize"),
-        };
-        let version = version.and_then(|version| HeaderValue::from_str(&version).ok());
-        headers.insert(VERSION, version.unwrap_or(HeaderValue::from_static(PROTOCOL_VERSION)));
-        self.ping(url, headers, watched).await
-    }
-
-    async fn ping(&self, url: &str, headers: &HeaderMap, watched: &mut Watched<'_>) -> Verdict {
-        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        // Whatever the server says to a notification: `ping` shows whether it lives.
-        if let Err(error) =
-            self.clients.at(url).post(url).headers(headers.clone()).json(&initialized).send().await
-        {
-            return failed(error);
+        if let Err(verdict) = self.initialized(url, headers).await {
+            return verdict;
         }
         watched.begin("ping");
         match self.call(url, headers, 2, "ping", json!({})).await {
@@ -117,6 +105,34 @@ impl Prober {
             }
             Err(verdict) => verdict,
         }
+    }
+
+    /// Begins a conversation; what the server wants to be told with each request is in the headers then.
+    pub(crate) async fn greet(&self, url: &str, headers: &mut HeaderMap) -> Result<(), Verdict> {
+        match self.introduce_ourselves(url, headers).await? {
+            Answer::Result(_) => self.initialized(url, headers).await,
+            error @ Answer::Error { .. } => Err(error.verdict("initialize")),
+        }
+    }
+
+    async fn introduce_ourselves(&self, url: &str, headers: &mut HeaderMap) -> Result<Answer, Verdict> {
+        let reply = self.call(url, headers, 1, "initialize", initialize()).await?;
+        if let Some(session) = reply.session {
+            headers.insert(SESSION, session);
+        }
+        if let Answer::Result(result) = &reply.answer {
+            let version = result.get("protocolVersion").and_then(Value::as_str);
+            let version = version.and_then(|version| HeaderValue::from_str(version).ok());
+            headers.insert(VERSION, version.unwrap_or(HeaderValue::from_static(PROTOCOL_VERSION)));
+        }
+        Ok(reply.answer)
+    }
+
+    /// Whatever the server says to this notification: `ping` shows whether it lives.
+    async fn initialized(&self, url: &str, headers: &HeaderMap) -> Result<(), Verdict> {
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        let told = self.clients.at(url).post(url).headers(headers.clone()).json(&initialized).send().await;
+        told.map(drop).map_err(failed)
     }
 
     /// Without this, a server that keeps sessions would keep one for every probe. What it says to that is its own
@@ -137,8 +153,12 @@ impl Prober {
         headers: &HeaderMap,
         id: u64,
         method: &str,
-        params: Value,
+        mut params: Value,
     ) -> Result<Reply, Verdict> {
+        // What it is part of stands in the message as well, for whoever does not see the head.
+        if let Some(parent) = headers.get(PARENT).and_then(|value| value.to_str().ok()) {
+            params["_meta"] = json!({ PARENT: parent });
+        }
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let sent = self.clients.at(url).post(url).headers(headers.clone()).json(&request).send().await;
         let response = sent.map_err(failed)?;

@@ -182,6 +182,13 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
         let authorization = contact.authorization.as_ref().map(|secret| (of("authorization"), secret));
         url.into_iter().chain(authorization)
     });
+    let passwords = config.server.iter().flat_map(|server| {
+        server.dependency.iter().filter_map(|one| {
+            let whose =
+                format!("`password` of the dependency `{}` of the server `{}`", one.name, server.name);
+            Some((whose, one.password.as_ref()?))
+        })
+    });
     let servers = config.server.iter().flat_map(|server| {
         server.environment.iter().filter_map(|(name, text)| {
             Some((format!("the variable `{name}` of the server `{}`", server.name), text.secret()?))
@@ -202,16 +209,18 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
     });
     let engines = {
         let (backend, write) = (config.metrics.backend.as_ref(), config.metrics.remote_write.as_ref());
-        let backend = backend.map(|one| ("backend", &one.authorization, &one.key));
-        let write = write.map(|one| ("remote_write", &one.authorization, &one.key));
-        backend.into_iter().chain(write).flat_map(|(table, authorization, key)| {
+        let export = config.traces.export.as_ref();
+        let backend = backend.map(|one| ("metrics.backend", &one.authorization, &one.key));
+        let write = write.map(|one| ("metrics.remote_write", &one.authorization, &one.key));
+        let export = export.map(|one| ("traces.export", &one.authorization, &one.key));
+        backend.into_iter().chain(write).chain(export).flat_map(|(table, authorization, key)| {
             let of = move |(name, secret): (&str, &'a Option<Secret>)| {
-                Some((format!("`{name}` of [metrics.{table}]"), secret.as_ref()?))
+                Some((format!("`{name}` of [{table}]"), secret.as_ref()?))
             };
             [("authorization", authorization), ("key", key)].into_iter().filter_map(of)
         })
     };
-    contacts.chain(servers).chain(scrapes).chain(inbound).chain(alertmanager).chain(engines)
+    contacts.chain(servers).chain(passwords).chain(scrapes).chain(inbound).chain(alertmanager).chain(engines)
 }
 
 /// What keeps others away from a file.

@@ -7,7 +7,9 @@ use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, Dependency, Place, Server, alertmanager, backend, contact, data, inbound, scrape};
+use super::{
+    Config, Dependency, Place, Server, alertmanager, backend, contact, data, inbound, scrape, traces,
+};
 use crate::fleet::upstream_address;
 
 /// The longest name of a server: it becomes part of file names and unit names.
@@ -216,6 +218,8 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[alertmanager]", alertmanager::problems(config)),
         ("[integrity]", data::problems(config)),
         ("[metrics.backend]", backend::backend_problems(config)),
+        ("[traces]", traces::problems(config)),
+        ("[traces.export]", traces::export_problems(config)),
         ("[metrics.remote_write]", backend::write_problems(config)),
     ];
     for (table, found) in found {
@@ -290,7 +294,7 @@ fn bad_transport(server: &Server) -> Option<(&'static str, String)> {
             Some(("upstream", format!("`{url}` is no http or https URL")))
         }
         (None, [program, ..]) if program.is_empty() => Some(("stdio", "its command is empty".to_owned())),
-        _ => None,
+        _ => server.test_read.as_ref()?.problem(server).map(|message| ("test_read", message)),
     }
 }
 
@@ -310,6 +314,10 @@ fn bad_dependency(dependency: &Dependency) -> Option<String> {
         !dependency.nagios.is_empty(),
     ];
     match given.iter().filter(|given| **given).count() {
+        1 if dependency.password.is_some() && dependency.postgres.is_none() => Some(format!(
+            "the dependency `{}` has a `password`, which only `postgres` takes",
+            dependency.name
+        )),
         1 => None,
         0 => Some(format!(
             "the dependency `{}` has no check: give it one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`",
