@@ -64,9 +64,8 @@ pub(crate) struct Key {
     kind: Kind,
     /// How many changes of it were announced before it was asked for.
     epoch: u64,
-    /// In whose name it was asked for, where answers may differ by that.
-    context: Option<Box<[u8; 32]>>,
-    /// The cursor of the page, or the URI of the resource, as JSON.
+    /// The cursor of the page, or the URI of the resource, as JSON; before it in whose name it was asked for, where answers
+    /// may differ by that.
     of: Box<str>,
 }
 
@@ -179,7 +178,7 @@ impl Cache {
         let keep = settings.keep(kind, initialized)?;
         let of = params.map_or(Ok(None), |params| envelope::member(params, member)).ok()?;
         let epoch = self.lock().epochs[kind as usize];
-        let key = Key { generation, kind, epoch, context: None, of: of.unwrap_or_default().into() };
+        let key = Key { generation, kind, epoch, of: of.unwrap_or_default().into() };
         Some(Wanted { key, keep, bytes_max: settings.bytes })
     }
 
@@ -279,7 +278,10 @@ impl Inner {
 impl Wanted {
     /// The same, for whoever asks in this name.
     pub(crate) fn within(mut self, context: [u8; 32]) -> Self {
-        self.key.context = Some(Box::new(context));
+        // 64 digits, which neither a cursor nor a URI as JSON begins with.
+        let [high, low] = [&context[..16], &context[16..]]
+            .map(|half| u128::from_be_bytes(half.try_into().expect("a half has 16 bytes")));
+        self.key.of = format!("{high:032x}{low:032x}{}", self.key.of).into();
         self
     }
 

@@ -41,20 +41,20 @@ pub fn message(text: &[u8]) {
             is(id, "id");
             assert!(judged.as_ref().is_none_or(|all| all["method"] == *method));
             params.inspect(|params| is(params, "params"));
-            goes_on(&method, params, envelope::request(7, &method, params), Some("7"));
+            goes_on(&method, params, &envelope::request(7, &method, params), Some("7"));
             if let Some(params) = params
                 && let Ok(Some(token)) = envelope::progress_token(params)
             {
                 let changed = envelope::exchange(params, token, "7");
                 assert_eq!(envelope::progress_token(&changed), Ok(Some("7")));
-                goes_on(&method, Some(&changed), envelope::request(7, &method, Some(&changed)), Some("7"));
+                goes_on(&method, Some(&changed), &envelope::request(7, &method, Some(&changed)), Some("7"));
             }
             params.inspect(|params| understood(params));
         }
         Ok(Incoming::Notification { method, params }) => {
             let mut line = envelope::notification(&method, params);
             line.push(b'\n');
-            goes_on(&method, params, line, None);
+            goes_on(&method, params, &line, None);
             if let Some(params) = params
                 && let Ok(Some(id)) = envelope::member(params, "requestId")
             {
@@ -106,7 +106,7 @@ fn understood(json: &str) {
     }
 }
 
-fn goes_on(method: &str, params: Option<&str>, line: Vec<u8>, id: Option<&str>) {
+fn goes_on(method: &str, params: Option<&str>, line: &[u8], id: Option<&str>) {
     let (end, line) = line.split_last().expect("a line feed");
     assert!(*end == b'\n' && !line.contains(&b'\n') && !line.contains(&b'\r'));
     match envelope::parse(line) {
