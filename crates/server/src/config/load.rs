@@ -7,7 +7,9 @@ use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, Dependency, Place, Server, alertmanager, backend, contact, data, inbound, scrape};
+use super::{
+    Config, Dependency, Place, Server, alertmanager, backend, contact, data, evidence, inbound, scrape,
+};
 
 /// The longest name of a server: it becomes part of file names and unit names.
 const NAME_BYTES_MAX: usize = 63;
@@ -216,6 +218,7 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[integrity]", data::problems(config)),
         ("[metrics.backend]", backend::backend_problems(config)),
         ("[metrics.remote_write]", backend::write_problems(config)),
+        ("[evidence.stream]", evidence::stream_problems(config)),
     ];
     for (table, found) in found {
         let from = text.find(table).unwrap_or(0);

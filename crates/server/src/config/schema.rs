@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 24] = [
+    const TABLES: [(&str, &str); 25] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -75,6 +75,7 @@ mod tests {
         ("`[integrity]`", "Integrity"),
         ("`[backup]`", "Backups"),
         ("`[evidence]`", "Evidence"),
+        ("`[evidence.stream]`", "Stream"),
         ("`[policy]`", "Policy"),
         ("`[rules]`", "Rules"),
         ("`[alerts.NAME]`", "Alert"),
