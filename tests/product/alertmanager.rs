@@ -223,7 +223,7 @@ fn notice_taken_is_a_silence_there_which_ends_with_the_incident() {
         silences("active").into_iter().find(|one| one["matchers"].to_string().contains("\"other\""));
     let id = of_other.unwrap()["id"].as_str().unwrap().to_owned();
     crate::site::block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::client::http();
         let answer = client.delete(alertmanager.url(&format!("/api/v2/silence/{id}"))).send().await.unwrap();
         assert!(answer.status().is_success());
     });

@@ -159,9 +159,8 @@ fn what_the_journal_refuses_is_told_again_and_nothing_is_lost() {
 }
 
 fn post(url: &str, body: &str) {
-    probe::install_crypto();
     block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::client::http();
         let request = client.post(url).header("content-type", "application/json").body(body.to_owned());
         assert!(request.send().await.unwrap().status().is_success());
     });

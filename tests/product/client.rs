@@ -5,6 +5,7 @@ use std::time::Duration;
 use rmcp::ServiceExt;
 use rmcp::model::CallToolRequestParams;
 use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::Value;
 
 use crate::poll::eventually;
@@ -42,12 +43,22 @@ impl Question {
     }
 }
 
+/// A client for pages on loopback. It trusts nobody's certificates: to read those of the host takes longer than to ask.
+pub(crate) fn http() -> reqwest::Client {
+    probe::install_crypto();
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
+}
+
+/// What the SDK speaks through.
+pub(crate) fn transport(endpoint: &str) -> StreamableHttpClientTransport<reqwest::Client> {
+    let config = StreamableHttpClientTransportConfig::with_uri(endpoint.to_owned());
+    StreamableHttpClientTransport::with_client(http(), config)
+}
+
 /// One session with one call. The error is the SDK's own words.
 pub(crate) fn ask(endpoint: &str, tool: &'static str, arguments: &Value) -> Result<String, String> {
-    probe::install_crypto();
     let session = async {
-        let transport = StreamableHttpClientTransport::from_uri(endpoint.to_owned());
-        let client = ().serve(transport).await.map_err(|error| error.to_string())?;
+        let client = ().serve(transport(endpoint)).await.map_err(|error| error.to_string())?;
         let tools = client.list_all_tools().await.map_err(|error| error.to_string())?;
         assert!(tools.iter().any(|one| one.name == tool), "no `{tool}` among {tools:?}");
         let mut call = CallToolRequestParams::new(tool);

@@ -6,10 +6,9 @@ use std::process::Stdio;
 use incident::Record;
 use rmcp::ServiceExt;
 use rmcp::model::CallToolRequestParams;
-use rmcp::transport::StreamableHttpClientTransport;
 use serde_json::json;
 
-use crate::client::ask;
+use crate::client::{ask, transport};
 use crate::poll::eventually;
 use crate::site::{EXE, Server, Setup, Site, block_on};
 use crate::stdio::guard_command;
@@ -40,10 +39,8 @@ const RUNBOOK: &str = r#"
 
 /// Keeps a note, without asking first whether the server has such a tool.
 fn add_note(site: &Site) -> Result<(), String> {
-    probe::install_crypto();
     block_on(async {
-        let transport = StreamableHttpClientTransport::from_uri(site.endpoint("notes"));
-        let client = ().serve(transport).await.map_err(|error| error.to_string())?;
+        let client = ().serve(transport(&site.endpoint("notes"))).await.map_err(|error| error.to_string())?;
         let mut call = CallToolRequestParams::new("add_note");
         call.arguments = json!({"text": "buy milk"}).as_object().cloned();
         let called = client.call_tool(call).await.map(|_| ()).map_err(|error| error.to_string());
@@ -139,7 +136,7 @@ fn what_somebody_said_since_is_left_alone() {
     // Somebody else, by the guard's own port.
     block_on(async {
         let url = site.endpoint("notes").replace("/mcp", "/admin/block?tool=add_note");
-        let response = reqwest::Client::new().post(url).send().await.unwrap();
+        let response = crate::client::http().post(url).send().await.unwrap();
         assert_eq!(response.status(), 200);
     });
     site.run(&["server", "readonly", "notes", "--undo"]).failed(4, &["the controls were changed meanwhile"]);

@@ -24,7 +24,7 @@ pub(crate) fn send(
     body: impl Into<reqwest::Body>,
 ) -> (u16, Value) {
     block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::client::http();
         let mut request = client.post(format!("http://{}{path}", site.listen())).body(body);
         if let Some(word) = word {
             request = request.header("authorization", format!("Bearer {word}"));
@@ -106,7 +106,7 @@ fn what_is_told_twice_late_or_again_is_one_incident() {
 #[test]
 fn what_nobody_answers_is_kept_and_opens_nothing() {
     let own = "## Answers\n\n### Alert: Answers\n\n**Severity**: Info\\\n**Alert Query**: `mcp_server_up{server_name=\"notes\"} == 1`\n\n### Response (0-5 minutes)\n\n1. **Look**\n\n   ```bash {id=look}\n   true\n   ```\n";
-    let mut site = site(&["notes"], "stale_after = \"2s\"\n");
+    let mut site = site(&["notes"], "stale_after = \"10s\"\n");
     fs::write(site.path("troubles.md"), format!("{SLOW}\n{own}")).unwrap();
     site.serve_until_ready(&["notes"]);
     eventually("our own rule fires", || (!incidents(&site).is_empty()).then_some(()));
@@ -123,13 +123,13 @@ fn what_nobody_answers_is_kept_and_opens_nothing() {
     ]);
     let (status, said) = send(&site, WEBHOOK, Some("s3cret"), message.to_string());
     assert_eq!((status, &said["news"]), (200, &json!(7)), "{said}");
+    let all = alerts(&site);
     let found = eventually("the one that is answered opens an incident", || {
         let all = incidents(&site);
         (all.len() == 2 && all.iter().any(|one| one.title == "Server Slow")).then_some(all)
     });
     assert!(found.iter().all(|one| one.server == "notes"), "{found:?}");
     mitigated(&site, "notes");
-    let all = alerts(&site);
     let why = |name: &str, server: &str| {
         let found = all.iter().find(|one| one.from == "webhook" && one.name == name && one.server == server);
         found

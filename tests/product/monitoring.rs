@@ -177,9 +177,8 @@ fn quiet(mut command: Command, site: &Site, name: &str) -> Command {
 
 /// Asks for a page; its status and text.
 pub(crate) fn get(url: &str) -> Option<(u16, String)> {
-    probe::install_crypto();
     block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::client::http();
         let answer = client.get(url).send().await.ok()?;
         let status = answer.status().as_u16();
         Some((status, answer.text().await.ok()?))

@@ -120,8 +120,7 @@ fn grafana_gets_what_it_asks_for() {
     let get = |path: &str| -> (u16, Value) {
         let url = format!("http://{}/prometheus/api/v1/{path}", site.listen());
         block_on(async {
-            let answer =
-                reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
+            let answer = crate::client::http().get(url).send().await.unwrap();
             (answer.status().as_u16(), answer.json().await.unwrap())
         })
     };
@@ -162,7 +161,7 @@ fn grafana_gets_what_it_asks_for() {
     }
     let post = block_on(async {
         let url = format!("http://{}/prometheus/api/v1/query", site.listen());
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = crate::client::http();
         let form = client.post(url).header("content-type", "application/x-www-form-urlencoded");
         form.body("query=1%2B1").send().await.unwrap().json::<Value>().await.unwrap()
     });

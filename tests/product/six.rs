@@ -108,7 +108,10 @@ impl Fleet {
         eventually("the dependency listens", || TcpStream::connect(&depends_on).ok());
         site.serve_until_ready(&["guarded"]);
         site.until("bare", "healthy", |status| status.health == "healthy");
-        Some(Self { site, bare, depends_on, dependency, page, hunger })
+        let fleet = Self { site, bare, depends_on, dependency, page, hunger };
+        // Node takes its time: what fired before it listened is over soon.
+        eventually("nothing fires any more", || fleet.firing().is_empty().then_some(()));
+        Some(fleet)
     }
 
     fn firing(&self) -> Vec<(String, String)> {

@@ -3,7 +3,6 @@
 use std::process::{Child, Stdio};
 
 use rmcp::ServiceExt;
-use rmcp::transport::StreamableHttpClientTransport;
 use serde_json::{Value, json};
 
 use crate::client::ask;
@@ -59,7 +58,7 @@ fn a_real_server_over_http_gets_the_whole_surface() {
     let said = site.run(&["server", "readonly", "everything"]).done();
     assert!(said.contains("everything: read-only"), "{said}");
     let names = block_on(async {
-        let client = ().serve(StreamableHttpClientTransport::from_uri(endpoint.clone())).await.unwrap();
+        let client = ().serve(crate::client::transport(&endpoint)).await.unwrap();
         let tools = client.list_all_tools().await.unwrap();
         let _ = client.cancel().await;
         tools

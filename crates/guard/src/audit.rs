@@ -7,7 +7,7 @@
 //! ```
 //!
 //! One line per request, when it is over: `event` is `response`, `performance` (it took 5 s) or `error`, with `method`,
-//! `tool`, `outcome` (`success`, `error`, `lost`), `duration_ms`, `session`, `client` (what it calls itself), `user` (who it has shown to be), `address`,
+//! `tool`, `outcome` (`success`, `error`), `duration_ms`, `session`, `client` (what it calls itself), `user` (who it has shown to be), `address`,
 //! `bytes_in`, `bytes_out`, `trace_id`. Arguments are hidden as `paramedic logs` hides secrets, and cut off at 2,000 characters.
 
 mod line;

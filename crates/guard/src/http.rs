@@ -1,6 +1,6 @@
 //! Owns the HTTP side: connections, who may ask, and which path leads where.
 //!
-//! One port serves `/mcp` (see `mcp.rs`), `/health`, `/ready`, `/metrics`, `/api/test-read` and `/admin` (see `admin`). A request with an `Origin` that is not this
+//! One port serves `/mcp` (see `mcp.rs`), for old clients `/sse` (see `http_sse.rs`), `/health`, `/ready`, `/metrics`, `/api/test-read` and `/admin` (see `admin`). A request with an `Origin` that is not this
 //! machine is refused, and so is, while the guard listens on loopback, one whose `Host` is not: that is how a web page
 //! that rebinds its name to 127.0.0.1 gives itself away.
 
@@ -36,8 +36,8 @@ use crate::metrics::{CONTENT_TYPE, Failure, Present};
 use crate::sse::EventStream;
 use crate::state::Guard;
 use crate::tls::Spoken;
-use crate::upstream::{self, Relayed};
-use crate::{clients, clock, health, mcp, test_read, usage};
+use crate::upstream::Relayed;
+use crate::{clients, clock, endpoint, health, http_sse, test_read, usage};
 
 /// What every answer is made of.
 pub(crate) type Body = Either<Full<Bytes>, Streamed>;
@@ -50,7 +50,7 @@ pub(crate) enum Streamed {
     Relayed(Box<Relayed>),
 }
 
-const PATHS: [&str; 6] = ["/mcp", "/health", "/ready", "/metrics", "/api/test-read", "/admin/status"];
+const PATHS: [&str; 7] = ["/mcp", "/sse", "/health", "/ready", "/metrics", "/api/test-read", "/admin/status"];
 /// A form is short, and so is the wait for it.
 const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Each takes some kilobytes and a descriptor; the usual limit of descriptors is 1024 or far more.
@@ -174,13 +174,17 @@ async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> 
         guard.note(Level::Warning, About::Security, &reason, [("path", head.uri.path().into())]);
         return problem(StatusCode::FORBIDDEN, &reason);
     }
-    if matches!(head.uri.path(), "/mcp" | "/api/test-read")
+    if matches!(head.uri.path(), "/mcp" | "/api/test-read" | http_sse::STREAM | http_sse::MESSAGES)
         && let Some(reason) = blocked(guard, ends)
     {
         return problem(StatusCode::FORBIDDEN, &reason);
     }
     match (&head.method, head.uri.path()) {
-        (&Method::POST | &Method::GET | &Method::DELETE, "/mcp") => shown(guard, head, body, peer).await,
+        (&Method::POST | &Method::GET | &Method::DELETE, "/mcp") => {
+            endpoint::answer(guard, head, body, peer).await
+        }
+        (&Method::GET, http_sse::STREAM) => http_sse::open(guard, head, peer).await,
+        (&Method::POST, http_sse::MESSAGES) => http_sse::post(guard, head, body, peer).await,
         (&Method::GET | &Method::HEAD, "/health") => {
             let (code, report) = health::health(guard).await;
             json(code, report)
@@ -202,38 +206,10 @@ async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> 
         }
         (_, "/mcp") => not_allowed("GET, POST, DELETE"),
         (_, "/health" | "/ready" | "/metrics") => not_allowed("GET, HEAD"),
-        (_, "/api/test-read") => not_allowed("GET"),
+        (_, "/api/test-read" | http_sse::STREAM) => not_allowed("GET"),
+        (_, http_sse::MESSAGES) => not_allowed("POST"),
         (_, path) if path.starts_with("/admin/") => administer(guard, head, body, ends).await,
         _ => json(StatusCode::NOT_FOUND, json!({ "error": "no such path", "paths": PATHS }).to_string()),
-    }
-}
-
-/// The protocol, for whoever has shown who it is, where that has to be.
-async fn shown(guard: &Arc<Guard>, mut head: Parts, body: Incoming, peer: &Peer) -> Response<Body> {
-    let user = match clients::who(guard, &head, peer).await {
-        Ok(None) => return protocol(guard, head, body, peer.ends).await,
-        Ok(Some(user)) => user,
-        Err(unknown) => return *unknown,
-    };
-    if let Err(problem) = clients::check(guard, &head.headers, peer.ends, &user) {
-        return problem.response(guard);
-    }
-    // The token is for the guard, and for nobody behind it.
-    head.headers.remove(header::AUTHORIZATION);
-    let response = protocol(guard, head, body, peer.ends).await;
-    clients::given(guard, &response, peer.ends, &user);
-    response
-}
-
-/// The protocol itself: spoken by the guard for a child, and passed on to an upstream.
-async fn protocol(guard: &Arc<Guard>, head: Parts, body: Incoming, ends: Ends) -> Response<Body> {
-    match (&guard.upstream, &head.method) {
-        (Some(up), &Method::POST) => upstream::post(guard, up, &head, body, ends).await,
-        (Some(up), &Method::GET) => upstream::get(guard, up, &head, ends).await,
-        (Some(up), _) => upstream::delete(guard, up, &head, ends).await,
-        (None, &Method::POST) => mcp::post(guard, &head, body, ends).await,
-        (None, &Method::GET) => mcp::get(guard, &head),
-        (None, _) => mcp::delete(guard, &head),
     }
 }
 
@@ -378,6 +354,16 @@ pub(crate) fn problem(code: StatusCode, reason: &str) -> Response<Body> {
 pub(crate) fn empty(code: StatusCode) -> Response<Body> {
     let mut response = Response::new(Either::Left(Full::default()));
     *response.status_mut() = code;
+    response
+}
+
+/// A stream of events.
+pub(crate) fn events(events: EventStream) -> Response<Body> {
+    let mut response = Response::new(Either::Right(Streamed::Events(events)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 

@@ -3,6 +3,8 @@
 //! Towards the child every request has a number of this table as its id and as its progress token, so that clients
 //! with equal ids and tokens never meet. The client's own come back with the answer, exactly as they were written.
 
+mod meaning;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,17 +15,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::audit::{Asked, Line};
 use crate::cache::Wanted;
-use crate::controls::Ask;
 use crate::envelope::{self, Outcome, SERVER_ERROR};
 use crate::limits::Slot;
-use crate::metrics::{Failure, Method, Status};
+use crate::metrics::{Failure, Method};
 use crate::questions::Whom;
 use crate::session::{Running, Session};
 use crate::state::Guard;
-use crate::{clock, reads, taken};
+use crate::taken;
+pub(crate) use meaning::{Meaning, Who, meaning, narrowed};
 
 /// More running requests than this mean that the server does not keep up; their clients should hear so.
 const REQUESTS_MAX: usize = 1024;
+/// How long a request that was taken back may go on to count as running.
+const CANCELLED_MAX: Duration = Duration::from_secs(30);
 
 /// All requests that wait for an answer.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub(crate) struct Entry {
     pub(crate) method: Method,
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
+    /// Whether its client has taken it back, and the server was told so.
+    pub(crate) is_cancelled: bool,
     pub(crate) waiter: Waiter,
 }
 
@@ -136,11 +142,23 @@ impl InFlight {
     /// The number of the request that this session knows under this id.
     pub(crate) fn find(&self, session: &Session, id: &str) -> Option<u64> {
         let table = self.table();
-        let found = table.entries.iter().find(|(_, entry)| match &entry.waiter {
-            Waiter::Client(client) => &*client.id == id && client.running.session().id == session.id,
-            Waiter::Own(_) => false,
-        });
+        let is_it = |entry: &Entry| entry.client_of(session).is_some_and(|client| &*client.id == id);
+        let found = table.entries.iter().find(|(_, entry)| is_it(entry));
         found.map(|(number, _)| *number)
+    }
+
+    /// Notes that its client has taken a request back: a server that heeds that answers nothing, so it is waited for a
+    /// little longer, and not until the request is overdue.
+    pub(crate) fn cancelled(&self, number: u64, now: Instant) {
+        if let Some(entry) = self.table().entries.get_mut(&number) {
+            entry.is_cancelled = true;
+            entry.deadline = entry.deadline.min(now + CANCELLED_MAX);
+        }
+    }
+
+    /// Takes out all requests of a session.
+    pub(crate) fn of_session(&self, session: &Session) -> Vec<(u64, Entry)> {
+        self.table().entries.extract_if(|_, entry| entry.client_of(session).is_some()).collect()
     }
 
     /// Passes progress on to whoever asked for it, under the client's own token. A client that reads too slowly
@@ -213,11 +231,11 @@ impl InFlight {
     pub(crate) fn writes(&self, is_read: impl Fn(&str) -> bool) -> usize {
         let table = self.table();
         let calls = table.entries.values().filter(|entry| entry.method == Method::TOOLS_CALL);
-        let writes = calls.filter(|entry| match &entry.waiter {
+        let is_write = |entry: &&Entry| match &entry.waiter {
             Waiter::Client(client) => !client.tool.as_deref().is_some_and(&is_read),
             Waiter::Own(_) => false,
-        });
-        writes.count()
+        };
+        calls.filter(is_write).count()
     }
 
     /// How long the youngest tool call has been running.
@@ -242,6 +260,16 @@ impl Client {
 }
 
 impl Entry {
+    /// The client that waits, if it does in this session.
+    fn client_of(&self, session: &Session) -> Option<&Client> {
+        match &self.waiter {
+            Waiter::Client(client) => {
+                Some(&**client).filter(|client| client.running.session().id == session.id)
+            }
+            Waiter::Own(_) => None,
+        }
+    }
+
     /// The client that waits, and by which stream it hears of its request; none where the guard itself waits.
     pub(crate) fn whom(&self) -> Option<Whom> {
         match &self.waiter {
@@ -312,73 +340,6 @@ impl Entry {
     }
 }
 
-/// What a finished request means for the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    Fine,
-    Failed(Failure),
-    /// It failed because of something that is counted elsewhere.
-    Lost,
-}
-
-// === impl Meaning ===
-
-impl Meaning {
-    pub(crate) fn status(self) -> Status {
-        if self == Self::Fine { Status::Success } else { Status::Error }
-    }
-}
-
-/// What the answer to a request means.
-pub(crate) fn meaning(method: Method, outcome: Outcome<'_>) -> Meaning {
-    match outcome {
-        Outcome::Result(result) if method == Method::TOOLS_CALL => {
-            match envelope::member(result, "isError") {
-                Ok(Some("true")) => Meaning::Failed(Failure::Tool),
-                Ok(_) | Err(_) => Meaning::Fine,
-            }
-        }
-        Outcome::Result(_) => Meaning::Fine,
-        Outcome::Error(_) if method == Method::TOOLS_CALL => Meaning::Failed(Failure::Tool),
-        Outcome::Error(error) => match envelope::member(error, "code") {
-            Ok(Some("-32700" | "-32600" | "-32601" | "-32602")) => Meaning::Failed(Failure::Protocol),
-            Ok(_) | Err(_) => Meaning::Failed(Failure::Internal),
-        },
-    }
-}
-
-/// Whose session it is, as far as the controls are concerned.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Who<'a> {
-    pub(crate) client: &'a str,
-    pub(crate) place: u8,
-}
-
-/// The tools without those that this session may not call now; none where it may call all.
-pub(crate) fn narrowed(
-    guard: &Guard,
-    method: Method,
-    who: Who<'_>,
-    outcome: Outcome<'_>,
-) -> Option<Result<String, String>> {
-    let Outcome::Result(result) = outcome else { return None };
-    if method != Method::TOOLS_LIST {
-        return None;
-    }
-    let controls = guard.controls.now();
-    if !controls.is_restricting() {
-        return None;
-    }
-    let (now_ms, own) = (clock::now_ms(), guard.own());
-    let may = |tool: &str, hint: bool| {
-        let ask = Ask { client: who.client, place: who.place, method: "tools/call", tool: Some(tool) };
-        controls.refusal(ask, own.reads.is_read(tool, hint), now_ms).is_none()
-    };
-    let narrowed = reads::narrowed(result, may);
-    let error = || json!({ "code": SERVER_ERROR, "message": "the server's list of tools is not understood" });
-    Some(narrowed.ok_or_else(|| error().to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -411,6 +372,7 @@ mod tests {
                 method: Method::TOOLS_CALL,
                 started: now,
                 deadline,
+                is_cancelled: false,
                 waiter: Waiter::Client(Box::new(client)),
             },
             stream,

@@ -1,6 +1,6 @@
 //! Owns `/mcp`: Streamable HTTP for any number of clients, in front of the one pipe to the child.
 //!
-//! Revisions 2025-11-25, 2025-06-18 and 2025-03-26, with its batches (`batch`). A client POSTs `initialize` and gets
+//! Revisions 2025-11-25, 2025-06-18, 2025-03-26 with its batches (`batch`), and 2024-11-05. A client POSTs `initialize` and gets
 //! what the child had answered to the guard, with the revision it asked for (or 2025-11-25), and a session in
 //! `Mcp-Session-Id`, which every further request carries: 400 without one, 404 when it is over, and then the client
 //! initializes again. A POST with a request is answered with JSON, or, if progress or a question of the server comes
@@ -21,7 +21,6 @@ use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming as HttpBody;
 use tokio::sync::{mpsc, oneshot};
 
 use problem::Problem;
@@ -37,7 +36,7 @@ use crate::envelope::{
 use crate::http::{Body, empty};
 use crate::inflight::{Client, Entry, Refusal, Waiter};
 use crate::metrics::{Failure, Method, Status};
-use crate::pipe::Link;
+use crate::pipe::{self, Link};
 use crate::questions;
 use crate::revision::Revision;
 use crate::session::Session;
@@ -45,8 +44,8 @@ use crate::session::subscriptions::{self, TooMany};
 use crate::state::Guard;
 use crate::taken;
 
-const VERSION: &str = "mcp-protocol-version";
-const SESSION: &str = "mcp-session-id";
+pub(crate) const VERSION: &str = "mcp-protocol-version";
+pub(crate) const SESSION: &str = "mcp-session-id";
 
 /// One request of a client.
 #[derive(Clone, Copy)]
@@ -63,11 +62,8 @@ struct Call<'a> {
 }
 
 /// Answers `POST /mcp`.
-pub(crate) async fn post(guard: &Arc<Guard>, head: &Parts, body: HttpBody, ends: Ends) -> Response<Body> {
-    let result = match request::body(&head.headers, body, guard.own().limits.request_bytes).await {
-        Ok(body) => message(guard, &head.headers, &body, ends).await,
-        Err(problem) => Err(problem),
-    };
+pub(crate) async fn post(guard: &Arc<Guard>, head: &Parts, body: &[u8], ends: Ends) -> Response<Body> {
+    let result = message(guard, &head.headers, body, ends).await;
     result.unwrap_or_else(|problem| problem.response(guard))
 }
 
@@ -98,6 +94,7 @@ fn leave(guard: &Guard, session: &Session) {
     guard.sessions.end(session);
     if let Some(link) = link {
         questions::leave(&link, session);
+        pipe::leave(guard, &link, session);
     }
 }
 
@@ -199,6 +196,7 @@ fn begin(
         method,
         started,
         deadline: started + own.limits.timeout(tool.as_deref(), guard.settings.request_timeout),
+        is_cancelled: false,
         waiter: Waiter::Client(Box::new(Client {
             running: session.run(),
             id: call.id.into(),
@@ -288,6 +286,7 @@ fn notify(guard: &Guard, session: &Session, method: &str, params: Option<&str>) 
             let Ok(Some(id)) = envelope::member(params, "requestId") else { return };
             // What is answered already, or belongs to somebody else, is not cancelled.
             let Some(number) = link.in_flight.find(session, id) else { return };
+            link.in_flight.cancelled(number, Instant::now());
             Some(envelope::exchange(params, id, &number.to_string()))
         }
         _ => params.map(str::to_owned),

@@ -9,6 +9,8 @@
 //! be about; and requests, of which `ping` is answered here and any other goes to `questions`. Whatever is none of
 //! these is dropped, counted, and logged.
 
+mod waits;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +33,7 @@ use crate::questions::{self, Questions};
 use crate::revision::Revision;
 use crate::session::subscriptions;
 use crate::state::Guard;
+pub(crate) use waits::leave;
 
 /// An image or a file in a tool's result may be this long as Base64, and no longer.
 const LINE_BYTES_MAX: usize = 16 << 20;
@@ -99,7 +102,7 @@ impl Link {
         });
         let Pipes { stdin, stdout, stderr } = pipes;
         tokio::spawn(write(link.clone(), stdin, lines));
-        tokio::spawn(expire(guard.clone(), link.clone()));
+        tokio::spawn(waits::expire(guard.clone(), link.clone()));
         let readers = Readers {
             stdout: tokio::spawn(read(guard.clone(), link.clone(), stdout)),
             stderr: tokio::spawn(read_errors(guard.clone(), link.clone(), stderr)),
@@ -126,6 +129,7 @@ impl Link {
             started,
             // Waited for here; the table must not be earlier.
             deadline: started + within + OVERDUE_EVERY_MAX,
+            is_cancelled: false,
             waiter: Waiter::Own(reply),
         };
         let number = match self.in_flight.add(entry) {
@@ -364,24 +368,5 @@ async fn read_errors(guard: Arc<Guard>, link: Arc<Link>, stderr: impl AsyncRead 
             tail.pop_front();
         }
         tail.push_back(clip(text, TAIL_LINE_CHARS));
-    }
-}
-
-/// Ends the waits that are overdue, and tells the child that nobody waits any more.
-async fn expire(guard: Arc<Guard>, link: Arc<Link>) {
-    let timeout = guard.own().limits.shortest_timeout(guard.settings.request_timeout);
-    let mut every = tokio::time::interval((timeout / 4).clamp(Duration::from_millis(10), OVERDUE_EVERY_MAX));
-    while link.in_flight.ended().is_none() {
-        every.tick().await;
-        questions::expire(&link, Instant::now());
-        for (number, entry) in link.in_flight.overdue(Instant::now()) {
-            let params = serde_json::json!({ "requestId": number, "reason": "the request timed out" });
-            let mut line = envelope::notification("notifications/cancelled", Some(&params.to_string()));
-            line.push(b'\n');
-            let _ = link.send(line);
-            let timeout = entry.deadline.saturating_duration_since(entry.started).as_secs_f64();
-            let reason = format!("no answer within {timeout} s; the request was cancelled");
-            entry.fail(&guard, &reason, Some(Failure::Timeout));
-        }
     }
 }

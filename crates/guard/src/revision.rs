@@ -3,6 +3,7 @@
 /// A revision that a client can speak with the guard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Revision {
+    V2024_11_05,
     V2025_03_26,
     V2025_06_18,
     #[default]
@@ -10,7 +11,8 @@ pub(crate) enum Revision {
 }
 
 /// The newest first.
-const ALL: [Revision; 3] = [Revision::V2025_11_25, Revision::V2025_06_18, Revision::V2025_03_26];
+const ALL: [Revision; 4] =
+    [Revision::V2025_11_25, Revision::V2025_06_18, Revision::V2025_03_26, Revision::V2024_11_05];
 
 // === impl Revision ===
 
@@ -21,6 +23,7 @@ impl Revision {
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::V2024_11_05 => "2024-11-05",
             Self::V2025_03_26 => "2025-03-26",
             Self::V2025_06_18 => "2025-06-18",
             Self::V2025_11_25 => "2025-11-25",

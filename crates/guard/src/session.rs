@@ -12,13 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use crate::private::Leash;
 use crate::questions::Offers;
 use crate::revision::Revision;
+use crate::sse::queue::Receiver;
 use crate::state::Guard;
 use crate::taken::Taker;
 use streams::{NotResumed, OWN, Pushed, StreamTaken, Streams};
@@ -339,15 +338,12 @@ impl Session {
 
     /// Opens the stream of announcements. The session counts as busy for as long as the
     /// second value lives.
-    pub(crate) fn stream(self: &Arc<Self>) -> Result<(mpsc::Receiver<Bytes>, Running), StreamTaken> {
+    pub(crate) fn stream(self: &Arc<Self>) -> Result<(Receiver, Running), StreamTaken> {
         self.streams.open_own(self.revision.is_primed()).map(|events| (events, self.run()))
     }
 
     /// Goes on with a stream after this event.
-    pub(crate) fn resume(
-        self: &Arc<Self>,
-        last_event_id: &str,
-    ) -> Result<(mpsc::Receiver<Bytes>, Running), NotResumed> {
+    pub(crate) fn resume(self: &Arc<Self>, last_event_id: &str) -> Result<(Receiver, Running), NotResumed> {
         self.streams.resume(last_event_id).map(|events| (events, self.run()))
     }
 }

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::controls::Kept;
 use crate::handover::Port;
 use crate::health::Pinger;
+use crate::http_sse::Connections;
 use crate::limits::Held;
 use crate::log::{About, Level, Log};
 use crate::metrics::{Method, Metrics};
@@ -38,6 +39,8 @@ pub(crate) struct Guard {
     /// Where it really listens.
     pub(crate) listen: SocketAddr,
     pub(crate) sessions: Sessions,
+    /// The streams of clients that speak HTTP+SSE.
+    pub(crate) http_sse: Connections,
     /// The children of sessions that do not share one.
     pub(crate) private: Private,
     pub(crate) metrics: Metrics,
@@ -126,6 +129,7 @@ impl Guard {
                 settings.own.sessions.idle,
                 Instant::now(),
             ),
+            http_sse: Connections::default(),
             private: Private::new(settings.own.sessions.most),
             metrics: Metrics::new(&settings.name),
             pinger: Pinger::default(),

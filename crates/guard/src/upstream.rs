@@ -31,6 +31,7 @@ use process::control::Phase;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use events::Events;
 pub(crate) use headers::is_stream;
 pub(crate) use relayed::Relayed;
 pub(crate) use running::Running;
@@ -42,7 +43,6 @@ use crate::audit::{self, Asked};
 use crate::http::{Body, Streamed};
 use crate::mcp::gate;
 use crate::mcp::problem::Problem;
-use crate::mcp::request;
 use crate::metrics::{Failure, Method};
 use crate::state::Guard;
 use crate::taken;
@@ -168,13 +168,10 @@ pub(crate) async fn post(
     guard: &Arc<Guard>,
     upstream: &Upstream,
     head: &Parts,
-    body: HttpBody,
+    body: Bytes,
     ends: Ends,
 ) -> Response<Body> {
-    let answered = match request::body(&head.headers, body, guard.own().limits.request_bytes).await {
-        Ok(body) => pass(guard, upstream, head, body, ends).await,
-        Err(problem) => Err(problem),
-    };
+    let answered = pass(guard, upstream, head, body, ends).await;
     answered.unwrap_or_else(|problem| problem.response(guard))
 }
 

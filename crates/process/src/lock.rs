@@ -4,11 +4,16 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
 /// A pid and a line feed; whatever else stands in the file is not ours to read.
 const CONTENT_BYTES_MAX: u64 = 32;
+
+/// The time between two tries.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// A held lock. Dropping it, or the end of the process, releases it; the file stays.
 #[derive(Debug)]
@@ -65,6 +70,20 @@ impl Lock {
         write_pid(&mut file).map_err(fail)?;
         Ok(Self { file })
     }
+
+    /// As [`Lock::acquire`], and tries again for as long as `patience` while another has it. It blocks the thread.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`]: [`LockError::Held`] names whoever has it at the last try.
+    pub fn acquire_within(path: &Path, patience: Duration) -> Result<Self, LockError> {
+        let began = Instant::now();
+        loop {
+            match Self::acquire(path) {
+                Err(LockError::Held { .. }) if began.elapsed() < patience => thread::sleep(RETRY),
+                answer => return answer,
+            }
+        }
+    }
 }
 
 impl Drop for Lock {
@@ -95,6 +114,7 @@ fn holder(pid: Option<i32>) -> String {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
 
     use super::{Lock, LockError};
 
@@ -110,6 +130,20 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         drop(lock);
         Lock::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn the_patient_have_it_when_it_is_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("guard.lock");
+        let lock = Lock::acquire(&path).unwrap();
+        let error = Lock::acquire_within(&path, Duration::from_millis(50)).unwrap_err();
+        assert!(matches!(error, LockError::Held { .. }), "{error}");
+        std::thread::scope(|scope| {
+            let patient = scope.spawn(|| Lock::acquire_within(&path, Duration::from_secs(60)));
+            drop(lock);
+            patient.join().unwrap().unwrap();
+        });
     }
 
     #[test]

@@ -15,7 +15,7 @@ use integrity::{Keep, Patterns};
 use process::lock::{Lock, LockError};
 
 use crate::config::{Config, Data};
-use crate::data::{DataError, Manner, Subject};
+use crate::data::{DataError, Manner, PATIENCE, Subject};
 
 /// The backups of one server.
 #[derive(Debug)]
@@ -195,7 +195,7 @@ impl Backups {
         let what = Restore { catalogue: &self.catalogue, backup, scratch: &scratch, now_ms };
         let passes = |_: &[Placed]| {
             let keep = Keep::Baseline { accepts_damage: false };
-            let manner = Manner { reads_all: true, keep, rate: None, threads: None };
+            let manner = Manner { reads_all: true, keep, rate: None, threads: None, patience: PATIENCE };
             let answers = self.subject.check(manner, now_ms).map_err(|error| error_chain(&error))?;
             for (root, answer) in answers {
                 let report = answer.map_err(|error| error_chain(&error))?;
@@ -213,7 +213,11 @@ impl Backups {
         let scratch = self.catalogue.folder().join("scratch");
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&scratch);
         made.map_err(|source| BackupError::Folder { path: scratch.clone(), source })?;
-        let lock = Lock::acquire(&self.catalogue.folder().join("lock")).map_err(BackupError::Busy)?;
+        let path = self.catalogue.folder().join("lock");
+        let lock = Lock::acquire_within(&path, PATIENCE).map_err(|error| match error {
+            LockError::Io { path, source } => BackupError::Folder { path, source },
+            held => BackupError::Busy(held),
+        })?;
         Ok((lock, scratch))
     }
 }

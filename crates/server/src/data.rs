@@ -6,6 +6,7 @@ use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use incident::error_chain;
 use integrity::{
@@ -15,6 +16,9 @@ use integrity::{
 use process::lock::{Lock, LockError};
 
 use crate::config::{Config, Data};
+
+/// How long a person or a step waits for whoever is at the same data or the same backups: `serve` looks often, and briefly.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The data of one server, or a folder that somebody names.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Manner {
     pub rate: Option<u64>,
     /// How many threads read.
     pub threads: Option<NonZero<usize>>,
+    /// How long it waits for another check of the same data to end.
+    pub patience: Duration,
 }
 
 /// What came of one tree.
@@ -118,10 +124,11 @@ impl Subject {
         let state = |source| DataError::State { path: self.state.clone(), source };
         let scratch = self.state.join("scratch");
         DirBuilder::new().recursive(true).mode(0o700).create(&scratch).map_err(state)?;
-        let _lock = Lock::acquire(&self.state.join("lock")).map_err(|error| match error {
-            LockError::Io { source, .. } => state(source),
-            held => DataError::Busy(held),
-        })?;
+        let _lock =
+            Lock::acquire_within(&self.state.join("lock"), manner.patience).map_err(|error| match error {
+                LockError::Io { source, .. } => state(source),
+                held => DataError::Busy(held),
+            })?;
         let mut threads = integrity::threads();
         if let Some(n) = manner.threads {
             threads = threads.num_threads(n.get());

@@ -55,7 +55,7 @@ pub(crate) struct CheckDataArguments {
     pub(crate) pace: Pace,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Pace {
     /// Read so much in a second at most, such as 64MiB [default: as fast as it goes]
     #[arg(long, value_name = "SIZE")]

@@ -8,7 +8,7 @@ use incident::error_chain;
 use integrity::{Keep, Past, Report, Watcher, damaged_since};
 use serde::Serialize;
 use server::config::Config;
-use server::data::{Answer, DataError, Manner, Subject};
+use server::data::{Answer, DataError, Manner, PATIENCE, Subject};
 use server::now_ms;
 
 use crate::arguments::{BaselineArguments, CheckDataArguments, IntegrityCommand, Output, Pace};
@@ -89,9 +89,10 @@ fn watch(subject: &Subject, interval: Duration, output: Output) -> Result<Code, 
     let roots = subject.trees.iter().map(|tree| tree.path.clone()).collect();
     let watcher = Watcher::new(roots).map_err(Failure::usage)?;
     loop {
-        match subject
-            .check(Manner { reads_all: false, keep: Keep::IfWhole, rate: None, threads: None }, now_ms())
-        {
+        match subject.check(
+            Manner { patience: Duration::ZERO, ..manner(false, Keep::IfWhole, &Pace::default()) },
+            now_ms(),
+        ) {
             Ok(answers) => tell(&answers, output),
             // Whoever checks meanwhile finds the same.
             Err(DataError::Busy(_)) => {}
@@ -142,7 +143,7 @@ fn find(config: &Config, subject: &str) -> Result<Subject, Failure> {
 }
 
 fn manner(reads_all: bool, keep: Keep, pace: &Pace) -> Manner {
-    Manner { reads_all, keep, rate: pace.rate.map(|rate| rate.0), threads: pace.threads }
+    Manner { reads_all, keep, rate: pace.rate.map(|rate| rate.0), threads: pace.threads, patience: PATIENCE }
 }
 
 fn tell(answers: &[(PathBuf, Answer)], output: Output) {

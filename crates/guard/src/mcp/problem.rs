@@ -95,7 +95,7 @@ impl Problem {
     }
 
     /// The error alone, for an answer that has others beside it.
-    pub(super) fn message(self, guard: &Guard) -> Vec<u8> {
+    pub(crate) fn message(self, guard: &Guard) -> Vec<u8> {
         if let Some(failure) = self.failure {
             guard.metrics.failed(failure);
         }

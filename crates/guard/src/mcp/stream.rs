@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Either;
+use http::{Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::problem::Problem;
 use super::request::Accepts;
 use crate::envelope::{self, INVALID_REQUEST, SERVER_ERROR};
-use crate::http::{Body, Streamed, json};
+use crate::http::{Body, events, json};
 use crate::session::Session;
 use crate::session::streams::{NotResumed, StreamTaken};
 use crate::sse::EventStream;
@@ -32,7 +31,7 @@ pub(super) struct Arrivals {
 
 /// Opens the stream of a session, or goes on with any of its streams where `Last-Event-ID` says.
 pub(super) fn open(guard: &Guard, session: &Arc<Session>, head: &Parts) -> Result<Response<Body>, Problem> {
-    let (events, open) = match head.headers.get(LAST_EVENT_ID) {
+    let (arriving, open) = match head.headers.get(LAST_EVENT_ID) {
         Some(id) => session.resume(id.to_str().unwrap_or_default()).map_err(|why| {
             let reason = match why {
                 NotResumed::Unknown => "Last-Event-ID is of no stream that this session knows",
@@ -46,7 +45,7 @@ pub(super) fn open(guard: &Guard, session: &Arc<Session>, head: &Parts) -> Resul
         })?,
     };
     tracing::debug!(server = guard.settings.name, session = session.shown(), "a stream was opened");
-    Ok(stream(EventStream::new(events, Some(open))))
+    Ok(events(EventStream::new(arriving, Some(Box::new(open)))))
 }
 
 /// Waits for the answer as JSON, for as long as the patience lasts, and then as a stream.
@@ -69,13 +68,13 @@ pub(super) async fn wait(
             () = tokio::time::sleep(patience), if accepts == Accepts::Both => None,
         };
     }
-    let (number, events) = session.streams.open(session.revision.is_primed());
+    let (number, arriving) = session.streams.open(session.revision.is_primed());
     if let Some(message) = first {
         // The stream is new, and has room.
         session.streams.push(number, &message);
     }
     tokio::spawn(forward(session, number, arrivals));
-    stream(EventStream::new(events, None))
+    events(EventStream::new(arriving, None))
 }
 
 /// Something that a client is told because of its requests.
@@ -117,7 +116,7 @@ pub(super) async fn wait_all(
             }
         }
     }
-    let (number, events) = session.streams.open(session.revision.is_primed());
+    let (number, arriving) = session.streams.open(session.revision.is_primed());
     tokio::spawn(async move {
         for message in answers.into_iter().chain(first) {
             session.streams.deliver(number, &message).await;
@@ -127,7 +126,7 @@ pub(super) async fn wait_all(
         }
         session.streams.end(number);
     });
-    stream(EventStream::new(events, None))
+    events(EventStream::new(arriving, None))
 }
 
 /// Passes all that comes to one request on to whoever waits for several.
@@ -173,15 +172,6 @@ async fn next(before: &mut Option<mpsc::Receiver<Bytes>>) -> Option<Bytes> {
         Some(before) => before.recv().await,
         None => None,
     }
-}
-
-fn stream(events: EventStream) -> Response<Body> {
-    let mut response = Response::new(Either::Right(Streamed::Events(events)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
 
 use crate::sse;
+use crate::sse::queue::{NoPlace, Receiver, Sender, queue};
 
 /// The stream of a session that belongs to no request.
 pub(crate) const OWN: u64 = 0;
@@ -20,8 +20,6 @@ pub(crate) const OWN: u64 = 0;
 const KEPT_EVENTS_MAX: usize = 128;
 /// A thousand sessions that all have lost their connections keep no more than 256 MiB.
 const KEPT_BYTES_MAX: usize = 256 << 10;
-/// What a client that reads slowly may be behind with; not less than what is kept.
-const BEHIND_MAX: usize = 256;
 
 /// The streams of one session.
 #[derive(Debug, Default)]
@@ -40,7 +38,7 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Stream {
-    connection: Option<mpsc::Sender<Bytes>>,
+    connection: Option<Sender>,
     has_ended: bool,
     /// Whether nobody was connected yet, so that what is kept was never sent.
     is_awaited: bool,
@@ -86,7 +84,7 @@ pub(crate) enum Pushed {
 
 impl Streams {
     /// Opens the session's own stream, which is new or has lost its connection.
-    pub(crate) fn open_own(&self, primed: bool) -> Result<mpsc::Receiver<Bytes>, StreamTaken> {
+    pub(crate) fn open_own(&self, primed: bool) -> Result<Receiver, StreamTaken> {
         let mut inner = self.lock();
         if inner.by_id.get(&OWN).is_some_and(Stream::is_connected) {
             return Err(StreamTaken);
@@ -95,7 +93,7 @@ impl Streams {
     }
 
     /// Opens a stream for one request.
-    pub(crate) fn open(&self, primed: bool) -> (u64, mpsc::Receiver<Bytes>) {
+    pub(crate) fn open(&self, primed: bool) -> (u64, Receiver) {
         let mut inner = self.lock();
         inner.last_stream += 1;
         let stream = inner.last_stream;
@@ -103,7 +101,7 @@ impl Streams {
     }
 
     /// Goes on with a stream after this event. Whoever was connected to it is not any more.
-    pub(crate) fn resume(&self, last_event_id: &str) -> Result<mpsc::Receiver<Bytes>, NotResumed> {
+    pub(crate) fn resume(&self, last_event_id: &str) -> Result<Receiver, NotResumed> {
         let (stream, number) = last_event_id.split_once('-').ok_or(NotResumed::Unknown)?;
         let stream: u64 = stream.parse().map_err(|_| NotResumed::Unknown)?;
         let number: u64 = number.parse().map_err(|_| NotResumed::Unknown)?;
@@ -114,10 +112,9 @@ impl Streams {
         if number < found.lost && stream != OWN {
             return Err(NotResumed::TooOld);
         }
-        let (connection, events) = mpsc::channel(BEHIND_MAX);
+        let (connection, events) = queue();
         for missed in kept.iter().filter(|kept| kept.stream == stream && kept.number > number) {
-            // There is room for all that is kept.
-            let _ = connection.try_send(missed.event.clone());
+            put(&connection, missed.event.clone());
         }
         found.connection = (!found.has_ended).then_some(connection);
         Ok(events)
@@ -129,15 +126,15 @@ impl Streams {
         let Some(found) = inner.by_id.get(&stream).filter(|found| !found.has_ended) else {
             return Pushed::Nowhere;
         };
-        let permit = match found.connection.clone().map(mpsc::Sender::try_reserve_owned) {
-            Some(Ok(permit)) => Some(permit),
-            Some(Err(mpsc::error::TrySendError::Full(_))) => return Pushed::Full,
-            Some(Err(mpsc::error::TrySendError::Closed(_))) | None => None,
+        let place = match found.connection.as_ref().map(|connection| connection.place(message.len())) {
+            Some(Ok(place)) => Some(place),
+            Some(Err(NoPlace::Full)) => return Pushed::Full,
+            Some(Err(NoPlace::Closed)) | None => None,
         };
         let event = inner.event(stream, message);
-        match permit {
-            Some(permit) => {
-                permit.send(event);
+        match place {
+            Some(place) => {
+                place.send(event);
                 Pushed::Sent
             }
             None => Pushed::Kept,
@@ -156,7 +153,7 @@ impl Streams {
             let connection = self.lock().by_id.get(&stream).and_then(|found| found.connection.clone());
             if let Some(connection) = connection {
                 // Room, or a connection that is closed: both are seen at the next look.
-                let _ = connection.reserve().await;
+                let _ = connection.wait(message.len()).await;
             }
         }
     }
@@ -190,19 +187,17 @@ impl Streams {
 // === impl Inner, Stream ===
 
 impl Inner {
-    fn connect(&mut self, stream: u64, primed: bool) -> mpsc::Receiver<Bytes> {
-        let (connection, events) = mpsc::channel(BEHIND_MAX);
+    fn connect(&mut self, stream: u64, primed: bool) -> Receiver {
+        let (connection, events) = queue();
         let found = self.by_id.entry(stream).or_default();
         if primed {
             self.last_event += 1;
             found.last = self.last_event;
-            // The channel is new and empty.
-            let _ = connection.try_send(sse::priming(stream, found.last));
+            put(&connection, sse::priming(stream, found.last));
         }
         if std::mem::take(&mut found.is_awaited) {
             for missed in self.kept.iter().filter(|kept| kept.stream == stream) {
-                // There is room for all that is kept.
-                let _ = connection.try_send(missed.event.clone());
+                put(&connection, missed.event.clone());
             }
         }
         found.connection = Some(connection);
@@ -242,6 +237,13 @@ impl Inner {
     }
 }
 
+/// Puts an event into a queue that is new: there is room for all that is kept.
+fn put(connection: &Sender, event: Bytes) {
+    if let Ok(place) = connection.place(event.len()) {
+        place.send(event);
+    }
+}
+
 impl Stream {
     fn is_connected(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| !connection.is_closed())
@@ -250,11 +252,10 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc::Receiver;
+    use super::{KEPT_BYTES_MAX, KEPT_EVENTS_MAX, NotResumed, OWN, Pushed, Receiver, Streams};
+    use crate::sse::queue::BEHIND_MAX;
 
-    use super::{BEHIND_MAX, Bytes, KEPT_BYTES_MAX, KEPT_EVENTS_MAX, NotResumed, OWN, Pushed, Streams};
-
-    fn all(mut events: Receiver<Bytes>) -> String {
+    fn all(mut events: Receiver) -> String {
         let mut text = String::new();
         while let Ok(event) = events.try_recv() {
             text.push_str(std::str::from_utf8(&event).unwrap());

@@ -5,6 +5,8 @@
 
 /// What an answer may have, as on a child's pipe.
 const DATA_BYTES_MAX: usize = 16 << 20;
+/// A longer id is none that anybody would send back.
+const ID_BYTES_MAX: usize = 1 << 10;
 
 /// Reads along.
 #[derive(Debug, Default)]
@@ -17,6 +19,7 @@ pub(crate) struct Events {
     /// Whether the last byte was a carriage return, whose line feed may follow.
     after_return: bool,
     too_long: bool,
+    last_id: Vec<u8>,
 }
 
 /// One event that has ended.
@@ -34,6 +37,16 @@ impl Events {
     /// Whether nothing of an event is under way.
     pub(crate) fn is_between(&self) -> bool {
         !self.inside
+    }
+
+    /// The id of the last event that had one, which is where the stream can be resumed.
+    pub(crate) fn last_id(&self) -> Option<&[u8]> {
+        (!self.last_id.is_empty()).then_some(&*self.last_id)
+    }
+
+    /// Begins anew with a stream that goes on after the last event.
+    pub(crate) fn resumed(self) -> Self {
+        Self { last_id: self.last_id, ..Self::default() }
     }
 
     /// Reads the next part. Returns the events that end in it, in order.
@@ -87,6 +100,11 @@ impl Events {
             }
             self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
             self.has_data = true;
+        } else if let Some(value) = self.line.strip_prefix(b"id:") {
+            let id = value.strip_prefix(b" ").unwrap_or(value);
+            if id.len() <= ID_BYTES_MAX && !id.contains(&0) {
+                self.last_id = id.to_vec();
+            }
         }
         self.line.clear();
         None
@@ -126,6 +144,10 @@ mod tests {
         assert!(!events.is_between());
         events.feed(b"\n\n");
         assert!(events.is_between());
+        assert_eq!(events.last_id(), None);
+        events.feed(b"id: a\0b\nid: 7-1\ndata: x\n\ndata: half");
+        let events = events.resumed();
+        assert_eq!((events.last_id(), events.is_between()), (Some(b"7-1".as_slice()), true));
     }
 
     proptest! {

@@ -23,7 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 const CLIENTS: &str = "[clients.ann]\ntoken_file = 'ann'\n[clients.ben]\ntoken_file = 'ben'\n";
 
-fn tokens(folder: &Path) {
+pub(crate) fn tokens(folder: &Path) {
     for (name, token) in [("ann", "0123456789abcdef-ann"), ("ben", "0123456789abcdef-ben")] {
         private(&folder.join(name), token);
     }

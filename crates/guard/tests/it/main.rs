@@ -15,6 +15,7 @@ mod faults_named;
 mod fixture;
 mod guarded;
 mod handover;
+mod http_sse;
 mod limits;
 mod operations;
 #[path = "../../../process/tests/it/poll.rs"]
@@ -62,6 +63,7 @@ fn all() -> Vec<tests_main::Test> {
         clients::TESTS,
         handover::TESTS,
         upstream::TESTS,
+        http_sse::TESTS,
         conformance::TESTS,
         batches::TESTS,
         private::TESTS,

@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("announcements_reach_open_streams", announcements_reach_open_streams),
     ("what_a_client_did_not_offer_is_not_asked_of_it", what_a_client_did_not_offer_is_not_asked_of_it),
     ("a_cancellation_names_the_request_that_the_server_knows", a_cancellation_names_the_request),
+    ("what_is_cancelled_or_left_behind_does_not_run_on", what_is_cancelled_or_left_behind_does_not_run_on),
     ("sessions_are_needed_found_and_ended", sessions_are_needed_found_and_ended),
     ("what_is_no_request_is_refused", what_is_no_request_is_refused),
     ("other_origins_and_hosts_are_refused", other_origins_and_hosts_are_refused),
@@ -34,7 +35,7 @@ fn a_client_is_greeted_with_its_own_version() {
             ("2025-11-25", "2025-11-25"),
             ("2025-06-18", "2025-06-18"),
             ("2025-03-26", "2025-03-26"),
-            ("2024-11-05", "2025-11-25"),
+            ("2024-11-05", "2024-11-05"),
             ("2099-01-01", "2025-11-25"),
         ] {
             let response = guarded.post(None, initialize(asked)).send().await.unwrap();
@@ -298,5 +299,29 @@ fn a_request_that_takes_too_long_is_cancelled() {
         let cancelled = guarded.call(&session, &json!(2), "cancelled", json!({})).await;
         assert!(cancelled.contains("\"text\":\"[2]\""), "{cancelled}");
         assert_eq!(guarded.metric(&["mcp_server_errors_total", "\"timeout\""]).await, 1.0);
+    });
+}
+
+fn what_is_cancelled_or_left_behind_does_not_run_on() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let (one, other) = (guarded.initialize().await, guarded.initialize().await);
+        let hanging = tokio::spawn(guarded.post(Some(&one), call(&json!(7), "hang", &json!({}))).send());
+        while guarded.metric(&["mcp_concurrent_operations", "tools/call"]).await < 1.0 {}
+        // Nobody ends or takes back what is another's.
+        assert_eq!(guarded.delete("0123456789abcdef0123456789abcdef").send().await.unwrap().status(), 404);
+        guarded
+            .tell(
+                &other,
+                &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}),
+            )
+            .await;
+        assert!(guarded.call(&other, &json!(7), "cancelled", json!({})).await.contains("\"text\":\"[]\""));
+        assert_eq!(guarded.delete(&one).send().await.unwrap().status(), 204);
+        let answer: Value = hanging.await.unwrap().unwrap().json().await.unwrap();
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(7), &json!(-32000)), "{answer}");
+        assert_eq!(guarded.metric(&["mcp_concurrent_operations", "tools/call"]).await, 0.0);
+        let told = guarded.call(&other, &json!(8), "cancelled", json!({})).await;
+        assert!(!told.contains("\"text\":\"[]\""), "{told}");
     });
 }

@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("servers_of_pypi_are_listed_and_called", servers_of_pypi),
     ("a_server_of_an_older_sdk_is_listed_and_called", server_of_an_older_sdk),
     ("the_inspector_is_a_client", the_inspector_is_a_client),
+    ("the_python_sdk_is_an_old_client", the_python_sdk_is_an_old_client),
 ];
 
 /// Lists the tools of a server, calls one, and looks for something in the answer.
@@ -117,19 +118,63 @@ fn the_inspector_is_a_client() {
         let exe = std::env::current_exe().unwrap();
         let guarded = DEFAULT.run(&[text(&exe), "fixture"]).await;
         guarded.settled().await;
-        for (method, arguments, expect) in [
-            ("tools/list", &[][..], "test_simple_text"),
-            ("tools/call", &["--tool-name", "test_simple_text"], "simple text response"),
-            ("resources/read", &["--uri", "test://static-text"], "static text resource"),
-            ("prompts/get", &["--prompt-name", "test_simple_prompt"], "a simple prompt"),
+        for (transport, path, method, arguments, expect) in [
+            ("http", "/mcp", "tools/list", &[][..], "test_simple_text"),
+            ("http", "/mcp", "tools/call", &["--tool-name", "test_simple_text"], "simple text response"),
+            ("http", "/mcp", "resources/read", &["--uri", "test://static-text"], "static text resource"),
+            ("http", "/mcp", "prompts/get", &["--prompt-name", "test_simple_prompt"], "a simple prompt"),
+            ("sse", "/sse", "tools/call", &["--tool-name", "test_simple_text"], "simple text response"),
         ] {
             let mut client = tokio::process::Command::new(&node);
-            client.arg(&inspector).args(["--cli", "--transport", "http", "--server-url"]);
-            client.arg(guarded.url("/mcp")).args(["--method", method]).args(arguments).stdin(Stdio::null());
+            client.arg(&inspector).args(["--cli", "--transport", transport, "--server-url"]);
+            client.arg(guarded.url(path)).args(["--method", method]).args(arguments).stdin(Stdio::null());
             let output = client.output().await.unwrap();
             let said = String::from_utf8_lossy(&output.stdout);
             let errors = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success() && said.contains(expect), "{method}: {said}{errors}");
+        }
+    });
+}
+
+/// What a client of HTTP+SSE does with the official SDK: what it is greeted with, and what comes of a call with progress.
+const OLD_CLIENT: &str = r#"
+import asyncio, sys
+from mcp import ClientSession
+from mcp.client.sse import sse_client
+
+async def main():
+    heard = []
+    async def progress(done, total, message):
+        heard.append(done)
+    async with sse_client(sys.argv[1]) as (read, write):
+        async with ClientSession(read, write) as session:
+            greeted = await session.initialize()
+            tools = await session.list_tools()
+            text = await session.call_tool("test_simple_text", {})
+            await session.call_tool("test_tool_with_progress", {}, progress_callback=progress)
+            print(greeted.protocolVersion, len(tools.tools), text.content[0].text, len(heard))
+
+asyncio.run(asyncio.wait_for(main(), 60))
+"#;
+
+fn the_python_sdk_is_an_old_client() {
+    let Some(python) = program("PARAMEDIC_TEST_VENV_BEFORE_2", "python") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("client.py");
+    std::fs::write(&script, OLD_CLIENT).unwrap();
+    block_on(async {
+        let exe = std::env::current_exe().unwrap();
+        let upstream = format!("http://{}/mcp", super::fixture::http::start().await);
+        for server in [&[text(&exe), "fixture"][..], &[&upstream]] {
+            let guarded = DEFAULT.run(server).await;
+            guarded.settled().await;
+            let mut client = tokio::process::Command::new(&python);
+            let output = client.arg(&script).arg(guarded.url("/sse")).output().await.unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let greeted = said.starts_with("2025-11-25 ") && said.contains("simple text response");
+            assert!(output.status.success() && greeted && said.trim_end().ends_with(" 3"), "{said}{errors}");
+            while guarded.metric(&["mcp_server_connections_active"]).await > 0.0 {}
         }
     });
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::Duration;
 
 use incident::error_chain;
 use integrity::{Keep, Past, damaged_since};
@@ -92,7 +93,14 @@ fn next(world: &ServeWorld, known: &BTreeMap<String, Known>) -> Option<Running> 
     let (server, _, reads_all) = all.min_by_key(|(_, known, _)| known.pasts.last().map(|past| past.at_ms))?;
     let (config, name, rate) = (Arc::clone(&world.config), server.clone(), integrity.rate.0);
     let check = tokio::task::spawn_blocking(move || {
-        let manner = Manner { reads_all, keep: Keep::IfWhole, rate: Some(rate), threads: NonZero::new(1) };
+        let manner = Manner {
+            reads_all,
+            keep: Keep::IfWhole,
+            rate: Some(rate),
+            threads: NonZero::new(1),
+            // It comes again soon.
+            patience: Duration::ZERO,
+        };
         Subject::of_server(&config, &name)?.check(manner, now_ms).map(|_| ())
     });
     Some(Running { server: server.clone(), check })
