@@ -49,6 +49,10 @@ struct Ends {
 }
 
 pub(super) fn collect(scene: &Scene, out: &Out) {
+    if scene.deep.packets.is_zero() {
+        out.give(Gathered::missing(ITEM, "none were wanted"));
+        return;
+    }
     let mut ports: BTreeSet<u16> = scene.deep.filter.port.into_iter().collect();
     if ports.is_empty() && scene.deep.filter.peer.is_none() {
         ports = ports_of(scene);

@@ -186,6 +186,11 @@ pub async fn collect(
             Scene::new(wanted.root.clone(), wanted.now_ms, subject(&config, server.as_ref(), pid));
         scene.memory = Some(dir.join(MEMORY));
         scene.deep = wanted.deep.clone();
+        let filter = &mut scene.deep.filter;
+        if filter.peer.is_none() && filter.port.is_none() {
+            // A server behind a pipe has no port of its own: what is said to it goes through its guard's.
+            filter.port = server.as_ref().map(|server| server.port);
+        }
         let mut steps = ::evidence::steps(wanted.tier);
         if let Some(step) = server_step {
             let first_file = steps.iter().position(|step| step.tier != Tier::T0).unwrap_or(steps.len());

@@ -189,9 +189,12 @@ impl Sender {
             }
             for part in new {
                 let bytes = read(&part).await?;
-                match &mut way {
-                    Way::Put(asker) => self.put(asker, &part.name, bytes).await?,
-                    Way::Command { stdin, .. } => self.write(stdin, &part.name, &bytes).await?,
+                let sent = match &mut way {
+                    Way::Put(asker) => self.put(asker, &part.name, bytes).await,
+                    Way::Command { stdin, .. } => self.write(stdin, &part.name, &bytes).await,
+                };
+                if let Err(failed) = sent {
+                    return Err(self.why(way, failed).await);
                 }
                 n += 1;
             }
@@ -262,6 +265,16 @@ impl Sender {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Failed::later(format!("it takes nothing any more: {error}"))),
             Err(_) => Err(Failed::later(format!("it took no part within {}", self.stream.timeout))),
+        }
+    }
+
+    /// Why nothing is taken any more: of a command that has ended, how, and what it said.
+    async fn why(&self, way: Way, failed: Failed) -> Failed {
+        match way {
+            Way::Put(_) => failed,
+            Way::Command { lifeline, stdin, said } => {
+                self.close(lifeline, stdin, said).await.err().unwrap_or(failed)
+            }
         }
     }
 
