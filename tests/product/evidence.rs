@@ -297,4 +297,12 @@ fn a_bundle_goes_off_the_machine_while_it_is_collected_and_to_another_disk() {
     let rows: Vec<Value> =
         serde_json::from_str(&site.run(&["evidence", "list", "-o", "json"]).done()).unwrap();
     assert!(rows.len() == 2 && rows[1]["remarks"].to_string().contains("not sent to"), "{rows:?}");
+    // And is sent once it can.
+    with(&format!("[\"tar\", \"-x\", \"-C\", \"{}\"]", vault.display()));
+    let late = rows[1]["bundle"].as_str().unwrap();
+    let ran = site.run(&["evidence", "send", late]);
+    assert!(ran.code == Some(0) && ran.stderr.contains("sent to the command `tar`"), "{ran:?}");
+    assert!(vault.join(late).join("custody.json").exists());
+    let shown = site.run(&["evidence", "list", "-o", "json"]).done();
+    assert!(!shown.contains("not sent to"), "{shown}");
 }

@@ -122,6 +122,28 @@ struct Step<'a> {
     took_ms: u64,
 }
 
+// === impl Extent ===
+
+impl Extent {
+    /// Of a bundle that is not written any more.
+    ///
+    /// # Errors
+    /// When one of its files cannot be read.
+    pub fn of(folder: &Path) -> Result<Self, Error> {
+        let bytes = |name: &str| {
+            let path = folder.join(name);
+            fs::metadata(&path).map(|of| of.len()).map_err(Error::read(&path))
+        };
+        let seal = folder.join(SEAL);
+        Ok(Self {
+            archive_bytes: bytes(ARCHIVE)?,
+            manifest_bytes: bytes(MANIFEST)?,
+            steps_bytes: bytes(STEPS)?,
+            seal: fs::read(&seal).map_err(Error::read(&seal))?,
+        })
+    }
+}
+
 // === impl Gathered ===
 
 impl Gathered {

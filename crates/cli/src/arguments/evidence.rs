@@ -47,6 +47,12 @@ pub(crate) enum EvidenceCommand {
         #[arg(long, value_name = "FOLDER")]
         to: Option<PathBuf>,
     },
+    /// Send bundles to where the configuration says (`[evidence.stream]`), such as those that did not arrive; exit code 1 if
+    /// one does not
+    Send {
+        /// A bundle, its folder, or an incident for all of its bundles
+        bundle: String,
+    },
     /// Print the public key of this machine, which is made if there is none. Keep it elsewhere before you need it
     Key,
 }

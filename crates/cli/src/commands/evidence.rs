@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::server::config::Config;
-use ::server::{Collection, bundles, collect_evidence, evidence_key, evidence_public_key, now_ms};
+use ::server::{
+    Collection, bundles, collect_evidence, evidence_key, evidence_public_key, now_ms, send_evidence,
+};
 use evidence::{
     Deep, End, ExportError, Filter, PACKETS_MAX, Progress, PublicKey, State, Tier, Verdict, verify,
 };
@@ -65,6 +67,7 @@ pub(super) fn run(command: EvidenceCommand, named: Option<PathBuf>, output: Outp
         }
         EvidenceCommand::Verify { bundle, key } => check(&config, bundle.as_deref(), key.as_deref(), output),
         EvidenceCommand::Export { bundle, to } => export(&config, &bundle, to, output),
+        EvidenceCommand::Send { bundle } => send(&config, &bundle),
         EvidenceCommand::Key => {
             let key = evidence_key(&config).map_err(Failure::no)?;
             show::line(key.public().to_pem().trim_end());
@@ -94,20 +97,13 @@ fn collect(config: Config, wanted: Collection, output: Output) -> Result<Code, F
     }
     let kept = context::runtime()?.block_on(async {
         let mut stopping = stopping()?;
-        let stopped = stopping.clone();
-        let stop = Arc::new(move || stopped.borrow().clone());
+        let stop = stopping.clone();
+        let stop = Arc::new(move || stop.borrow().clone());
         let mut kept =
             collect_evidence(Arc::new(config), wanted, stop, progress()).await.map_err(Failure::no)?;
         end_progress();
-        let stopped = async move {
-            let why = stopping.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
-            match why {
-                Some(why) => why,
-                None => std::future::pending().await,
-            }
-        };
         let sent = match kept.on_its_way.take() {
-            Some(on_its_way) => Some(on_its_way.arrived(stopped).await),
+            Some(on_its_way) => Some(on_its_way.arrived(stopped(&mut stopping)).await),
             None => None,
         };
         Ok::<_, Failure>((kept, sent))
@@ -166,6 +162,33 @@ fn stopping() -> Result<watch::Receiver<Option<String>>, Failure> {
         teller.closed().await;
     });
     Ok(stopping)
+}
+
+/// Ends once somebody wants this to end, and says why.
+async fn stopped(stopping: &mut watch::Receiver<Option<String>>) -> String {
+    let why = stopping.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+    match why {
+        Some(why) => why,
+        None => std::future::pending().await,
+    }
+}
+
+fn send(config: &Config, bundle: &str) -> Result<Code, Failure> {
+    let folders = named(config, bundle)?;
+    let exe = context::program()?;
+    context::runtime()?.block_on(async {
+        let (mut stopping, mut code) = (stopping()?, Code::Done);
+        for folder in folders {
+            match send_evidence(config, &folder, &exe, &actor(), now_ms(), stopped(&mut stopping)).await {
+                Ok(sent) => anstream::eprintln!("paramedic: `{}`: {sent}", folder.display()),
+                Err(problem) => {
+                    anstream::eprintln!("paramedic: `{}`: {problem}", folder.display());
+                    code = Code::No;
+                }
+            }
+        }
+        Ok(code)
+    })
 }
 
 /// Says on a terminal how far it is, once it takes long.

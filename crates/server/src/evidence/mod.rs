@@ -103,7 +103,8 @@ impl OnItsWay {
     /// # Errors
     /// That it has not, and why.
     pub async fn arrived(self, stop: impl Future<Output = String> + Send) -> Result<String, String> {
-        self.sending.end(&self.sealed, &self.key, &self.by, self.at_ms, stop).await
+        let Sealed { folder, sha256, .. } = &self.sealed;
+        self.sending.end(folder, *sha256, &self.key, &self.by, self.at_ms, stop).await
     }
 }
 
@@ -213,6 +214,33 @@ pub async fn collect(
         Ok(Kept { sealed, end, copy, on_its_way })
     };
     tokio::task::spawn_blocking(work).await?
+}
+
+/// Sends a bundle that is there already, such as one that was on its way when `serve` ended.
+///
+/// # Errors
+/// That it has not arrived, and why.
+pub async fn send(
+    config: &Config,
+    folder: &Path,
+    exe: &Path,
+    by: &str,
+    now_ms: i64,
+    stop: impl Future<Output = String> + Send,
+) -> Result<String, String> {
+    let words = |error: Error| incident::error_chain(&error);
+    let Some(stream) = &config.evidence.stream else {
+        return Err("there is no `[evidence.stream]` to send it to in the configuration".to_owned());
+    };
+    let key = evidence_key(config).map_err(words)?;
+    let verdict = ::evidence::verify(folder, key.public());
+    let (Some(sha256), true) = (verdict.sha256, verdict.is_sound()) else {
+        return Err(format!("`{}` is not as it was sealed, and is not sent", folder.display()));
+    };
+    let extent = Extent::of(folder).map_err(words)?;
+    let sending = Sending::begin(stream, folder, exe);
+    sending.teller()(extent);
+    sending.end(folder, sha256, &key, by, now_ms, stop).await
 }
 
 /// Incidents that wait for their evidence.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ::evidence::custody::{self, Act};
 use ::evidence::stream::{END, Part, Parts, entry};
-use ::evidence::{Extent, Sealed, SigningKey};
+use ::evidence::{Digest, Extent, SigningKey};
 use incident::error_chain;
 use process::{Bounds, Ending, Launch, Lifeline, Pipes};
 use reqwest::Method;
@@ -120,7 +120,8 @@ impl Sending {
     /// Why it has not.
     pub(super) async fn end(
         mut self,
-        sealed: &Sealed,
+        folder: &Path,
+        sha256: Digest,
         key: &SigningKey,
         by: &str,
         now_ms: i64,
@@ -142,10 +143,10 @@ impl Sending {
             at_ms: now_ms,
             by: by.to_owned(),
             action: action.clone(),
-            before: Some(sealed.sha256),
-            after: sealed.sha256,
+            before: Some(sha256),
+            after: sha256,
         };
-        let noted = custody::append(&sealed.folder, key, act);
+        let noted = custody::append(folder, key, act);
         if let Err(error) = noted {
             tracing::warn!(
                 error = error_chain(&error),

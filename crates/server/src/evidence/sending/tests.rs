@@ -86,7 +86,7 @@ async fn send(config: &Config, place: &Path) -> (PathBuf, Result<String, String>
     writer.take("a", Gathered::whole("t0/a", "what was found")).unwrap();
     writer.step_over("a", 0, 1).unwrap();
     let sealed = writer.finish(End::Complete, "test", 0).unwrap();
-    let sent = sending.end(&sealed, &key, "test", 1, std::future::pending()).await;
+    let sent = sending.end(&folder, sealed.sha256, &key, "test", 1, std::future::pending()).await;
     (folder, sent, key)
 }
 
