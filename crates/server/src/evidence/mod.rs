@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ::evidence::manifest::{FORMAT, Head};
 use ::evidence::{
-    Budget, Deep, End, Error, Progress, PublicKey, Scene, Sealed, SigningKey, Subject, Tier, Writer,
+    Budget, Deep, End, Error, Extent, Progress, PublicKey, Scene, Sealed, SigningKey, Subject, Tier, Writer,
 };
 use chrono::DateTime;
 use incident::Preserved;
