@@ -25,6 +25,7 @@ mod engines;
 mod evidence;
 mod faults;
 mod foreign;
+mod guarded;
 mod guards;
 mod helper;
 mod hold;

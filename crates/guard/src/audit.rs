@@ -24,7 +24,7 @@ use crate::envelope;
 use crate::log::clip;
 use crate::taken::Taker;
 
-pub(crate) use line::{Line, SLOW};
+pub(crate) use line::{Line, Summary};
 
 /// As much as helps to understand a call.
 const ARGUMENTS_CHARS: usize = 2000;

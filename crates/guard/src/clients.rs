@@ -58,6 +58,11 @@ pub(crate) struct Peer {
 // === impl Table, Clients, Peer ===
 
 impl Table {
+    /// Whether nobody is named.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads the tokens. `base` is where the settings are.
     pub(crate) fn read(self, base: &Path, wrong: impl Fn(String) -> OwnError) -> Result<Clients, OwnError> {
         let mut clients: Vec<(Arc<str>, Secret)> = Vec::new();

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use block::{Block, BlockKind};
-pub(crate) use kept::{Exchanged, Kept};
+pub(crate) use kept::{Exchanged, Kept, write_whole};
 
 /// The one version that there is.
 const VERSION: u32 = 1;

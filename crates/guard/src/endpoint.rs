@@ -49,7 +49,7 @@ pub(crate) async fn answer(
 
 /// Reads what a client has posted.
 pub(crate) async fn read(guard: &Guard, head: &Parts, body: Incoming) -> Result<Bytes, Problem> {
-    request::body(&head.headers, body, guard.own().limits.request_bytes).await
+    request::body(&head.headers, body, guard.own().limits.request_bytes()).await
 }
 
 /// Takes in one message, or those of a batch.

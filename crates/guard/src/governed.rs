@@ -91,6 +91,7 @@ impl Governed for Guard {
         status["writes"] = json!(controls.writes);
         status["blocks"] = json!(controls.blocks);
         status["controls_problem"] = json!(self.controls.problem());
+        status["restarts"] = json!(self.restarts.now().told());
         status["draining"] = self.is_draining().into();
         status["requests_in_flight"] = self.in_flight().into();
         status["sessions"] = self.n_sessions().into();

@@ -223,6 +223,7 @@ fn report(guard: &Guard, verdict: &Verdict, asked: Instant) -> String {
         "phase": state.phase,
         "child": child,
         "starts": state.starts,
+        "restarts": guard.restarts.now().told(),
         "last_exit": state.last_exit,
         "stderr": stderr,
         "package": state.package,

@@ -31,8 +31,9 @@ use crate::admin::access::{self, Ends};
 use crate::admin::{self, VERBS, Verb};
 use crate::clients::Peer;
 use crate::controls::Refused;
+use crate::counted::Counted;
 use crate::log::{About, Level};
-use crate::metrics::{CONTENT_TYPE, Failure, Present};
+use crate::metrics::{Failure, Format, Present};
 use crate::sse::EventStream;
 use crate::state::Guard;
 use crate::tls::Spoken;
@@ -119,6 +120,7 @@ async fn speak(
     mut leaving: watch::Receiver<bool>,
 ) {
     let peer = Arc::new(Peer::new(ends));
+    let stream = Counted::new(stream, guard.metrics.bytes());
     let service = service_fn(move |request| {
         let (guard, peer) = (guard.clone(), peer.clone());
         async move {
@@ -194,8 +196,9 @@ async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> 
             json(code, report)
         }
         (&Method::GET | &Method::HEAD, "/metrics") => {
-            let page = metrics(guard).await;
-            with_type(StatusCode::OK, HeaderValue::from_static(CONTENT_TYPE), page)
+            let format = Format::asked(&head.headers);
+            let page = metrics(guard, format).await;
+            with_type(StatusCode::OK, HeaderValue::from_static(format.media_type()), page)
         }
         (&Method::GET, "/api/test-read") => {
             if let Err(unknown) = clients::who(guard, &head, peer).await {
@@ -290,22 +293,26 @@ fn is_local(authority: &str, listen: SocketAddr) -> bool {
         || address.is_ok_and(|address| address.is_loopback() || address == listen.ip())
 }
 
-async fn metrics(guard: &Arc<Guard>) -> String {
+async fn metrics(guard: &Arc<Guard>, format: Format) -> String {
     let (phase, child, accounts) = {
         let state = guard.state();
         (state.phase, state.child, state.accounts.clone())
     };
     let (usage, stopped) = usage::now(child, accounts, guard.private.processes()).await;
     let up = phase == Phase::Ready && !stopped && guard.asked().is_some();
-    guard.metrics.page(&Present {
+    let present = Present {
         up: up.into(),
         rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),
         descriptors: i64::try_from(usage.descriptors).unwrap_or(i64::MAX),
         sessions: i64::try_from(guard.n_sessions()).unwrap_or(i64::MAX),
+        sessions_opened: guard.n_sessions_opened(),
         running: guard.running(Instant::now()),
         writes_percent: guard.controls.now().writes.percent.into(),
+        dependencies: guard.state().dependencies.clone(),
+        restarts: guard.restarts.now(),
         child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
-    })
+    };
+    guard.metrics.page(&present, format, clock::now_ms())
 }
 
 /// An error with all that is behind it, in words.

@@ -328,10 +328,7 @@ impl Entry {
         // A client that has gone away gets nothing, but its request counts.
         let _ = client.reply.send(envelope::response(&client.id, outcome).into());
         let status = meaning.status();
-        guard.metrics.finished(self.method, status, took);
-        if let Meaning::Failed(failure) = meaning {
-            guard.metrics.failed(failure);
-        }
+        guard.metrics.finished(self.method, client.tool.as_deref(), meaning, took);
         if self.method != Method::PING {
             let (tool, asked) = (client.tool.as_deref(), &client.asked);
             Line { method: self.method, tool, session: session.shown(), took, asked }

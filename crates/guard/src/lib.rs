@@ -15,6 +15,7 @@ mod clients;
 mod clock;
 mod control;
 mod controls;
+mod counted;
 mod endpoint;
 mod envelope;
 mod governed;
@@ -37,6 +38,7 @@ mod private;
 mod questions;
 mod reads;
 mod reload;
+mod restarts;
 mod revision;
 mod secret;
 mod session;
@@ -126,6 +128,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The settings are not for this guard.
+    #[error("cannot use the settings")]
+    Own(#[from] OwnError),
     /// There is nothing to run.
     #[error("no command is given for server `{0}`")]
     NoCommand(String),
@@ -154,6 +159,7 @@ impl Error {
             | Self::Control { .. }
             | Self::Log { .. }
             | Self::Upstream { .. }
+            | Self::Own(_)
             | Self::NoCommand(_) => 2,
             Self::Untied(_) | Self::System(..) | Self::ServerEnded(_) | Self::Handover(_) => 1,
         }
@@ -182,7 +188,10 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     };
     let (listener, listen) = match &mut predecessor {
         Some(predecessor) => taken_over(predecessor.listener().await?, settings.listen)?,
-        None => bind(settings.listen).await?,
+        None => match &settings.socket {
+            Some(socket) => handed_over(socket, settings.listen)?,
+            None => bind(settings.listen).await?,
+        },
     };
     // With a predecessor not before the server is ready.
     let claimed = if predecessor.is_none() { Some(claim(&settings)?) } else { None };
@@ -197,6 +206,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let keeping = keep(&guard, upstream, ordered);
     tokio::spawn(end_when_told(orders.clone(), signals, tied));
     tokio::spawn(reload::at_hangup(guard.clone()));
+    tokio::spawn(reload::at_new_certificates(guard.clone()));
     tokio::spawn(session::reclaim(guard.clone()));
     let claimed = match (claimed, predecessor) {
         (Some(claimed), _) => Ok(claimed),
@@ -287,6 +297,7 @@ async fn succeed(guard: &Guard, mut predecessor: Predecessor) -> Result<(Lock, S
     predecessor.retire().await?;
     let claimed = claim(&guard.settings)?;
     guard.controls.reread();
+    guard.restarts.reread();
     let message = format!("took the port over from the guard that was process {}", predecessor.pid);
     guard.note(log::Level::Info, log::About::Audit, &message, []);
     Ok(claimed)
@@ -303,6 +314,17 @@ fn taken_over(
         return Err(HandoverError::Refused(reason).into());
     }
     Ok((TcpListener::from_std(listener).map_err(fail)?, listen))
+}
+
+/// The socket that systemd keeps open for whoever is the guard.
+fn handed_over(
+    socket: &std::net::TcpListener,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), Error> {
+    let fail = |source| Error::Listen { address, source };
+    let listen = socket.local_addr().map_err(fail)?;
+    let listener = socket.try_clone().and_then(TcpListener::from_std).map_err(fail)?;
+    Ok((listener, listen))
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {

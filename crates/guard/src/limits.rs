@@ -37,7 +37,7 @@ const REQUEST_BYTES_MAX: u64 = 64 << 20;
 const PER_SECOND_MAX: f64 = 1e6;
 
 /// What clients may take.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
     /// Requests of each client.
     pub requests: Option<Rate>,
@@ -45,8 +45,8 @@ pub struct Limits {
     pub in_flight: Option<usize>,
     /// The same of each client.
     pub in_flight_per_client: Option<usize>,
-    /// The longest message of a client, in bytes.
-    pub request_bytes: u64,
+    /// The longest message of a client, in bytes, if not [`REQUEST_BYTES`].
+    pub request_bytes: Option<u64>,
     /// The longest answer, in bytes of its result.
     pub answer_bytes: Option<usize>,
     /// How long a request may take, if not what the guard was told at its start.
@@ -100,25 +100,21 @@ struct ToolTable {
 
 // === impl Limits, Rate ===
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            requests: None,
-            in_flight: None,
-            in_flight_per_client: None,
-            request_bytes: REQUEST_BYTES,
-            answer_bytes: None,
-            timeout: None,
-            tools: BTreeMap::new(),
-        }
-    }
-}
-
 impl Limits {
     /// How long a call of this tool, or another request, may take; `otherwise` where nothing is said.
     pub(crate) fn timeout(&self, tool: Option<&str>, otherwise: Duration) -> Duration {
+        self.said_timeout(tool).unwrap_or(otherwise)
+    }
+
+    /// The longest message of a client over HTTP, in bytes.
+    pub(crate) fn request_bytes(&self) -> u64 {
+        self.request_bytes.unwrap_or(REQUEST_BYTES)
+    }
+
+    /// How long a call of this tool, or another request, may take, where that is said.
+    pub(crate) fn said_timeout(&self, tool: Option<&str>) -> Option<Duration> {
         let tool = tool.and_then(|tool| self.tools.get(tool)).and_then(|tool| tool.timeout);
-        tool.or(self.timeout).unwrap_or(otherwise)
+        tool.or(self.timeout)
     }
 
     /// The shortest of all times that a request may take.
@@ -161,8 +157,7 @@ impl Table {
     /// # Errors
     /// When a number cannot be meant, in words.
     pub(crate) fn read(self) -> Result<Limits, String> {
-        let request_bytes = self.request_bytes.unwrap_or(REQUEST_BYTES);
-        if !(1..=REQUEST_BYTES_MAX).contains(&request_bytes) {
+        if self.request_bytes.is_some_and(|bytes| !(1..=REQUEST_BYTES_MAX).contains(&bytes)) {
             return Err(format!("`request_bytes` must be 1 to {REQUEST_BYTES_MAX}"));
         }
         not_zero(&[
@@ -185,7 +180,7 @@ impl Table {
             requests: Rate::read(self.requests_per_second, self.burst, "requests_per_second")?,
             in_flight: self.in_flight,
             in_flight_per_client: self.in_flight_per_client,
-            request_bytes,
+            request_bytes: self.request_bytes,
             answer_bytes: self.answer_bytes,
             timeout: seconds(self.timeout_seconds)?,
             tools,

@@ -34,8 +34,8 @@ use crate::envelope::{
     SERVER_ERROR,
 };
 use crate::http::{Body, empty};
-use crate::inflight::{Client, Entry, Refusal, Waiter};
-use crate::metrics::{Failure, Method, Status};
+use crate::inflight::{Client, Entry, Meaning, Refusal, Waiter};
+use crate::metrics::{Failure, Method};
 use crate::pipe::{self, Link};
 use crate::questions;
 use crate::revision::Revision;
@@ -237,7 +237,7 @@ fn subscribe(guard: &Guard, session: &Session, call: Call<'_>) -> Result<Option<
     if !guard.sessions.others_subscribe(session, &uri) {
         return Ok(None);
     }
-    guard.metrics.finished(Method::of(call.method), Status::Success, std::time::Duration::ZERO);
+    guard.metrics.finished(Method::of(call.method), None, Meaning::Fine, std::time::Duration::ZERO);
     let (reply, answer) = oneshot::channel();
     // Its receiver is there.
     let _ = reply.send(envelope::response(call.id, Outcome::Result("{}")).into());

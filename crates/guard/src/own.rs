@@ -61,6 +61,8 @@ pub struct Own {
     pub audit: Audit,
     /// What is answered without the server.
     pub cache: CacheSettings,
+    /// What was said that makes a difference by being said.
+    said: Said,
     /// Where it was read from; none where nothing was.
     pub(crate) path: Option<PathBuf>,
     /// The token of `/admin`.
@@ -69,6 +71,14 @@ pub struct Own {
     pub(crate) clients: Clients,
     /// What the guard shows to be itself.
     pub(crate) tls: Option<Tls>,
+}
+
+/// What a file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Said {
+    cache: bool,
+    /// Tables that only a guard in front of HTTP can hold to.
+    only_http: Vec<&'static str>,
 }
 
 /// What `/api/test-read` reads.
@@ -134,10 +144,10 @@ struct File {
     writes: BTreeSet<String>,
     trust_hints: bool,
     test_read: Option<TestReadTable>,
-    sessions: sessions::Table,
+    sessions: Option<sessions::Table>,
     limits: limits::Table,
     audit: Audit,
-    cache: CacheSettings,
+    cache: Option<CacheSettings>,
     clients: clients::Table,
     tls: Option<tls::Table>,
     admin: Admin,
@@ -168,6 +178,20 @@ struct Admin {
 
 // === impl File, TestRead ===
 
+impl File {
+    /// The tables that only a guard in front of HTTP can hold to.
+    fn only_http(&self) -> Vec<&'static str> {
+        let tables = [
+            ("[test_read]", self.test_read.is_some()),
+            ("[sessions]", self.sessions.is_some()),
+            ("[clients]", !self.clients.is_empty()),
+            ("[tls]", self.tls.is_some()),
+            ("[admin]", self.admin.token_file.is_some()),
+        ];
+        tables.into_iter().filter(|(_, is_said)| *is_said).map(|(table, _)| table).collect()
+    }
+}
+
 impl Default for File {
     fn default() -> Self {
         Self {
@@ -175,10 +199,10 @@ impl Default for File {
             writes: BTreeSet::new(),
             trust_hints: true,
             test_read: None,
-            sessions: sessions::Table::default(),
+            sessions: None,
             limits: limits::Table::default(),
             audit: Audit::default(),
-            cache: CacheSettings::default(),
+            cache: None,
             clients: clients::Table::default(),
             tls: None,
             admin: Admin::default(),
@@ -215,6 +239,7 @@ impl Own {
         let fail = |source| OwnError::Content { path: path.to_owned(), source };
         let file: File = toml::from_str(text).map_err(fail)?;
         let wrong = |reason: String| OwnError::Wrong { path: path.to_owned(), reason };
+        let said = Said { cache: file.cache.is_some(), only_http: file.only_http() };
         if let Some(tool) = file.reads.intersection(&file.writes).next() {
             return Err(wrong(format!("`{tool}` is in both `reads` and `writes`")));
         }
@@ -234,7 +259,11 @@ impl Own {
                 None => {}
             }
         }
-        let sessions = file.sessions.read().map_err(|reason| wrong(format!("[sessions]: {reason}")))?;
+        let sessions = file
+            .sessions
+            .unwrap_or_default()
+            .read()
+            .map_err(|reason| wrong(format!("[sessions]: {reason}")))?;
         let reads = Reads { reads: file.reads, writes: file.writes, trust_hints: file.trust_hints };
         let limits = file.limits.read().map_err(|reason| wrong(format!("[limits]: {reason}")))?;
         let own = Self {
@@ -243,15 +272,42 @@ impl Own {
             sessions,
             limits,
             audit: file.audit,
-            cache: file.cache,
+            cache: file.cache.unwrap_or_default(),
+            said,
             ..Self::default()
         };
         Ok((own, Apart { admin: file.admin, clients: file.clients, tls: file.tls }))
     }
 
+    /// Whether a guard in a client's configuration can hold to all of it.
+    ///
+    /// # Errors
+    /// When something needs sessions, a port or other clients, which it has not.
+    pub fn fits_stdio(&self) -> Result<(), OwnError> {
+        if self.said.only_http.is_empty() {
+            return Ok(());
+        }
+        let tables = self.said.only_http.join(", ");
+        let reason = format!(
+            "{tables}: a guard in a client's configuration has one client, no port and no sessions; take it out, or \
+             put the guard in front of HTTP"
+        );
+        Err(OwnError::Wrong { path: self.path.clone().unwrap_or_default(), reason })
+    }
+
+    /// Whether anything is said of what is kept.
+    pub(crate) fn says_cache(&self) -> bool {
+        self.said.cache
+    }
+
     /// Whether this is the token; in a time that says nothing about how much of it is right.
     pub(crate) fn is_token(&self, shown: &str) -> bool {
         self.token.as_ref().is_some_and(|token| token.is(&Shown::of(shown)))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self::parse(Path::new("guard.toml"), text).expect("it is understood").0
     }
 
     #[cfg(test)]
@@ -297,6 +353,23 @@ mod tests {
             "[admin]\ntoken = 'abc'",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_needs_a_port_is_not_for_a_clients_guard() {
+        let fits = |text: &str| Own::of(text).fits_stdio().map_err(|error| error.to_string());
+        for text in ["", "reads = ['a']\n[limits]\nin_flight = 1\n[audit]\narguments = ['*']\n[cache]"] {
+            assert_eq!(fits(text), Ok(()), "{text}");
+        }
+        for (text, named) in [
+            ("[tls]\ncertificate_file = 'a'\nkey_file = 'b'", "[tls]:"),
+            ("[clients.ci]\ntoken_file = 'a'", "[clients]:"),
+            ("[sessions]\nchild = 'each'\n[admin]\ntoken_file = 'a'", "[sessions], [admin]:"),
+            ("[test_read]\ntool = 'a'", "[test_read]:"),
+        ] {
+            let error = fits(text).unwrap_err();
+            assert!(error.contains(named) && error.contains("one client"), "{text}: {error}");
         }
     }
 

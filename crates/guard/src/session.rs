@@ -8,7 +8,7 @@ pub(crate) mod subscriptions;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ pub(crate) struct Sessions {
     most: usize,
     idle_max: Duration,
     inner: Mutex<Inner>,
+    /// How many were ever opened.
+    opened: AtomicU64,
     subscribing: Mutex<()>,
 }
 
@@ -102,7 +104,7 @@ impl Sessions {
     /// So many at once, each idle for so long at most.
     pub(crate) fn bounded(most: usize, idle_max: Duration, now: Instant) -> Self {
         let inner = Mutex::new(Inner { by_id: HashMap::new(), reclaimed: now });
-        Self { most, idle_max, inner, subscribing: Mutex::default() }
+        Self { most, idle_max, inner, opened: AtomicU64::new(0), subscribing: Mutex::default() }
     }
 
     #[cfg(test)]
@@ -151,7 +153,13 @@ impl Sessions {
             }
         }
         inner.by_id.insert(session.id.clone(), session.clone());
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(session)
+    }
+
+    /// How many were ever opened.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
     }
 
     /// Finds a session and marks it as used.

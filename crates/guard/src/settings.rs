@@ -1,7 +1,8 @@
 //! Owns what a guard is told at its start.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::own::Own;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub name: String,
     /// Where to listen for HTTP; port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// The socket to listen with, where somebody else has opened it: systemd. Then `listen` is its address.
+    pub socket: Option<Arc<TcpListener>>,
     /// The control socket, for `serve` and the command line.
     pub control: PathBuf,
     /// The server's log file.

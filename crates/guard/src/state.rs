@@ -26,8 +26,10 @@ use crate::oom::Accounts;
 use crate::own::Own;
 use crate::pipe::Link;
 use crate::private::Private;
+use crate::restarts::Restarts;
 use crate::session::Sessions;
 use crate::settings::Settings;
+use crate::tls::Tls;
 use crate::upstream::Upstream;
 
 /// A control client that is behind by more events than this is told the whole status instead.
@@ -48,6 +50,7 @@ pub(crate) struct Guard {
     pub(crate) pinger: Pinger,
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) controls: Kept,
+    pub(crate) restarts: Restarts,
     pub(crate) catalogue: Catalogue,
     pub(crate) cache: Cache,
     /// What clients have taken.
@@ -123,7 +126,13 @@ impl Guard {
             dependencies: Vec::new(),
             ending: None,
         };
+        let now_ms = clock::now_ms();
+        let (restarts, problem) = Restarts::beside(settings.controls.as_deref(), now_ms);
+        if let Some(problem) = problem {
+            log.write(Level::Error, About::System, &problem, []);
+        }
         Self {
+            restarts,
             sessions: Sessions::bounded(
                 settings.own.sessions.most,
                 settings.own.sessions.idle,
@@ -131,13 +140,13 @@ impl Guard {
             ),
             http_sse: Connections::default(),
             private: Private::new(settings.own.sessions.most),
-            metrics: Metrics::new(&settings.name),
+            metrics: Metrics::new(&settings.name, now_ms),
             pinger: Pinger::default(),
             process: ProcessId::current(),
             events: broadcast::Sender::new(EVENTS_MAX),
             state: Mutex::new(state),
             link: RwLock::new(None),
-            controls: Kept::open(settings.controls.clone(), clock::now_ms()),
+            controls: Kept::open(settings.controls.clone(), now_ms),
             catalogue: Catalogue::default(),
             cache: Cache::default(),
             held: Arc::default(),
@@ -165,6 +174,14 @@ impl Guard {
 
     pub(crate) fn set_own(&self, own: Own) {
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(own);
+    }
+
+    /// Shows this certificate from now on, where one is shown.
+    pub(crate) fn set_tls(&self, tls: Tls) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = (**own).clone();
+        next.tls = Some(tls);
+        *own = Arc::new(next);
     }
 
     /// The pipe to the child, if it is ready.
@@ -196,6 +213,11 @@ impl Guard {
     /// How many sessions clients have.
     pub(crate) fn n_sessions(&self) -> usize {
         self.upstream.as_ref().map_or_else(|| self.sessions.len(), |upstream| upstream.seen.len())
+    }
+
+    /// How many they have opened since the guard started.
+    pub(crate) fn n_sessions_opened(&self) -> u64 {
+        self.upstream.as_ref().map_or_else(|| self.sessions.opened(), |upstream| upstream.seen.n_opened())
     }
 
     pub(crate) fn set_link(&self, link: Option<Arc<Link>>) {

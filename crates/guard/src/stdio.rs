@@ -22,6 +22,7 @@ mod relay;
 mod shared;
 mod streams;
 mod surface;
+mod terms;
 
 use std::io;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use name::name_of;
 use crate::controls::Kept;
 use crate::log::Log;
 use crate::own::Own;
+use crate::restarts::Restarts;
 use crate::{Error, clock};
 use claim::Claim;
 use gate::Gate;
@@ -46,9 +48,13 @@ use record::Record;
 use relay::Relay;
 use shared::Shared;
 use streams::Outlet;
+use terms::Terms;
 
 /// Clients give up on a request after a minute, as a rule; they should hear of the trouble before.
 const HOLD_MAX: Duration = Duration::from_secs(30);
+
+/// The least and the most between two looks whose time is up.
+const TIME_OUT_LOOKS: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(500)];
 
 /// What a client's guard is told at its start.
 #[derive(Clone, Debug)]
@@ -85,6 +91,7 @@ pub async fn run_stdio(settings: StdioSettings) -> Result<(), Error> {
     if settings.command.is_empty() {
         return Err(Error::NoCommand(settings.kind));
     }
+    settings.own.fits_stdio()?;
     let fail = |what| move |source: io::Error| Error::System(what, source);
     process::become_subreaper().map_err(fail("become a subreaper"))?;
     let streams = Streams::standard().map_err(fail("use the standard streams"))?;
@@ -101,15 +108,22 @@ pub async fn run_stdio(settings: StdioSettings) -> Result<(), Error> {
     let outlet = Outlet::new(streams.stdout.try_clone().map_err(fail("use standard output"))?.into());
     let reason = format!("server `{}` has not been started yet", claim.name);
     let hold = HOLD_MAX.min(settings.start_timeout);
-    let record = Record::new(&claim.name, log);
+    let record = Record::new(&claim.name, log, clock::now_ms());
     let kept = settings.controls.as_ref().map(|folder| folder.join(format!("{}.json", claim.name)));
+    let (restarts, problem) = Restarts::beside(kept.as_deref(), clock::now_ms());
+    problem.iter().for_each(|problem| tracing::warn!("{problem}"));
     let kept = Arc::new(Kept::open(kept, clock::now_ms()));
     let word = u128::from_ne_bytes(word);
     let gate = Gate::new(Arc::clone(&kept), settings.own.reads.clone(), word, clock::now_ms);
-    let relay = Arc::new(Relay::new(outlet, record, word, gate, (hold, &reason), signals));
+    let terms = Terms::new(&settings.own);
+    let shortest = terms.shortest_timeout();
+    let relay = Arc::new(Relay::new(outlet, record, word, (gate, terms), (hold, &reason), signals));
+    if let Some(shortest) = shortest {
+        tokio::spawn(time_out(Arc::clone(&relay), shortest));
+    }
     pumps::listen_to_client(&relay, streams.stdin, streams.stdout).map_err(fail("start a thread"))?;
 
-    let shared = Arc::new(Shared::new(settings, Arc::clone(&relay), kept));
+    let shared = Arc::new(Shared::new(settings, Arc::clone(&relay), kept, restarts));
     let keeper = Keeper::new(Arc::clone(&shared), signalled, (terminate, interrupt), streams.stderr);
     match &claim.socket {
         Some(socket) => tokio::select! {
@@ -120,4 +134,16 @@ pub async fn run_stdio(settings: StdioSettings) -> Result<(), Error> {
     }
     relay.record.flush();
     Ok(())
+}
+
+/// Looks again and again whose time is up, for as long as the process lives.
+async fn time_out(relay: Arc<Relay>, shortest: Duration) {
+    let mut ticks = tokio::time::interval((shortest / 10).clamp(TIME_OUT_LOOKS[0], TIME_OUT_LOOKS[1]));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let relay = Arc::clone(&relay);
+        // A client that does not read holds up nobody else.
+        let _ = tokio::task::spawn_blocking(move || relay.time_out()).await;
+    }
 }

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,18 @@ pub(crate) struct Table {
     key_file: PathBuf,
 }
 
+/// How the files look from outside, the certificate's first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look([Option<Seen>; 2]);
+
+/// What one file is, and when it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    file: (u64, u64),
+    written: (i64, i64),
+    bytes: u64,
+}
+
 /// A connection, as it is spoken.
 pub(crate) enum Spoken {
     Plain(TcpStream),
@@ -87,6 +100,21 @@ impl Table {
 }
 
 impl Tls {
+    /// Reads the files again. `base` is where the settings are.
+    pub(crate) fn again(&self, base: &Path) -> Result<Self, OwnError> {
+        self.table.clone().read(base)
+    }
+
+    /// What the files look like from outside: another look is another certificate. A file that is not there looks like
+    /// nothing.
+    pub(crate) fn look(&self, base: &Path) -> Look {
+        let look = |path: &Path| {
+            let of = fs::metadata(base.join(path)).ok()?;
+            Some(Seen { file: (of.dev(), of.ino()), written: (of.mtime(), of.mtime_nsec()), bytes: of.len() })
+        };
+        Look([look(&self.table.certificate_file), look(&self.table.key_file)])
+    }
+
     /// Finds out how a client speaks, and answers in the same way.
     ///
     /// # Errors

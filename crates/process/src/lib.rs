@@ -4,6 +4,7 @@
 //! given to another process meanwhile. All `unsafe` of the product is here: in `inherit.rs`
 //! and `disposable.rs`, what a child does between fork and exec; in `kernel_clock.rs`, a question to the kernel.
 
+pub mod activation;
 pub mod control;
 pub mod detach;
 pub mod disposable;

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use host::{Place, Subject};
 
 use crate::config::{Config, Server};
-use crate::fleet::Member;
+use crate::fleet::{Member, upstream_address};
 
 /// A configured server, without what only `serve` knows.
 pub fn subject(config: &Config, server: &Server) -> Subject {
     let is_ours = server.upstream.is_none() && server.unit.is_none();
-    let target = crate::target(config, server);
     let mut places = vec![place(config.log_dir.join(format!("{}.log", server.name)), "log", false)];
     places.extend(server.directory.iter().map(|folder| place(folder.clone(), "work", true)));
     let files = server.dependency.iter().filter_map(|one| Some((one.file.clone()?, one.critical)));
@@ -25,10 +24,12 @@ pub fn subject(config: &Config, server: &Server) -> Subject {
     Subject {
         name: server.name.clone(),
         unit: server.unit.as_ref().map(ToString::to_string),
-        is_guarded: server.upstream.is_none(),
-        listens: server.upstream.as_ref().and_then(|_| target.local_address()),
+        is_guarded: server.has_guard(),
+        listens: server.upstream.as_deref().and_then(upstream_address),
         // An upstream has its port by itself, whoever it is.
-        port: (is_ours || server.unit.is_some()).then_some(server.port).filter(|port| *port != 0),
+        port: (is_ours || server.unit.is_some() || server.guarded)
+            .then_some(server.port)
+            .filter(|port| *port != 0),
         places,
         ..Subject::default()
     }

@@ -17,8 +17,8 @@ pub(crate) struct GuardArguments {
     /// The server's name [default with --stdio: from its command]
     #[arg(long, required_unless_present = "stdio")]
     pub(crate) name: Option<String>,
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS:PORT", required_unless_present = "stdio")]
+    /// Where to listen [default: the socket that systemd hands over]
+    #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
     /// The control socket, for `serve` [default: in the run directory, by name]
     #[arg(long, value_name = "SOCKET")]

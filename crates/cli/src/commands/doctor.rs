@@ -229,7 +229,7 @@ fn writable(what: &'static str, path: &Path) -> Finding {
 }
 
 fn ports(config: &Config) -> Vec<Finding> {
-    let guards = config.server.iter().filter(|server| server.upstream.is_none());
+    let guards = config.server.iter().filter(|server| server.has_guard());
     let addresses = guards.map(|server| (config.guard_address, server.port).into());
     std::iter::once(config.listen)
         .chain(addresses)

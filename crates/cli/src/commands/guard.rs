@@ -2,7 +2,9 @@
 
 mod stdio;
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use guard::{Own, Settings};
 
@@ -15,11 +17,13 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
     if arguments.stdio {
         return stdio::run(arguments, config);
     }
+    // Before anything else is opened.
+    let socket = process::activation::tcp_listener().map_err(Failure::usage)?.map(Arc::new);
     serve::log("info");
     let paramedic_exe = context::program()?;
     let missing = || Failure::usage(anyhow::anyhow!("a guard needs --name and --listen, or --stdio"));
     let name = arguments.name.ok_or_else(missing)?;
-    let listen = arguments.listen.ok_or_else(missing)?;
+    let listen = address(arguments.listen, socket.as_deref())?;
     let (control, log, controls) = match (arguments.control, arguments.log, arguments.controls) {
         (Some(control), Some(log), Some(controls)) => (control, log, controls),
         (control, log, controls) => {
@@ -38,6 +42,7 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
     let settings = Settings {
         name,
         listen,
+        socket,
         control,
         log,
         upstream: arguments.upstream,
@@ -58,6 +63,20 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
     let run = context::runtime()?.block_on(guard::run(settings));
     run.map_err(|error| if error.exit_code() == 2 { Failure::usage(error) } else { Failure::no(error) })?;
     Ok(Code::Done)
+}
+
+/// Where to listen: what is said, or what systemd has opened; both have to be the same.
+fn address(said: Option<SocketAddr>, socket: Option<&TcpListener>) -> Result<SocketAddr, Failure> {
+    let opened = socket.map(TcpListener::local_addr).transpose().map_err(Failure::usage)?;
+    match (said, opened) {
+        (Some(said), Some(opened)) if said != opened => Err(Failure::usage(anyhow::anyhow!(
+            "`--listen {said}`, but systemd has opened {opened}: leave `--listen` out, or name that"
+        ))),
+        (said, opened) => said.or(opened).ok_or_else(|| {
+            let message = "a guard needs `--listen`, a socket of systemd (`LISTEN_FDS`), or `--stdio`";
+            Failure::usage(anyhow::anyhow!(message))
+        }),
+    }
 }
 
 /// The settings of the guard itself, where a file of them is named.

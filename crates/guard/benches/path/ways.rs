@@ -131,6 +131,7 @@ pub(crate) async fn guard(folder: &str, port: &str, server: &[&str]) {
     let settings = guard::Settings {
         name: "bench".to_owned(),
         listen: format!("127.0.0.1:{port}").parse().unwrap(),
+        socket: None,
         control: folder.join("bench.sock"),
         log: folder.join("bench.log"),
         upstream,

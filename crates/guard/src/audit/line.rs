@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Asked;
 use crate::envelope::{self, Outcome};
-use crate::log::{About, Level, clip};
-use crate::metrics::{Method, Status};
+use crate::log::{About, Level, Log, clip};
+use crate::metrics::{Method, Metrics, Status};
 use crate::state::Guard;
 
 /// An answer that took longer is marked in the log.
@@ -15,27 +15,67 @@ pub(crate) const SLOW: Duration = Duration::from_secs(5);
 /// What a server says about an error goes into the log as far as a line should be long.
 const MESSAGE_CHARS: usize = 500;
 
+/// What an answer says of itself in the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    words: String,
+    bytes: usize,
+}
+
 /// A request that is over.
 pub(crate) struct Line<'a> {
     pub(crate) method: Method,
     pub(crate) tool: Option<&'a str>,
-    /// The beginning of the session's id.
+    /// The beginning of the session's id; empty where there is none.
     pub(crate) session: &'a str,
     pub(crate) took: Duration,
     pub(crate) asked: &'a Asked,
 }
 
-// === impl Line ===
+// === impl Line, Summary ===
 
 impl Line<'_> {
     /// Writes it down.
     pub(crate) fn write(&self, guard: &Guard, outcome: Outcome<'_>, status: Status) {
-        let method = self.method;
+        self.tell(&guard.metrics, Some(&guard.log), &Summary::of(self.method, outcome, status), status);
+    }
+
+    /// Writes it down where the answer itself is gone already.
+    pub(crate) fn tell(&self, metrics: &Metrics, log: Option<&Log>, answer: &Summary, status: Status) {
         let (level, about, word) = match status {
             Status::Error => (Level::Error, About::Error, "error"),
             Status::Success if self.took >= SLOW => (Level::Warning, About::Performance, "success"),
             Status::Success => (Level::Info, About::Response, "success"),
         };
+        metrics.answered(self.method, answer.bytes);
+        let Some(log) = log else { return };
+        let fields = self.fields(word).chain([("bytes_out", answer.bytes.into())]);
+        log.write(level, about, &answer.words, fields.chain(self.asked.fields()));
+    }
+
+    /// Writes down that nobody will answer it any more.
+    pub(crate) fn lost(&self, log: Option<&Log>, reason: &str) {
+        let Some(log) = log else { return };
+        let words = format!("{} failed: {reason}", self.method);
+        log.write(Level::Error, About::Error, &words, self.fields("lost").chain(self.asked.fields()));
+    }
+
+    fn fields(&self, outcome: &'static str) -> impl Iterator<Item = (&'static str, Value)> {
+        let millis = self.took.as_micros() as f64 / 1000.0;
+        let session = Some(self.session).filter(|session| !session.is_empty());
+        let fields = [
+            ("method", Some(self.method.name().into())),
+            ("session", session.map(Value::from)),
+            ("duration_ms", Some(millis.into())),
+            ("outcome", Some(outcome.into())),
+            ("tool", self.tool.map(Value::from)),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+}
+
+impl Summary {
+    pub(crate) fn of(method: Method, outcome: Outcome<'_>, status: Status) -> Self {
         let (words, bytes) = match (status, outcome) {
             (Status::Success, Outcome::Result(text) | Outcome::Error(text)) => {
                 (format!("{method} answered"), text.len())
@@ -50,19 +90,6 @@ impl Line<'_> {
                 (format!("{method} failed: {message}"), error.len())
             }
         };
-        guard.metrics.answered(method, bytes);
-        if let Some(tool) = self.tool {
-            guard.metrics.called(tool, status, self.took);
-        }
-        let millis = self.took.as_micros() as f64 / 1000.0;
-        let fields: [(&str, Value); 5] = [
-            ("method", method.name().into()),
-            ("session", self.session.into()),
-            ("duration_ms", millis.into()),
-            ("outcome", word.into()),
-            ("bytes_out", bytes.into()),
-        ];
-        let tool = self.tool.map(|tool| ("tool", tool.into()));
-        guard.log.write(level, about, &words, fields.into_iter().chain(tool).chain(self.asked.fields()));
+        Self { words, bytes }
     }
 }

@@ -40,6 +40,12 @@ impl Keeper {
             state.starts
         };
         self.guard.metrics.started();
+        if generation > 1
+            && let Err(error) = self.guard.restarts.add()
+        {
+            let message = format!("the count of restarts is not written down: {error}");
+            self.guard.note(Level::Error, About::System, &message, []);
+        }
         let (launch, group) = tuned::launch(&self.guard);
         self.group = group;
         match Lifeline::spawn(launch).await {

@@ -129,7 +129,7 @@ impl Kept {
 
     fn write(&self, text: Option<&str>) -> io::Result<()> {
         match &self.path {
-            Some(path) => write(path, text),
+            Some(path) => write_whole(path, text),
             None => Err(io::Error::other("this guard has no file for it")),
         }
     }
@@ -149,8 +149,8 @@ fn read(path: &Path) -> io::Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Whoever reads it sees the whole of it, before or after.
-fn write(path: &Path, text: Option<&str>) -> io::Result<()> {
+/// Writes a file, or removes it: whoever reads it sees the whole of it, before or after.
+pub(crate) fn write_whole(path: &Path, text: Option<&str>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     match text {
         Some(text) => {

@@ -23,6 +23,16 @@ impl Meaning {
     pub(crate) fn status(self) -> Status {
         if self == Self::Fine { Status::Success } else { Status::Error }
     }
+
+    /// What OpenTelemetry calls the error; nothing where it went well.
+    pub(crate) fn error_type(self) -> &'static str {
+        match self {
+            Self::Fine => "",
+            Self::Failed(Failure::Tool) => "tool_error",
+            Self::Failed(failure) => failure.name(),
+            Self::Lost => "_OTHER",
+        }
+    }
 }
 
 /// What the answer to a request means.

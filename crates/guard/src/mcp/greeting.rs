@@ -10,8 +10,9 @@ use super::{SESSION, gate};
 use crate::admin::access::Ends;
 use crate::envelope::{self, Outcome, SERVER_ERROR};
 use crate::http::{Body, json};
+use crate::inflight::Meaning;
 use crate::log::{About, Level};
-use crate::metrics::{Failure, Method, Status};
+use crate::metrics::{Failure, Method};
 use crate::own::Sharing;
 use crate::private::{self, Leash, NotStarted};
 use crate::questions::Offers;
@@ -75,7 +76,7 @@ pub(super) async fn open(
         guard.sessions.end(&session);
         return Err(Problem::unreachable(format!("server `{}` has ended meanwhile", guard.settings.name)));
     }
-    guard.metrics.finished(Method::INITIALIZE, Status::Success, started.elapsed());
+    guard.metrics.finished(Method::INITIALIZE, None, Meaning::Fine, started.elapsed());
     let fields = [
         ("session", session.shown().into()),
         ("client", client.into()),

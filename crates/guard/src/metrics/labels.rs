@@ -92,6 +92,31 @@ pub(super) struct RequestLabels {
     pub(super) status: Status,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OperationDurationLabels {
+    pub(super) mcp_method_name: Method,
+    /// Nothing where no tool was called.
+    pub(super) gen_ai_tool_name: Box<str>,
+    /// Nothing where it went well.
+    pub(super) error_type: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct HealthLabels {
+    pub(super) check_type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DependencyLabels {
+    pub(super) dependency_name: String,
+    pub(super) critical: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct NetworkLabels {
+    pub(super) direction: &'static str,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ErrorLabels {
     pub(super) error_type: Failure,
@@ -182,7 +207,7 @@ impl fmt::Display for Method {
 }
 
 impl Failure {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Security => "security",
             Self::Authentication => "authentication",

@@ -58,6 +58,11 @@ impl Gate {
         self.client = params.and_then(|params| name_in(params, "clientInfo")).unwrap_or_default();
     }
 
+    /// What the client calls itself.
+    pub(crate) fn client(&self) -> &str {
+        &self.client
+    }
+
     /// Why a request of the client is refused, if it is.
     pub(crate) fn refusal(
         &self,

@@ -43,9 +43,8 @@ impl Governed for Shared {
         false
     }
 
-    /// It keeps nothing: every frame goes through.
     fn clear_caches(&self) -> Vec<Freed> {
-        Vec::new()
+        self.relay.clear_caches()
     }
 
     fn status(&self) -> Value {
@@ -54,6 +53,7 @@ impl Governed for Shared {
         status["writes"] = json!(controls.writes);
         status["blocks"] = json!(controls.blocks);
         status["controls_problem"] = json!(self.kept.problem());
+        status["restarts"] = json!(self.restarts.now().told());
         status["requests_in_flight"] = self.in_flight().into();
         status["at"] = clock::rfc3339(clock::now_ms()).into();
         status

@@ -86,6 +86,11 @@ impl Handshake {
         true
     }
 
+    /// What the server has said of itself, as JSON.
+    pub(crate) fn result(&self) -> Option<&str> {
+        self.result.as_deref()
+    }
+
     /// Whether they have met.
     pub(crate) fn is_met(&self) -> bool {
         self.result.is_some() || self.revision.is_some()

@@ -116,6 +116,7 @@ pub(crate) fn report(shared: &Shared, verdict: &Verdict, took: Duration) -> Stri
         "phase": state.phase,
         "child": child,
         "starts": state.starts,
+        "restarts": shared.restarts.now().told(),
         "last_exit": state.last_exit,
         "stderr": stderr,
         "package": state.package,

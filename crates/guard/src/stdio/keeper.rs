@@ -103,6 +103,11 @@ impl Keeper {
             state.starts
         };
         self.shared.relay.record.metrics.started();
+        if generation > 1
+            && let Err(error) = self.shared.restarts.add()
+        {
+            tracing::warn!(%error, "the count of restarts is not written down");
+        }
         let started = Instant::now();
         let running = match Lifeline::spawn(self.launch()).await {
             Ok((lifeline, pipes)) => self.running(generation, lifeline, pipes),

@@ -5,10 +5,11 @@
 //!
 //! - Answers to the guard's own requests, whose ids begin with a random word of this guard, are for the guard.
 //! - An answer of the client to a server that has ended is for nobody.
-//! - What operators have forbidden (`gate`).
+//! - What operators have forbidden (`gate`), and what the settings limit or keep (`terms`).
 //! - A request of the server under an id that a server before it has left unanswered gets another id towards the
 //!   client: otherwise the late answer to the old question would answer the new one.
 
+mod served;
 mod server;
 
 use std::borrow::Cow;
@@ -19,10 +20,15 @@ use std::time::{Duration, Instant};
 use super::batch::{Verdict, messages, rebuilt};
 use super::gate::Gate;
 use super::handshake::Handshake;
+use super::terms::{Over, Terms};
+use crate::audit::{Asked, Summary};
+use crate::cache::{Kind, Wanted};
 use crate::controls::Refused;
 use crate::envelope::{self, Incoming, Malformed};
 use crate::inflight::Meaning;
+use crate::limits::Slot;
 use crate::metrics::Method;
+use served::{Call, Served};
 
 /// Requests beyond these are passed on all the same, and not waited for.
 const REQUESTS_MAX: usize = 4096;
@@ -36,6 +42,7 @@ const NAMED_BYTES_MAX: usize = 64 << 10;
 pub(crate) struct Ledger {
     pub(crate) handshake: Handshake,
     pub(crate) gate: Gate,
+    pub(crate) terms: Terms,
     /// The requests of the client that wait, by their id; there is one of each, unless the client errs.
     waiting: HashMap<String, Vec<Waiting>>,
     n_waiting: usize,
@@ -46,11 +53,13 @@ pub(crate) struct Ledger {
     asked: HashMap<String, String>,
     /// What earlier servers have left unanswered.
     left: HashSet<String>,
+    /// The requests of the client that were answered in the place of the present server, by their ids.
+    late: HashSet<String>,
     n_renamed: u64,
 }
 
 /// A request of the client that waits.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Waiting {
     /// Its id, as JSON, exactly as it was written.
     pub(crate) id: Box<str>,
@@ -61,6 +70,13 @@ pub(crate) struct Waiting {
     number: u64,
     /// The revision that it names, where it is of the era without a handshake.
     revision: Option<Box<str>>,
+    pub(crate) asked: Asked,
+    /// Until when it has to be answered.
+    deadline: Option<Instant>,
+    /// Its place among those that run, which is free again with it.
+    _slot: Option<Slot>,
+    /// What is kept of its answer.
+    wanted: Option<Wanted>,
 }
 
 /// What was learned from a frame.
@@ -70,10 +86,16 @@ pub(crate) enum Note {
     Called(String),
     /// A request of this id, as JSON, is not passed on.
     Refused { id: String, method: Method, tool: Option<String>, refused: Refused, reason: String },
+    /// A request of this id, as JSON, or another message is over a limit, and is not passed on.
+    Over { id: Option<String>, method: Option<Method>, tool: Option<String>, over: Over },
+    /// A request of this id, as JSON, is answered with what is kept.
+    Kept { id: String, method: Method, kind: Kind, result: String, asked: Asked },
+    /// Nothing is kept of this.
+    NotKept(Kind),
     /// This is no message, for this reason, and is withheld while something is forbidden.
     Withheld(&'static str),
     /// One of its requests was answered.
-    Answered(Waiting, Meaning, Duration),
+    Answered(Waiting, Meaning, Duration, Summary),
     /// The server has met its client: it is ready.
     Met,
     /// The server said this to the handshake that was replayed to it.
@@ -82,6 +104,14 @@ pub(crate) enum Note {
     Own(u64),
     /// This is no message, and why not.
     Malformed(&'static str),
+}
+
+/// Whether a frame of the client comes for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tries {
+    First,
+    /// The server that it was for has ended before it took it: nothing is taken for it twice.
+    Again,
 }
 
 /// A frame of the client that was noted.
@@ -95,16 +125,18 @@ pub(crate) struct Noted {
 
 impl Ledger {
     /// `word` is random: it tells the guard's own ids from those of anybody else.
-    pub(crate) fn new(word: u128, gate: Gate) -> Self {
+    pub(crate) fn new(word: u128, gate: Gate, terms: Terms) -> Self {
         Self {
             handshake: Handshake::default(),
             gate,
+            terms,
             waiting: HashMap::new(),
             n_waiting: 0,
             n_noted: 0,
             own: format!("\"paramedic-{word:032x}-"),
             asked: HashMap::new(),
             left: HashSet::new(),
+            late: HashSet::new(),
             n_renamed: 0,
         }
     }
@@ -116,13 +148,22 @@ impl Ledger {
 
     /// The client has said this, and it is about to be passed on.
     pub(crate) fn client_said(&mut self, frame: &[u8], now: Instant, notes: &mut Vec<Note>) -> Noted {
+        self.said(frame, Tries::First, now, notes)
+    }
+
+    /// The same of a frame that was taken back.
+    pub(crate) fn client_said_before(&mut self, frame: &[u8], now: Instant, notes: &mut Vec<Note>) -> Noted {
+        self.said(frame, Tries::Again, now, notes)
+    }
+
+    fn said(&mut self, frame: &[u8], tries: Tries, now: Instant, notes: &mut Vec<Note>) -> Noted {
         let from = self.n_noted;
         let verdict = match messages(frame) {
             Ok(texts) => {
                 let alone = texts.len() == 1;
                 let frames = texts.into_iter().map(|text| {
                     let whole = alone.then_some(frame);
-                    (text, self.client_message(text, whole, now, notes))
+                    (text, self.client_message(text, whole, (tries, now), notes))
                 });
                 rebuilt(frame, frames.collect())
             }
@@ -135,10 +176,14 @@ impl Ledger {
         &mut self,
         text: &str,
         frame: Option<&[u8]>,
-        now: Instant,
+        (tries, now): (Tries, Instant),
         notes: &mut Vec<Note>,
     ) -> Verdict {
-        match envelope::parse(text.as_bytes()) {
+        let incoming = envelope::parse(text.as_bytes());
+        if let Some(over) = self.terms.request_too_long(text.len()) {
+            return self.too_long(incoming, over, notes);
+        }
+        match incoming {
             Ok(Incoming::Request { id, method, params }) => {
                 let tool = params.filter(|_| method == "tools/call").and_then(tool_name);
                 if method == "initialize" {
@@ -149,12 +194,17 @@ impl Ledger {
                     notes.push(Note::Refused { id, method, tool, refused, reason });
                     return Verdict::Drop;
                 }
+                let call = Call { id, method: &method, tool: tool.as_deref(), params, bytes: text.len() };
+                let served = match self.serve(call, tries, now, notes) {
+                    Ok(served) => served,
+                    Err(verdict) => return verdict,
+                };
                 notes.extend(tool.clone().map(Note::Called));
                 if let (true, Some(frame)) = (method == "initialize", frame) {
                     self.handshake.begins(frame, id);
                 }
                 let revision = self.handshake.revision_of(params);
-                self.wait(id, Method::of(&method), tool, revision, now);
+                self.wait(id, Method::of(&method), (tool, revision), now, served);
             }
             Ok(Incoming::Notification { method, params }) => match (&*method, frame) {
                 ("notifications/initialized", Some(frame)) => self.handshake.initialized(frame),
@@ -195,16 +245,21 @@ impl Ledger {
         &mut self,
         id: &str,
         method: Method,
-        tool: Option<String>,
-        revision: Option<Box<str>>,
+        (tool, revision): (Option<String>, Option<Box<str>>),
         since: Instant,
+        served: Served,
     ) {
         if self.n_waiting < REQUESTS_MAX {
             let number = self.n_noted;
             self.n_noted += 1;
             self.n_waiting += 1;
-            let entry = Waiting { id: id.into(), method, tool, since, number, revision };
-            self.waiting.entry(key(id).into_owned()).or_default().push(entry);
+            let Served { asked, deadline, slot: _slot, wanted } = served;
+            let key = key(id).into_owned();
+            let id = id.into();
+            let entry = Waiting { id, method, tool, since, number, revision, asked, deadline, _slot, wanted };
+            // Whoever uses an id again waits for the answer that comes next.
+            self.late.remove(&key);
+            self.waiting.entry(key).or_default().push(entry);
         }
     }
 

@@ -95,6 +95,9 @@ fn from_client(relay: &Relay, stdin: File) {
                 if !inside {
                     relay.record.unread("the client");
                     way = relay.way_for_parts();
+                    if way.is_none() {
+                        relay.parts_withheld();
+                    }
                 }
                 inside = last == Part::More;
                 relay.record.bytes_from_client(part.len());
@@ -110,9 +113,14 @@ fn from_server(relay: &Relay, generation: u64, stdout: File) {
     let mut frames = Frames::new(stdout);
     // Nobody else speaks to the client in the middle of a frame.
     let mut held = None;
+    let mut withheld = false;
     loop {
         match frames.next() {
             Ok(Frame::Whole(frame)) => relay.server_said(generation, frame),
+            Ok(Frame::Part(part, last)) if withheld || (held.is_none() && relay.withholds_parts()) => {
+                relay.record.bytes_from_server(part.len());
+                withheld = last == Part::More;
+            }
             Ok(Frame::Part(part, last)) => {
                 let mut client = held.take().unwrap_or_else(|| {
                     relay.record.unread("the server");

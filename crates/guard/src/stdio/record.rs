@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -10,9 +10,13 @@ use prometheus_client::metrics::family::Family;
 use serde_json::Value;
 
 use super::frames::FRAME_BYTES_MAX;
-use super::ledger::Note;
-use crate::audit::SLOW;
+use super::ledger::{Note, Waiting};
+use super::terms::Over;
+use crate::audit::{Line, Summary};
+use crate::controls::Refused;
+use crate::envelope::Outcome;
 use crate::inflight::Meaning;
+use crate::limits::Held;
 use crate::log::{About, Level, Log, clip};
 use crate::metrics::{Failure, Method, Metrics, Status};
 
@@ -32,6 +36,8 @@ pub(crate) struct Record {
     bytes: Family<Direction, Counter>,
     frames: Family<Direction, Counter>,
     refused: Counter,
+    /// When a refusal was last written down.
+    refusals: Held,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -45,8 +51,8 @@ const TO_CLIENT: Direction = Direction { direction: "to_client" };
 // === impl Record ===
 
 impl Record {
-    pub(crate) fn new(name: &str, log: Option<Log>) -> Self {
-        let mut metrics = Metrics::new(name);
+    pub(crate) fn new(name: &str, log: Option<Log>, now_ms: i64) -> Self {
+        let mut metrics = Metrics::new(name, now_ms);
         let (bytes, frames) =
             (Family::<Direction, Counter>::default(), Family::<Direction, Counter>::default());
         let refused = Counter::default();
@@ -62,7 +68,7 @@ impl Record {
             refused.clone(),
         );
         let (name, tail) = (name.to_owned(), Mutex::default());
-        Self { name, metrics, log, tail, bytes, frames, refused }
+        Self { name, metrics, log, tail, bytes, frames, refused, refusals: Held::default() }
     }
 
     /// Waits until what was written down is in the log, for the end.
@@ -91,6 +97,19 @@ impl Record {
                     let fields = [("method", method.to_string().into()), ("tool", tool)];
                     self.note(Level::Warning, About::Security, &format!("refused: {reason}"), fields);
                 }
+                Note::Over { method, tool, over, .. } => self.over(*method, tool.as_deref(), over),
+                Note::Kept { method, kind, result, asked, .. } => {
+                    self.metrics.cached(*kind, true);
+                    self.metrics.finished(*method, None, Meaning::Fine, Duration::ZERO);
+                    let answer = Summary::of(*method, Outcome::Result(result), Status::Success);
+                    Line { method: *method, tool: None, session: "", took: Duration::ZERO, asked }.tell(
+                        &self.metrics,
+                        self.log.as_ref(),
+                        &answer,
+                        Status::Success,
+                    );
+                }
+                Note::NotKept(kind) => self.metrics.cached(*kind, false),
                 Note::Withheld(why) => {
                     self.metrics.failed(Failure::Protocol);
                     let message = format!("withheld from the server, because it is no message: {why}");
@@ -111,9 +130,10 @@ impl Record {
         self.bytes_from_server(frame.len());
         for note in notes {
             match note {
-                Note::Answered(request, meaning, took) => {
-                    self.answered(request.method, request.tool.as_deref(), *meaning, *took);
+                Note::Answered(request, meaning, took, summary) => {
+                    self.answered(request, *meaning, *took, summary);
                 }
+                Note::Over { method, tool, over, .. } => self.over(*method, tool.as_deref(), over),
                 Note::Malformed(why) => self.garbage(frame, why, "passed on"),
                 _ => {}
             }
@@ -122,10 +142,12 @@ impl Record {
 
     pub(crate) fn bytes_from_client(&self, bytes: usize) {
         self.bytes.get_or_create(&TO_SERVER).inc_by(bytes as u64);
+        self.metrics.bytes().received(bytes);
     }
 
     pub(crate) fn bytes_from_server(&self, bytes: usize) {
         self.bytes.get_or_create(&TO_CLIENT).inc_by(bytes as u64);
+        self.metrics.bytes().sent(bytes);
     }
 
     /// A frame was too long to be read along.
@@ -153,39 +175,41 @@ impl Record {
     }
 
     /// A request will never be answered by the server.
-    pub(crate) fn lost(&self, method: Method, tool: Option<&str>, took: Duration, reason: &str) {
-        self.metrics.finished(method, Status::Error, took);
-        self.write(Level::Error, About::Error, &format!("{method} failed: {reason}"), method, tool, took);
+    pub(crate) fn lost(&self, request: &Waiting, took: Duration, reason: &str) {
+        self.metrics.finished(request.method, request.tool.as_deref(), Meaning::Lost, took);
+        self.line(request, took).lost(self.log.as_ref(), reason);
     }
 
-    fn answered(&self, method: Method, tool: Option<&str>, meaning: Meaning, took: Duration) {
+    fn answered(&self, request: &Waiting, meaning: Meaning, took: Duration, answer: &Summary) {
         let status = meaning.status();
-        self.metrics.finished(method, status, took);
-        if let Meaning::Failed(failure) = meaning {
-            self.metrics.failed(failure);
+        self.metrics.finished(request.method, request.tool.as_deref(), meaning, took);
+        if request.method != Method::PING {
+            self.line(request, took).tell(&self.metrics, self.log.as_ref(), answer, status);
         }
-        let (level, about, words) = match status {
-            _ if method == Method::PING => return,
-            Status::Error => (Level::Error, About::Error, "answered with an error"),
-            Status::Success if took >= SLOW => (Level::Warning, About::Performance, "answered"),
-            Status::Success => (Level::Info, About::Response, "answered"),
-        };
-        self.write(level, about, &format!("{method} {words}"), method, tool, took);
     }
 
-    fn write(
-        &self,
-        level: Level,
-        about: About,
-        words: &str,
-        method: Method,
-        tool: Option<&str>,
-        took: Duration,
-    ) {
-        let millis = took.as_micros() as f64 / 1000.0;
-        let tool = tool.map_or(Value::Null, Value::from);
-        let fields = [("method", method.to_string().into()), ("duration_ms", millis.into()), ("tool", tool)];
-        self.note(level, about, words, fields);
+    fn line<'r>(&self, request: &'r Waiting, took: Duration) -> Line<'r> {
+        let (method, tool, asked) = (request.method, request.tool.as_deref(), &request.asked);
+        Line { method, tool, session: "", took, asked }
+    }
+
+    /// A message is over a limit. A client that comes again and again would fill the log, so only some are written.
+    fn over(&self, method: Option<Method>, tool: Option<&str>, over: &Over) {
+        self.metrics.refused(over.refused);
+        let Some(unsaid) = self.refusals.say(Instant::now()) else { return };
+        let fields = [
+            ("limit", over.limit.into()),
+            ("method", method.map_or(Value::Null, |method| method.name().into())),
+            ("tool", tool.map_or(Value::Null, Value::from)),
+            ("unsaid_before", unsaid.into()),
+        ];
+        self.note(Level::Warning, About::Performance, &format!("refused: {}", over.words), fields);
+    }
+
+    /// A message that was too long to be read along is not passed on.
+    pub(crate) fn too_long(&self, whose: &str, limit: &'static str) {
+        let words = format!("the message of {whose} is longer than {} MiB", FRAME_BYTES_MAX >> 20);
+        self.over(None, None, &Over { refused: Refused::Size, limit, words, again: None });
     }
 
     /// A line of the server's standard error, which the client has got as it was.

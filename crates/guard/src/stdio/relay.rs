@@ -4,6 +4,7 @@
 //! The threads of `pumps` call it, and wait in it; the keeper opens and closes the door.
 
 mod forbidding;
+mod limiting;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,9 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::Verdict;
 use super::gate::Gate;
 use super::handshake::{Replay, announcements};
-use super::ledger::{Ledger, Note, Noted, Waiting};
+use super::ledger::{Ledger, Note, Noted};
 use super::record::Record;
 use super::streams::{Inlet, Outlet};
+use super::terms::Terms;
 use crate::envelope::{self, SERVER_ERROR};
 use crate::metrics::Method;
 
@@ -90,12 +92,12 @@ impl Relay {
         client: Outlet,
         record: Record,
         word: u128,
-        gate: Gate,
+        (gate, terms): (Gate, Terms),
         (hold, reason): (Duration, &str),
         signals: mpsc::UnboundedSender<Signal>,
     ) -> Self {
         let door = Door::Closed { hold_until: Instant::now() + hold, reason: reason.to_owned() };
-        let ledger = Ledger::new(word, gate);
+        let ledger = Ledger::new(word, gate, terms);
         let inner = Inner { ledger, door, generation: 0, questions: Vec::new(), n_questions: 0 };
         let (changed, announcing) = (Condvar::new(), AtomicBool::new(false));
         Self { client, record, hold, inner: Mutex::new(inner), changed, announcing, signals }
@@ -105,7 +107,7 @@ impl Relay {
 
     /// Passes a frame of the client on.
     pub(crate) fn client_said(&self, frame: &[u8]) {
-        let mut refused = false;
+        let mut before = false;
         loop {
             let mut inner = self.at_the_door();
             let inlet = match &inner.door {
@@ -119,10 +121,13 @@ impl Relay {
                 Door::Gone => return,
             };
             let mut notes = Vec::new();
-            let noted = inner.ledger.client_said(frame, Instant::now(), &mut notes);
+            let noted = match before {
+                false => inner.ledger.client_said(frame, Instant::now(), &mut notes),
+                true => inner.ledger.client_said_before(frame, Instant::now(), &mut notes),
+            };
             drop(inner);
             self.record.client_said(frame.len(), &notes);
-            if !std::mem::replace(&mut refused, true) {
+            if !std::mem::replace(&mut before, true) {
                 self.say_refusals(&notes);
             }
             let frame = match &noted.verdict {
@@ -141,7 +146,9 @@ impl Relay {
         let inner = self.at_the_door();
         match &inner.door {
             // Nobody knows what is in it.
-            Door::Open(_) if inner.ledger.gate.is_restricting() => None,
+            Door::Open(_) if inner.ledger.gate.is_restricting() || inner.ledger.terms.bounds_requests() => {
+                None
+            }
             Door::Open(inlet) => Some(Arc::clone(inlet)),
             Door::Closed { .. } | Door::Gone => None,
         }
@@ -308,9 +315,9 @@ impl Relay {
         let relay = Arc::clone(self);
         // On a thread, and not in the runtime: a client that never reads must not keep the guard from ending.
         let told = std::thread::Builder::new().name("errors".to_owned()).spawn(move || {
-            for Waiting { id, method, tool, since, .. } in waiting {
-                relay.say(&error(&id, &reason));
-                relay.record.lost(method, tool.as_deref(), since.elapsed(), &reason);
+            for request in waiting {
+                relay.say(&error(&request.id, &reason));
+                relay.record.lost(&request, request.since.elapsed(), &reason);
             }
             for id in open {
                 let params = format!("{{\"requestId\":{id},\"reason\":\"the server has ended\"}}");

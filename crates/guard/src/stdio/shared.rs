@@ -10,6 +10,7 @@ use super::health::Asker;
 use super::relay::Relay;
 use crate::controls::Kept;
 use crate::oom::Accounts;
+use crate::restarts::Restarts;
 use crate::state::Child;
 
 /// Everything that is shared.
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) relay: Arc<Relay>,
     pub(crate) asker: Asker,
     pub(crate) kept: Arc<Kept>,
+    pub(crate) restarts: Restarts,
     guard: ProcessId,
     state: Mutex<State>,
 }
@@ -39,7 +41,12 @@ pub(crate) struct State {
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(settings: StdioSettings, relay: Arc<Relay>, kept: Arc<Kept>) -> Self {
+    pub(crate) fn new(
+        settings: StdioSettings,
+        relay: Arc<Relay>,
+        kept: Arc<Kept>,
+        restarts: Restarts,
+    ) -> Self {
         let state = State {
             phase: Phase::Starting,
             child: None,
@@ -51,7 +58,7 @@ impl Shared {
             words: "has not been started yet".to_owned(),
         };
         let (asker, guard) = (Asker::default(), ProcessId::current());
-        Self { settings, relay, asker, kept, guard, state: Mutex::new(state) }
+        Self { settings, relay, asker, kept, restarts, guard, state: Mutex::new(state) }
     }
 
     /// The state, locked. Never held across an await.

@@ -1,5 +1,6 @@
 //! Owns writing to the two sides: frames stay whole, whoever writes them.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -8,12 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+/// Beyond so many the oldest go: a server that reads nothing is not told everything.
+const OWN_MAX: usize = 64;
+
 /// The standard input of one server. Writing waits for as long as the server does not read.
 #[derive(Debug)]
 pub(crate) struct Inlet {
     inner: Mutex<In>,
-    /// A frame of the guard's own that waits for its turn; a newer one takes its place.
-    own: Mutex<Option<Vec<u8>>>,
+    /// Frames of the guard's own that wait for their turn.
+    own: Mutex<VecDeque<Vec<u8>>>,
     closing: AtomicBool,
 }
 
@@ -58,7 +62,13 @@ impl Inlet {
     /// Sends a short frame of the guard's own as soon as it is not in anybody's way. Never waits; a server that
     /// does not read never gets it.
     pub(crate) fn slip_in(&self, frame: Vec<u8>) {
-        *lock(&self.own) = Some(frame);
+        {
+            let mut own = lock(&self.own);
+            if own.len() == OWN_MAX {
+                own.pop_front();
+            }
+            own.push_back(frame);
+        }
         self.settle();
     }
 
@@ -79,14 +89,14 @@ impl Inlet {
             if inner.inside || !inner.file.as_ref().is_some_and(has_room) {
                 return;
             }
-            let Some(frame) = lock(&self.own).take() else { continue };
+            let Some(frame) = lock(&self.own).pop_front() else { continue };
             // What it is not told is noticed by the answer that does not come.
             let _ = inner.write(&frame);
         }
     }
 
     fn is_due(&self) -> bool {
-        self.closing.load(Ordering::SeqCst) || lock(&self.own).is_some()
+        self.closing.load(Ordering::SeqCst) || !lock(&self.own).is_empty()
     }
 }
 

@@ -22,8 +22,9 @@ use tokio::task::JoinSet;
 
 use super::{Shared, health};
 use crate::admin::{self, Verb};
+use crate::clock;
 use crate::control::Socket;
-use crate::metrics::{CONTENT_TYPE, Present};
+use crate::metrics::{Format, Present};
 use crate::usage;
 
 const PATHS: [&str; 4] = ["/health", "/ready", "/metrics", "/admin/status"];
@@ -80,7 +81,10 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Fu
         return respond(StatusCode::METHOD_NOT_ALLOWED, "application/json", problem.to_string());
     }
     match path {
-        "/metrics" => respond(StatusCode::OK, CONTENT_TYPE, metrics(shared).await),
+        "/metrics" => {
+            let format = Format::asked(request.headers());
+            respond(StatusCode::OK, format.media_type(), metrics(shared, format).await)
+        }
         _ => {
             let asked = Instant::now();
             let verdict = health::check(shared).await;
@@ -108,21 +112,25 @@ async fn administer(shared: &Shared, verb: Verb, request: Request<Incoming>) -> 
     respond(code, "application/json", document.to_string())
 }
 
-async fn metrics(shared: &Arc<Shared>) -> String {
+async fn metrics(shared: &Arc<Shared>, format: Format) -> String {
     let (phase, child, accounts) = {
         let state = shared.state();
         (state.phase, state.child, state.accounts.clone())
     };
     let (usage, stopped) = usage::now(child, accounts, Vec::new()).await;
-    shared.relay.record.metrics.page(&Present {
+    let present = Present {
         up: (phase == Phase::Ready && !stopped).into(),
         rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),
         descriptors: i64::try_from(usage.descriptors).unwrap_or(i64::MAX),
         sessions: shared.relay.is_met().into(),
+        sessions_opened: shared.relay.is_met().into(),
         running: shared.relay.running(Instant::now()),
         writes_percent: shared.kept.now().writes.percent.into(),
+        dependencies: Vec::new(),
+        restarts: shared.restarts.now(),
         child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
-    })
+    };
+    shared.relay.record.metrics.page(&present, format, clock::now_ms())
 }
 
 fn respond(code: StatusCode, media_type: &'static str, document: String) -> Response<Full<Bytes>> {

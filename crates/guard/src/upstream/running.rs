@@ -139,10 +139,7 @@ impl Request {
         self.forget();
         self.slots.clear();
         let (took, status) = (self.started.elapsed(), meaning.status());
-        self.guard.metrics.finished(self.method, status, took);
-        if let Meaning::Failed(failure) = meaning {
-            self.guard.metrics.failed(failure);
-        }
+        self.guard.metrics.finished(self.method, self.tool.as_deref(), meaning, took);
         if self.method != Method::PING {
             let (tool, session, asked) = (self.tool.as_deref(), &*self.session, &self.asked);
             Line { method: self.method, tool, session, took, asked }.write(&self.guard, outcome, status);

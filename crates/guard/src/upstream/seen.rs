@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -25,6 +26,8 @@ const ANNOUNCEMENTS_MAX: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     by_id: Mutex<HashMap<String, Entry>>,
+    /// How many were ever seen.
+    n_opened: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -146,7 +149,13 @@ impl Seen {
             let oldest = all.iter().min_by_key(|(_, entry)| entry.used).map(|(id, _)| id.clone());
             oldest.inspect(|id| drop(all.remove(id)));
         }
+        self.n_opened.fetch_add(1, Ordering::Relaxed);
         all.insert(id.to_owned(), Entry { session, used, stream: None });
+    }
+
+    /// How many were ever seen.
+    pub(crate) fn n_opened(&self) -> u64 {
+        self.n_opened.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {

@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_token_of_an_upstream_goes_through", a_token_of_an_upstream_goes_through),
     ("settings_are_read_anew_and_wrong_ones_are_not_taken", settings_are_read_anew),
     ("tls_and_plain_http_share_a_port", tls_and_plain_http_share_a_port),
+    ("a_new_certificate_is_taken_and_a_broken_one_is_not", a_new_certificate_is_taken),
     ("lists_are_answered_without_the_server", lists_are_answered_without_the_server),
 ];
 
@@ -69,7 +70,7 @@ fn a_session_is_whose_token_has_opened_it() {
         let own = guarded.initialize().await;
         assert_eq!(guarded.post(Some(&own), echo()).send().await.unwrap().status(), 200);
         assert_eq!(guarded.post(Some(&session), echo()).send().await.unwrap().status(), 404);
-        assert_eq!(guarded.metric(&["error_type=\"authentication\""]).await, 4.0);
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "error_type=\"authentication\""]).await, 4.0);
         guarded.logged("who has called", |log| {
             log.iter()
                 .any(|line| line["event"] == "response" && line["tool"] == "echo" && line["user"] == "ann")
@@ -209,5 +210,52 @@ fn lists_are_answered_without_the_server() {
         guarded.call(&one, &json!(9), "announce", json!({})).await;
         list(&one).await;
         assert_eq!(cached("miss").await, 3.0);
+    });
+}
+
+fn a_new_certificate_is_taken() {
+    let (certificate, key) = (include_str!("tls/localhost.crt"), include_str!("tls/localhost.key"));
+    let (other, other_key) = (include_str!("tls/other.crt"), include_str!("tls/other.key"));
+    block_on(async {
+        let prepare = |folder: &Path| {
+            std::fs::write(folder.join("crt"), certificate).unwrap();
+            private(&folder.join("key"), key);
+        };
+        let exe = std::env::current_exe().unwrap();
+        let settings = "[tls]\ncertificate_file = 'crt'\nkey_file = 'key'";
+        let guarded = with(settings, &[exe.to_str().unwrap(), "fake", ""], prepare).await;
+        let url = guarded.url("/health").replace("http://127.0.0.1", "https://localhost");
+        let trusting = |certificate: &str| {
+            let trusted = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
+            let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20));
+            client.tls_certs_only([trusted]).build().unwrap()
+        };
+        // A connection that is open, and goes on being used.
+        let open = trusting(certificate);
+        assert_eq!(open.get(&url).send().await.unwrap().status(), 200);
+        let said = |part: &str, times: usize| {
+            let count = || {
+                let lines = guarded.log();
+                lines.iter().filter(|line| line["message"].as_str().unwrap().contains(part)).count()
+            };
+            eventually(part, || (count() >= times).then_some(()));
+        };
+        // Half of a pair, what is no PEM, and nothing at all.
+        let path = |name: &str| guarded.folder.path().join(name);
+        std::fs::write(path("crt"), other).unwrap();
+        said("the one from before holds", 1);
+        std::fs::write(path("crt"), "no certificate").unwrap();
+        said("the one from before holds", 2);
+        std::fs::remove_file(path("crt")).unwrap();
+        said("the one from before holds", 3);
+        assert_eq!(trusting(certificate).get(&url).send().await.unwrap().status(), 200);
+        // The new pair, by rename as certificate managers do.
+        std::fs::write(path("crt.new"), other).unwrap();
+        private(&path("key"), other_key);
+        std::fs::rename(path("crt.new"), path("crt")).unwrap();
+        said("the certificate was read anew", 1);
+        assert_eq!(trusting(other).get(&url).send().await.unwrap().status(), 200);
+        assert!(trusting(certificate).get(&url).send().await.is_err(), "the one from before is not shown");
+        assert_eq!(open.get(&url).send().await.unwrap().status(), 200, "what was open stays so");
     });
 }

@@ -33,6 +33,8 @@ pub(crate) struct Seen {
     pub(crate) forgets_with: u16,
     /// Whether lists come as events.
     pub(crate) streams_lists: bool,
+    /// Whether it has nothing to say but answers.
+    pub(crate) has_no_stream: bool,
     opened: usize,
 }
 
@@ -158,6 +160,11 @@ async fn answer(shared: &Mutex<Seen>, request: Request<Incoming>) -> Response<Pa
         let session = session.unwrap().to_owned();
         seen.sessions.remove(&session);
         return whole(200, &Value::Null);
+    }
+    if head.method == Method::GET && seen.has_no_stream {
+        let mut response = whole(405, &Value::Null);
+        response.headers_mut().insert("allow", "POST, DELETE".parse().unwrap());
+        return response;
     }
     if head.method == Method::GET {
         let (sender, receiver) = mpsc::channel(16);

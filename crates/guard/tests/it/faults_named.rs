@@ -68,10 +68,19 @@ const FAULTS: [(&str, &[&str]); 11] = [
             "an_answer_is_fetched_after_its_connection_broke_off",
             "what_an_upstream_says_goes_through",
             "older_revisions_get_no_event_without_data",
+            "an_empty_event_and_a_missing_stream_are_no_trouble",
         ],
     ),
     // Ports, disks, descriptors. supergateway: EAGAIN and 502.
-    ("A11", &["a_port_in_use_is_named", "without_descriptors_it_goes_on_when_there_are_some"]),
+    (
+        "A11",
+        &[
+            "a_port_in_use_is_named",
+            "without_descriptors_it_goes_on_when_there_are_some",
+            "a_full_disk_keeps_nobody_from_the_server",
+            "without_processes_a_start_fails_and_the_guard_goes_on",
+        ],
+    ),
 ];
 
 fn every_fault_has_its_tests() {

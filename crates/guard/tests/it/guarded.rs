@@ -19,11 +19,15 @@ pub(crate) const SESSION: &str = "mcp-session-id";
 /// `guard FOLDER LISTEN START_TIMEOUT_MS REQUEST_TIMEOUT_MS -- COMMAND…`
 pub(crate) fn role(args: &[String]) -> ExitCode {
     let folder = PathBuf::from(&args[0]);
+    let socket = process::activation::tcp_listener().unwrap().map(std::sync::Arc::new);
     let millis = |text: &str| Duration::from_millis(text.parse().unwrap());
     let upstream = args.get(5).filter(|word| word.starts_with("http")).cloned();
     let settings = guard::Settings {
         name: "mem".to_owned(),
-        listen: args[1].parse().unwrap(),
+        listen: socket
+            .as_ref()
+            .map_or_else(|| args[1].parse().unwrap(), |socket| socket.local_addr().unwrap()),
+        socket,
         control: folder.join("mem.sock"),
         log: folder.join("logs/mem.log"),
         command: if upstream.is_some() { Vec::new() } else { args[5..].to_vec() },

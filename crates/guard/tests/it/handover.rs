@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("sessions_of_an_upstream_go_on", sessions_of_an_upstream_go_on),
     ("a_successor_without_a_server_changes_nothing", a_successor_without_a_server_changes_nothing),
     ("a_successor_that_dies_half_way_is_none", a_successor_that_dies_half_way_is_none),
+    ("systemd_hands_the_port_over", systemd_hands_the_port_over),
 ];
 
 /// Starts another guard of the same name.
@@ -188,5 +189,52 @@ fn a_successor_that_dies_half_way_is_none() {
         let mut other = DEFAULT.command(guarded.folder.path(), &server).spawn().unwrap();
         let end = super::poll::eventually("it does not start", || other.try_wait().unwrap());
         assert_eq!(end.code(), Some(2));
+    });
+}
+
+/// A process that ends with its test, unless it is taken out.
+struct Ends(Option<Child>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.0.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn systemd_hands_the_port_over() {
+    let program = "/usr/bin/systemd-socket-activate";
+    if !std::path::Path::new(program).exists() {
+        println!("SKIPPED: there is no {program}");
+        return;
+    }
+    block_on(async {
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (folder, exe) = (tempfile::tempdir().unwrap(), std::env::current_exe().unwrap());
+        let guard = DEFAULT.command(folder.path(), &[exe.to_str().unwrap(), "fake", ""]);
+        let mut command = std::process::Command::new(program);
+        command.arg("-l").arg(address.to_string()).arg(guard.get_program()).args(guard.get_args());
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut process = Ends(Some(command.stdin(std::process::Stdio::null()).spawn().unwrap()));
+        // It is started by the first who comes; what was sent before is answered.
+        let url = format!("http://{address}/health");
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        let asking = async {
+            loop {
+                match http.get(&url).send().await {
+                    Ok(response) => break response,
+                    Err(error) => assert!(error.is_connect(), "{error:?}"),
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let first = tokio::time::timeout(Duration::from_secs(30), asking).await.expect("the port");
+        assert!([200, 503].contains(&first.status().as_u16()), "{first:?}");
+        let guarded = Guarded::of(process.0.take().unwrap(), folder).await;
+        assert_eq!(guarded.settled().await.listen, address.to_string());
+        let session = guarded.initialize().await;
+        assert!(guarded.call(&session, &json!(1), "echo", json!({"x": 1})).await.contains("\\\"x\\\":1"));
     });
 }

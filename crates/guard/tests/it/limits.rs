@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::fake_http::FakeHttp;
 use super::guarded::{DEFAULT, Guarded, block_on, call, initialize};
+use super::poll::eventually;
+use super::stdio_client::StdioClient;
 use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -15,6 +17,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("places_are_counted_and_given_back", places_are_counted_and_given_back),
     ("a_tool_has_a_time_of_its_own", a_tool_has_a_time_of_its_own),
     ("what_is_too_long_is_refused", what_is_too_long_is_refused),
+    ("stdio_the_settings_hold_for_the_one_client", the_settings_hold_for_the_one_client),
+    ("stdio_what_needs_a_port_is_refused", what_needs_a_port_is_refused),
     ("each_call_is_one_line_with_who_and_what_came_of_it", each_call_is_one_line),
 ];
 
@@ -67,7 +71,11 @@ fn what_comes_too_often_is_refused() {
         assert!((50_000..=100_000).contains(&wait) && seconds == wait.div_ceil(1000), "{wait} {seconds}");
         assert!(ask(&guarded, &one, "pid", &json!({})).await.2["error"].is_null(), "another tool");
         assert_eq!(guarded.metric(&["requests_refused_total", "\"rate\""]).await, 1.0);
-        assert_eq!(guarded.metric(&["error_type=\"authorization\""]).await, 0.0, "nobody was forbidden it");
+        assert_eq!(
+            guarded.metric(&["mcp_server_errors_total", "error_type=\"authorization\""]).await,
+            0.0,
+            "nobody was forbidden it"
+        );
         guarded.logged("the refusal", |log| log.iter().any(|line| line["limit"] == "calls_per_second"));
     });
 }
@@ -131,7 +139,7 @@ fn a_tool_has_a_time_of_its_own() {
         let session = guarded.initialize().await;
         let answer = ask(&guarded, &session, "hang", &json!({})).await.2;
         assert_eq!(answer["error"]["message"], "no answer within 0.3 s; the request was cancelled");
-        assert_eq!(guarded.metric(&["error_type=\"timeout\""]).await, 1.0);
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "error_type=\"timeout\""]).await, 1.0);
     });
 }
 
@@ -189,4 +197,64 @@ fn each_call_is_one_line() {
         assert_eq!((&fail["outcome"], &fail["trace_id"]), (&json!("error"), &json!(trace)));
         assert!(fail["arguments"].is_null(), "{fail}");
     });
+}
+
+fn the_settings_hold_for_the_one_client() {
+    let mut client = StdioClient::with_settings(
+        "[limits]\nanswer_bytes = 5000\n[limits.tools.hang]\ntimeout_seconds = 0.2\n\
+         [limits.tools.echo]\ncalls_per_second = 0.01\nburst = 1\n\
+         [audit]\narguments = [\"echo\"]\n[cache]\nlists_seconds = 600",
+    );
+    client.initialize();
+    let echoed = client.text("echo", &json!({"q": 1, "password": "hunter2"}));
+    assert!(echoed.contains("hunter2"), "{echoed}");
+    let id = client.call("echo", &json!({}));
+    let error = client.answer(id)["error"].clone();
+    assert_eq!((&error["code"], &error["data"]["limit"]), (&json!(-32000), &json!("calls_per_second")));
+    assert!(error["data"]["retry_after_ms"].as_u64().is_some_and(|millis| millis > 90_000), "{error}");
+
+    let hanging = client.call("hang", &json!({}));
+    let error = client.answer(hanging)["error"].clone();
+    assert!(error["message"].as_str().unwrap().contains("as long as it may"), "{error}");
+    let cancelled = eventually("the server hears of it", || {
+        let text = client.text("cancelled", &json!({}));
+        (text != "[]").then_some(text)
+    });
+    assert_eq!(cancelled, format!("[{hanging}]"));
+
+    let id = client.call("big", &json!({"bytes": 6000}));
+    assert_eq!(client.answer(id)["error"]["data"]["limit"], "answer_bytes");
+    let first = client.ask("tools/list", &json!({}));
+    assert_eq!(client.ask("tools/list", &json!({}))["result"], first["result"]);
+    let metrics = client.metrics();
+    for line in [
+        "mcp_server_requests_refused_total{server_name=\"fake\",reason=\"rate\"} 1",
+        "mcp_server_requests_refused_total{server_name=\"fake\",reason=\"size\"} 1",
+        "mcp_cache_requests_total{server_name=\"fake\",cache_type=\"tools\",outcome=\"hit\"} 1",
+        "mcp_cache_hit_rate{server_name=\"fake\",cache_type=\"tools\"} 50.0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+    }
+    let (code, freed) = client.post("/admin/clear-cache");
+    assert_eq!(code, 200);
+    assert!(freed.to_string().contains("\"entries\":1"), "{freed}");
+
+    client.logged("\"outcome\":\"lost\"");
+    let log = client.log();
+    let line = |words: &str| {
+        log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{words}: {log}"))
+    };
+    let echo: Value = serde_json::from_str(line("\"arguments\"")).unwrap();
+    assert_eq!(
+        (&echo["tool"], &echo["outcome"], &echo["client"]),
+        (&json!("echo"), &json!("success"), &json!("the client"))
+    );
+    assert!(echo["bytes_in"].as_u64() > Some(0) && echo["bytes_out"].as_u64() > Some(0), "{echo}");
+    assert!(!log.contains("hunter2"), "{log}");
+    assert_eq!(client.leave(), Some(0));
+}
+
+fn what_needs_a_port_is_refused() {
+    let mut client = StdioClient::with_settings("[test_read]\ntool = \"echo\"");
+    assert_eq!(eventually("the guard ends", || client.guard.try_wait().unwrap()).code(), Some(2));
 }

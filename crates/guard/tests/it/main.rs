@@ -8,6 +8,7 @@ mod clients;
 mod cold;
 mod conformance;
 mod control;
+mod exhaustion;
 mod fake;
 mod fake_http;
 mod faults;
@@ -68,6 +69,7 @@ fn all() -> Vec<tests_main::Test> {
         batches::TESTS,
         private::TESTS,
         bad_input::TESTS,
+        exhaustion::TESTS,
         faults_named::TESTS,
         real::TESTS,
     ]

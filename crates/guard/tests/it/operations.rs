@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_ramp_lets_a_part_of_the_sessions_write", a_ramp_lets_a_part_of_the_sessions_write),
     ("what_is_blocked_ends_by_itself", what_is_blocked_ends_by_itself),
     ("only_some_may_use_admin", only_some_may_use_admin),
+    ("every_path_of_admin_refuses_whom_it_must", every_path_of_admin_refuses),
     ("a_drained_server_takes_no_new_requests", a_drained_server_takes_no_new_requests),
     ("a_test_read_reads", a_test_read_reads),
     ("what_a_server_lists_is_told_to_evidence", what_a_server_lists_is_told_to_evidence),
@@ -109,7 +110,7 @@ fn read_only_mode_is_what_the_runbook_says() {
             "{refused}"
         );
         assert_eq!(guarded.metric(&["requests_refused_total", "\"read_only\""]).await, 3.0);
-        assert_eq!(guarded.metric(&["error_type=\"authorization\""]).await, 3.0);
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "error_type=\"authorization\""]).await, 3.0);
         assert_eq!(guarded.metric(&["mcp_server_writes_percent"]).await, 0.0);
         let (code, health) = guarded.health("/health").await;
         assert_eq!((code, health["restriction"].as_str().unwrap().contains("read-only mode")), (200, true));
@@ -270,7 +271,7 @@ fn only_some_may_use_admin() {
         ] {
             assert_eq!(ask(name, value).await.unwrap().status(), expect, "{name}: {value}");
         }
-        assert_eq!(guarded.metric(&["error_type=\"authentication\""]).await, 1.0);
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "error_type=\"authentication\""]).await, 1.0);
         let status: Value = guarded.get("/admin/status").await.json().await.unwrap();
         assert_eq!((&status["phase"], &status["writes"]["percent"]), (&json!("ready"), &json!(100)));
         assert_eq!(guarded.get("/admin/readonly-mode").await.status(), 405, "looking changes nothing");
@@ -444,4 +445,54 @@ fn a_client_of_stdio_is_held_to_it_too() {
     assert_eq!(client.post("/admin/enable-writes").0, 200);
     assert!(client.ask("tools/call", &json!({"name": "fail", "arguments": {}}))["result"].is_object());
     assert_eq!(list(&mut client), all);
+}
+
+/// All paths of `/admin`, how each is called, and a parameter that it knows and does not understand.
+const PATHS: [(&str, &str, &str); 9] = [
+    ("readonly-mode", "POST", "wait=soon"),
+    ("enable-writes", "POST", "percent=101"),
+    ("clear-cache", "POST", "wait=1s"),
+    ("drain", "POST", "wait=-1s"),
+    ("block", "POST", "tool=a&for=never"),
+    ("unblock", "POST", "tool=a&client=b"),
+    ("status", "GET", "wait=1s"),
+    ("tools", "GET", "tool=a"),
+    ("controls", "POST", "old=a"),
+];
+
+fn every_path_of_admin_refuses() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let session = guarded.initialize().await;
+        let before: Value = guarded.get("/admin/status").await.json().await.unwrap();
+        for (path, method, wrong) in PATHS {
+            let url = guarded.url(&format!("/admin/{path}"));
+            let ask = |method: &str, url: &str| {
+                guarded.http.request(reqwest::Method::from_bytes(method.as_bytes()).unwrap(), url)
+            };
+            let other = if method == "GET" { "POST" } else { "GET" };
+            for (request, expect) in [
+                (ask(other, &url), 405),
+                (ask("DELETE", &url), 405),
+                (ask(method, &url).header("origin", "http://localhost"), 403),
+                (ask(method, &url).header("origin", "http://evil.example"), 403),
+                (ask(method, &url).header("forwarded", "for=127.0.0.1"), 403),
+                (ask(method, &url).header("via", "1.1 proxy"), 403),
+                (ask(method, &url).header("authorization", "Bearer 0123456789abcdef"), 401),
+                (ask(method, &url).header("host", "evil.example"), 403),
+                (ask(method, &format!("{url}?nothing=1")), 400),
+                (ask(method, &format!("{url}?{wrong}")), 400),
+                (ask(method, &url).body("x".repeat(100_000)), 400),
+            ] {
+                let shown = format!("{request:?}");
+                let response = request.send().await.unwrap();
+                assert_eq!(response.status(), expect, "{path}: {shown}");
+            }
+        }
+        let after: Value = guarded.get("/admin/status").await.json().await.unwrap();
+        for member in ["writes", "blocks", "draining", "phase", "starts"] {
+            assert_eq!(after[member], before[member], "nothing of it was carried out");
+        }
+        assert!(guarded.call(&session, &json!(1), "update", json!({"uri": "x"})).await.contains("result"));
+    });
 }

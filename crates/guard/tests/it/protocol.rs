@@ -1,5 +1,6 @@
 //! Owns the tests of what clients see while all is well, and of what is refused.
 
+use process::control::{Criticality, DependencyHealth, DependencyStatus, Request};
 use reqwest::Response;
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("sessions_are_needed_found_and_ended", sessions_are_needed_found_and_ended),
     ("what_is_no_request_is_refused", what_is_no_request_is_refused),
     ("other_origins_and_hosts_are_refused", other_origins_and_hosts_are_refused),
+    ("every_fixed_metric_is_there_from_the_start", every_fixed_metric_is_there),
     ("metrics_and_health_tell_how_it_is", metrics_and_health_tell_how_it_is),
     ("a_request_that_takes_too_long_is_cancelled", a_request_that_takes_too_long_is_cancelled),
 ];
@@ -250,7 +252,7 @@ fn metrics_and_health_tell_how_it_is() {
         let session = guarded.initialize().await;
         let response = guarded.get("/metrics").await;
         let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();
-        assert!(media_type.starts_with("application/openmetrics-text"), "{media_type}");
+        assert!(media_type.starts_with("text/plain; version=0.0.4"), "{media_type}");
         let page = response.text().await.unwrap();
         for error_type in [
             "security",
@@ -299,6 +301,105 @@ fn a_request_that_takes_too_long_is_cancelled() {
         let cancelled = guarded.call(&session, &json!(2), "cancelled", json!({})).await;
         assert!(cancelled.contains("\"text\":\"[2]\""), "{cancelled}");
         assert_eq!(guarded.metric(&["mcp_server_errors_total", "\"timeout\""]).await, 1.0);
+    });
+}
+
+/// What the design fixes, and what the original scripts have besides, of what a guard can know. In front of nothing that
+/// was asked yet, each has a value; those that need something to be about have their type.
+const FIXED: [(&str, &str); 22] = [
+    ("mcp_server_up", "gauge"),
+    ("mcp_request_duration_seconds", "histogram"),
+    ("mcp_server_operation_duration_seconds", "histogram"),
+    ("mcp_server_errors_total", "counter"),
+    ("mcp_server_memory_usage_bytes", "gauge"),
+    ("mcp_server_health_status", "gauge"),
+    ("mcp_server_dependency_status", "gauge"),
+    ("mcp_concurrent_operations", "gauge"),
+    ("mcp_oldest_operation_seconds", "gauge"),
+    ("mcp_cache_hit_rate", "gauge"),
+    ("mcp_cache_requests_total", "counter"),
+    ("mcp_server_file_descriptors", "gauge"),
+    ("mcp_server_network_bytes_total", "counter"),
+    ("mcp_server_connections_active", "gauge"),
+    ("mcp_server_connections_total", "counter"),
+    ("mcp_response_size_bytes", "histogram"),
+    ("mcp_tool_execution_duration_seconds", "histogram"),
+    ("mcp_server_requests_refused_total", "counter"),
+    ("mcp_server_writes_percent", "gauge"),
+    ("mcp_server_starts_total", "counter"),
+    ("mcp_server_restarts_total", "counter"),
+    ("mcp_server_process_start_time_seconds", "gauge"),
+];
+
+async fn eventually_metric(guarded: &Guarded, line: &str) {
+    let told = async {
+        while !guarded.metrics().await.lines().any(|found| found == line) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), told).await.expect(line);
+}
+
+fn every_fixed_metric_is_there() {
+    block_on(async {
+        let guarded = DEFAULT.fake("").await;
+        let page = guarded.metrics().await;
+        // Nobody has told of a dependency, and what has no series has no type.
+        for (name, kind) in FIXED.into_iter().filter(|(name, _)| *name != "mcp_server_dependency_status") {
+            let has = |start: &str| page.lines().any(|line| line.starts_with(start));
+            assert!(has(&format!("# TYPE {name} {kind}")), "{name} is not in\n{page}");
+            let sample = if kind == "histogram" { format!("{name}_count{{") } else { format!("{name}{{") };
+            assert!(has(&sample), "{name} has no value in\n{page}");
+        }
+        let told = DependencyStatus {
+            name: "disk".to_owned(),
+            health: DependencyHealth::Unhealthy,
+            critical: Criticality::Critical,
+            reason: "full".to_owned(),
+        };
+        let (control, _messages, _) = guarded.control().await;
+        control.send(&Request::Dependencies { dependencies: vec![told] }).await.unwrap();
+        eventually_metric(
+            &guarded,
+            "mcp_server_dependency_status{server_name=\"mem\",dependency_name=\"disk\",critical=\"true\"} 0",
+        )
+        .await;
+        eventually_metric(
+            &guarded,
+            "mcp_server_health_status{server_name=\"mem\",check_type=\"readiness\"} 0",
+        )
+        .await;
+        assert!(!page.contains("_created") && !page.contains("# EOF"));
+        let buckets =
+            page.lines().filter(|line| line.starts_with("mcp_server_operation_duration_seconds_bucket"));
+        assert!(buckets.clone().any(|line| line.contains("le=\"300.0\"")), "{page}");
+
+        let asked = guarded
+            .http
+            .get(guarded.url("/metrics"))
+            .header("accept", "application/openmetrics-text;version=1.0.0");
+        let response = asked.send().await.unwrap();
+        let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        assert!(media_type.starts_with("application/openmetrics-text; version=1.0.0"), "{media_type}");
+        let open = response.text().await.unwrap();
+        assert!(open.ends_with("# EOF\n"), "{open}");
+        // Each counter and histogram has the moment of its birth, which was when the guard was started.
+        let log = std::fs::metadata(guarded.folder.path().join("logs/mem.log")).unwrap().modified().unwrap();
+        let now = log.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+        let mut births = 0;
+        for line in open.lines().filter(|line| !line.starts_with('#')) {
+            let (name, _) = line.split_once('{').unwrap();
+            let Some(family) = name.strip_suffix("_total").or_else(|| name.strip_suffix("_sum")) else {
+                continue;
+            };
+            let labels = line[name.len()..].rsplit_once(' ').unwrap().0;
+            let created =
+                open.lines().find_map(|line| line.strip_prefix(&format!("{family}_created{labels} ")));
+            let created: f64 = created.unwrap_or_else(|| panic!("{line} has no birth")).parse().unwrap();
+            assert!((now - 60.0..now + 60.0).contains(&created), "{created} {now}");
+            births += 1;
+        }
+        assert!(births > 40, "{births}");
     });
 }
 

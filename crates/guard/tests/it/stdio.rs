@@ -27,6 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
         a_request_waits_for_a_while_and_is_refused_then,
     ),
     ("stdio_a_crash_loop_says_so", a_crash_loop_says_so),
+    ("stdio_restarts_are_counted_over_the_lives_of_guards", restarts_are_counted),
     ("stdio_a_command_that_cannot_be_run_says_so", a_command_that_cannot_be_run_says_so),
     ("stdio_a_server_that_never_reads_holds_up_nobody_else", a_server_that_never_reads_holds_up_nobody_else),
     ("stdio_a_frozen_server_is_unhealthy", a_frozen_server_is_unhealthy),
@@ -363,4 +364,29 @@ fn a_stubborn_server_ends_with_its_client() {
     let below = descendants(Path::new("/proc"), client.id().pid);
     assert_eq!(client.leave(), Some(0));
     assert!(below.iter().all(|process| !process.is_alive()));
+}
+
+fn restarts_are_counted() {
+    let restarts = |client: &StdioClient| {
+        let (_, health) = client.health();
+        let status: Value = serde_json::from_str(&client.get("/admin/status").1).unwrap();
+        assert_eq!(status["restarts"], health["restarts"]);
+        let count = health["restarts"]["count"].as_u64().unwrap();
+        let line = format!("mcp_server_restarts_total{{server_name=\"fake\"}} {count}");
+        let metrics = client.metrics();
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+        (count, health["restarts"]["since"].as_str().unwrap().to_owned())
+    };
+    let mut client = StdioClient::met("");
+    let (count, since) = restarts(&client);
+    assert_eq!(count, 0, "the first start is none");
+    let id = client.call("exit", &json!({}));
+    client.answer(id);
+    client.until_health("healthy again", |code, _| code == 200);
+    assert_eq!(restarts(&client), (1, since.clone()));
+    let mut again = client.again();
+    again.initialize();
+    again.until_health("healthy", |code, _| code == 200);
+    assert_eq!(restarts(&again), (1, since), "another guard goes on with the count");
+    assert_eq!(again.leave(), Some(0));
 }

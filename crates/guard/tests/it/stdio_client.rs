@@ -50,9 +50,28 @@ pub(crate) struct StdioClient {
 }
 
 impl StdioClient {
+    /// Starts a guard with these settings in front of a fake server.
+    pub(crate) fn with_settings(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("guard.toml"), settings).unwrap();
+        let exe = std::env::current_exe().unwrap();
+        Self::start_in(folder, 20_000, &[exe.to_str().unwrap(), "fake", ""])
+    }
+
+    /// The same client with another guard, where this one was.
+    pub(crate) fn again(&mut self) -> Self {
+        assert_eq!(self.leave(), Some(0));
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        let exe = std::env::current_exe().unwrap();
+        Self::start_in(folder, 20_000, &[exe.to_str().unwrap(), "fake", ""])
+    }
+
     /// Starts a guard in front of any command.
     pub(crate) fn start(start_timeout_ms: u32, command: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), start_timeout_ms, command)
+    }
+
+    fn start_in(folder: TempDir, start_timeout_ms: u32, command: &[&str]) -> Self {
         let mut guard = Command::new(std::env::current_exe().unwrap());
         guard.arg("guard-stdio").arg(folder.path()).arg(start_timeout_ms.to_string()).arg("--").args(command);
         let mut guard = guard.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -75,7 +75,7 @@ fn what_an_upstream_says_goes_through() {
         assert_eq!(response.chunk().await.unwrap(), None);
         assert_eq!(guarded.metric(&["mcp_concurrent_operations", "tools/call"]).await, 0.0);
         assert_eq!(guarded.metric(&["duration_seconds_count", "tools/call", "error"]).await, 1.0);
-        assert_eq!(guarded.metric(&["error_type=\"tool\""]).await, 1.0);
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "error_type=\"tool\""]).await, 1.0);
         assert_eq!(
             server.seen.lock().unwrap().asked.last().unwrap().1["authorization"],
             "Bearer x",
@@ -249,7 +249,7 @@ fn an_upstream_that_does_not_answer() {
         let response = guarded.post(Some(&session), call(&json!(4), "wait", &json!({}))).send();
         let text = response.await.unwrap().text().await.unwrap();
         assert!(text.contains("\"id\":4") && text.contains("it has not answered in time"), "{text}");
-        assert_eq!(guarded.metric(&["error_type=\"timeout\""]).await, 1.0);
+        assert_eq!(guarded.metric(&["mcp_server_errors_total", "error_type=\"timeout\""]).await, 1.0);
         assert_eq!(guarded.health("/health").await.0, 200, "it answers others");
     });
 }

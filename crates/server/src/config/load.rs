@@ -10,6 +10,7 @@ use super::error::{ConfigError, Problem};
 use super::{
     Config, Dependency, Place, Server, alertmanager, backend, contact, data, evidence, inbound, scrape,
 };
+use crate::fleet::upstream_address;
 
 /// The longest name of a server: it becomes part of file names and unit names.
 const NAME_BYTES_MAX: usize = 63;
@@ -272,12 +273,33 @@ fn bad_transport(server: &Server) -> Option<(&'static str, String)> {
                 server.name
             ),
         )),
+        (None, _) if server.guarded => Some((
+            "guarded",
+            "`guarded` is for an `upstream`: what `serve` starts by `stdio` has a guard, and a `unit` has its own".to_owned(),
+        )),
+        (Some(_), []) if server.guarded && server.unit.is_some() => Some((
+            "guarded",
+            format!("the server `{}` lives in a `unit`: its guard has to stand there too", server.name),
+        )),
+        (Some(url), []) if server.guarded && !url.starts_with("http://") => Some((
+            "upstream",
+            format!("`{url}` cannot be `guarded`: a guard stands on the machine of its server and speaks http to it"),
+        )),
+        (Some(url), []) if server.guarded && listens_at(url, server.port) => Some((
+            "port",
+            format!("the upstream `{url}` is at the port {} itself: give the guard another", server.port),
+        )),
         (Some(url), []) if !(url.starts_with("http://") || url.starts_with("https://")) => {
             Some(("upstream", format!("`{url}` is no http or https URL")))
         }
         (None, [program, ..]) if program.is_empty() => Some(("stdio", "its command is empty".to_owned())),
         _ => None,
     }
+}
+
+/// Whether a URL names this port of this machine.
+fn listens_at(url: &str, port: u16) -> bool {
+    upstream_address(url).is_some_and(|address| address.port() == port)
 }
 
 fn bad_dependency(dependency: &Dependency) -> Option<String> {

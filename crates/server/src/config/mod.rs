@@ -237,6 +237,9 @@ pub struct Server {
     /// The URL of a server that speaks Streamable HTTP itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+    /// Whether `serve` starts a guard in front of the `upstream`, which listens at `port`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
     /// The unit of systemd that it lives in: then systemd restarts it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "unit")]
     #[schemars(with = "Option<String>")]
@@ -342,6 +345,7 @@ impl Server {
             port: 0,
             stdio: Vec::new(),
             upstream: None,
+            guarded: false,
             unit: None,
             environment: BTreeMap::new(),
             directory: None,
@@ -356,11 +360,16 @@ impl Server {
         }
     }
 
+    /// Whether it stands behind a guard at its port.
+    pub fn has_guard(&self) -> bool {
+        self.upstream.is_none() || self.guarded
+    }
+
     /// The `/mcp` endpoint that clients use.
     pub fn endpoint(&self, guard_address: IpAddr) -> String {
         match &self.upstream {
-            Some(url) => url.clone(),
-            None => format!("{}/mcp", self.base_url(guard_address)),
+            Some(url) if !self.guarded => url.clone(),
+            Some(_) | None => format!("{}/mcp", self.base_url(guard_address)),
         }
     }
 

@@ -77,7 +77,6 @@ impl Launch {
         args.extend([control.clone().into(), "--log".into(), log.into()]);
         args.extend(["--start-timeout".into(), server.start_timeout.to_string().into()]);
         args.extend(["--install-timeout".into(), server.install_timeout.to_string().into()]);
-        args.extend(["--tuning".into(), crate::tuning_path(config, &server.name).into()]);
         args.extend(["--controls".into(), crate::controls_path(config, &server.name).into()]);
         if let Some(settings) = &server.guard_settings {
             args.extend(["--settings".into(), settings.into()]);
@@ -85,8 +84,17 @@ impl Launch {
         if let Some(tie) = surroundings.tie {
             args.extend(["--tie".into(), tie.pid.to_string().into()]);
         }
-        args.push("--".into());
-        args.extend(server.stdio.iter().map(OsString::from));
+        match &server.upstream {
+            Some(url) => args.extend(["--upstream".into(), url.into()]),
+            None => {
+                args.extend([
+                    "--tuning".into(),
+                    crate::tuning_path(config, &server.name).into(),
+                    "--".into(),
+                ]);
+                args.extend(server.stdio.iter().map(OsString::from));
+            }
+        }
         let mut environment: Vec<_> = std::env::vars_os().collect();
         environment.retain(|(name, _)| !server.environment.keys().any(|key| name == key.as_str()));
         let own = server.environment.iter().map(|(name, text)| (name.clone(), text.clone())).collect();

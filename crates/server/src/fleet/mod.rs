@@ -1,18 +1,21 @@
 //! Owns the servers that one `serve` watches: what is known of each, and who may restart it.
 
+mod accompany;
 mod clients;
 mod launch;
 mod link;
 mod supervised;
 mod supervisor;
+mod target;
 mod unit;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use probe::{Check, Criticality, Endpoint, Target};
+use probe::{Endpoint, Target};
 use process::ProcessId;
 use process::control::{DependencyStatus, Exit, Phase};
 use systemd::{Systemd, UnitName};
@@ -21,9 +24,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(crate) use clients::Found;
 pub use clients::client_target;
 pub use supervised::Supervised;
+pub use target::target;
+pub(crate) use target::upstream_address;
 pub use unit::UnitStatus;
 
-use crate::config::{Config, Dependency, Server};
+use crate::config::{Config, Server};
 
 /// How long a restart may take on top of the server's own start time-out: ending the old process.
 const ENDING_GRACE: Duration = Duration::from_secs(15);
@@ -208,6 +213,11 @@ impl Fleet {
                     tokio::spawn(unit::supervise(care, inbox, report, events.clone()));
                     true
                 }
+                Source::Upstream if server.guarded => {
+                    let launch = launch::Launch::new(config, server, surroundings);
+                    tokio::spawn(accompany::accompany(launch, inbox, report));
+                    true
+                }
                 Source::Upstream | Source::Client(_) => false,
             };
             let member = Member {
@@ -248,10 +258,13 @@ impl Fleet {
     /// Ends all guards with their servers. One that does not go is told of.
     pub async fn shut_down(&self) {
         let asked = Asked { key: String::new(), by: "serve".to_owned(), since_ms: None };
-        // What somebody else has started goes on.
-        let ours = |member: &Arc<Member>| member.source == Source::Configuration && member.phase().is_some();
+        // What somebody else has started goes on, without the guard that was ours.
+        let ours = |member: &Arc<Member>| {
+            let started = member.source == Source::Configuration || member.config.guarded;
+            started && member.phase().is_some()
+        };
         for member in self.members().filter(ours) {
-            if let Err(error) = self.order(&member.config.name, Verb::ShutDown, asked.clone()).await {
+            if let Err(error) = give(&member, Verb::ShutDown, asked.clone()).await {
                 tracing::warn!(server = member.config.name, %error, "a guard did not shut down");
             }
         }
@@ -263,26 +276,33 @@ impl Fleet {
     /// Where there is no such server, it is not ours, or the order fails.
     pub async fn order(&self, name: &str, verb: Verb, asked: Asked) -> Result<Carried, OrderError> {
         let member = self.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
-        let orders = member.orders.as_ref().ok_or_else(|| match member.source {
-            Source::Client(_) => OrderError::OfClient(name.to_owned()),
-            _ => OrderError::NotOurs(name.to_owned()),
-        })?;
-        let (reply, answer) = oneshot::channel();
-        let order = Order::Do(Deed { verb, asked, reply });
-        let gone = || OrderError::Failed(format!("the supervisor of `{name}` is gone"));
-        let allowed = member.config.start_timeout.get() + ENDING_GRACE;
-        let all = async {
-            orders.send(order).await.map_err(|_| gone())?;
-            answer.await.map_err(|_| gone())?.map_err(OrderError::Failed)
-        };
-        tokio::pin!(all);
-        loop {
-            match tokio::time::timeout(allowed, &mut all).await {
-                Ok(result) => return result,
-                // Its guard ends an installation that takes too long.
-                Err(_) if member.phase() == Some(Phase::Installing) => {}
-                Err(_) => return Err(OrderError::TimedOut(name.to_owned(), allowed)),
-            }
+        match member.source {
+            Source::Client(_) => Err(OrderError::OfClient(name.to_owned())),
+            Source::Upstream => Err(OrderError::NotOurs(name.to_owned())),
+            Source::Configuration | Source::Unit(_) => give(&member, verb, asked).await,
+        }
+    }
+}
+
+/// Gives an order to whoever looks after a server, and waits for what comes of it.
+async fn give(member: &Member, verb: Verb, asked: Asked) -> Result<Carried, OrderError> {
+    let name = &member.config.name;
+    let orders = member.orders.as_ref().ok_or_else(|| OrderError::NotOurs(name.clone()))?;
+    let (reply, answer) = oneshot::channel();
+    let order = Order::Do(Deed { verb, asked, reply });
+    let gone = || OrderError::Failed(format!("the supervisor of `{name}` is gone"));
+    let allowed = member.config.start_timeout.get() + ENDING_GRACE;
+    let all = async {
+        orders.send(order).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?.map_err(OrderError::Failed)
+    };
+    tokio::pin!(all);
+    loop {
+        match tokio::time::timeout(allowed, &mut all).await {
+            Ok(result) => return result,
+            // Its guard ends an installation that takes too long.
+            Err(_) if member.phase() == Some(Phase::Installing) => {}
+            Err(_) => return Err(OrderError::TimedOut(name.clone(), allowed)),
         }
     }
 }
@@ -331,12 +351,20 @@ impl Member {
         matches!(self.source, Source::Client(_)) && self.status.borrow().status.is_none()
     }
 
+    /// Where the server itself listens on this machine: not its guard, where that stands in front of an upstream.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match &self.config.upstream {
+            Some(url) => upstream_address(url),
+            None => self.target.local_address(),
+        }
+    }
+
     /// Whether it stands behind a guard on a port, which has metrics.
     pub fn has_guard(&self) -> bool {
         matches!(self.target.endpoint, Endpoint::Guard { .. })
     }
 
-    /// Whether somebody here takes orders about it.
+    /// Whether somebody here looks after it, or after its guard.
     pub fn is_supervised(&self) -> bool {
         self.orders.is_some()
     }
@@ -347,35 +375,4 @@ impl Member {
             let _ = orders.try_send(Order::Tell(dependencies));
         }
     }
-}
-
-/// How a configured server is asked.
-pub fn target(config: &Config, server: &Server) -> Target {
-    let endpoint = match &server.upstream {
-        Some(url) => Endpoint::Upstream { url: url.clone() },
-        None => Endpoint::Guard { base_url: server.base_url(config.guard_address) },
-    };
-    let dependencies = server.dependency.iter().filter_map(|one| dependency(server, one)).collect();
-    Target { name: server.name.clone(), endpoint, dependencies }
-}
-
-fn dependency(server: &Server, one: &Dependency) -> Option<probe::Dependency> {
-    let check = match one {
-        Dependency { http: Some(url), .. } => Check::Http { url: url.clone() },
-        Dependency { tcp: Some(address), .. } => Check::Tcp { address: address.clone() },
-        Dependency { postgres: Some(address), .. } => Check::Postgres { address: address.clone() },
-        Dependency { process: Some(name), .. } => Check::Process { name: name.clone() },
-        Dependency { file: Some(path), .. } => Check::File { path: path.clone() },
-        Dependency { env: Some(variable), .. } => {
-            // A secret that is empty or cannot be read keeps its server from being started.
-            let value = server.environment.get(variable).map(|text| text.plain().unwrap_or("a secret"));
-            Check::Env { variable: variable.clone(), value: value.map(str::to_owned) }
-        }
-        Dependency { nagios: command, .. } if !command.is_empty() => {
-            Check::Nagios { command: command.clone() }
-        }
-        _ => return None,
-    };
-    let critical = if one.critical { Criticality::Critical } else { Criticality::Optional };
-    Some(probe::Dependency { name: one.name.clone(), check, critical })
 }

@@ -68,13 +68,13 @@ pub(super) async fn supervise(
 }
 
 /// Whether another guard has taken the place of this one: then nothing has happened to the server that clients notice.
-async fn is_replaced(launch: &Launch, guard: ProcessId) -> bool {
+pub(super) async fn is_replaced(launch: &Launch, guard: ProcessId) -> bool {
     let Some((_client, mut messages)) = launch.find().await else { return false };
     greeting(&mut messages).await.is_some_and(|status| status.guard != guard)
 }
 
 /// Finds the guard or starts one.
-async fn attend(launch: &Launch, ordered: bool) -> Result<Link, LaunchError> {
+pub(super) async fn attend(launch: &Launch, ordered: bool) -> Result<Link, LaunchError> {
     if let Some((client, mut messages)) = launch.find().await
         && let Some(status) = greeting(&mut messages).await
     {

@@ -252,7 +252,7 @@ fn scraper(server: &str) -> String {
 /// The loops that look, with their intervals.
 fn lookers(config: &Config) -> BTreeMap<String, i64> {
     let probes = config.server.iter().map(|server| (prober(&server.name), config.probe.interval.ms()));
-    let guarded = config.server.iter().filter(|server| server.upstream.is_none());
+    let guarded = config.server.iter().filter(|server| server.has_guard());
     let scrapes = guarded.map(|server| (scraper(&server.name), config.metrics.scrape_interval.ms()));
     probes.chain(scrapes).collect()
 }

@@ -126,7 +126,7 @@ fn strangers(roots: &Roots, members: &[Arc<Member>]) -> HashMap<String, ProcessI
     let unknown: Vec<(&String, SocketAddr)> = members
         .iter()
         .filter(|member| member.child().is_none())
-        .filter_map(|member| Some((&member.config.name, member.target.local_address()?)))
+        .filter_map(|member| Some((&member.config.name, member.address()?)))
         .collect();
     if unknown.is_empty() {
         return HashMap::new();

@@ -73,7 +73,7 @@ pub(in crate::commands) fn keeper(config: &Config, path: &Path, name: &str) -> R
         (Some(unit), Some(_)) => Ok(Keeper::Unit(unit.clone())),
         // A unit without a guard of ours, or whose guard has its log elsewhere, speaks to the journal.
         (Some(unit), None) if !log.exists() => Ok(Keeper::Unit(unit.clone())),
-        (None, Some(url)) => Err(Failure::no(anyhow!(
+        (None, Some(url)) if !server.guarded => Err(Failure::no(anyhow!(
             "`{name}` is an upstream ({url}): whoever started it has its log. Where it runs in a unit of systemd, name \
              that in {} (`unit = \"NAME.service\"`), and the unit's journal is shown",
             path.display()

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use super::served::line;
 use super::{LEFT_MAX, Ledger, Note, Waiting, key, words};
+use crate::audit::Summary;
 use crate::envelope::{self, Incoming, Outcome};
-use crate::inflight::meaning;
-use crate::metrics::Method;
+use crate::inflight::{Meaning, meaning};
+use crate::metrics::{Method, Status};
 use crate::stdio::batch::{Verdict, messages, rebuilt};
 
 // === impl Ledger ===
@@ -13,7 +15,10 @@ use crate::stdio::batch::{Verdict, messages, rebuilt};
 impl Ledger {
     /// Whether what the server says next may have to be kept from the client, or changed, however long it is.
     pub(crate) fn must_look(&self) -> bool {
-        self.handshake.is_replaying() || !self.left.is_empty() || self.gate.is_restricting()
+        self.handshake.is_replaying()
+            || !(self.left.is_empty() && self.late.is_empty())
+            || self.gate.is_restricting()
+            || self.terms.bounds_answers()
     }
 
     /// The server has said this.
@@ -49,6 +54,7 @@ impl Ledger {
                 self.server_cancels(text, params)
             }
             Ok(Incoming::Notification { method, .. }) => {
+                self.terms.announced(&method);
                 if method == "notifications/tools/list_changed" {
                     self.gate.forget();
                 }
@@ -101,18 +107,29 @@ impl Ledger {
             }));
             return Verdict::Drop;
         }
-        let mut verdict = Verdict::Pass;
-        if let Some(entry) = self.answered(&key) {
-            if let (Method::TOOLS_LIST, Outcome::Result(result)) = (entry.method, outcome) {
-                verdict = self.listed(text, id, result);
-            }
-            if self.handshake.answered(entry.method, entry.revision.as_deref(), outcome) {
-                notes.push(Note::Met);
-            }
-            let took = now.saturating_duration_since(entry.since);
-            let meaning = meaning(entry.method, outcome);
-            notes.push(Note::Answered(entry, meaning, took));
+        let Some(mut entry) = self.answered(&key) else {
+            // It was answered in the server's place, because it took too long.
+            return if self.late.remove(&*key) { Verdict::Drop } else { Verdict::Pass };
+        };
+        let took = now.saturating_duration_since(entry.since);
+        if let Some(error) = self.cut(entry.method, outcome, notes) {
+            let summary = Summary::of(entry.method, Outcome::Error(&error), Status::Error);
+            notes.push(Note::Answered(entry, Meaning::Lost, took, summary));
+            return Verdict::Instead(line(id, &error));
         }
+        let mut verdict = Verdict::Pass;
+        if let (Method::TOOLS_LIST, Outcome::Result(result)) = (entry.method, outcome) {
+            verdict = self.listed(text, id, result);
+        }
+        if self.handshake.answered(entry.method, entry.revision.as_deref(), outcome) {
+            notes.push(Note::Met);
+        }
+        if let (Some(wanted), Outcome::Result(result)) = (entry.wanted.take(), outcome) {
+            self.terms.keep(wanted, result, now);
+        }
+        let meaning = meaning(entry.method, outcome);
+        let summary = Summary::of(entry.method, outcome, meaning.status());
+        notes.push(Note::Answered(entry, meaning, took, summary));
         verdict
     }
 
@@ -121,11 +138,7 @@ impl Ledger {
         match self.gate.listed(result) {
             None => Verdict::Pass,
             Some(Ok(narrowed)) => Verdict::Instead(envelope::exchange(text, result, &narrowed).into()),
-            Some(Err(error)) => {
-                let mut message = envelope::response(id, Outcome::Error(&error));
-                message.push(b'\n');
-                Verdict::Instead(message)
-            }
+            Some(Err(error)) => Verdict::Instead(line(id, &error)),
         }
     }
 
@@ -134,6 +147,8 @@ impl Ledger {
     pub(crate) fn server_ended(&mut self) -> (Vec<Waiting>, Vec<String>) {
         self.handshake.server_ended();
         self.gate.forget();
+        self.terms.clear();
+        self.late.clear();
         let mut entries: Vec<Waiting> = self.waiting.drain().flat_map(|(_, entries)| entries).collect();
         entries.sort_unstable_by_key(|entry| entry.number);
         self.n_waiting = 0;

@@ -10,10 +10,12 @@ use super::{Ledger, Note};
 use crate::controls::{Block, BlockKind, Refused, Set};
 use crate::inflight::Meaning;
 use crate::metrics::{Failure, Method};
+use crate::own::Own;
 use crate::reads::Reads;
 use crate::stdio::batch::Verdict;
 use crate::stdio::gate::Gate;
 use crate::stdio::handshake::Replay;
+use crate::stdio::terms::Terms;
 
 struct Talk {
     ledger: Ledger,
@@ -24,7 +26,11 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         Self {
-            ledger: Ledger::new(7, Gate::new(Arc::default(), Reads::default(), 42, || 0)),
+            ledger: Ledger::new(
+                7,
+                Gate::new(Arc::default(), Reads::default(), 42, || 0),
+                Terms::new(&Own::default()),
+            ),
             now: Instant::now(),
             notes: Vec::new(),
         }
@@ -74,7 +80,7 @@ fn whoever_waits_is_known_until_there_is_an_answer() {
     assert_eq!(talk.ledger.youngest_call(talk.now), Some(Duration::from_secs(2)));
     assert_eq!(talk.server(&result("\"ab\"", "{\"isError\":true}")), Verdict::Pass);
     match &talk.notes[..] {
-        [Note::Called(tool), Note::Answered(one, Meaning::Failed(Failure::Tool), took)] => {
+        [Note::Called(tool), Note::Answered(one, Meaning::Failed(Failure::Tool), took, _)] => {
             assert_eq!((tool.as_str(), one.tool.as_deref()), ("x", Some("x")));
             assert_eq!((one.method, *took), (Method::TOOLS_CALL, Duration::from_secs(2)));
         }

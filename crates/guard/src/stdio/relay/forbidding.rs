@@ -1,10 +1,12 @@
-//! Owns what the client is told of what operators have laid down: that something is refused, and that its tools are others.
+//! Owns what the client is told in the server's place: that something is refused, what is kept, and that its tools are
+//! others.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::limiting::over_line;
 use super::{Relay, error};
-use crate::envelope::{self, PARSE_ERROR};
+use crate::envelope::{self, Outcome, PARSE_ERROR};
 use crate::stdio::ledger::Note;
 
 // === impl Relay ===
@@ -16,6 +18,12 @@ impl Relay {
             match note {
                 Note::Refused { id, reason, .. } => {
                     self.say(&error(id, &self.record.reason(&format!("refuses it: {reason}"))))
+                }
+                Note::Over { id: Some(id), over, .. } => self.say(&over_line(id, over)),
+                Note::Kept { id, result, .. } => {
+                    let mut line = envelope::response(id, Outcome::Result(result));
+                    line.push(b'\n');
+                    self.say(&line);
                 }
                 Note::Withheld(why) => {
                     let mut line =

@@ -206,3 +206,27 @@ fn what_never_flaps() {
     );
     check("[triage]\nreopen_within = \"0s\"\n", &expect!["fine: 0 server(s)"]);
 }
+
+#[test]
+fn a_guarded_upstream_is_somewhere_else_on_this_machine() {
+    let said = |keys: &str| {
+        let parsed = parse(&format!("[[server]]\nname = \"a\"\nport = 8001\n{keys}"));
+        parsed.map(|config| config.server[0].has_guard()).map_err(|problems| problems[0].to_string())
+    };
+    assert_eq!(said("upstream = \"http://127.0.0.1:9000/mcp\"\nguarded = true"), Ok(true));
+    assert_eq!(said("upstream = \"http://127.0.0.1:9000/mcp\""), Ok(false));
+    assert_eq!(said("stdio = [\"x\"]"), Ok(true));
+    for (keys, words) in [
+        ("stdio = [\"x\"]\nguarded = true", "is for an `upstream`"),
+        ("unit = \"a.service\"\nguarded = true", "is for an `upstream`"),
+        (
+            "unit = \"a.service\"\nupstream = \"http://127.0.0.1:9000/mcp\"\nguarded = true",
+            "lives in a `unit`",
+        ),
+        ("upstream = \"https://127.0.0.1:9000/mcp\"\nguarded = true", "speaks http to it"),
+        ("upstream = \"http://localhost:8001/mcp\"\nguarded = true", "give the guard another"),
+    ] {
+        let error = said(keys).unwrap_err();
+        assert!(error.contains(words), "{keys}: {error}");
+    }
+}
