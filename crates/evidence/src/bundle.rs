@@ -14,6 +14,7 @@ use crate::archive::{self, ITEM_BYTES_MAX};
 use crate::custody::{self, Act};
 use crate::digest::Digest;
 use crate::error::Error;
+use crate::extent::Extent;
 use crate::key::SigningKey;
 use crate::manifest::{Head, Item, Line, Missing};
 use crate::seal::{Seal, State};
@@ -77,19 +78,6 @@ pub struct Sealed {
     pub missing: usize,
 }
 
-/// How far a bundle was written when it was last sealed: what is below these lengths never changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
-    /// Of the archive, in bytes.
-    pub archive_bytes: u64,
-    /// Of the manifest.
-    pub manifest_bytes: u64,
-    /// Of the list of steps.
-    pub steps_bytes: u64,
-    /// The seal of that.
-    pub seal: Vec<u8>,
-}
-
 /// Told of every seal.
 type OnSeal = Box<dyn FnMut(Extent) + Send>;
 
@@ -120,28 +108,6 @@ struct Step<'a> {
     step: &'a str,
     started_ms: u64,
     took_ms: u64,
-}
-
-// === impl Extent ===
-
-impl Extent {
-    /// Of a bundle that is not written any more.
-    ///
-    /// # Errors
-    /// When one of its files cannot be read.
-    pub fn of(folder: &Path) -> Result<Self, Error> {
-        let bytes = |name: &str| {
-            let path = folder.join(name);
-            fs::metadata(&path).map(|of| of.len()).map_err(Error::read(&path))
-        };
-        let seal = folder.join(SEAL);
-        Ok(Self {
-            archive_bytes: bytes(ARCHIVE)?,
-            manifest_bytes: bytes(MANIFEST)?,
-            steps_bytes: bytes(STEPS)?,
-            seal: fs::read(&seal).map_err(Error::read(&seal))?,
-        })
-    }
 }
 
 // === impl Gathered ===

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use tar::{EntryType, Header};
 
-use crate::bundle::{ARCHIVE, CUSTODY, CUSTODY_LENGTH, Extent, MANIFEST, SEAL, STEPS};
+use crate::bundle::{ARCHIVE, CUSTODY, CUSTODY_LENGTH, MANIFEST, SEAL, STEPS};
+use crate::extent::Extent;
 
 /// The largest part, in bytes: one is in memory at a time.
 pub const PART_BYTES_MAX: u64 = 8 << 20;
