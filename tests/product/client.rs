@@ -57,6 +57,16 @@ pub(crate) fn transport(endpoint: &str) -> StreamableHttpClientTransport<reqwest
 
 /// One session with one call. The error is the SDK's own words.
 pub(crate) fn ask(endpoint: &str, tool: &'static str, arguments: &Value) -> Result<String, String> {
+    ask_within(endpoint, tool, arguments, SESSION_MAX)
+}
+
+/// The same, with another patience.
+pub(crate) fn ask_within(
+    endpoint: &str,
+    tool: &'static str,
+    arguments: &Value,
+    within: Duration,
+) -> Result<String, String> {
     let session = async {
         let client = ().serve(transport(endpoint)).await.map_err(|error| error.to_string())?;
         let tools = client.list_all_tools().await.map_err(|error| error.to_string())?;
@@ -70,9 +80,9 @@ pub(crate) fn ask(endpoint: &str, tool: &'static str, arguments: &Value) -> Resu
         Ok(texts.join("\n"))
     };
     block_on(async {
-        match tokio::time::timeout(SESSION_MAX, session).await {
+        match tokio::time::timeout(within, session).await {
             Ok(result) => result,
-            Err(_) => Err(format!("no answer within {SESSION_MAX:?}")),
+            Err(_) => Err(format!("no answer within {within:?}")),
         }
     })
 }

@@ -21,7 +21,7 @@ const PLANTS: &str = include_str!("plants.py");
 struct Plant(Child);
 
 /// What `diagnose` says of one server.
-struct Said(Value);
+pub(crate) struct Said(pub(crate) Value);
 
 // === impl Plant ===
 
@@ -80,23 +80,34 @@ impl Said {
         Self(all.remove(0))
     }
 
-    fn cause(&self) -> &str {
+    pub(crate) fn cause(&self) -> &str {
         self.0["cause"].as_str().unwrap_or("none")
     }
 
-    fn finding(&self, kind: &str) -> Option<&Value> {
+    pub(crate) fn finding(&self, kind: &str) -> Option<&Value> {
         self.0["findings"].as_array().unwrap().iter().find(|finding| finding["kind"] == kind)
+    }
+
+    /// The value and the message of a finding; nothing where it is not there.
+    pub(crate) fn text(&self, kind: &str) -> String {
+        self.finding(kind).map(|one| format!("{} {}", one["value"], one["message"])).unwrap_or_default()
     }
 
     /// The cause, and what one finding has for a message.
     #[track_caller]
-    fn check(&self, cause: &str, kind: &str, words: &[&str]) {
+    pub(crate) fn check(&self, cause: &str, kind: &str, words: &[&str]) {
         assert_eq!(self.cause(), cause, "{:#}", self.0);
         let finding = self.finding(kind).unwrap_or_else(|| panic!("no {kind}: {:#}", self.0));
         let text = format!("{} {}", finding["value"], finding["message"]);
         for word in words {
             assert!(text.contains(word), "`{word}` is missing in {text}");
         }
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
     }
 }
 
@@ -115,7 +126,7 @@ fn alone(args: &[&str]) -> String {
     run(command).done()
 }
 
-fn of_server(site: &Site, server: &str) -> Said {
+pub(crate) fn of_server(site: &Site, server: &str) -> Said {
     Said::of(&site.run(&["diagnose", server, "-o", "json"]).done())
 }
 
@@ -154,6 +165,68 @@ fn a_thread_that_waits_in_the_kernel() {
     });
     fs::File::options().write(true).open(&fifo).unwrap();
     said.check("blocked_in_kernel", "blocked_tasks", &["1", &plant.pid()]);
+}
+
+#[test]
+fn a_user_who_may_start_no_more() {
+    if !is_root() {
+        return;
+    }
+    // The kernel counts all that a user has, so this one is nobody else's.
+    let user = 100_000 + std::process::id();
+    let Some(plant) = Plant::new(&["tasks", &user.to_string(), "20"]) else { return };
+    let words = ["20 of 20 processes and threads", &format!("its user {user}")];
+    of_process(&plant.pid()).check("tasks_exhausted", "tasks_used_percent", &words);
+}
+
+#[test]
+fn a_pipe_that_nobody_reads() {
+    let Some(plant) = Plant::new(&["unread"]) else { return };
+    let pid = plant.pid();
+    let said = eventually("it waits for a reader", || {
+        Some(of_process(&pid)).filter(|said| said.text("unread_writes").starts_with('1'))
+    });
+    // Without a server that could be asked it is a hint: who writes to somebody slow waits as well.
+    said.check("none", "unread_writes", &[&format!("until process {pid} (python3) reads"), "pipe:["]);
+    said.check("none", "threads", &["pipe_write"]);
+}
+
+#[test]
+fn a_folder_that_was_deleted_under_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("python3");
+    command.args(["-c", PLANTS, "zombies", "0"]).current_dir(folder.path());
+    let Some(plant) = Plant::of(command) else { return };
+    let path = folder.path().to_str().unwrap().to_owned();
+    drop(folder);
+    of_process(&plant.pid()).check("none", "work_folder", &["deleted", &path]);
+}
+
+#[test]
+fn a_quota_of_processor_time_that_is_used_up() {
+    let places =
+        [("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "20000"), ("/sys/fs/cgroup", "cpu.max", "20000 100000")];
+    let name = format!("paramedic-test-quota-{}", std::process::id());
+    let made = places.iter().filter(|_| is_root()).find_map(|(root, limit, value)| {
+        let folder = Path::new(root).join(&name);
+        fs::create_dir(&folder).ok()?;
+        if fs::write(folder.join(limit), value).is_ok() {
+            return Some(folder);
+        }
+        let _ = fs::remove_dir(&folder);
+        None
+    });
+    let Some(group) = made else {
+        println!("SKIPPED: no control group of our own can have a quota of processor time");
+        return;
+    };
+    if let Some(plant) = Plant::new(&["spin", group.to_str().unwrap()]) {
+        let said = eventually("it is throttled", || {
+            Some(of_process(&plant.pid())).filter(|said| said.cause() != "none")
+        });
+        said.check("overload", "cpu_throttled_percent", &[group.to_str().unwrap()]);
+    }
+    fs::remove_dir(&group).unwrap();
 }
 
 /// A FUSE mount whose daemon never answers; it goes when it is dropped.
@@ -463,7 +536,8 @@ struct Postgres {
 // === impl Postgres ===
 
 impl Postgres {
-    fn start() -> Option<Self> {
+    /// With this many connections, more options, and lines that come first in `pg_hba.conf`.
+    fn start(connections: u32, more: &str, rules: &str) -> Option<Self> {
         if !is_root() {
             return None;
         }
@@ -478,9 +552,11 @@ impl Postgres {
         assert!(own.success());
         let postgres = Self { folder, bin, port: free_port() };
         postgres.run("initdb", &["-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C"]);
+        let own = postgres.folder.path().join("data/pg_hba.conf");
+        fs::write(&own, format!("{rules}{}", fs::read_to_string(&own).unwrap())).unwrap();
         let options = format!(
-            "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c shared_buffers=16MB -c max_connections=3 \
-             -c superuser_reserved_connections=0 -c max_wal_senders=0",
+            "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off -c shared_buffers=16MB -c max_wal_senders=0 \
+             -c max_connections={connections} -c superuser_reserved_connections=0 {more}",
             postgres.port,
             postgres.folder.path().display()
         );
@@ -529,7 +605,7 @@ impl Drop for Postgres {
 
 #[test]
 fn a_database_that_is_full_or_locked_or_stopped() {
-    let Some(postgres) = Postgres::start() else { return };
+    let Some(postgres) = Postgres::start(3, "", "") else { return };
     let dependency =
         format!("[[server.dependency]]\nname = \"db\"\npostgres = \"127.0.0.1:{}\"\n", postgres.port);
     let mut site = Site::new(&[Server::notes("notes").with(&dependency)]);
@@ -584,6 +660,114 @@ fn a_database_that_is_full_or_locked_or_stopped() {
     end(sessions);
 }
 
+/// Somebody may come in who proves to know a password, and who would have to tell it: the first is let in, and asked for no more
+/// than a password that is proven; the second is not told it. Nobody sees it.
+#[test]
+fn a_database_that_wants_a_password() {
+    const PASSWORD: &str = "hunter2, and more";
+    let rules = "host all ann 127.0.0.1/32 scram-sha-256\nhost all bob 127.0.0.1/32 password\n";
+    let Some(postgres) = Postgres::start(20, "-c shared_preload_libraries=pg_stat_statements", rules) else {
+        return;
+    };
+    let setup = format!(
+        "CREATE ROLE ann LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_monitor; CREATE ROLE bob LOGIN PASSWORD '{PASSWORD}'; \
+         CREATE EXTENSION pg_stat_statements; CREATE TABLE notes (id int)"
+    );
+    assert!(postgres.session(&setup).wait().unwrap().success());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    let keep = |password: &str| {
+        fs::write(&file, password).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    keep(PASSWORD);
+    let of = |user: &str| {
+        format!(
+            "[[server.dependency]]\nname = \"{user}\"\npostgres = \"{user}@127.0.0.1:{}/postgres\"\n\
+             password = {{ file = {file:?} }}\n",
+            postgres.port
+        )
+    };
+    let mut site = Site::new(&[Server::notes("notes").with(&of("ann")).with(&of("bob"))]);
+    site.serve_until_ready(&["notes"]);
+    let said = || {
+        let said = of_server(&site, "notes");
+        assert!(!said.to_string().contains("hunter2"), "{said}");
+        said
+    };
+    let about = |said: &Said, kind: &str, subject: &str| {
+        let all = said.0["findings"].as_array().unwrap().iter();
+        let mut these = all.filter(|one| one["kind"] == kind && one["subject"] == subject);
+        let text = |one: &Value| format!("{} {}", one["value"], one["message"].as_str().unwrap_or_default());
+        these.next().map(text).unwrap_or_default()
+    };
+    let first = said();
+    assert_eq!(about(&first, "dependency", "ann"), "\"ok\" it takes connections");
+    assert!(about(&first, "dependency", "bob").contains("wants to be told the password"), "{first}");
+    assert!(about(&first, "statement_seconds", "ann").contains("ms each"), "{first}");
+    assert!(about(&first, "connections_used_percent", "bob").is_empty(), "{first}");
+
+    // The holder is named, with what it has been doing, and no data.
+    let holder = postgres.session("BEGIN; LOCK TABLE notes; SELECT pg_sleep(600), 'data of ann'");
+    let held = "SELECT pid FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'notes'::regclass";
+    let backend =
+        eventually("the lock is held", || Some(postgres.answer(held)).filter(|pid| !pid.is_empty()));
+    let waiting = postgres.session("SELECT * FROM notes WHERE id = 42");
+    let locked =
+        eventually("somebody waits", || Some(said()).filter(|said| said.cause() == "database_locked"));
+    assert!(
+        about(&locked, "dependency", "ann").contains(&format!("the one of backend {backend}")),
+        "{locked}"
+    );
+    assert!(about(&locked, "query_seconds", "ann").contains("SELECT pg_sleep(?), ?"), "{locked}");
+    assert!(!locked.to_string().contains("data of ann"), "{locked}");
+    for mut session in [holder, waiting] {
+        session.kill().unwrap();
+        session.wait().unwrap();
+    }
+
+    keep("another one");
+    let wrong = said();
+    assert!(
+        about(&wrong, "dependency", "ann").contains("and not ours: password authentication failed"),
+        "{wrong}"
+    );
+    fs::remove_file(&file).unwrap();
+    let unknown = said();
+    assert!(about(&unknown, "dependency", "ann").contains("its password is not known"), "{unknown}");
+    assert!(!site.serve_log().contains("hunter2"));
+    assert!(!site.run(&["config", "show"]).stdout.contains("hunter2"));
+}
+
+/// In a network of its own, whose name service is silent when it is asked for addresses of IPv6.
+const HALF_NAMES: &str = "ip link set lo up; ip route add default dev lo
+    echo 'nameserver 127.0.0.1' > \"$HOME/resolv.conf\"; mount --bind \"$HOME/resolv.conf\" /etc/resolv.conf
+    exec 8> >(exec python3 -c \"$PLANTS\" names 127.0.0.1 > \"$HOME/names\")
+    exec 7> >(exec python3 -c \"$PLANTS\" answer 8099 200 - - > \"$HOME/answer\")
+    until grep -q ready \"$HOME/names\" && grep -q ready \"$HOME/answer\"; do :; done 2> /dev/null
+    \"$EXE\" diagnose notes --config \"$HOME/paramedic.toml\" -o json";
+
+#[test]
+fn a_name_service_that_is_silent_for_one_family() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let config = "data_dir = \"data\"\n[[server]]\nname = \"notes\"\nport = 8098\nstdio = [\"notes\"]\n\
+        [[server.dependency]]\nname = \"api\"\nhttp = \"http://api.example.org:8099/\"\n";
+    fs::write(folder.path().join("paramedic.toml"), config).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--net", "--propagation", "private", "bash", "-ec", HALF_NAMES]);
+    clean(&mut command, folder.path());
+    command.env("EXE", EXE).env("PLANTS", PLANTS);
+    let ran = run(command);
+    if ran.stdout.is_empty() {
+        println!("SKIPPED: no network of our own: {}", ran.stderr);
+        return;
+    }
+    Said::of(&ran.stdout).check("name_service", "name_family", &["ipv6"]);
+}
+
 #[test]
 fn a_healthy_server_has_no_cause() {
     let port = free_port().to_string();
@@ -603,6 +787,10 @@ fn a_healthy_server_has_no_cause() {
             child.wait().unwrap();
         }
         assert_eq!(said.cause(), "none", "run {nth}: {:#}", said.0);
+        let all = said.0["findings"].as_array().unwrap();
+        // That the server can not do without it is not bad news of a dependency that is there.
+        let is_bad = |one: &Value| one["severity"] == "critical" && one["value"] != "ok";
+        assert!(!all.iter().any(is_bad), "run {nth}: {:#}", said.0);
     }
     let all: Vec<Value> = serde_json::from_str(&site.run(&["diagnose", "-o", "json"]).done()).unwrap();
     let names: Vec<&str> = all.iter().map(|one| one["server"].as_str().unwrap()).collect();

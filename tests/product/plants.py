@@ -2,6 +2,7 @@
 import http.server
 import os
 import resource
+import socket
 import ssl
 import sys
 import threading
@@ -72,6 +73,24 @@ def answer(port, status, header, value, certificate=None):
     wait()
 
 
+def names(address):
+    """A name service that knows one address of IPv4 for every name, and says nothing when it is asked for IPv6."""
+    service = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    service.bind(("127.0.0.1", 53))
+
+    def serve():
+        while True:
+            question, asker = service.recvfrom(512)
+            end = question.index(b"\0", 12) + 5
+            if question[end - 4 : end - 2] == b"\0\1":
+                header = question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0"
+                record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(address)
+                service.sendto(header + question[12:end] + record, asker)
+
+    threading.Thread(target=serve, daemon=True).start()
+    wait()
+
+
 def memory(bytes_at_once, every, generations):
     """A chain of processes, of which only the last one grows."""
     if int(generations) > 0:
@@ -89,6 +108,39 @@ def grow(bytes_at_once, every):
     while True:
         held.append(bytearray(os.urandom(1)) * bytes_at_once)
         time.sleep(every)
+
+
+def tasks(number, limit):
+    """Starts as many threads as the user may have."""
+    os.setresgid(int(number), int(number), int(number))
+    os.setresuid(int(number), int(number), int(number))
+    resource.setrlimit(resource.RLIMIT_NPROC, (int(limit), int(limit)))
+    try:
+        while True:
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+    except RuntimeError:
+        pass
+    wait()
+
+
+def unread():
+    """Writes into a pipe from which nobody reads, although somebody could."""
+    _, writer = os.pipe()
+    threading.Thread(target=lambda: os.write(writer, bytes(1 << 20)), daemon=True).start()
+    wait()
+
+
+def spin(group):
+    """Enters a control group, and has more to do than that may."""
+    with open(os.path.join(group, "cgroup.procs"), "w") as procs:
+        procs.write(str(os.getpid()))
+
+    def forever():
+        while True:
+            pass
+
+    threading.Thread(target=forever, daemon=True).start()
+    wait()
 
 
 def eat(group):

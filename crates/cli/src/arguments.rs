@@ -6,6 +6,7 @@ mod controls;
 mod diagnose;
 mod evidence;
 mod guard;
+mod heap;
 mod hold;
 mod incident;
 mod init;
@@ -29,6 +30,7 @@ pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, W
 pub(crate) use diagnose::DiagnoseArguments;
 pub(crate) use evidence::{DeepArguments, Depth, EvidenceCommand};
 pub(crate) use guard::GuardArguments;
+pub(crate) use heap::{HeapDumpArguments, RuntimeArguments};
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
 pub(crate) use init::{InitArguments, UninstallArguments};

@@ -9,7 +9,7 @@ const EXPLAINS: &[(Cause, &[Cause])] = {
         CertificateInvalid, ClockWrong, CrashLoop, DatabaseDown, DatabaseFull, DatabaseLocked,
         DependencyDown, DescriptorsExhausted, DiskFull, Frozen, MemoryLeak, MemoryPressure, MissingProgram,
         NameService, NetworkDown, OutOfMemory, Overload, PermissionMissing, PortTaken, ProgramFault,
-        RateLimited, StuckRequests,
+        RateLimited, StuckRequests, TasksExhausted, UnreapedChildren,
     };
     &[
         (NetworkDown, &[DatabaseDown, DependencyDown, NameService]),
@@ -23,6 +23,8 @@ const EXPLAINS: &[(Cause, &[Cause])] = {
         (RateLimited, &[DependencyDown]),
         (BlockedInKernel, &[Frozen]),
         (DescriptorsExhausted, &[Frozen, ProgramFault, CrashLoop]),
+        (TasksExhausted, &[Frozen, ProgramFault, CrashLoop]),
+        (UnreapedChildren, &[TasksExhausted]),
         (PermissionMissing, &[ProgramFault, CrashLoop]),
         (BrokenInstallation, &[ProgramFault, CrashLoop]),
         (DependencyDown, &[StuckRequests, Overload, Frozen, CrashLoop]),
@@ -46,6 +48,11 @@ impl Cause {
         let following =
             EXPLAINS.iter().filter(|(cause, _)| *cause == self).flat_map(|(_, following)| *following);
         following.into_iter().any(|one| *one == other || one.explains(other))
+    }
+
+    /// Tells whether what helps against it is about the memory of a server or of its machine.
+    pub fn is_about_memory(self) -> bool {
+        matches!(self, Self::OutOfMemory | Self::MemoryPressure | Self::MemoryLeak | Self::CacheGrowth)
     }
 
     /// Tells whether somebody tries to break in, or has.

@@ -1,9 +1,22 @@
 //! Owns what a line of a log is about, by the words that stand in it.
 
 /// The values of `log_error` and what stands in such lines, in lower case; the first that fits counts for a line.
-const CLASSES: [(&str, &[&str]); 9] = [
+const CLASSES: [(&str, &[&str]); 10] = [
     ("no_space", &["no space left", "enospc", "disk full", "disk quota exceeded", "edquot"]),
     ("address_in_use", &["address already in use", "eaddrinuse"]),
+    (
+        "tasks",
+        &[
+            "can't start new thread",
+            "unable to create native thread",
+            "failed to spawn thread",
+            "pthread_create failed",
+            "cannot fork",
+            "fork failed",
+            "fork: retry",
+            "spawn eagain",
+        ],
+    ),
     ("descriptors", &["too many open files", "emfile", "enfile"]),
     (
         "out_of_memory",
@@ -32,7 +45,23 @@ const CLASSES: [(&str, &[&str]); 9] = [
         ],
     ),
     ("permission", &["permission denied", "eacces", "permissionerror", "operation not permitted", "eperm"]),
-    ("connection", &["connection refused", "econnrefused", "connection reset", "etimedout"]),
+    (
+        "connection",
+        &[
+            "connection refused",
+            "econnrefused",
+            "connection reset",
+            "econnreset",
+            "broken pipe",
+            "epipe",
+            "etimedout",
+            "connection timed out",
+            "socket hang up",
+            "closed the connection",
+            "connection is closed",
+            "terminating connection",
+        ],
+    ),
     ("configuration", &["missing required", "invalid configuration", "config error", "not configured"]),
     ("unhandled", &["unhandled", "uncaught", "panicked at", "traceback (most recent call last)"]),
 ];
@@ -65,6 +94,7 @@ mod tests {
     fn lines_have_one_class() {
         check(&[], None);
         check(&["all is well"], None);
+        check(&["BrokenPipeError: [Errno 32] Broken pipe"], Some(("connection", 0)));
         check(
             &["Error: Cannot find module '/srv/x/index.js'", "code: 'MODULE_NOT_FOUND'"],
             Some(("missing_module", 0)),

@@ -1,5 +1,6 @@
-//! Measures one whole look at the machine and one server beside the commands of the original runbook, with 100, 1,000 and
-//! 5,000 processes more: `cargo bench -p host --bench look`.
+//! Measures one whole look at the machine and one server beside the commands of the original runbook, with 100 to 5,000
+//! processes more: `cargo bench -p host --bench look`. With the path of a `paramedic` in `PARAMEDIC_BENCH_PROGRAM` its whole
+//! `diagnose` as well.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -49,7 +50,7 @@ fn main() {
     println!(
         "median of {TIMES} in milliseconds, one thread; `examine` is all that diagnose reads of the host"
     );
-    for wanted in [0, 100, 1_000, 5_000] {
+    for wanted in [0, 100, 300, 500, 1_000, 5_000] {
         while children.len() < wanted {
             match Command::new("sleep").arg("3600").stdin(Stdio::null()).spawn() {
                 Ok(child) => children.push(child),
@@ -66,6 +67,11 @@ fn main() {
         println!("  {:<12} {whole:>9.1}", "examine");
         println!("  {:<12} {:>9.1}", "snapshot", median(|| drop(black_box(snapshot(&roots, Some(me), 0)))));
         println!("  {:<12} {:>9.1}", "rates", median(|| drop(black_box(Sample::take(&roots)))));
+        if let Some(program) = std::env::var_os("PARAMEDIC_BENCH_PROGRAM") {
+            let args = ["diagnose", "--pid", &me.to_string(), "-o", "json"];
+            let took = median(|| assert!(black_box(runs(program.to_str().unwrap(), &args))));
+            println!("  {:<12} {took:>9.1}", "diagnose");
+        }
         for (program, args) in COMMANDS {
             if !runs(program, args) {
                 println!("  {program:<12} not here");

@@ -138,7 +138,7 @@ pub(crate) fn path(roots: &Roots, pid: i32) -> Option<String> {
 }
 
 /// A line is `HIERARCHY:CONTROLLERS:PATH`; version 2 names no controllers.
-fn groups(roots: &Roots, pid: i32) -> Option<Vec<(String, String)>> {
+pub(crate) fn groups(roots: &Roots, pid: i32) -> Option<Vec<(String, String)>> {
     let bytes = read(&roots.process(pid).join("cgroup"), FILE_BYTES_MAX)?;
     let parse = |line| {
         let (_, rest) = split_once(line, b':')?;

@@ -74,7 +74,7 @@ pub(crate) struct Stat {
     pub(crate) state: Option<State>,
     pub(crate) parent: Option<i32>,
     cpu_ticks: Option<u64>,
-    threads: Option<u64>,
+    pub(crate) threads: Option<u64>,
     pub(crate) start_ticks: u64,
     rss_pages: Option<u64>,
 }

@@ -14,10 +14,12 @@ use crate::machine::{Clock, Load, Machine};
 use crate::memory::{Memory, Pressure};
 use crate::mounts::{Mount, Wanted, ask_silent_again, read_fstab, read_mounts};
 use crate::processes::{Process, pids, read_processes, tree};
+use crate::quota::Quota;
 use crate::roots::{Roots, read_link};
 use crate::runtime::{Runtime, Seen};
 use crate::sockets::Sockets;
 use crate::tasks::{BlockedTask, User, read_blocked, still_blocked, still_zombies, user_of, zombies_below};
+use crate::threads::{Thread, Unread, read_threads, still_unread, unread};
 
 /// Of the form that is written; a reader of kept snapshots looks here first.
 const VERSION: u32 = 1;
@@ -63,6 +65,8 @@ pub struct TargetTree {
     pub pid: i32,
     /// Memory of its control group.
     pub cgroup_memory: Option<CgroupMemory>,
+    /// What its control groups allow it of processors and tasks.
+    pub quota: Quota,
     /// It and its descendants, parents before children, at most 64.
     pub tree: Vec<Details>,
     /// Whether it sees other mounts than we do, as in a container: then its paths mean nothing here.
@@ -75,6 +79,10 @@ pub struct TargetTree {
     pub written: Vec<String>,
     /// Threads that wait inside the kernel; after [`Snapshot::confirm`] those that have not gone on.
     pub blocked: Vec<BlockedTask>,
+    /// Where the threads of the first of them are in the kernel, at most 64 of each of 8.
+    pub threads: Vec<Thread>,
+    /// Threads that wait until somebody reads what they write; after [`Snapshot::confirm`] those that have not gone on.
+    pub unread: Vec<Unread>,
     /// Ended children of theirs; after [`Snapshot::confirm`] those that nobody has asked for their end.
     pub zombies: Vec<ProcessId>,
     /// The sockets of its network namespace.
@@ -133,7 +141,12 @@ impl Snapshot {
     /// nothing.
     pub fn confirm(&mut self, roots: &Roots, wait: impl FnOnce(Duration)) {
         let is_silent = self.mounts.iter().flatten().any(|mount| mount.is_silent);
-        let is_stuck = |target: &TargetTree| !target.blocked.is_empty() || !target.zombies.is_empty();
+        let is_stuck = |target: &TargetTree| {
+            !target.blocked.is_empty()
+                || !target.zombies.is_empty()
+                || !target.unread.is_empty()
+                || target.quota.is_throttled_at_times()
+        };
         if !is_silent && !self.target.as_ref().is_some_and(is_stuck) {
             return;
         }
@@ -144,6 +157,9 @@ impl Snapshot {
         if let Some(target) = self.target.as_mut() {
             still_blocked(roots, &mut target.blocked);
             still_zombies(roots, &mut target.zombies);
+            target.quota.look_again();
+            let present: Vec<i32> = self.processes.iter().map(|process| process.id.pid).collect();
+            still_unread(roots, &mut target.unread, &present);
         }
     }
 }
@@ -158,6 +174,7 @@ impl TargetTree {
         }
         let zombies = zombies_below(processes, &ids);
         let blocked = read_blocked(roots, ids.iter().map(|id| id.pid));
+        let threads = read_threads(roots, &ids);
         let tree: Vec<_> = ids.into_iter().take(DETAILS_MAX).map(|id| Details::read(roots, id)).collect();
         let mut owners = HashMap::new();
         for details in &tree {
@@ -174,11 +191,14 @@ impl TargetTree {
         Some(Self {
             pid,
             cgroup_memory: CgroupMemory::read(roots, pid),
+            quota: Quota::read(roots, pid),
             has_own_mounts: has_own_mounts(roots, pid),
             user: user_of(roots, pid),
             runtimes: runtimes(roots, &tree),
             written: written(roots, &tree),
             blocked,
+            unread: unread(&threads),
+            threads,
             zombies,
             tree,
             sockets,

@@ -49,6 +49,9 @@ pub struct Socket {
     pub inode: u64,
     /// A process that has it open, as far as that can be seen.
     pub pid: Option<i32>,
+    /// Whether one of IPv6 leaves IPv4 to others; `None` where nobody says.
+    #[serde(skip)]
+    pub is_only_ipv6: Option<bool>,
 }
 
 /// The kind of a socket.
@@ -92,6 +95,7 @@ pub(crate) struct Row {
     pub(crate) receive_queue: Option<u64>,
     pub(crate) uid: Option<u32>,
     pub(crate) inode: u64,
+    pub(crate) is_only_ipv6: Option<bool>,
 }
 
 // === impl Sockets ===
@@ -222,6 +226,7 @@ impl Row {
             receive_queue: receive.and_then(hex),
             uid: number(uid).and_then(|uid| u32::try_from(uid).ok()),
             inode: number(inode)?,
+            is_only_ipv6: None,
         })
     }
 
@@ -237,6 +242,7 @@ impl Row {
             uid: self.uid,
             inode: self.inode,
             pid: owners.get(&self.inode).copied(),
+            is_only_ipv6: self.is_only_ipv6,
         }
     }
 }
@@ -304,6 +310,7 @@ fn unix_socket(line: &[u8], owners: &HashMap<u64, i32>) -> Option<Socket> {
         uid: None,
         inode,
         pid: owners.get(&inode).copied(),
+        is_only_ipv6: None,
     })
 }
 

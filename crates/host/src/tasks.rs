@@ -99,8 +99,16 @@ pub(crate) fn still_zombies(roots: &Roots, zombies: &mut Vec<ProcessId>) {
     zombies.retain(is);
 }
 
+/// Whether a process has something to do when this signal comes: without that most of them end it.
+pub fn catches(roots: &Roots, pid: i32, signal: i32) -> bool {
+    let bytes = read(&roots.process(pid).join("status"), FILE_BYTES_MAX).unwrap_or_default();
+    let mask = lines(&bytes).find_map(|line| line.strip_prefix(b"SigCgt:")).map(<[u8]>::trim_ascii);
+    let bit = u32::try_from(signal - 1).ok().and_then(|bit| 1_u64.checked_shl(bit));
+    bit.zip(mask.and_then(crate::text::hex)).is_some_and(|(bit, mask)| mask & bit != 0)
+}
+
 /// The user that a process runs as, and its groups; `None` when it is gone.
-pub(crate) fn user_of(roots: &Roots, pid: i32) -> Option<User> {
+pub fn user_of(roots: &Roots, pid: i32) -> Option<User> {
     let bytes = read(&roots.process(pid).join("status"), FILE_BYTES_MAX)?;
     let numbers = |name: &[u8]| -> Vec<u32> {
         let line = lines(&bytes).find_map(|line| line.strip_prefix(name));
@@ -123,7 +131,7 @@ pub struct User {
 }
 
 /// A line is `[<0>] FUNCTION+OFFSET/SIZE`, with the module behind it where it is of one.
-fn kernel_stack(folder: &Path) -> Vec<String> {
+pub(crate) fn kernel_stack(folder: &Path) -> Vec<String> {
     let bytes = read(&folder.join("stack"), FILE_BYTES_MAX).unwrap_or_default();
     let function = |line: &[u8]| {
         let place = crate::text::words(line).nth(1)?;
@@ -132,7 +140,7 @@ fn kernel_stack(folder: &Path) -> Vec<String> {
     lines(&bytes).filter_map(function).take(KERNEL_FRAMES_MAX).collect()
 }
 
-fn switches(folder: &Path) -> Option<u64> {
+pub(crate) fn switches(folder: &Path) -> Option<u64> {
     let bytes = read(&folder.join("status"), FILE_BYTES_MAX)?;
     let count = |name: &[u8]| {
         lines(&bytes).find_map(|line| line.strip_prefix(name)).and_then(|value| number(value.trim_ascii()))
@@ -187,8 +195,16 @@ mod tests {
         let roots = Roots::below(root.path());
         assert_eq!(user_of(&roots, 9), None);
         fs::create_dir_all(roots.process(9)).unwrap();
-        fs::write(roots.process(9).join("status"), "Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n")
-            .unwrap();
+        assert!(!catches(&roots, 9, 12));
+        fs::write(
+            roots.process(9).join("status"),
+            "SigCgt:\t0000000000000800\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n",
+        )
+        .unwrap();
+        assert_eq!(
+            [1, 11, 12, 13, 0, 65, -1].map(|signal| catches(&roots, 9, signal)),
+            [false, false, true, false, false, false, false]
+        );
         assert_eq!(user_of(&roots, 9), Some(User { uid: 4, gid: 8, groups: vec![9, 10] }));
     }
 }

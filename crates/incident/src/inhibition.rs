@@ -54,7 +54,7 @@ fn rule(source: &str, target: &str) -> Option<InhibitRule> {
     Some(InhibitRule { sources, targets, equal: vec![SERVER_LABEL.to_owned()] })
 }
 
-fn metric_names(alert: &AlertSpec) -> BTreeSet<String> {
+pub(crate) fn metric_names(alert: &AlertSpec) -> BTreeSet<String> {
     let query = alert.query.as_deref().and_then(|text| Query::parse(text).ok());
     query.map(|query| query.metric_names()).unwrap_or_default()
 }

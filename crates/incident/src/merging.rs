@@ -7,11 +7,20 @@ use crate::fold::Incident;
 use crate::record::Source;
 use crate::state::State;
 
-/// Why `later` is to be merged into `earlier`; nothing where it is not.
+/// What the alert of an incident is about, as far as that decides who can answer for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Symptom {
+    /// A server holds too much memory: only the procedure of a cause that is about memory looks into that.
+    Memory,
+    /// Anything else.
+    Other,
+}
+
+/// Why `later`, with this symptom, is to be merged into `earlier`; nothing where it is not.
 ///
 /// What a person holds or has opened is never merged away, and neither is a security incident, nor one in which
 /// something is still to be done.
-pub(crate) fn reason(earlier: &Incident, later: &Incident) -> Option<String> {
+pub(crate) fn reason(earlier: &Incident, later: &Incident, symptom: Symptom) -> Option<String> {
     let is_earlier = (earlier.opened_ms, &earlier.id) < (later.opened_ms, &later.id);
     let fits = is_earlier
         && !later.server.is_empty()
@@ -26,6 +35,9 @@ pub(crate) fn reason(earlier: &Incident, later: &Incident) -> Option<String> {
         return None;
     }
     let (first, second) = (cause(earlier)?, cause(later)?);
+    if symptom == Symptom::Memory && !first.is_about_memory() {
+        return None;
+    }
     if first == second {
         return Some(format!("both have the cause `{first}`"));
     }

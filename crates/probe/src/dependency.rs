@@ -58,7 +58,7 @@ impl Prober {
         match check {
             Check::Http { url } => network_checks::http(self.clients.at(url), url).await,
             Check::Tcp { address } => network_checks::tcp(address).await,
-            Check::Postgres { address } => postgres::ask(address).await,
+            Check::Postgres { address, password } => postgres::ask(address, password.as_ref()).await,
             Check::Process { name } => self.looks.process(name).await,
             Check::File { path } => self.looks.file(path).await,
             Check::Env { variable, value } => host_checks::env(variable, value.as_deref()),

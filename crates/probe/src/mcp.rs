@@ -80,34 +80,16 @@ impl Prober {
     /// Leaves the session, if there is one, in the headers.
     async fn converse(&self, url: &str, headers: &mut HeaderMap, watched: &mut Watched<'_>) -> Verdict {
         watched.begin("initialize");
-        let reply = match self.call(url, headers, 1, "initialize", initialize()).await {
-            Ok(reply) => {
-                watched.end(matches!(reply.answer, Answer::Result(_)));
-                reply
+        match self.introduce_ourselves(url, headers).await {
+            Ok(Answer::Result(_)) => watched.end(true),
+            Ok(error @ Answer::Error { .. }) => {
+                watched.end(false);
+                return error.verdict("initialize");
             }
             Err(verdict) => return verdict,
-        };
-        if let Some(session) = reply.session {
-            headers.insert(SESSION, session);
         }
-        let version = match reply.answer {
-            Answer::Result(result) => {
-                result.get("protocolVersion").and_then(Value::as_str).map(str::to_owned)
-            }
-            error @ Answer::Error { .. } => return error.verdict("initialize"),
-        };
-        let version = version.and_then(|version| HeaderValue::from_str(&version).ok());
-        headers.insert(VERSION, version.unwrap_or(HeaderValue::from_static(PROTOCOL_VERSION)));
-        self.ping(url, headers, watched).await
-    }
-
-    async fn ping(&self, url: &str, headers: &HeaderMap, watched: &mut Watched<'_>) -> Verdict {
-        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        // Whatever the server says to a notification: `ping` shows whether it lives.
-        if let Err(error) =
-            self.clients.at(url).post(url).headers(headers.clone()).json(&initialized).send().await
-        {
-            return failed(error);
+        if let Err(verdict) = self.initialized(url, headers).await {
+            return verdict;
         }
         watched.begin("ping");
         match self.call(url, headers, 2, "ping", json!({})).await {
@@ -117,6 +99,34 @@ impl Prober {
             }
             Err(verdict) => verdict,
         }
+    }
+
+    /// Begins a conversation; what the server wants to be told with each request is in the headers then.
+    pub(crate) async fn greet(&self, url: &str, headers: &mut HeaderMap) -> Result<(), Verdict> {
+        match self.introduce_ourselves(url, headers).await? {
+            Answer::Result(_) => self.initialized(url, headers).await,
+            error @ Answer::Error { .. } => Err(error.verdict("initialize")),
+        }
+    }
+
+    async fn introduce_ourselves(&self, url: &str, headers: &mut HeaderMap) -> Result<Answer, Verdict> {
+        let reply = self.call(url, headers, 1, "initialize", initialize()).await?;
+        if let Some(session) = reply.session {
+            headers.insert(SESSION, session);
+        }
+        if let Answer::Result(result) = &reply.answer {
+            let version = result.get("protocolVersion").and_then(Value::as_str);
+            let version = version.and_then(|version| HeaderValue::from_str(version).ok());
+            headers.insert(VERSION, version.unwrap_or(HeaderValue::from_static(PROTOCOL_VERSION)));
+        }
+        Ok(reply.answer)
+    }
+
+    /// Whatever the server says to this notification: `ping` shows whether it lives.
+    async fn initialized(&self, url: &str, headers: &HeaderMap) -> Result<(), Verdict> {
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        let told = self.clients.at(url).post(url).headers(headers.clone()).json(&initialized).send().await;
+        told.map(drop).map_err(failed)
     }
 
     /// Without this, a server that keeps sessions would keep one for every probe. What it says to that is its own

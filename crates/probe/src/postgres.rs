@@ -1,10 +1,12 @@
 //! Owns asking a PostgreSQL database whether it takes connections, and who holds locks that others wait for.
 //!
 //! Of the protocol (version 3) only the start of a session and one question are spoken: a message is a letter, its length
-//! in four bytes with itself, and its body; the first one has no letter. No password is known here: a database that asks
-//! for one takes connections. Where it lets the user in without, it is asked for locks and for its work as well.
+//! in four bytes with itself, and its body; the first one has no letter. A database that asks for a password that is not known
+//! here takes connections. Where it lets the user in, it is asked for locks and for its work as well. A password is proven
+//! and never sent: a database that wants to be told it (in the clear, or its MD5) is not.
 
 mod activity;
+mod scram;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -12,6 +14,8 @@ use tokio::net::TcpStream;
 use crate::network_checks::host_and_port;
 use crate::reason;
 use crate::report::Verdict;
+use crate::target::Password;
+use scram::Scram;
 
 pub(crate) use activity::Activity;
 
@@ -37,16 +41,16 @@ struct Place<'p> {
 }
 
 /// Healthy when it takes connections.
-pub(crate) async fn ask(address: &str) -> Verdict {
-    begin(address, None).await
+pub(crate) async fn ask(address: &str, password: Option<&Password>) -> Verdict {
+    begin(address, password, None).await
 }
 
 /// The same, and asks who holds what others wait for, and what it works on; what was answered until the deadline stays.
-pub(crate) async fn dig(address: &str, activity: &mut Activity) -> Verdict {
-    begin(address, Some(activity)).await
+pub(crate) async fn dig(address: &str, password: Option<&Password>, activity: &mut Activity) -> Verdict {
+    begin(address, password, Some(activity)).await
 }
 
-async fn begin(address: &str, activity: Option<&mut Activity>) -> Verdict {
+async fn begin(address: &str, password: Option<&Password>, activity: Option<&mut Activity>) -> Verdict {
     let Some(place) = Place::of(address) else {
         return Verdict::unknown(format!("`{}` is not [USER@]HOST:PORT[/DATABASE]", reason::tidy(address)));
     };
@@ -55,8 +59,19 @@ async fn begin(address: &str, activity: Option<&mut Activity>) -> Verdict {
         Ok(stream) => Session(stream),
         Err(error) => return Verdict::unhealthy(reason::of_error(&error)),
     };
-    match session.begin(&place, activity).await {
-        Ok(verdict) => verdict,
+    // That it is not known says nothing about the database.
+    let password = match password {
+        Some(password) => password.reveal().await.map(Some),
+        None => Ok(None),
+    };
+    let known = password.as_ref().ok().and_then(|known| known.as_deref());
+    match session.begin(&place, known, activity).await {
+        Ok(verdict) => match password {
+            Err(why) if verdict.health.is_well() => {
+                Verdict::healthy(format!("it takes connections, and its password is not known: {why}"))
+            }
+            _ => verdict,
+        },
         Err(error) => Verdict::unhealthy(format!("the database broke off: {}", reason::of_error(&error))),
     }
 }
@@ -93,16 +108,22 @@ impl Session {
     async fn begin(
         &mut self,
         place: &Place<'_>,
+        password: Option<&str>,
         activity: Option<&mut Activity>,
     ) -> std::io::Result<Verdict> {
         self.0.write_all(&place.startup()).await?;
+        let mut scram = password.and_then(|password| Scram::begin(place.user, password));
         for _ in 0..MESSAGES_MAX {
             let (letter, body) = self.message().await?;
             match letter {
                 b'E' => return Ok(refusal(&body)),
-                b'R' if body.get(..4) != Some(&[0; 4]) => {
-                    return Ok(Verdict::healthy("it takes connections, and asks for a password"));
-                }
+                b'R' => match answer(&body, scram.as_mut()) {
+                    Wanted::Nothing => {}
+                    Wanted::This(body) => self.0.write_all(&framed(Some(b'p'), &body)).await?,
+                    Wanted::Password(how) => {
+                        return Ok(Verdict::healthy(format!("it takes connections, and {how}")));
+                    }
+                },
                 b'Z' => {
                     let verdict = match activity {
                         None => None,
@@ -155,6 +176,41 @@ impl Session {
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).await?;
         Ok((letter, body))
+    }
+}
+
+/// What a database wants to have before it lets somebody in.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    /// The next word of the proof.
+    This(Vec<u8>),
+    /// Something that it is not given.
+    Password(&'static str),
+}
+
+/// The answer to a message about who we are: four bytes say what is wanted.
+fn answer(body: &[u8], scram: Option<&mut Scram<'_>>) -> Wanted {
+    let Some((head, rest)) = body.split_first_chunk::<4>() else { return Wanted::Nothing };
+    let text = std::str::from_utf8(rest).unwrap_or_default();
+    match (i32::from_be_bytes(*head), scram) {
+        (0, _) => Wanted::Nothing,
+        (_, None) => Wanted::Password("asks for a password"),
+        (10, Some(scram)) if text.split('\0').any(|name| name == scram::MECHANISM) => {
+            let word = scram.first();
+            let length = i32::try_from(word.len()).unwrap_or(i32::MAX).to_be_bytes();
+            Wanted::This([scram::MECHANISM.as_bytes(), &[0], &length, word.as_bytes()].concat())
+        }
+        (11, Some(scram)) => scram
+            .proof(text)
+            .map_or(Wanted::Password("asks for a proof of its password that would give it away"), |word| {
+                Wanted::This(word.into_bytes())
+            }),
+        (12, Some(scram)) if scram.is_proven(text) => Wanted::Nothing,
+        (12, Some(_)) => Wanted::Password("does not know its own password: it may be another one"),
+        (_, Some(_)) => {
+            Wanted::Password("wants to be told the password, and not that it is known (SCRAM-SHA-256)")
+        }
     }
 }
 
@@ -232,6 +288,28 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_proven_and_never_told() {
+        let wanted = |code: i32, rest: &[u8], password: Option<&str>| {
+            let mut scram = password.and_then(|password| Scram::begin("ann", password));
+            answer(&[&code.to_be_bytes()[..], rest].concat(), scram.as_mut())
+        };
+        assert_eq!(wanted(0, b"", None), Wanted::Nothing);
+        for code in [3, 5, 10] {
+            let mechanisms = b"SCRAM-SHA-256\0\0";
+            assert_eq!(wanted(code, mechanisms, None), Wanted::Password("asks for a password"));
+        }
+        let Wanted::This(first) = wanted(10, b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0", Some("pencil")) else {
+            panic!("it is known how")
+        };
+        assert!(first.starts_with(b"SCRAM-SHA-256\0\0\0\0"), "{first:?}");
+        for (code, rest) in [(3, &b""[..]), (5, b"salt"), (10, b"SCRAM-SHA-1\0\0"), (11, b"odd"), (12, b"v=")]
+        {
+            assert!(matches!(wanted(code, rest, Some("pencil")), Wanted::Password(_)), "{code}");
+        }
+        assert_eq!(answer(b"", None), Wanted::Nothing);
+    }
+
+    #[test]
     fn rows() {
         let row = [&[0, 3][..], &[0, 0, 0, 2], b"42", &[255; 4], &[0, 0, 0, 1], b"7"].concat();
         assert_eq!(columns(&row), [Some("42".to_owned()), None, Some("7".to_owned())]);
@@ -246,7 +324,7 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         });
-        let verdict = dig(&address, &mut Activity::default()).await;
+        let verdict = dig(&address, None, &mut Activity::default()).await;
         assert!(verdict.reason.contains("broke off") && verdict.health == Health::Unhealthy, "{verdict:?}");
         answering.await.unwrap();
     }

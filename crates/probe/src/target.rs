@@ -1,7 +1,10 @@
 //! Owns what is asked: a server, where it answers, and what it depends on.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -60,10 +63,12 @@ pub enum Check {
         /// `HOST:PORT` or `[IPV6]:PORT`.
         address: String,
     },
-    /// A PostgreSQL database takes connections. No password is known: one that asks for it takes connections.
+    /// A PostgreSQL database takes connections. One that asks for a password that is not known here takes them too.
     Postgres {
         /// `[USER@]HOST:PORT[/DATABASE]`.
         address: String,
+        /// The password of that user.
+        password: Option<Password>,
     },
     /// A process of this machine has exactly this name, or runs a program whose file has.
     Process {
@@ -89,6 +94,19 @@ pub enum Check {
     },
 }
 
+/// A password that is looked up each time it is used, and shown to nobody.
+#[derive(Clone)]
+pub struct Password(Arc<dyn Reveal>);
+
+/// Where a password is.
+pub trait Reveal: Send + Sync {
+    /// Reads it; the error says why it is not known, without it.
+    fn reveal(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>>;
+
+    /// The place, for people.
+    fn place(&self) -> String;
+}
+
 /// What the failure of a dependency means for its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -97,6 +115,33 @@ pub enum Criticality {
     Critical,
     /// The server works, with less to offer.
     Optional,
+}
+
+// === impl Password ===
+
+impl Password {
+    /// The password that is there.
+    pub fn at(place: impl Reveal + 'static) -> Self {
+        Self(Arc::new(place))
+    }
+
+    pub(crate) async fn reveal(&self) -> Result<String, String> {
+        self.0.reveal().await
+    }
+}
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.place() == other.0.place()
+    }
+}
+
+impl Eq for Password {}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Password({})", self.0.place())
+    }
 }
 
 // === impl Target ===

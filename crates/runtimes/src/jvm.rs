@@ -19,7 +19,7 @@ const HEAP_HIGH_PERCENT: f64 = 95.0;
 /// What the machine of this process says. `runtime` has to be a Java machine: another program would be ended by the question.
 pub(crate) fn found(runtime: &Runtime, server: &str) -> Vec<Finding> {
     let Some(tool) = tool(runtime) else { return Vec::new() };
-    let ask = |command: &str| ask(&tool, runtime.pid, command, WITHIN);
+    let ask = |command: &str| ask(&tool, runtime.pid, &[command], WITHIN);
     let heap = ask("GC.heap_info").and_then(|text| heap_used(&text, runtime.heap_limit_bytes));
     let mut found: Vec<Finding> = heap.map(|heap| heap.finding(runtime.pid, server)).into_iter().collect();
     found.extend(ask("Thread.print").map(|text| deadlock(&text, runtime.pid, server)));
@@ -28,14 +28,15 @@ pub(crate) fn found(runtime: &Runtime, server: &str) -> Vec<Finding> {
 
 /// `jcmd` of the JDK that the process itself runs: `HOME/lib/server/libjvm.so` lies beside `HOME/bin/jcmd`, seen as the
 /// process sees it. One in a container has mounts of its own, and its tool does not run out here.
-fn tool(runtime: &Runtime) -> Option<PathBuf> {
+pub(crate) fn tool(runtime: &Runtime) -> Option<PathBuf> {
     let home = runtime.file.ancestors().find(|folder| folder.join("bin/jcmd").is_file())?;
     Some(home.join("bin/jcmd"))
 }
 
-fn ask(tool: &Path, pid: i32, command: &str, within: Duration) -> Option<String> {
+/// What the tool says; nothing where it does not end well in time.
+pub(crate) fn ask(tool: &Path, pid: i32, command: &[&str], within: Duration) -> Option<String> {
     let mut asking = Command::new(tool);
-    asking.args([&pid.to_string(), command]).env_clear();
+    asking.arg(pid.to_string()).args(command).env_clear();
     let spawned = asking.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut child = spawned.ok()?;
     let stdout = child.stdout.take()?;

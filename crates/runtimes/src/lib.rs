@@ -1,13 +1,14 @@
 //! Owns what the runtimes of a server say of themselves, as findings: where Python is, and what a Java machine holds and
 //! whether its threads wait for each other.
 //!
-//! Nothing here stops, changes or slows down what it looks at. Python is read from outside, without a pause
+//! Nothing in a look stops, changes or slows down what it looks at; what does is [`heap`], on a person's word. Python is read from outside, without a pause
 //! (`process_vm_readv`). A Java machine is asked by the `jcmd` of its own JDK, and only where the process certainly is one
 //! ([`host::runtime`]): the signal by which it is asked would end another program. Node has nothing that can be read without
 //! a word to it; the limit of its heap is known from its start.
 //!
 //! All of it blocks, each process for [`WITHIN`] at most.
 
+pub mod heap;
 mod jvm;
 mod python;
 

@@ -6,7 +6,7 @@ use diagnosis::{Finding, Kind, Severity, Shape, Trend, kind, trend};
 use metrics::{Query, Store, Value};
 
 /// Who has just begun to work grows until he is warm: nobody calls that a leak.
-pub const WARM_SECONDS: f64 = 300.0;
+const WARM_SECONDS: f64 = 300.0;
 /// Less than a fiftieth of what there is means nothing.
 const NOISE_SHARE: f64 = 0.02;
 /// Less is no time in which anything grows, however closely somebody looks.
@@ -48,9 +48,51 @@ impl Grown {
         Self { seconds_min, ..self }
     }
 
+    /// The same, and it ends at this limit.
+    #[must_use]
+    pub fn up_to(self, limit_bytes: Option<u64>) -> Self {
+        Self { limit: limit_bytes.map(|bytes| bytes as f64), ..self }
+    }
+
     fn shown(self, value: f64) -> String {
         if self.is_bytes { format!("{:.1} MiB", value / f64::from(1 << 20)) } else { format!("{value:.0}") }
     }
+}
+
+/// A number that may grow, and what is asked for it.
+#[derive(Debug, Clone)]
+pub struct Growing {
+    /// What a growth of it is.
+    pub kind: Kind,
+    /// The query for its samples of the last two hours.
+    pub range: String,
+    /// How it is looked at.
+    pub how: Grown,
+}
+
+/// What is looked at for growth in the samples of a server: its memory, the caches of which it tells (`mcp_cache_size_bytes`,
+/// on a page of its own), its descriptors.
+pub fn growing(server: &str) -> [Growing; 3] {
+    let of = |name: &str, more: &str| format!("{name}{{server_name=\"{server}\"{more}}}");
+    let memory = Grown::memory(None).over(WARM_SECONDS);
+    [
+        Growing {
+            kind: kind::RSS_GROWTH_BYTES_PER_HOUR,
+            range: format!("{}[2h]", of("mcp_server_memory_usage_bytes", ",memory_type=\"rss\"")),
+            how: memory,
+        },
+        Growing {
+            kind: kind::CACHE_BYTES_GROWTH,
+            // A server may have several.
+            range: format!("sum({})[2h:1m]", of("mcp_cache_size_bytes", "")),
+            how: memory,
+        },
+        Growing {
+            kind: kind::DESCRIPTORS_GROWTH_PER_HOUR,
+            range: format!("{}[2h]", of("mcp_server_file_descriptors", "")),
+            how: Grown::count().over(WARM_SECONDS),
+        },
+    ]
 }
 
 /// What the samples of `serve` say of the memory and the descriptors of a server, as far as they are of the process that runs
@@ -62,22 +104,20 @@ pub(crate) fn of_server(store: &Store, server: &str, now_ms: i64, limit_bytes: O
         Value::Vector(found) => found.first().map(|one| one.value),
         _ => None,
     });
-    let points = |selector: String| -> Vec<(f64, f64)> {
-        let query = Query::parse(&format!("{selector}[2h]")).ok();
+    let points = |range: String| -> Vec<(f64, f64)> {
+        let query = Query::parse(&range).ok();
         let found = query.and_then(|query| query.instant(store, now_ms).ok());
         let Some(Value::Matrix(series)) = found else { return Vec::new() };
         let samples = series.into_iter().next().map(|one| one.samples).unwrap_or_default();
         let seconds = samples.into_iter().map(|(at_ms, value)| (at_ms as f64 / 1e3, value));
         seconds.filter(|(at, _)| started.is_none_or(|started| *at >= started)).collect()
     };
-    let memory = points(of("mcp_server_memory_usage_bytes", ",memory_type=\"rss\""));
-    let descriptors = points(of("mcp_server_file_descriptors", ""));
-    let how = Grown::memory(limit_bytes).over(WARM_SECONDS);
-    let mut found: Vec<Finding> =
-        grown(kind::RSS_GROWTH_BYTES_PER_HOUR, server, &memory, &how).into_iter().collect();
-    let how = Grown::count().over(WARM_SECONDS);
-    found.extend(grown(kind::DESCRIPTORS_GROWTH_PER_HOUR, server, &descriptors, &how));
-    found
+    let looked = growing(server).into_iter().filter_map(|one| {
+        let how =
+            if one.kind == kind::RSS_GROWTH_BYTES_PER_HOUR { one.how.up_to(limit_bytes) } else { one.how };
+        grown(one.kind, server, &points(one.range), &how)
+    });
+    looked.collect()
 }
 
 /// What a series says: how fast it grows in an hour, and 0 where it does not; nothing of one that is too short.
@@ -186,6 +226,34 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].value().and_then(diagnosis::Scalar::number), Some(0.0), "{found:?}");
         assert!(of_server(&store, "other", now_ms, None).is_empty());
+    }
+
+    /// A page of the server's own says how large its caches are: all of them together grow as its memory does.
+    #[test]
+    fn a_cache_that_grows_is_no_leak() {
+        let limits =
+            metrics::Limits { retention_ms: 7_200_000, series_max: 10, samples_per_series_max: 1000 };
+        let mut store = Store::new(limits);
+        let now_ms = 10_000_000;
+        let mut put = |name: &str, label: (&str, &str), at_ms: i64, value: f64| {
+            let labels = metrics::Labels::metric(name, &[("server_name", "notes"), label]);
+            store.append(&labels, at_ms, value).unwrap();
+        };
+        for nth in 0..120_i32 {
+            let at_ms = now_ms - i64::from(119 - nth) * 10_000;
+            let cached = f64::from(nth) * 2e6;
+            put("mcp_server_memory_usage_bytes", ("memory_type", "rss"), at_ms, 8e7 + cached);
+            put("mcp_cache_size_bytes", ("cache_type", "rows"), at_ms, cached / 2.0);
+            put("mcp_cache_size_bytes", ("cache_type", "pages"), at_ms, cached / 2.0);
+        }
+        let found = of_server(&store, "notes", now_ms, None);
+        let kinds: Vec<&str> = found.iter().map(Finding::kind).collect();
+        assert_eq!(kinds, ["rss_growth_bytes_per_hour", "cache_bytes_growth"], "{found:?}");
+        let ranked = diagnosis::rank(&found);
+        assert_eq!(diagnosis::named(&ranked).unwrap().cause.name(), "cache_growth", "{ranked:?}");
+        // Without the word of the server nobody knows that it is its cache.
+        let ranked = diagnosis::rank(&found[..1]);
+        assert_eq!(diagnosis::named(&ranked).unwrap().cause.name(), "memory_leak", "{ranked:?}");
     }
 
     #[test]

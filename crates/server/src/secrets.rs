@@ -182,6 +182,13 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
         let authorization = contact.authorization.as_ref().map(|secret| (of("authorization"), secret));
         url.into_iter().chain(authorization)
     });
+    let passwords = config.server.iter().flat_map(|server| {
+        server.dependency.iter().filter_map(|one| {
+            let whose =
+                format!("`password` of the dependency `{}` of the server `{}`", one.name, server.name);
+            Some((whose, one.password.as_ref()?))
+        })
+    });
     let servers = config.server.iter().flat_map(|server| {
         server.environment.iter().filter_map(|(name, text)| {
             Some((format!("the variable `{name}` of the server `{}`", server.name), text.secret()?))
@@ -211,7 +218,7 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
             [("authorization", authorization), ("key", key)].into_iter().filter_map(of)
         })
     };
-    contacts.chain(servers).chain(scrapes).chain(inbound).chain(alertmanager).chain(engines)
+    contacts.chain(servers).chain(passwords).chain(scrapes).chain(inbound).chain(alertmanager).chain(engines)
 }
 
 /// What keeps others away from a file.

@@ -30,6 +30,7 @@ pub fn subject(config: &Config, server: &Server) -> Subject {
         port: (is_ours || server.unit.is_some() || server.guarded)
             .then_some(server.port)
             .filter(|port| *port != 0),
+        address: (is_ours || server.guarded).then_some(config.guard_address),
         places,
         ..Subject::default()
     }

@@ -31,7 +31,7 @@ const HOUSE: [Room; 20] = [
     Room { name: "runbook", floor: 2, may_use: Uses::Only(&["metrics"]) },
     Room { name: "probe", floor: 2, may_use: Uses::Only(&["metrics", "diagnosis", "process"]) },
     Room { name: "guard", floor: 2, may_use: Uses::Only(&["process", "diagnosis", "host", "logs"]) },
-    Room { name: "runtimes", floor: 2, may_use: Uses::Only(&["diagnosis", "host"]) },
+    Room { name: "runtimes", floor: 2, may_use: Uses::Only(&["diagnosis", "process", "host"]) },
     Room { name: "helper", floor: 2, may_use: Uses::Only(&["process", "host", "systemd"]) },
     Room { name: "runner", floor: 2, may_use: Uses::Only(&["process", "journal", "runbook"]) },
     Room { name: "evidence", floor: 2, may_use: Uses::Only(&["process", "host", "logs"]) },

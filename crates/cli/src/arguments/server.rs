@@ -3,7 +3,8 @@
 use clap::Subcommand;
 
 use super::{
-    BlockArguments, LogsArguments, ReadonlyArguments, TuneArguments, UnblockArguments, WritesArguments,
+    BlockArguments, HeapDumpArguments, LogsArguments, ReadonlyArguments, RuntimeArguments, TuneArguments,
+    UnblockArguments, WritesArguments,
 };
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +43,11 @@ pub(crate) enum ServerCommand {
         /// The server
         name: String,
     },
+    /// Write a dump of the heap of its runtime into a private folder, with --apply; alone it only says how. The server stands
+    /// still meanwhile, and a dump holds every secret of it
+    HeapDump(HeapDumpArguments),
+    /// Have its Java machine collect garbage, with --apply: it stands still meanwhile
+    CollectGarbage(RuntimeArguments),
     /// Shut out an address, a client or a tool
     Block(BlockArguments),
     /// Let in again what is blocked

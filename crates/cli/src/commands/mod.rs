@@ -10,6 +10,7 @@ mod diagnose;
 mod doctor;
 mod evidence;
 mod guard;
+mod heap;
 mod helper;
 mod incident;
 mod init;

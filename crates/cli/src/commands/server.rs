@@ -31,6 +31,8 @@ pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Outpu
         ServerCommand::Block(arguments) => return controls::block(&arguments, config, output),
         ServerCommand::Unblock(arguments) => return controls::unblock(&arguments, config, output),
         ServerCommand::ClearCache { name } => return controls::clear_cache(&name, config, output),
+        ServerCommand::HeapDump(arguments) => return super::heap::heap_dump(&arguments, config, output),
+        ServerCommand::CollectGarbage(arguments) => return super::heap::collect_garbage(&arguments, config),
         ServerCommand::Logs(arguments) => return logs::run(&arguments, config, output),
         other => other,
     };

@@ -87,6 +87,16 @@ fn memory() {
     check("process_exit=SIGKILL memory_pressure_avg60@m=40", "out_of_memory");
     check("process_exit=SIGKILL memory_available_percent@m=4 signal=SIGKILL", "memory_pressure");
     check("oom_kill=0 process_exit=SIGKILL", "none");
+    // Whoever waits for memory of a machine that has plenty waits at a limit of his own.
+    check("memory_pressure_avg60@m=9 memory_available_percent@m=93", "none");
+    check("process_exit=SIGKILL memory_pressure_avg60@m=40 memory_available_percent@m=93", "none");
+    check("unit_result=oom-kill", "out_of_memory");
+    check("unit_result=start-limit-hit", "crash_loop");
+    check("tasks_used_percent=100 liveness=timeout process_state=running", "tasks_exhausted");
+    check("unread_writes=1 liveness=timeout process_state=running", "frozen");
+    check("unread_writes=1 liveness=ok", "none");
+    check("cpu_throttled_percent=90 liveness=ok", "overload");
+    check("tool_call=timeout liveness=ok", "none");
     check("memory_limit_used_percent=99", "memory_pressure");
     check("memory_limit_used_percent=99 process_exit=SIGKILL", "out_of_memory");
     // Somebody else, at a limit of his own: the machine has enough.

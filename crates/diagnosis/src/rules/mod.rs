@@ -51,12 +51,14 @@ rules! {
     DiskFull 30 if SOME_FULL, plus 45 if LOG_NO_SPACE, unless MOUNTS_KNOWN;
 
     OutOfMemory 80 if OOM_ENDED, plus 5 if KILLED, unless STOPPED;
+    OutOfMemory 75 if UNIT_OUT_OF_MEMORY, unless STOPPED;
     OutOfMemory 65 if OOM_OURS, unless STOPPED;
-    OutOfMemory 35 if KILLED, plus 25 if MEMORY_LOW, plus 25 if MEMORY_AWAITED, unless STOPPED or KILLED_BY_SOMEBODY;
+    OutOfMemory 35 if KILLED, plus 25 if MEMORY_LOW, plus 25 if MEMORY_AWAITED,
+        unless STOPPED or KILLED_BY_SOMEBODY or MEMORY_PLENTY;
     OutOfMemory 60 if KILLED and LIMIT_NEAR, unless STOPPED or KILLED_BY_SOMEBODY;
 
     MemoryPressure 50 if MEMORY_LOW, plus 10 if MEMORY_AWAITED;
-    MemoryPressure 50 if MEMORY_AWAITED, plus 10 if MEMORY_LOW;
+    MemoryPressure 50 if MEMORY_AWAITED, plus 10 if MEMORY_LOW, unless MEMORY_PLENTY;
     MemoryPressure 50 if LIMIT_NEAR, plus 10 if MEMORY_AWAITED;
     MemoryPressure 45 if OOM_SOMEWHERE;
 
@@ -70,15 +72,20 @@ rules! {
     DescriptorsExhausted 70 if LOG_DESCRIPTORS, plus 5 if DESCRIPTORS_GROW;
     DescriptorsExhausted 55 if DESCRIPTORS_GROW;
 
+    TasksExhausted 75 if TASKS_FEW, plus 5 if LOG_TASKS;
+    TasksExhausted 70 if LOG_TASKS;
+
     UnreapedChildren 40 if ZOMBIES;
     UnreapedChildren 65 if MANY_ZOMBIES;
 
     BlockedInKernel 75 if BLOCKED_TASK, plus 5 if NO_ANSWER, plus 5 if NOT_ACCEPTED;
     BlockedInKernel 70 if SILENT_MOUNT, plus 5 if BLOCKED_TASK, plus 5 if NO_ANSWER, plus 5 if NOT_ACCEPTED;
 
-    StuckRequests 60 if OPERATION_STUCK, plus 10 if ANSWERS, unless NO_ANSWER or MANY_OPERATIONS or NEEDED_DOWN;
+    StuckRequests 60 if OPERATION_STUCK, plus 10 if ANSWERS, plus 5 if CALL_SILENT, unless NO_ANSWER or MANY_OPERATIONS or NEEDED_DOWN;
+    StuckRequests 35 if CALL_SILENT and ANSWERS, unless MANY_OPERATIONS or NEEDED_DOWN;
 
     Overload 60 if MANY_OPERATIONS, plus 10 if SLOW, plus 10 if CPU_AWAITED, unless NEEDED_DOWN;
+    Overload 55 if THROTTLED, plus 10 if SLOW, unless NEEDED_DOWN;
     Overload 50 if CPU_AWAITED and SLOW, unless NEEDED_DOWN;
     Overload 50 if IO_AWAITED and SLOW, unless NEEDED_DOWN or MEMORY_AWAITED;
 
@@ -118,6 +125,7 @@ rules! {
 
     StaleConnections 75 if STALE, plus 5 if LOG_CONNECTION, unless NEEDED_DOWN;
 
+    CrashLoop 45 if START_LIMIT, unless STOPPED;
     CrashLoop 40 if RESTARTED, plus 5 if ENDED_SOON, unless STOPPED;
 
     BadConfiguration 75 if NEEDED_VARIABLE_MISSING, plus 5 if LOG_CONFIGURATION;
@@ -147,6 +155,8 @@ rules! {
 
     Frozen 85 if PAUSED;
     Frozen 75 if DEADLOCKED, plus 10 if NO_ANSWER;
+    Frozen 75 if UNREAD and NO_ANSWER;
+    Frozen 35 if UNREAD;
     Frozen 65 if SILENT_ALIVE, plus 5 if OPERATION_STUCK, plus 5 if NOT_ACCEPTED,
         unless BLOCKED_TASK or SILENT_MOUNT or DESCRIPTORS_FEW or MANY_OPERATIONS or MEMORY_AWAITED or FULL or NO_INODES or NEEDED_DOWN;
 

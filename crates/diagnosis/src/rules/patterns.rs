@@ -8,6 +8,8 @@ use crate::pattern::{Is, Pattern, Test};
 const FULL_PERCENT: f64 = 99.0;
 /// Below a tenth there is no time, says the runbook.
 const MEMORY_AVAILABLE_PERCENT_LOW: f64 = 10.0;
+/// Who waits for memory then waits at the limit of a control group.
+const MEMORY_AVAILABLE_PERCENT_PLENTY: f64 = 34.0;
 /// From the runbook for slow servers, as the next two: memory is missed at once, a processor or a disk later.
 const MEMORY_PRESSURE_HIGH: f64 = 5.0;
 const CPU_OR_IO_PRESSURE_HIGH: f64 = 20.0;
@@ -25,6 +27,8 @@ const SOON_SECONDS: f64 = 5.0;
 /// At the next burst of connections there is none left.
 const DESCRIPTORS_PERCENT_HIGH: f64 = 90.0;
 /// A thousand, the usual limit, within a night.
+const TASKS_PERCENT_HIGH: f64 = 95.0;
+const THROTTLED_PERCENT_HIGH: f64 = 50.0;
 const DESCRIPTORS_PER_HOUR_MUCH: f64 = 100.0;
 /// One or two may be on their way; a parent that waits for its children has no third.
 const ZOMBIES_SOME: f64 = 3.0;
@@ -103,6 +107,8 @@ patterns! {
         [is(kind::OOM_KILL, Is::So), is(kind::PROCESS_EXIT, Is::So)]
     OOM_OURS "the kernel has just ended a process of the server for want of memory"
         [critical(kind::OOM_KILL, Is::So)]
+    UNIT_OUT_OF_MEMORY "systemd says that its last run ended for want of memory"
+        [is(kind::UNIT_RESULT, Is::OneOf(&["oom-kill"]))]
     OOM_SOMEWHERE "the kernel ended a process for want of memory"
         [is(kind::OOM_KILL, Is::So)]
     KILLED "the server was killed"
@@ -111,6 +117,8 @@ patterns! {
         [is(kind::SIGNAL, Is::OneOf(&["SIGKILL"]))]
     MEMORY_LOW "the machine has less than a tenth of its memory left"
         [is(kind::MEMORY_AVAILABLE_PERCENT, Is::AtMost(MEMORY_AVAILABLE_PERCENT_LOW))]
+    MEMORY_PLENTY "the machine has more than a third of its memory left"
+        [is(kind::MEMORY_AVAILABLE_PERCENT, Is::AtLeast(MEMORY_AVAILABLE_PERCENT_PLENTY))]
     MEMORY_AWAITED "the machine waits for memory"
         [is(kind::MEMORY_PRESSURE_AVG60, Is::AtLeast(MEMORY_PRESSURE_HIGH))]
     GROWS "the server grows all the time"
@@ -143,10 +151,14 @@ patterns! {
         [is(kind::LIVENESS, Is::OneOf(&["timeout"]))]
     ANSWERS "the server answers"
         [is(kind::LIVENESS, Is::OneOf(&["ok"]))]
+    CALL_SILENT "a real call was not answered"
+        [is(kind::TOOL_CALL, Is::OneOf(&["timeout"]))]
     PAUSED "the process was paused"
         [is(kind::PROCESS_STATE, Is::OneOf(&["stopped", "traced"]))]
     DEADLOCKED "threads of it wait for each other"
         [is(kind::DEADLOCK, Is::So)]
+    UNREAD "a thread of it waits until somebody reads what it writes"
+        [is(kind::UNREAD_WRITES, Is::AtLeast(1.0))]
     NOT_ACCEPTED "it does not accept connections"
         [is(kind::ACCEPT_QUEUE, Is::AtLeast(ACCEPT_QUEUE_LONG))]
     BLOCKED_TASK "a thread of it waits inside the kernel for something that does not come"
@@ -159,6 +171,12 @@ patterns! {
         [is(kind::DESCRIPTORS_USED_PERCENT, Is::AtLeast(DESCRIPTORS_PERCENT_HIGH))]
     DESCRIPTORS_GROW "it opens descriptors all the time and closes too few"
         [is(kind::DESCRIPTORS_GROWTH_PER_HOUR, Is::AtLeast(DESCRIPTORS_PER_HOUR_MUCH))]
+    TASKS_FEW "it has nearly as many processes and threads as it may"
+        [is(kind::TASKS_USED_PERCENT, Is::AtLeast(TASKS_PERCENT_HIGH))]
+    LOG_TASKS "the log says that no process or thread can be started"
+        [is(kind::LOG_ERROR, Is::OneOf(&["tasks"]))]
+    THROTTLED "its quota of processor time is used up most of the time"
+        [is(kind::CPU_THROTTLED_PERCENT, Is::AtLeast(THROTTLED_PERCENT_HIGH))]
     LOG_DESCRIPTORS "the log says that too many files are open"
         [is(kind::LOG_ERROR, Is::OneOf(&["descriptors"]))]
 }
@@ -245,6 +263,8 @@ pub(super) const SEVERAL_SILENT: Pattern = Pattern {
 patterns! {
     STOPPED "a person stopped it"
         [is(kind::OPERATOR_STOP, Is::So)]
+    START_LIMIT "systemd has started it so often that it does not any more"
+        [is(kind::UNIT_RESULT, Is::OneOf(&["start-limit-hit"]))]
     RESTARTED "it was started again three times or more within the hour"
         [is(kind::RESTARTS, Is::AtLeast(RESTARTS_MANY))]
     ENDED_SOON "it ended within seconds of its start"

@@ -13,7 +13,9 @@ pub(super) fn found(snapshot: &Snapshot, subject: &Subject, listening: &[Listene
         snapshot.target.iter().flat_map(|target| &target.tree).map(|details| details.id.pid).collect();
     let above = snapshot.target.as_ref().map(|target| ancestors(&snapshot.processes, target.pid));
     let above = above.unwrap_or_default();
-    let held = listening.iter().filter(|one| one.address.port() == port);
+    // Who listens at another address is in nobody's way.
+    let at = |one: &&Listener| subject.address.is_none_or(|ip| one.takes(ip));
+    let held = listening.iter().filter(|one| one.address.port() == port).filter(at);
     // Whose a socket is that nobody may look at, nobody knows.
     let owner = held
         .filter_map(|one| Some((one, one.process.as_ref()?)))

@@ -1,7 +1,7 @@
 //! Owns who is looked at: what is known of a server, and how its process is found by that.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ::process::ProcessId;
@@ -29,6 +29,8 @@ pub struct Subject {
     pub listens: Option<SocketAddr>,
     /// The port that it, or its guard, has to have.
     pub port: Option<u16>,
+    /// At which address, where that is known.
+    pub address: Option<IpAddr>,
     /// The process that ended last, where that is known.
     pub ended_pid: Option<i32>,
     /// What it uses on the disks of this machine.

@@ -244,6 +244,10 @@ fn a_port_that_somebody_else_has() {
     let (_, found) = examine(&Roots::default(), &server, 0, |_| {});
     let owner = found.iter().find(|finding| finding.kind() == "port_owner").unwrap();
     assert!(owner.value().unwrap().to_string().starts_with(&format!("{} ", std::process::id())), "{owner}");
+    // Who listens elsewhere at the same port is in nobody's way.
+    let elsewhere = Subject { address: Some("127.0.0.2".parse().unwrap()), ..server.clone() };
+    let (_, found) = examine(&Roots::default(), &elsewhere, 0, |_| {});
+    assert!(found.iter().any(|finding| finding.to_string().ends_with("is false")), "{found:?}");
     let own = Subject { pid: i32::try_from(std::process::id()).ok(), ..server };
     let (_, found) = examine(&Roots::default(), &own, 0, |_| {});
     assert!(found.iter().any(|finding| finding.to_string().ends_with("is false")), "{found:?}");

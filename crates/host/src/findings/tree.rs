@@ -3,13 +3,18 @@
 use diagnosis::{Finding, Severity, kind};
 
 use super::{Subject, critical_if, size, warning_if};
+use crate::container::Container;
 use crate::processes::{Process, State};
+use crate::quota::TaskLimit;
 use crate::snapshot::{Snapshot, TargetTree};
 use crate::sockets::{Protocol, SocketState};
+use crate::threads::summary;
 
 /// As the rules see it.
 const DESCRIPTORS_HIGH_PERCENT: f64 = 90.0;
 const LIMIT_HIGH_PERCENT: f64 = 95.0;
+const THROTTLED_HIGH_PERCENT: f64 = 50.0;
+const TASKS_HIGH_PERCENT: f64 = 95.0;
 const ZOMBIES_SOME: usize = 3;
 const ACCEPT_QUEUE_LONG: u64 = 5;
 
@@ -19,12 +24,18 @@ pub(super) fn found(snapshot: &Snapshot, subject: &Subject) -> Vec<Finding> {
     let found = [
         about.state(),
         about.blocked(),
+        about.unread(),
+        about.threads(),
         about.zombies(),
         about.descriptors(),
         about.memory(),
         about.limit(),
         about.queue(),
         about.runtime(),
+        about.container(),
+        about.throttled(),
+        about.tasks(),
+        about.folder(),
     ];
     found.into_iter().flatten().collect()
 }
@@ -76,6 +87,13 @@ impl About<'_> {
         Some(self.finding(kind::RUNTIME).with_value(first.kind.name()).with_message(&message))
     }
 
+    fn container(&self) -> Option<Finding> {
+        let top = self.processes().find(|process| process.id.pid == self.target.pid)?;
+        let Container { maker, id } = Container::of_group(top.cgroup.as_deref()?)?;
+        let message = format!("process {} lives in a container of {maker}", top.id.pid);
+        Some(self.finding(kind::CONTAINER).with_value(id.as_str()).with_message(&message))
+    }
+
     fn blocked(&self) -> Option<Finding> {
         let blocked = &self.target.blocked;
         let finding = self.finding(kind::BLOCKED_TASKS).with_value(blocked.len() as u64);
@@ -86,6 +104,35 @@ impl About<'_> {
         let message =
             format!("thread {} ({}) of process {} waits in {place}{above}", first.tid, first.comm, first.pid);
         Some(finding.with_severity(Severity::Critical).with_message(&message))
+    }
+
+    fn unread(&self) -> Option<Finding> {
+        let unread = &self.target.unread;
+        let finding = self.finding(kind::UNREAD_WRITES).with_value(unread.len() as u64);
+        let Some(first) = unread.first() else { return Some(finding) };
+        let call = first.thread.syscall.as_ref()?;
+        let who = match first.reader {
+            Some(pid) => {
+                let name = self.snapshot.processes.iter().find(|process| process.id.pid == pid);
+                format!("process {pid} ({})", name.map(|process| process.comm.as_str()).unwrap_or_default())
+            }
+            None => "somebody".to_owned(),
+        };
+        let message = format!(
+            "thread {} ({}) of process {} waits until {who} reads {}, its descriptor {}",
+            first.thread.tid,
+            first.thread.comm,
+            first.thread.pid,
+            call.on.as_deref().unwrap_or_default(),
+            call.descriptor.unwrap_or_default()
+        );
+        Some(finding.with_severity(Severity::Critical).with_message(&message))
+    }
+
+    fn threads(&self) -> Option<Finding> {
+        let threads = &self.target.threads;
+        let finding = self.finding(kind::THREADS).with_value(threads.len() as u64);
+        (!threads.is_empty()).then(|| finding.with_message(&summary(threads)))
     }
 
     fn zombies(&self) -> Option<Finding> {
@@ -152,6 +199,36 @@ impl About<'_> {
         let message = format!("its control group {} may have {}", group.path, size(limit));
         let finding = self.finding(kind::MEMORY_LIMIT_USED_PERCENT).with_value(percent);
         Some(finding.with_severity(warning_if(percent >= LIMIT_HIGH_PERCENT)).with_message(&message))
+    }
+
+    fn throttled(&self) -> Option<Finding> {
+        let cpu = self.target.quota.cpu.as_ref()?;
+        let percent = cpu.throttled_percent()?;
+        let group = cpu.group.display();
+        let message =
+            format!("its control group {group} had used up its time in so many of the last periods");
+        let finding = self.finding(kind::CPU_THROTTLED_PERCENT).with_value(percent);
+        Some(finding.with_severity(warning_if(percent >= THROTTLED_HIGH_PERCENT)).with_message(&message))
+    }
+
+    fn tasks(&self) -> Option<Finding> {
+        let TaskLimit { of, now, most } = self.target.quota.tasks.as_ref()?;
+        let percent = *now as f64 * 100.0 / *most as f64;
+        let message = format!("{of} has {now} of {most} processes and threads");
+        let finding = self.finding(kind::TASKS_USED_PERCENT).with_value(super::rounded(percent));
+        Some(finding.with_severity(critical_if(percent >= TASKS_HIGH_PERCENT)).with_message(&message))
+    }
+
+    /// Whoever works in a folder that is gone finds nothing that is named relative to it.
+    fn folder(&self) -> Option<Finding> {
+        let gone = |details: &&crate::details::Details| {
+            details.cwd.as_deref().is_some_and(|folder| folder.ends_with(" (deleted)"))
+        };
+        let first = self.target.tree.iter().find(gone)?;
+        let folder = first.cwd.as_deref().unwrap_or_default().trim_end_matches(" (deleted)");
+        let message = format!("process {} works in {folder}, which was deleted", first.id.pid);
+        let finding = self.finding(kind::WORK_FOLDER).with_value("deleted");
+        Some(finding.with_severity(Severity::Warning).with_message(&message))
     }
 
     /// What waits at the listening sockets of the tree.

@@ -54,6 +54,10 @@ pub struct Runtime {
     pub file: PathBuf,
     /// The limit of its own heap, where it was given one when it was started.
     pub heap_limit_bytes: Option<u64>,
+    /// The signal upon which Node writes a snapshot of its heap, where it was started so.
+    pub dump_signal: Option<String>,
+    /// The folder into which it would.
+    pub dump_folder: Option<PathBuf>,
 }
 
 // === impl Kind ===
@@ -91,7 +95,16 @@ impl Runtime {
             Some(kind) => (kind, named(&read_link(&own)?)),
             None => of_mapped(&folder, seen)?,
         };
-        Some(Self { pid, kind, file, heap_limit_bytes: heap_limit_bytes(&folder, kind) })
+        let option = |name| (kind == Kind::Node).then(|| node_option(&folder, name)).flatten();
+        let dump_folder = option("diagnostic-dir").map(PathBuf::from);
+        Some(Self {
+            pid,
+            kind,
+            file,
+            heap_limit_bytes: heap_limit_bytes(&folder, kind),
+            dump_signal: option("heapsnapshot-signal"),
+            dump_folder: dump_folder.or_else(|| read_link(&folder.join("cwd")).map(PathBuf::from)),
+        })
     }
 }
 
@@ -143,6 +156,24 @@ fn heap_limit_bytes(folder: &Path, kind: Kind) -> Option<u64> {
         let value = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(variable))?;
         of_words(value)
     })
+}
+
+/// `--NAME=VALUE` among the words with which a Node was started, or in the one variable that it reads for that.
+fn node_option(folder: &Path, name: &str) -> Option<String> {
+    let value = |bytes: &[u8]| {
+        let words = bytes.split(|byte| *byte == 0 || byte.is_ascii_whitespace());
+        let mut named = words.filter_map(|word| {
+            let (option, value) = std::str::from_utf8(word).ok()?.strip_prefix("--")?.split_once('=')?;
+            (option == name).then(|| value.to_owned())
+        });
+        named.next_back()
+    };
+    let environment = || read(&folder.join("environ"), ENVIRONMENT_BYTES_MAX);
+    let of_variable = || {
+        let all = environment()?;
+        value(all.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"NODE_OPTIONS=".as_slice()))?)
+    };
+    value(&read(&folder.join("cmdline"), FILE_BYTES_MAX)?).or_else(of_variable)
 }
 
 fn limit_of_word(kind: Kind, word: &str) -> Option<u64> {

@@ -53,10 +53,17 @@ fn node_is_known_by_another_name_with_its_heap() {
     let Some(running) = start(&python, &["--max_old_space_size=300", "-e", NODE], None) else { return };
     let found = runtime(&running).unwrap();
     assert_eq!((found.kind, found.heap_limit_bytes), (Kind::Node, Some(300 * MIB)));
-    let Some(running) = start(&node, &["-e", NODE], Some("--no-warnings --max-old-space-size=400")) else {
+    assert_eq!((found.dump_signal, found.dump_folder), (None, std::env::current_dir().ok()));
+    let Some(running) = start(
+        &node,
+        &["-e", NODE],
+        Some("--max-old-space-size=400 --heapsnapshot-signal=SIGUSR2 --diagnostic-dir=/srv/dumps"),
+    ) else {
         return;
     };
-    assert_eq!(runtime(&running).unwrap().heap_limit_bytes, Some(400 * MIB));
+    let found = runtime(&running).unwrap();
+    assert_eq!((found.heap_limit_bytes, found.dump_signal.as_deref()), (Some(400 * MIB), Some("SIGUSR2")));
+    assert_eq!(found.dump_folder, Some(PathBuf::from("/srv/dumps")));
 }
 
 #[test]

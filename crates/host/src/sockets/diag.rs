@@ -136,8 +136,24 @@ pub(super) fn messages(bytes: &[u8], mut each: impl FnMut(Row)) -> Option<bool> 
     Some(true)
 }
 
-fn row(body: &[u8]) -> Option<Row> {
-    let body: &[u8; MESSAGE_BYTES] = body.first_chunk()?;
+/// Attributes follow a message: length and kind in two bytes each, then what they say. One that listens over IPv6 says whether
+/// it leaves IPv4 to others (`INET_DIAG_SKV6ONLY`).
+fn is_only_ipv6(attributes: &[u8]) -> Option<bool> {
+    const ONLY_IPV6: u16 = 11;
+    let mut rest = attributes;
+    loop {
+        let length = usize::from(u16::from_ne_bytes(rest.get(..2)?.try_into().ok()?));
+        let kind = u16::from_ne_bytes(rest.get(2..4)?.try_into().ok()?);
+        let value = rest.get(4..length)?;
+        if kind == ONLY_IPV6 {
+            return value.first().map(|value| *value != 0);
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
+    }
+}
+
+fn row(message: &[u8]) -> Option<Row> {
+    let (body, attributes) = message.split_first_chunk::<MESSAGE_BYTES>()?;
     let word = |at: usize| {
         let bytes = [body[at], body[at + 1], body[at + 2], body[at + 3]];
         u32::from_ne_bytes(bytes)
@@ -160,6 +176,7 @@ fn row(body: &[u8]) -> Option<Row> {
         send_queue: Some(u64::from(word(60))),
         uid: Some(word(64)),
         inode: u64::from(word(68)),
+        is_only_ipv6: is_only_ipv6(attributes),
     })
 }
 
@@ -192,6 +209,16 @@ mod tests {
         assert_eq!((rows[0].remote.to_string().as_str(), rows[0].uid), ("10.1.2.3:50000", Some(1000)));
         assert_eq!(messages(&message(BY_FAMILY, &body), |_| {}), Some(true));
         assert_eq!(messages(&message(ERROR, &[0; 4]), |_| {}), None);
+    }
+
+    #[test]
+    fn attributes_behind_a_message() {
+        let other = [5, 0, 8, 0, 1, 0, 0, 0];
+        assert_eq!(is_only_ipv6(&[&other[..], &[5, 0, 11, 0, 1, 0, 0, 0]].concat()), Some(true));
+        assert_eq!(is_only_ipv6(&[5, 0, 11, 0, 0]), Some(false));
+        for none in [&[][..], &[0; 8], &[255; 8], &other, &[4, 0, 11, 0]] {
+            assert_eq!(is_only_ipv6(none), None, "{none:?}");
+        }
     }
 
     #[test]

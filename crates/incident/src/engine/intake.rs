@@ -24,9 +24,6 @@ pub struct Fired {
     pub alarm: Alarm,
 }
 
-/// The label by which an alert names what a server needs and does not get.
-const DEPENDENCY_LABEL: &str = "dependency_name";
-
 /// What a new incident has to do with others.
 #[derive(Default)]
 struct Kin {
@@ -147,8 +144,7 @@ impl<W: World> Engine<W> {
         alarm: Alarm,
     ) -> Result<IncidentId, EngineError> {
         let world = &self.inner.world;
-        let name = alarm.alert.as_ref().and_then(|alert| alert.labels.get(DEPENDENCY_LABEL));
-        let dependency = name.and_then(|name| world.dependency(server, name));
+        let dependency = alarm.dependency().and_then(|name| world.dependency(server, name));
         let firing = Firing { server, procedure, dependency: dependency.as_deref(), alarm: &alarm };
         let (place, fingerprint) = (firing.place(), alarm.alert.as_ref().map(|alert| &*alert.fingerprint));
         // From here to the record: two alerts of the same moment would both find nothing.

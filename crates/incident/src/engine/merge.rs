@@ -3,9 +3,13 @@
 use super::{Engine, EngineError};
 use crate::fold::{Incident, Place};
 use crate::id::IncidentId;
-use crate::merging;
+use crate::inhibition::metric_names;
+use crate::merging::{self, Symptom};
 use crate::record::Record;
 use crate::world::World;
+
+/// The metric of an alert that is about memory.
+const MEMORY: &str = "mcp_server_memory_usage_bytes";
 
 /// Two incidents, and why they are one.
 struct Pair {
@@ -19,7 +23,8 @@ impl<W: World> Engine<W> {
     /// earlier life of the engine has begun of this is brought to its end.
     pub(super) async fn merge(&self, id: &IncidentId) -> Result<(), EngineError> {
         let server = self.inner.ledger.with(id, |incident| incident.server.clone()).await?;
-        for pair in self.inner.ledger.with_server(&server, |open| pairs(id, open)).await {
+        let symptom = |incident: &Incident| self.symptom(incident);
+        for pair in self.inner.ledger.with_server(&server, |open| pairs(id, open, &symptom)).await {
             let absorbed = self.inner.ledger.with(&pair.from, |from| absorbed(from, &pair.reason)).await?;
             let known = |into: &Incident| into.absorbed.iter().any(|(from, _)| *from == pair.from);
             if !self.inner.ledger.with(&pair.into, known).await?
@@ -43,10 +48,23 @@ impl<W: World> Engine<W> {
         }
         Ok(())
     }
+
+    /// What the alert is about that the procedure of an incident answers, by its query.
+    fn symptom(&self, incident: &Incident) -> Symptom {
+        let book = self.book(&incident.runbook);
+        let procedure = book.as_ref().and_then(|book| book.procedure(&incident.procedure));
+        let alert = procedure.and_then(|procedure| procedure.alert.as_ref());
+        let names = alert.map(metric_names).unwrap_or_default();
+        if names.contains(MEMORY) { Symptom::Memory } else { Symptom::Other }
+    }
 }
 
 /// What is to be merged now, of the open incidents of one server.
-fn pairs(id: &IncidentId, open: &mut dyn Iterator<Item = &Incident>) -> Vec<Pair> {
+fn pairs(
+    id: &IncidentId,
+    open: &mut dyn Iterator<Item = &Incident>,
+    symptom: &dyn Fn(&Incident) -> Symptom,
+) -> Vec<Pair> {
     let open: Vec<&Incident> = open.collect();
     let Some(one) = open.iter().find(|incident| incident.id == *id) else { return Vec::new() };
     let mut pairs = Vec::new();
@@ -57,7 +75,7 @@ fn pairs(id: &IncidentId, open: &mut dyn Iterator<Item = &Incident>) -> Vec<Pair
             let reason = if begun {
                 Some("both were found to be the same trouble".to_owned())
             } else {
-                merging::reason(into, from).filter(|_| !from.is_changing())
+                merging::reason(into, from, symptom(from)).filter(|_| !from.is_changing())
             };
             if let Some(reason) = reason {
                 pairs.push(Pair { into: into.id.clone(), from: from.id.clone(), reason });

@@ -244,9 +244,10 @@ impl<W: World> Engine<W> {
         interval: Duration,
     ) -> Result<Option<String>, EngineError> {
         let world = &self.inner.world;
+        let check = self.inner.ledger.with(walk.id, recovered_by).await?;
         let mut recovery = Recovery::new(goal, world.now_ms());
         loop {
-            let problem = world.check(&walk.server, CheckType::Liveness).await;
+            let problem = world.check(&walk.server, check).await;
             let incarnation = world.incarnation(&walk.server);
             match recovery.observe(&Reading { at_ms: world.now_ms(), problem, incarnation }) {
                 Progress::More => world.pause(interval).await,
@@ -284,6 +285,12 @@ impl<W: World> Engine<W> {
         }
         Ok(())
     }
+}
+
+/// What has to be well for an incident to be over: the server, and of one that is about what it needs that as well. A server
+/// that answers while its database is gone is alive, and nothing is mended.
+fn recovered_by(incident: &Incident) -> CheckType {
+    if incident.is_about_dependency() { CheckType::Readiness } else { CheckType::Liveness }
 }
 
 /// Whether a step of the last run has begun and not ended.

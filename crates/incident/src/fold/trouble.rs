@@ -66,6 +66,11 @@ impl Incident {
         std::iter::once(own).chain(self.absorbed.iter().map(|(_, place)| place.clone())).collect()
     }
 
+    /// Whether it is about something that a server needs, and not about the server.
+    pub(crate) fn is_about_dependency(&self) -> bool {
+        self.alarm.dependency().is_some()
+    }
+
     /// The alerts that it is about and that are not over, as they were last seen.
     pub(crate) fn standing_alerts(&self) -> Vec<AlertFacts> {
         let mut facts: BTreeMap<&str, &AlertFacts> = BTreeMap::new();

@@ -35,8 +35,8 @@ fn cause(name: &str) -> Record {
 
 #[track_caller]
 fn check(earlier: &Incident, later: &Incident, expect: Option<&str>) {
-    assert_eq!(reason(earlier, later).as_deref(), expect);
-    assert_eq!(reason(later, earlier), None, "only the later one is merged away");
+    assert_eq!(reason(earlier, later, Symptom::Other).as_deref(), expect);
+    assert_eq!(reason(later, earlier, Symptom::Other), None, "only the later one is merged away");
 }
 
 #[test]
@@ -51,6 +51,24 @@ fn the_same_cause_or_one_that_explains_the_other_is_one_trouble() {
     check(&slow("disk_full"), &incident("a", "down", 2_000, &[]), None);
     check(&slow("disk_full"), &incident("b", "down", 2_000, &[cause("disk_full")]), None);
     check(&slow("disk_full"), &incident("a", "slow", 2_000, &[cause("disk_full")]), None);
+}
+
+/// Whoever follows what is to be done about a dependency does not look into memory.
+#[test]
+fn a_memory_alert_is_only_answered_by_a_procedure_about_memory() {
+    let first = |name| incident("a", "first", 1_000, &[cause(name)]);
+    let memory = |name| incident("a", "memory-leak", 2_000, &[cause(name)]);
+    for (one, other, is_merged) in [
+        ("dependency_down", "dependency_down", false),
+        ("disk_full", "disk_full", false),
+        ("out_of_memory", "memory_leak", true),
+        ("memory_leak", "memory_leak", true),
+        ("memory_pressure", "memory_pressure", true),
+    ] {
+        let (first, memory) = (first(one), memory(other));
+        assert_eq!(reason(&first, &memory, Symptom::Memory).is_some(), is_merged, "{one}, {other}");
+        assert!(reason(&first, &memory, Symptom::Other).is_some(), "{one}, {other}");
+    }
 }
 
 #[test]

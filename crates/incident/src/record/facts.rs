@@ -51,6 +51,19 @@ pub struct AlertFacts {
     pub started_ms: i64,
 }
 
+/// The label by which an alert names what a server needs and does not get.
+const DEPENDENCY_LABEL: &str = "dependency_name";
+
+// === impl Alarm ===
+
+impl Alarm {
+    /// The name of what a server needs and does not get, where the alarm is about that.
+    pub fn dependency(&self) -> Option<&str> {
+        let labels = &self.alert.as_ref()?.labels;
+        labels.get(DEPENDENCY_LABEL).map(String::as_str).filter(|name| !name.is_empty())
+    }
+}
+
 /// The end of a process, as far as an incident keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExitFacts {

@@ -153,3 +153,37 @@ async fn members_count_as_servers_in_trouble() {
     life.until(&id, is_asked).await;
     assert_eq!(life.world.executed(RESTART), 0);
 }
+
+/// A server that answers while its database is gone is alive, and nothing is mended.
+#[tokio::test]
+async fn what_it_needs_has_to_be_back_before_it_is_mitigated() {
+    let stage = stage(Mode::Observe);
+    stage.world.state().needs = Some("dependency `postgres`: connection refused".to_owned());
+    let life = stage.open().await;
+    life.engine.fire_all(&[needs("a", "postgres", START_MS)]).await.unwrap();
+    let id = life.engine.incidents().await.unwrap()[0].id.clone();
+    let incident = life.until(&id, |incident| incident.person_needed.is_some()).await;
+    assert!(incident.state.is_open() && incident.state != State::Mitigated, "{:?}", incident.state);
+    let reason = incident.person_needed.unwrap();
+    assert!(reason.contains("dependency `postgres`: connection refused"), "{reason}");
+
+    life.world.state().needs = None;
+    life.alert_over().await;
+    let incident = life.until(&id, Incident::is_reported).await;
+    assert_eq!(incident.state, State::Resolved);
+    life.check_invariants().await;
+}
+
+/// The same trouble says nothing about an incident that is about the server: it is over when the server answers.
+#[tokio::test]
+async fn a_server_that_is_back_is_back_whatever_it_needs() {
+    let stage = stage(Mode::Observe);
+    stage.world.state().needs = Some("dependency `postgres`: connection refused".to_owned());
+    let life = stage.open().await;
+    let mut alone = needs("a", "postgres", START_MS);
+    alone.alarm.alert.as_mut().unwrap().labels.remove("dependency_name");
+    life.engine.fire_all(&[alone]).await.unwrap();
+    let id = life.engine.incidents().await.unwrap()[0].id.clone();
+    life.until(&id, |incident| incident.state == State::Mitigated).await;
+    life.check_invariants().await;
+}

@@ -150,3 +150,28 @@ fn a_merge_that_was_cut_in_half_is_brought_to_its_end() {
         life.check_invariants().await;
     });
 }
+
+/// Whoever follows what is to be done about a disk does not look into memory: each has its own procedure followed.
+#[tokio::test]
+async fn a_memory_alert_keeps_its_own_procedure() {
+    for (query, is_merged) in
+        [("mcp_server_errors_total > 0", true), ("mcp_server_memory_usage_bytes > 2e9", false)]
+    {
+        let stage = Stage::of_procedures(&[
+            ("Server Down", "Down", "mcp_server_up == 0", STEPS),
+            ("Memory Leak", "Large", query, STEPS),
+        ]);
+        (stage.world.state().policy.mode, stage.world.state().problem) = (Mode::Suggest, None);
+        for _ in 0..2 {
+            stage.world.reply("df -P -l", Reply::exit(0).finding(FULL));
+        }
+        let life = stage.open().await;
+        let (first, second) = two(&life, "Large").await;
+        let is_there = |incident: &Incident| {
+            incident.merged_into.is_some() || incident.open_questions().next().is_some()
+        };
+        let later = life.until(&second, is_there).await;
+        assert_eq!(later.merged_into, is_merged.then(|| first.clone()), "{query}");
+        assert_eq!(later.cause.as_deref(), Some("disk_full"));
+    }
+}

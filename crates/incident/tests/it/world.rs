@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) parameters: BTreeMap<String, String>,
     /// What is wrong with the server; `None` is well.
     pub(crate) problem: Option<String>,
+    /// What is wrong with what the server needs.
+    pub(crate) needs: Option<String>,
     pub(crate) incarnation: u64,
     /// How statements end, by their text; without an entry with code 0.
     pub(crate) replies: BTreeMap<String, VecDeque<Reply>>,
@@ -202,6 +204,7 @@ impl FakeWorld {
             dependencies: BTreeMap::new(),
             parameters: BTreeMap::from([("SERVER_NAME".to_owned(), "time".to_owned())]),
             problem: Some("connection refused".to_owned()),
+            needs: None,
             incarnation: 1,
             replies: BTreeMap::new(),
             runs: Vec::new(),
@@ -390,8 +393,10 @@ impl World for FakeWorld {
         let _ = self.clock.subscribe().wait_for(|now_ms| *now_ms >= until_ms).await;
     }
 
-    async fn check(&self, _: &str, _: CheckType) -> Option<String> {
-        self.state().problem.clone()
+    async fn check(&self, _: &str, check: CheckType) -> Option<String> {
+        let state = self.state();
+        let needs = state.needs.clone().filter(|_| check != CheckType::Liveness);
+        state.problem.clone().or(needs)
     }
 
     fn incarnation(&self, _: &str) -> Option<u64> {

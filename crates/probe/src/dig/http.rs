@@ -167,8 +167,9 @@ async fn exchange(
         dug.headers = Headers::of(response.headers(), status);
         let began = Instant::now();
         // A body that is long or broken changes nothing: the status is the answer.
-        if Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await.is_ok() {
+        if let Ok(body) = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await {
             dug.phases.rest = Some(began.elapsed());
+            dug.body = body.to_bytes();
         }
         let reason = format!("HTTP {status}");
         if status < 400 { Verdict::healthy(reason) } else { Verdict::unhealthy(reason) }

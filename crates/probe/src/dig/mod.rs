@@ -14,6 +14,7 @@ mod token;
 use std::time::{Duration, SystemTime};
 
 use diagnosis::{Finding, Severity, kind};
+use hyper::body::Bytes;
 use tokio::time::Instant;
 
 use crate::findings::findings;
@@ -34,7 +35,9 @@ const MACHINE: &str = "machine";
 /// What was found on the way to a dependency.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dug {
-    phases: Phases,
+    pub(crate) phases: Phases,
+    /// What was answered; empty where that is long or broken off.
+    pub(crate) body: Bytes,
     said: Option<(Said, Said)>,
     /// Whether the name has no address.
     is_unknown: bool,
@@ -74,7 +77,7 @@ impl Prober {
     pub async fn dig_guard(&self, target: &Target, deadline: Duration) -> Option<Finding> {
         let Endpoint::Guard { base_url } = &target.endpoint else { return None };
         let url = format!("{}/health", base_url.trim_end_matches('/'));
-        let (_, dug) = http::dig(&url, &Names::default(), Deadline::after(deadline)).await;
+        let (_, dug) = page(&url, Deadline::after(deadline)).await;
         dug.first_byte(&target.name)
     }
 
@@ -89,9 +92,10 @@ impl Prober {
         let (verdict, dug) = match &dependency.check {
             Check::Http { url } => http::dig(url, names, deadline).await,
             Check::Tcp { address } => http::dig_tcp(address, names, deadline).await,
-            Check::Postgres { address } => {
+            Check::Postgres { address, password } => {
                 let mut dug = Dug::default();
-                let verdict = deadline.bound(postgres::dig(address, &mut dug.activity)).await;
+                let verdict =
+                    deadline.bound(postgres::dig(address, password.as_ref(), &mut dug.activity)).await;
                 (verdict, dug)
             }
             _ => (self.ask_dependency(dependency, deadline).await.into_verdict(), Dug::default()),
@@ -99,6 +103,11 @@ impl Prober {
         let found = dug.findings(dependency, now);
         (DependencyReport::new(dependency, verdict, milliseconds_since(started)), found)
     }
+}
+
+/// Asks a page of this machine, without asking who knows names.
+pub(crate) async fn page(url: &str, deadline: Deadline) -> (Verdict, Dug) {
+    http::dig(url, &Names::default(), deadline).await
 }
 
 // === impl Dug ===

@@ -4,6 +4,7 @@
 
 mod dependencies;
 mod guard;
+mod real_call;
 mod scrape;
 mod server;
 mod upstream;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Secret;
+
 /// `[[server.dependency]]`: exactly one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -17,9 +19,12 @@ pub struct Dependency {
     /// `HOST:PORT` that must accept a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<String>,
-    /// `[USER@]HOST:PORT[/DATABASE]` of a PostgreSQL that must take connections; without a password.
+    /// `[USER@]HOST:PORT[/DATABASE]` of a PostgreSQL that must take connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<String>,
+    /// Where the password of that user is; proven by SCRAM, and never sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
     /// The exact name of a process that must run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,

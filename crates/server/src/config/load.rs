@@ -293,7 +293,7 @@ fn bad_transport(server: &Server) -> Option<(&'static str, String)> {
             Some(("upstream", format!("`{url}` is no http or https URL")))
         }
         (None, [program, ..]) if program.is_empty() => Some(("stdio", "its command is empty".to_owned())),
-        _ => None,
+        _ => server.test_read.as_ref()?.problem(server).map(|message| ("test_read", message)),
     }
 }
 
@@ -313,6 +313,10 @@ fn bad_dependency(dependency: &Dependency) -> Option<String> {
         !dependency.nagios.is_empty(),
     ];
     match given.iter().filter(|given| **given).count() {
+        1 if dependency.password.is_some() && dependency.postgres.is_none() => Some(format!(
+            "the dependency `{}` has a `password`, which only `postgres` takes",
+            dependency.name
+        )),
         1 => None,
         0 => Some(format!(
             "the dependency `{}` has no check: give it one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`",

@@ -20,6 +20,7 @@ mod schema;
 mod scrape;
 mod secret;
 mod span;
+mod test_read;
 mod triage;
 mod unit;
 
@@ -54,6 +55,7 @@ pub use schema::schema;
 pub use scrape::ScrapeTarget;
 pub use secret::{Secret, Text, is_secret_name};
 pub use span::Span;
+pub use test_read::TestRead;
 pub use triage::Triage;
 
 /// The whole of `paramedic.toml`.
@@ -253,6 +255,9 @@ pub struct Server {
     /// The settings of its guard: a file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard_settings: Option<PathBuf>,
+    /// What a diagnosis reads of an upstream, to see whether it does its work; a guard has this in its own settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_read: Option<TestRead>,
     /// How long it may take until it answers for the first time; what a package manager works for it does not count.
     #[serde(default = "default_start_timeout")]
     pub start_timeout: Span,
@@ -345,6 +350,7 @@ impl Server {
             port: 0,
             stdio: Vec::new(),
             upstream: None,
+            test_read: None,
             guarded: false,
             unit: None,
             environment: BTreeMap::new(),

@@ -112,6 +112,8 @@ impl Place {
             server.data.iter_mut().for_each(|data| data.path = base.join(&data.path));
             server.guard_settings = server.guard_settings.take().map(|path| base.join(path));
             server.environment.values_mut().for_each(|text| text.settle(base));
+            let passwords = server.dependency.iter_mut().filter_map(|one| one.password.as_mut());
+            passwords.for_each(|secret| secret.settle(base));
         }
     }
 }

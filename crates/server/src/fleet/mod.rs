@@ -2,6 +2,7 @@
 
 mod accompany;
 mod clients;
+mod kept;
 mod launch;
 mod link;
 mod supervised;

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use probe::{Check, Criticality, Endpoint, Target};
+use probe::{Check, Criticality, Endpoint, Password, Target};
 
+use super::kept::Kept;
 use crate::config::{Config, Dependency, Server};
 
 /// Where an upstream listens on this machine; none where it is elsewhere.
@@ -26,7 +27,10 @@ fn dependency(server: &Server, one: &Dependency) -> Option<probe::Dependency> {
     let check = match one {
         Dependency { http: Some(url), .. } => Check::Http { url: url.clone() },
         Dependency { tcp: Some(address), .. } => Check::Tcp { address: address.clone() },
-        Dependency { postgres: Some(address), .. } => Check::Postgres { address: address.clone() },
+        Dependency { postgres: Some(address), .. } => {
+            let password = one.password.clone().map(|secret| Password::at(Kept(secret)));
+            Check::Postgres { address: address.clone(), password }
+        }
         Dependency { process: Some(name), .. } => Check::Process { name: name.clone() },
         Dependency { file: Some(path), .. } => Check::File { path: path.clone() },
         Dependency { env: Some(variable), .. } => {

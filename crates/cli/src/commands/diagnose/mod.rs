@@ -4,6 +4,7 @@ mod log;
 mod numbers;
 mod patient;
 mod show;
+mod unit;
 mod watch;
 
 use std::path::PathBuf;
@@ -78,6 +79,16 @@ pub(super) fn run(
     Ok(Code::Done)
 }
 
+/// A server, with what `serve` knows of its process.
+pub(super) fn subject_of(name: &str, config: Option<PathBuf>) -> Result<host::Subject, Failure> {
+    let client = context::client(config.clone())?;
+    let (config, path) = context::load_or_default(config)?;
+    let mut subject = patient::one(name, &config, &path)?.subject;
+    let known = context::runtime()?.block_on(numbers::status(&client, name));
+    subject.pid = known.and_then(|status| status.pid);
+    Ok(subject)
+}
+
 impl Patient {
     /// Looks from all sides at once: the host, the server itself and what it needs, its log, and what `serve` knows.
     async fn diagnose(
@@ -103,12 +114,21 @@ impl Patient {
             let deadline = config.probe.timeout.get();
             let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms()).unwrap_or_default());
             let names = Names::of_this_machine();
-            let (live, needs, guard) = tokio::join!(
-                prober.check(target, CheckType::Liveness, deadline),
+            // Who does not answer at all is not given more to do.
+            let itself = async {
+                let live = prober.check(target, CheckType::Liveness, deadline).await;
+                let answers = live.health.is_well();
+                let call = prober.call_for_real(target, self.reads.as_ref(), deadline);
+                let called = if answers { call.await } else { Vec::new() };
+                (live, called)
+            };
+            let ((live, called), needs, guard) = tokio::join!(
+                itself,
                 prober.dig(target, &names, now, deadline),
                 prober.dig_guard(target, deadline)
             );
             let mut found = probe::findings(target, &live);
+            found.extend(called);
             found.extend(guard);
             found.extend(needs);
             found
@@ -134,6 +154,7 @@ impl Patient {
                 findings.extend(recovered.iter().filter_map(|one| log::stale(path, one)));
             }
         }
+        findings.extend(unit::result(&self.subject).await);
         findings.extend(self.log.as_deref().and_then(|path| log::found(path, &self.subject.name, now_ms())));
         Diagnosis::of(&self.subject.name, pid, findings, started)
     }

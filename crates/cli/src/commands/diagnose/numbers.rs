@@ -6,14 +6,12 @@ use diagnosis::{Finding, kind};
 use server::api::prometheus::answer::{Answer, Data};
 use server::api::wire::ServerStatus;
 use server::client::Client;
-use server::growth::{Grown, WARM_SECONDS, grown};
+use server::growth::{growing, grown};
 
 /// A `serve` that does not answer at once is busy; the look goes on without it.
 const WITHIN: Duration = Duration::from_millis(500);
 /// A connection that was left behind longer ago has been noticed by now.
 const RECOVERY: &str = "30m";
-/// How far back growth is looked for.
-const HISTORY: &str = "2h";
 
 /// What `serve` says of a server; none without `serve`.
 pub(super) async fn status(client: &Client, server: &str) -> Option<ServerStatus> {
@@ -37,29 +35,17 @@ pub(super) struct Process {
 /// What its samples say.
 pub(super) async fn of_serve(client: &Client, server: &str, process: Process) -> Vec<Finding> {
     let of = |name: &str| format!("{name}{{server_name=\"{server}\"}}");
-    let memory =
-        format!("mcp_server_memory_usage_bytes{{server_name=\"{server}\",memory_type=\"rss\"}}[{HISTORY}]");
-    let descriptors = format!("{}[{HISTORY}]", of("mcp_server_file_descriptors"));
     let mut found = Vec::new();
     let recent = |points: Vec<(f64, f64)>| {
         let last = points.last().map_or(0.0, |point| point.0);
         let age = process.age_ms.map_or(f64::INFINITY, |age_ms| age_ms as f64 / 1e3);
         points.into_iter().filter(|point| last - point.0 <= age).collect::<Vec<_>>()
     };
-    let points = recent(points(client, &memory).await);
-    found.extend(grown(
-        kind::RSS_GROWTH_BYTES_PER_HOUR,
-        server,
-        &points,
-        &Grown::memory(process.limit_bytes).over(WARM_SECONDS),
-    ));
-    let points = recent(self::points(client, &descriptors).await);
-    found.extend(grown(
-        kind::DESCRIPTORS_GROWTH_PER_HOUR,
-        server,
-        &points,
-        &Grown::count().over(WARM_SECONDS),
-    ));
+    for one in growing(server) {
+        let is_memory = one.kind == kind::RSS_GROWTH_BYTES_PER_HOUR;
+        let how = if is_memory { one.how.up_to(process.limit_bytes) } else { one.how };
+        found.extend(grown(one.kind, server, &recent(points(client, &one.range).await), &how));
+    }
     for (kind, query) in [
         (kind::CONCURRENT_OPERATIONS, format!("sum({})", of("mcp_concurrent_operations"))),
         (kind::OLDEST_OPERATION_SECONDS, format!("max({})", of("mcp_oldest_operation_seconds"))),

@@ -18,6 +18,8 @@ pub(super) struct Patient {
     pub(super) subject: Subject,
     /// How it is asked; none for what is no server.
     pub(super) target: Option<Target>,
+    /// What is read of it, to see whether it does its work.
+    pub(super) reads: Option<probe::Declared>,
     /// Where its log is.
     pub(super) log: Option<PathBuf>,
 }
@@ -31,11 +33,11 @@ pub(super) fn wanted(
         (Some(name), ..) => vec![one(name, config, path)?],
         (None, Some(unit), _) => {
             let subject = Subject { unit: Some(unit.clone()), ..Subject::named(unit) };
-            vec![Patient { subject, target: None, log: None }]
+            vec![Patient::without_server(subject)]
         }
-        (None, None, Some(pid)) => vec![Patient { subject: Subject::process(pid), target: None, log: None }],
+        (None, None, Some(pid)) => vec![Patient::without_server(Subject::process(pid))],
         (None, None, None) if config.server.is_empty() => {
-            vec![Patient { subject: Subject::named("machine"), target: None, log: None }]
+            vec![Patient::without_server(Subject::named("machine"))]
         }
         (None, None, None) => config.server.iter().map(|server| Patient::of(config, server)).collect(),
     };
@@ -48,7 +50,7 @@ pub(super) fn wanted(
     Ok(patients)
 }
 
-fn one(name: &str, config: &Config, path: &Path) -> Result<Patient, Failure> {
+pub(super) fn one(name: &str, config: &Config, path: &Path) -> Result<Patient, Failure> {
     if let Some(server) = config.server.iter().find(|server| server.name == name) {
         return Ok(Patient::of(config, server));
     }
@@ -60,16 +62,22 @@ fn one(name: &str, config: &Config, path: &Path) -> Result<Patient, Failure> {
         ))
     })?;
     let subject = Subject { is_guarded: true, ..Subject::named(name) };
-    Ok(Patient { subject, target: Some(target), log: Some(config.log_dir.join(format!("{name}.log"))) })
+    let log = Some(config.log_dir.join(format!("{name}.log")));
+    Ok(Patient { target: Some(target), log, ..Patient::without_server(subject) })
 }
 
 // === impl Patient ===
 
 impl Patient {
+    fn without_server(subject: Subject) -> Self {
+        Self { subject, target: None, reads: None, log: None }
+    }
+
     fn of(config: &Config, server: &server::config::Server) -> Self {
         Self {
             subject: subject(config, server),
             target: Some(target(config, server)),
+            reads: server.test_read.as_ref().and_then(server::config::TestRead::declared),
             log: Some(config.log_dir.join(format!("{}.log", server.name))),
         }
     }

@@ -35,6 +35,8 @@ struct Seen {
     memory: Vec<(f64, f64)>,
     descriptors: Vec<(f64, f64)>,
     of_process: HashMap<ProcessId, Vec<(f64, f64)>>,
+    /// What was done between the last two looks.
+    last: Option<(f64, Rates)>,
 }
 
 /// Watches until it has been long enough, and says what grows.
@@ -66,6 +68,7 @@ pub(super) fn watch(
         });
         let machine = before.as_ref().map(|(at, _, sample_before)| sample.since(sample_before, now - *at));
         seen.take(seconds, &usage);
+        seen.last = cpu_percent.zip(machine.clone());
         let looked = Look {
             seconds,
             processes: usage.cpu.len(),
@@ -86,6 +89,19 @@ pub(super) fn watch(
         }
         thread::sleep(arguments.interval);
     }
+}
+
+/// How busy a server and its machine were between two looks.
+fn rates(server: &str, cpu_percent: f64, machine: &Rates) -> Vec<Finding> {
+    let rounded = |percent: f64| (percent * 10.0).round() / 10.0;
+    let mut found = vec![Finding::new(kind::CPU_USED_PERCENT, server).with_value(rounded(cpu_percent))];
+    let busy = machine.cpu_busy_percent.map(rounded);
+    found.extend(busy.map(|busy| Finding::new(kind::CPU_BUSY_PERCENT, "machine").with_value(busy)));
+    let disk = |(name, rate): (&String, &host::DiskRate)| {
+        Finding::new(kind::DISK_BUSY_PERCENT, name).with_value(rounded(rate.busy_percent))
+    };
+    found.extend(machine.disks.iter().map(disk));
+    found
 }
 
 // === impl Look ===
@@ -142,6 +158,7 @@ impl Seen {
             _ => finding,
         }));
         found.extend(grown(kind::DESCRIPTORS_GROWTH_PER_HOUR, server, &self.descriptors, &Grown::count()));
+        found.extend(self.last.iter().flat_map(|(percent, machine)| rates(server, *percent, machine)));
         found
     }
 

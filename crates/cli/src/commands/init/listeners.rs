@@ -160,7 +160,11 @@ mod tests {
 
     #[track_caller]
     fn check(listeners: &[&str], only: &[u16], expect: &[&str]) {
-        let listener = |address: &&str| Listener { address: address.parse().unwrap(), process: None };
+        let listener = |address: &&str| Listener {
+            address: address.parse().unwrap(),
+            process: None,
+            is_only_ipv6: None,
+        };
         let found = worth_asking(listeners.iter().map(listener).collect(), only, 7477);
         let found: Vec<String> = found.iter().map(|one| one.address.to_string()).collect();
         assert_eq!(found, expect, "{listeners:?} {only:?}");

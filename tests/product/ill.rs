@@ -1,0 +1,99 @@
+//! Tests of servers that answer and are ill: what they do not do any more is found, and why.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client::ask;
+use crate::faults::{Said, of_server};
+use crate::foreign::Foreign;
+use crate::poll::{eventually, pause};
+use crate::site::{Server, Site, free_port};
+
+const HELD: &str = include_str!("held.py");
+
+/// That server; none where there is no Python, which is said.
+fn held(args: &[&str]) -> Option<Server> {
+    if std::process::Command::new("python3").arg("-V").output().is_err() {
+        println!("SKIPPED: there is no python3");
+        return None;
+    }
+    Some(Server::new("held", &[&["python3", "-c", HELD], args].concat()))
+}
+
+#[track_caller]
+fn until(site: &Site, what: &str, is: impl Fn(&Said) -> bool) -> Said {
+    eventually(what, || Some(of_server(site, "held")).filter(|said| is(said)))
+}
+
+/// It answers `ping` and calls, and each of its answers is an error about a connection that is gone: the store is back.
+#[test]
+fn connections_that_it_holds_on_to() {
+    let port = free_port();
+    let Some(server) = held(&["127.0.0.1", &port.to_string()]) else { return };
+    let dependency = format!("[[server.dependency]]\nname = \"store\"\ntcp = \"127.0.0.1:{port}\"\n");
+    let mut site = Site::new(&[server.with(&dependency)]);
+    let start = |site: &Site| Foreign::start(site, "store", "sums", &format!("127.0.0.1:{port}"));
+    let store = start(&site);
+    eventually("the store listens", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    site.serve_until_ready(&["held"]);
+    let endpoint = site.endpoint("held");
+    let works = until(&site, "it is well", |said| said.text("tool_call").contains("ok"));
+    assert_eq!(works.cause(), "none", "{works}");
+
+    drop(store);
+    let status = |word: &'static str| move |said: &Said| said.text("dependency").contains(word);
+    until(&site, "the store is seen to be gone", |said| said.cause() == "dependency_down");
+    let _store = start(&site);
+    until(&site, "the store is seen to be back", status("ok"));
+    // Errors that come right behind a recovery are about what was before it.
+    let said = eventually("what it goes on saying is heard", || {
+        let _ = ask(&endpoint, "rows", &json!({}));
+        Some(of_server(&site, "held")).filter(|said| said.cause() != "none")
+    });
+    said.check("stale_connections", "errors_after_recovery", &["query failed"]);
+    said.check("stale_connections", "tool_call", &["failed", "rows"]);
+    // One restart helps, as the catalogue says.
+    site.run(&["server", "restart", "held"]).done();
+    until(&site, "it works again", |said| said.text("tool_call").contains("ok"));
+}
+
+/// A real call is not answered while `ping` is: that is said at once, and is no cause yet.
+#[test]
+fn a_call_that_is_not_answered() {
+    let Some(server) = held(&["waits"]) else { return };
+    let mut site = Site::new(&[server]);
+    site.serve_until_ready(&["held"]);
+    let said = until(&site, "it was called", |said| said.finding("tool_call").is_some());
+    said.check("none", "tool_call", &["timeout", "no answer within"]);
+    let hint = |cause: &Value| cause["cause"] == "stuck_requests" && cause["score"].as_u64() == Some(35);
+    assert!(said.0["causes"].as_array().unwrap().iter().any(hint), "{said}");
+}
+
+/// Takes five minutes: who has waited for so long waits for what never comes.
+#[test]
+fn a_request_that_never_ends_while_others_do() {
+    if std::env::var_os("PARAMEDIC_TEST_ALL").is_none() {
+        println!("SKIPPED: it takes five minutes; `--all` runs it");
+        return;
+    }
+    let Some(server) = held(&[]) else { return };
+    let mut site = Site::new(&[server]);
+    site.serve_until_ready(&["held"]);
+    let endpoint = site.endpoint("held");
+    let asked = endpoint.clone();
+    // A client that waits for longer than a test does.
+    thread::spawn(move || {
+        drop(crate::client::ask_within(&asked, "wait", &json!({}), Duration::from_secs(900)))
+    });
+    let end = Instant::now() + Duration::from_secs(400);
+    let mut said = of_server(&site, "held");
+    while said.cause() == "none" && Instant::now() < end {
+        assert!(ask(&endpoint, "rows", &json!({})).is_ok());
+        (0..20).for_each(|_| pause());
+        said = of_server(&site, "held");
+    }
+    said.check("stuck_requests", "oldest_operation_seconds", &["30"]);
+    said.check("stuck_requests", "tool_call", &["ok", "rows"]);
+}
