@@ -114,6 +114,48 @@ async fn a_bundle_arrives_in_parts_although_the_store_is_ill_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_bundle_that_did_not_arrive_is_sent_once_more() {
+    let place = tempfile::tempdir().unwrap();
+    let (store, url) = serve(Store { refuses: true, ..Store::default() }).await;
+    let mut config = configured(place.path(), &url);
+    let (folder, sent, _) = send(&config, place.path()).await;
+    assert!(sent.is_err());
+    // By the key that this host has: that of another is refused.
+    config.data_dir = place.path().to_owned();
+    let again = |config: Config| {
+        let folder = folder.clone();
+        async move {
+            super::super::send(&config, &folder, Path::new("/x"), "ann", 2, std::future::pending()).await
+        }
+    };
+    let foreign = again(config.clone()).await.unwrap_err();
+    assert!(foreign.contains("not as it was sealed"), "{foreign}");
+    let key = crate::evidence::evidence_key(&config).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let head = Head {
+        format: FORMAT,
+        server: None,
+        incident: None,
+        by: "test".to_owned(),
+        host: None,
+        at_ms: 0,
+        tiers: Vec::new(),
+        place: None,
+    };
+    let mut writer = Writer::begin(&folder, head, Arc::new(key)).unwrap();
+    writer.take("a", Gathered::whole("t0/a", "what was found")).unwrap();
+    writer.step_over("a", 0, 1).unwrap();
+    writer.finish(End::Complete, "test", 0).unwrap();
+    assert!(again(config.clone()).await.unwrap_err().contains("HTTP 403"));
+    store.lock().unwrap().refuses = false;
+    let sent = again(config.clone()).await.unwrap();
+    assert!(sent.starts_with("sent to http://"), "{sent}");
+    assert!(store.lock().unwrap().got.keys().any(|path| path.ends_with("_notes/custody.json")));
+    config.evidence.stream = None;
+    assert!(again(config).await.unwrap_err().contains("no `[evidence.stream]`"));
+}
+
+#[tokio::test]
 async fn what_does_not_arrive_is_in_the_custody_log() {
     let (_, refusing) = serve(Store { refuses: true, ..Store::default() }).await;
     let (_, ill) = serve(Store { ill: u32::MAX, ..Store::default() }).await;
