@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::error::{ConfigError, Problem};
 use super::{
     Config, Dependency, Place, Server, alertmanager, backend, contact, data, evidence, inbound, scrape,
+    traces,
 };
 use crate::fleet::upstream_address;
 
@@ -218,6 +219,8 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[alertmanager]", alertmanager::problems(config)),
         ("[integrity]", data::problems(config)),
         ("[metrics.backend]", backend::backend_problems(config)),
+        ("[traces]", traces::problems(config)),
+        ("[traces.export]", traces::export_problems(config)),
         ("[metrics.remote_write]", backend::write_problems(config)),
         ("[evidence.stream]", evidence::stream_problems(config)),
     ];
