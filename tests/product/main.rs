@@ -60,6 +60,7 @@ mod stdio;
 mod story;
 mod stub;
 mod tour;
+mod traces;
 mod triage;
 mod trust;
 mod tune;

@@ -16,6 +16,7 @@ mod metrics;
 mod query;
 mod rule;
 mod server;
+mod trace;
 mod tune;
 
 use std::path::PathBuf;
@@ -40,6 +41,7 @@ pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
 pub(crate) use server::ServerCommand;
+pub(crate) use trace::{TraceCommand, TraceListArguments};
 pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
 
 /// First responder for MCP servers: the Markdown runbook is the program.
@@ -114,6 +116,9 @@ pub(crate) enum Command {
     Query(QueryArguments),
     /// Search logs of servers and other files, sum them up, and say what stands out; works with and without `serve`
     Logs(SearchArguments),
+    /// See where the time of calls goes: traces of guarded servers, and of whoever sends some
+    #[command(subcommand)]
+    Trace(TraceCommand),
     /// Say whether the data of servers are what they should be; works with and without `serve`
     #[command(subcommand)]
     Integrity(IntegrityCommand),

@@ -62,8 +62,6 @@ fn what_the_shipped_runbooks_call_is_there_or_named() {
         security baseline
         security contain
         security release
-        trace list --server --since
-        trace list --server --since --slow
     "#]]
     .assert_eq(&missing);
 }

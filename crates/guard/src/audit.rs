@@ -8,7 +8,7 @@
 //!
 //! One line per request, when it is over: `event` is `response`, `performance` (it took 5 s) or `error`, with `method`,
 //! `tool`, `outcome` (`success`, `error`), `duration_ms`, `session`, `client` (what it calls itself), `user` (who it has shown to be), `address`,
-//! `bytes_in`, `bytes_out`, `trace_id`. Arguments are hidden as `paramedic logs` hides secrets, and cut off at 2,000 characters.
+//! `bytes_in`, `bytes_out`, `trace_id` (where the client has named one, or the trace is kept). Arguments are hidden as `paramedic logs` hides secrets, and cut off at 2,000 characters.
 
 mod line;
 
@@ -16,15 +16,15 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::envelope;
 use crate::log::clip;
+use crate::spans::Part;
 use crate::taken::Taker;
 
-pub(crate) use line::{Line, Summary};
+pub(crate) use line::{Line, SLOW, Summary};
 
 /// As much as helps to understand a call.
 const ARGUMENTS_CHARS: usize = 2000;
@@ -32,8 +32,6 @@ const ARGUMENTS_CHARS: usize = 2000;
 const ARGUMENTS_BYTES_MAX: usize = 64 << 10;
 /// Which tools are meant by it: all.
 const ALL: &str = "*";
-/// Where clients say what a request is part of.
-const PARENT: &str = "traceparent";
 
 /// What stands in the log of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -55,8 +53,8 @@ pub(crate) struct Asked {
     pub(crate) address: Option<IpAddr>,
     /// How long the message was.
     pub(crate) bytes: usize,
-    /// 32 hexadecimal digits.
-    pub(crate) trace_id: Option<Box<str>>,
+    /// What it is part of.
+    pub(crate) part: Part,
     /// As JSON, with secrets hidden; none where they are not asked for.
     pub(crate) arguments: Option<Box<str>>,
 }
@@ -112,57 +110,15 @@ impl Asked {
             ("user", self.user.as_deref().map(Value::from)),
             ("address", self.address.map(|address| address.to_string().into())),
             ("bytes_in", (self.bytes > 0).then(|| self.bytes.into())),
-            ("trace_id", self.trace_id.as_deref().map(Value::from)),
             ("arguments", self.arguments.as_deref().map(Value::from)),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }
 
-/// The trace that a request is part of: by `_meta.traceparent` of its parameters, or else by the header.
-pub(crate) fn trace_id(params: Option<&str>, headers: &HeaderMap) -> Option<Box<str>> {
-    // Nearly no request has one, and looking for a word is quicker than reading.
-    let has = |params: &&str| memchr::memmem::find(params.as_bytes(), PARENT.as_bytes()).is_some();
-    let meta = params.filter(has).and_then(|params| {
-        let meta = envelope::member(params, "_meta").ok()??;
-        envelope::member(meta, PARENT).ok()??.strip_prefix('"')?.strip_suffix('"')
-    });
-    let said = meta.or_else(|| headers.get(PARENT).and_then(|value| value.to_str().ok()));
-    said.and_then(trace_of).map(Into::into)
-}
-
-/// The trace of a W3C `traceparent`: `00-TRACE-SPAN-FLAGS`.
-fn trace_of(parent: &str) -> Option<&str> {
-    let mut parts = parent.split('-');
-    let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
-    let is_hex = |text: &str, digits: usize| {
-        text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_one = is_hex(version, 2) && version != "ff" && is_hex(trace, 32) && is_hex(span, 16);
-    (is_one && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
-}
-
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue};
-
-    use super::{Audit, trace_id};
-
-    #[test]
-    fn a_trace_is_taken_from_the_request_or_its_head() {
-        let (one, other) = ("4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c");
-        let parent = |trace: &str| format!("00-{trace}-00f067aa0ba902b7-01");
-        let params = |parent: &str| format!("{{\"name\":\"a\",\"_meta\":{{\"traceparent\":\"{parent}\"}}}}");
-        let mut headers = HeaderMap::new();
-        assert_eq!(trace_id(Some(&params(&parent(one))), &headers).as_deref(), Some(one));
-        headers.insert("traceparent", HeaderValue::from_str(&parent(other)).unwrap());
-        assert_eq!(trace_id(Some(&params(&parent(one))), &headers).as_deref(), Some(one));
-        assert_eq!(trace_id(Some("{\"name\":\"traceparent\"}"), &headers).as_deref(), Some(other));
-        assert_eq!(trace_id(None, &headers).as_deref(), Some(other));
-        for wrong in ["", "00", "00-1-2-3", &parent(&"0".repeat(32)), &parent(&"G".repeat(32)), "ff-x-y-z"] {
-            assert_eq!(trace_id(Some(&params(wrong)), &HeaderMap::new()), None, "{wrong}");
-        }
-    }
+    use super::Audit;
 
     #[test]
     fn arguments_are_written_down_where_asked_and_without_secrets() {

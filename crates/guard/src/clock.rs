@@ -9,6 +9,22 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// The present, in nanoseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the guard is a shell: this is where it reads the clock")]
+pub(crate) fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A number that no other guard begins with: random, or where the kernel has none, of the moment and the process.
+pub(crate) fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        Err(_) => now_ns().rotate_left(20) ^ u64::from(std::process::id()),
+    }
+}
+
 /// A length of time in milliseconds.
 pub(crate) fn millis(length: Duration) -> i64 {
     i64::try_from(length.as_millis()).unwrap_or(i64::MAX)

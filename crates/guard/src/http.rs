@@ -300,6 +300,7 @@ async fn metrics(guard: &Arc<Guard>, format: Format) -> String {
     };
     let (usage, stopped) = usage::now(child, accounts, guard.private.processes()).await;
     let up = phase == Phase::Ready && !stopped && guard.asked().is_some();
+    guard.metrics.spans(guard.spans.counts());
     let present = Present {
         up: up.into(),
         rss_bytes: i64::try_from(usage.rss_bytes).unwrap_or(i64::MAX),

@@ -43,6 +43,7 @@ mod revision;
 mod secret;
 mod session;
 mod settings;
+mod spans;
 mod sse;
 mod start;
 mod state;
@@ -77,6 +78,7 @@ pub use limits::{Limits, Rate, ToolLimits};
 pub use own::{Own, OwnError, Read, SessionSettings, Sharing, TestRead};
 pub use reads::Reads;
 pub use settings::{INSTALL_TIMEOUT, REQUEST_TIMEOUT, START_TIMEOUT, Settings};
+pub use spans::TraceSettings;
 pub use stdio::{StdioSettings, name_of, run_stdio};
 
 use child::{Keeper, Order};
@@ -208,6 +210,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     tokio::spawn(reload::at_hangup(guard.clone()));
     tokio::spawn(reload::at_new_certificates(guard.clone()));
     tokio::spawn(session::reclaim(guard.clone()));
+    tokio::spawn(spans::send(guard.clone()));
     let claimed = match (claimed, predecessor) {
         (Some(claimed), _) => Ok(claimed),
         (None, Some(predecessor)) => succeed(&guard, predecessor).await,
@@ -229,6 +232,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
             Err(error)
         }
     };
+    spans::send_last(&guard).await;
     guard.log.flush();
     served
 }

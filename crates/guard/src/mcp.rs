@@ -16,6 +16,7 @@ pub(crate) mod problem;
 pub(crate) mod request;
 mod stream;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ use request::Accepts;
 use stream::{Arrivals, BEFORE_MAX, JSON_PATIENCE, wait};
 
 use crate::admin::access::Ends;
-use crate::audit::{self, Asked};
+use crate::audit::Asked;
 use crate::envelope::{
     self, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, Malformed, Outcome, PARSE_ERROR,
     SERVER_ERROR,
@@ -41,6 +42,7 @@ use crate::questions;
 use crate::revision::Revision;
 use crate::session::Session;
 use crate::session::subscriptions::{self, TooMany};
+use crate::spans::{self, Part};
 use crate::state::Guard;
 use crate::taken;
 
@@ -55,8 +57,8 @@ struct Call<'a> {
     params: Option<&'a str>,
     /// The client's progress token, if it wants progress.
     token: Option<&'a str>,
-    /// The trace that it is part of.
-    trace_id: Option<&'a str>,
+    /// What it is part of.
+    part: Part,
     /// How long the message is.
     bytes: usize,
 }
@@ -117,9 +119,8 @@ async fn message(
         }
         Incoming::Request { id, method, params } => {
             let session = session(guard, headers).map_err(|problem| problem.to(id))?;
-            let trace_id = audit::trace_id(params, headers);
-            let (trace_id, bytes) = (trace_id.as_deref(), body.len());
-            let call = Call { id, method: &method, params, token: None, trace_id, bytes };
+            let (part, bytes) = (guard.spans.begin(params, headers), body.len());
+            let call = Call { id, method: &method, params, token: None, part, bytes };
             let accepts = Accepts::of(headers);
             match gate::pass(guard, &session, call, accepts).await {
                 Ok(arrivals) => Ok(wait(session, arrivals, accepts, JSON_PATIENCE).await),
@@ -185,8 +186,7 @@ fn begin(
         gate::note_call(guard, session.shown(), tool);
     }
     let arguments = tool.as_deref().and_then(|tool| own.audit.shown(tool, call.params?));
-    let asked =
-        Asked { bytes: call.bytes, trace_id: call.trace_id.map(Into::into), arguments, ..Asked::of(taker) };
+    let asked = Asked { bytes: call.bytes, part: call.part, arguments, ..Asked::of(taker) };
     let initialized = link.initialized().unwrap_or_default();
     let wanted = guard.cache.wanted(&own.cache, link.generation, initialized, call.method, call.params);
     let started = Instant::now();
@@ -249,12 +249,17 @@ fn send(guard: &Guard, link: &Link, entry: Entry, call: Call<'_>) -> Result<(), 
         Refusal::Full => Problem::overloaded(guard, "too many requests are running"),
         Refusal::Ended(reason) => Problem::answer(SERVER_ERROR, reason, None),
     })?;
-    let line = match (call.params, call.token) {
+    let exchanged = match (call.params, call.token) {
         (Some(params), Some(token)) => {
-            let params = envelope::exchange(params, token, &number.to_string());
-            envelope::request(number, call.method, Some(&params))
+            Some(Cow::Owned(envelope::exchange(params, token, &number.to_string())))
         }
-        (params, _) => envelope::request(number, call.method, params),
+        (params, _) => params.map(Cow::Borrowed),
+    };
+    let line = match (&exchanged, call.part.handed_on()) {
+        (Some(params), Some(own)) => {
+            envelope::request(number, call.method, Some(&spans::with_parent(params, own)))
+        }
+        (params, _) => envelope::request(number, call.method, params.as_deref()),
     };
     link.send(line).map_err(|_| {
         link.in_flight.take(number);

@@ -24,7 +24,7 @@ use crate::restarts::Count;
 use labels::{
     CacheLabels, DependencyLabels, ErrorLabels, FAILURES, HealthLabels, HitRateLabels, MemoryLabels,
     MethodLabels, NetworkLabels, OPERATIONS, OTHER, OperationDurationLabels, OperationLabels, PackageLabels,
-    REFUSALS, RefusedLabels, RequestLabels, ToolLabels,
+    REFUSALS, RefusedLabels, RequestLabels, SpanLabels, ToolLabels,
 };
 pub(crate) use labels::{Failure, Method, Status};
 use page::Births;
@@ -102,6 +102,7 @@ pub(crate) struct Metrics {
     hit_rate: Family<HitRateLabels, Gauge<f64, AtomicU64>>,
     answer_bytes: Family<MethodLabels, Histogram, fn() -> Histogram>,
     tools: Family<ToolLabels, Histogram, fn() -> Histogram>,
+    spans: Family<SpanLabels, Counter>,
     /// Whose names are labels already.
     tool_names: Mutex<BTreeSet<Box<str>>>,
     births: Mutex<Births>,
@@ -143,6 +144,7 @@ impl Metrics {
             hit_rate: Family::default(),
             answer_bytes: Family::new_with_constructor(|| Histogram::new(ANSWER_BUCKETS)),
             tools: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            spans: Family::default(),
             tool_names: Mutex::default(),
             births: Mutex::new(Births::new(now_ms)),
         };
@@ -254,6 +256,14 @@ impl Metrics {
             kind: package.kind.label(),
         };
         self.package.get_or_create(&labels).set(1);
+    }
+
+    /// What became of the guard's own spans until now.
+    pub(crate) fn spans(&self, counts: [(&'static str, u64); 2]) {
+        for (outcome, count) in counts {
+            let counter = self.spans.get_or_create_owned(&SpanLabels { outcome });
+            counter.inner().store(count, Ordering::Relaxed);
+        }
     }
 
     /// How the server is by what is known without asking it; for whoever has no `serve` that asks.

@@ -17,6 +17,7 @@
 //! [limits]                      # what clients may take: see `limits`
 //! [audit]                       # what the log says of calls: see `audit`
 //! [cache]                       # what is answered without the server: see `cache`
+//! [traces]                      # what becomes of spans: see `spans`
 //! [clients]                     # who may come: see `clients`
 //! [tls]                         # see `tls`
 //!
@@ -40,6 +41,7 @@ use crate::clients::{self, Clients};
 use crate::limits::{self, Limits};
 use crate::reads::Reads;
 use crate::secret::{Secret, Shown};
+use crate::spans::TraceSettings;
 use crate::tls::{self, Tls};
 pub use sessions::{SessionSettings, Sharing};
 
@@ -61,6 +63,8 @@ pub struct Own {
     pub audit: Audit,
     /// What is answered without the server.
     pub cache: CacheSettings,
+    /// What becomes of spans; read at the start only.
+    pub traces: TraceSettings,
     /// What was said that makes a difference by being said.
     said: Said,
     /// Where it was read from; none where nothing was.
@@ -148,6 +152,7 @@ struct File {
     limits: limits::Table,
     audit: Audit,
     cache: Option<CacheSettings>,
+    traces: TraceSettings,
     clients: clients::Table,
     tls: Option<tls::Table>,
     admin: Admin,
@@ -184,6 +189,7 @@ impl File {
         let tables = [
             ("[test_read]", self.test_read.is_some()),
             ("[sessions]", self.sessions.is_some()),
+            ("[traces]", self.traces != TraceSettings::default()),
             ("[clients]", !self.clients.is_empty()),
             ("[tls]", self.tls.is_some()),
             ("[admin]", self.admin.token_file.is_some()),
@@ -203,6 +209,7 @@ impl Default for File {
             limits: limits::Table::default(),
             audit: Audit::default(),
             cache: None,
+            traces: TraceSettings::default(),
             clients: clients::Table::default(),
             tls: None,
             admin: Admin::default(),
@@ -266,6 +273,7 @@ impl Own {
             .map_err(|reason| wrong(format!("[sessions]: {reason}")))?;
         let reads = Reads { reads: file.reads, writes: file.writes, trust_hints: file.trust_hints };
         let limits = file.limits.read().map_err(|reason| wrong(format!("[limits]: {reason}")))?;
+        file.traces.check().map_err(|reason| wrong(format!("[traces]: {reason}")))?;
         let own = Self {
             reads,
             test_read,
@@ -273,6 +281,7 @@ impl Own {
             limits,
             audit: file.audit,
             cache: file.cache.unwrap_or_default(),
+            traces: file.traces,
             said,
             ..Self::default()
         };
@@ -351,6 +360,8 @@ mod tests {
             "[test_read]\ntool = 'a'\ntimeout_seconds = 0",
             "read = []",
             "[admin]\ntoken = 'abc'",
+            "[traces]\nratio = 1.5",
+            "[traces]\nendpoint = 'https://collector'",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

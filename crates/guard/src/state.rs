@@ -29,6 +29,7 @@ use crate::private::Private;
 use crate::restarts::Restarts;
 use crate::session::Sessions;
 use crate::settings::Settings;
+use crate::spans::Spans;
 use crate::tls::Tls;
 use crate::upstream::Upstream;
 
@@ -48,6 +49,7 @@ pub(crate) struct Guard {
     pub(crate) metrics: Metrics,
     pub(crate) log: Log,
     pub(crate) pinger: Pinger,
+    pub(crate) spans: Spans,
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) controls: Kept,
     pub(crate) restarts: Restarts,
@@ -142,6 +144,7 @@ impl Guard {
             private: Private::new(settings.own.sessions.most),
             metrics: Metrics::new(&settings.name, now_ms),
             pinger: Pinger::default(),
+            spans: Spans::new(&settings.name, &settings.own.traces, clock::seed()),
             process: ProcessId::current(),
             events: broadcast::Sender::new(EVENTS_MAX),
             state: Mutex::new(state),

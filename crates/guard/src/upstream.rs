@@ -39,11 +39,12 @@ pub(crate) use seen::Seen;
 pub(crate) use watch::run;
 
 use crate::admin::access::Ends;
-use crate::audit::{self, Asked};
+use crate::audit::Asked;
 use crate::http::{Body, Streamed};
 use crate::mcp::gate;
 use crate::mcp::problem::Problem;
 use crate::metrics::{Failure, Method};
+use crate::spans;
 use crate::state::Guard;
 use crate::taken;
 use answered::Answered;
@@ -201,7 +202,13 @@ async fn pass(
     let heard = Heard { session: &session, headers: &head.headers, bytes: body.len() };
     let mut request = hold(guard, upstream, heard, messages).await.map_err(answers)?;
     let deadline = Instant::now() + timeout;
-    let sent = upstream.send(Verb::POST, forwarded(&head.headers), body);
+    let mut headers = forwarded(&head.headers);
+    // The message goes through as it is; what the guard is part of stands in the head.
+    let own = request.as_ref().and_then(running::Request::handed_on);
+    if let Some(own) = own.and_then(|own| HeaderValue::try_from(own.to_string()).ok()) {
+        headers.insert(spans::PARENT, own);
+    }
+    let sent = upstream.send(Verb::POST, headers, body);
     let response = match tokio::time::timeout_at(deadline, sent).await {
         Ok(Ok(response)) => response,
         Ok(Err(unsent)) => {
@@ -270,9 +277,9 @@ async fn hold(
             let Some(one) = messages.into_iter().find(|one| one.request_id().is_some()) else {
                 return Ok(None);
             };
-            let trace_id = audit::trace_id(one.params, headers);
+            let part = guard.spans.begin(one.params, headers);
             let arguments = one.tool.as_deref().and_then(|tool| own.audit.shown(tool, one.params?));
-            let asked = Asked { bytes, trace_id, arguments, ..Asked::of(taker) };
+            let asked = Asked { bytes, part, arguments, ..Asked::of(taker) };
             let Kind::Request(id) = one.kind else { return Ok(None) };
             if one.method == "tools/call" {
                 gate::note_call(guard, &session.shown, one.tool.as_deref().unwrap_or_default());

@@ -10,6 +10,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
+use traces::Context;
 
 use crate::body::{self, ANSWER_BYTES_MAX, BodyError};
 use crate::liveness::failed;
@@ -21,6 +22,8 @@ use crate::sse::Events;
 /// The newest revision that begins with a handshake; `ping` has gone with the next one.
 const PROTOCOL_VERSION: &str = "2025-11-25";
 pub(crate) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Where a request says what it is part of: in its head, and in `_meta`.
+const PARENT: &str = "traceparent";
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// A server that is slow to forget costs its prober no more than this.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -67,9 +70,12 @@ impl Prober {
         &self,
         url: &str,
         deadline: Deadline,
+        trace: Option<Context>,
         requests: &mut Vec<Request>,
     ) -> Verdict {
         let mut headers = accepting();
+        let parent = trace.and_then(|trace| HeaderValue::from_str(&trace.to_string()).ok());
+        headers.extend(parent.map(|parent| (HeaderName::from_static(PARENT), parent)));
         let mut watched = Watched { over: requests, pending: None };
         let verdict = deadline.bound(self.converse(url, &mut headers, &mut watched)).await;
         watched.end(false);
@@ -147,8 +153,12 @@ impl Prober {
         headers: &HeaderMap,
         id: u64,
         method: &str,
-        params: Value,
+        mut params: Value,
     ) -> Result<Reply, Verdict> {
+        // What it is part of stands in the message as well, for whoever does not see the head.
+        if let Some(parent) = headers.get(PARENT).and_then(|value| value.to_str().ok()) {
+            params["_meta"] = json!({ PARENT: parent });
+        }
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let sent = self.clients.at(url).post(url).headers(headers.clone()).json(&request).send().await;
         let response = sent.map_err(failed)?;

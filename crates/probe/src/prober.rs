@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use traces::Context;
 
 use crate::clients::Clients;
 use crate::host_checks::Looks;
@@ -75,9 +76,14 @@ impl Prober {
 
     /// Asks whether the server itself answers. A JSON-RPC error is an answer.
     pub async fn liveness(&self, target: &Target, deadline: Duration) -> Report {
+        self.liveness_in(target, deadline, None).await
+    }
+
+    /// The same as a part of a trace, of which an upstream is told.
+    pub async fn liveness_in(&self, target: &Target, deadline: Duration, trace: Option<Context>) -> Report {
         let started = Instant::now();
         let mut requests = Vec::new();
-        let verdict = self.live(target, Deadline::after(deadline), &mut requests).await;
+        let verdict = self.live(target, Deadline::after(deadline), trace, &mut requests).await;
         let report = Report::new(target, CheckType::Liveness, verdict, milliseconds_since(started));
         Report { requests, ..report }
     }
@@ -99,11 +105,17 @@ impl Prober {
         readiness_of(&liveness, &dependency)
     }
 
-    async fn live(&self, target: &Target, deadline: Deadline, requests: &mut Vec<Request>) -> Verdict {
+    async fn live(
+        &self,
+        target: &Target,
+        deadline: Deadline,
+        trace: Option<Context>,
+        requests: &mut Vec<Request>,
+    ) -> Verdict {
         match &target.endpoint {
             Endpoint::Guard { base_url } => deadline.bound(self.guard_health(base_url)).await,
             Endpoint::Local { socket } => deadline.bound(self.local_health(socket)).await,
-            Endpoint::Upstream { url } => self.upstream_ping(url, deadline, requests).await,
+            Endpoint::Upstream { url } => self.upstream_ping(url, deadline, trace, requests).await,
         }
     }
 }

@@ -118,6 +118,15 @@ impl Client {
         response.json().await.map_err(ClientError::Answer)
     }
 
+    /// Sends spans, in protobuf.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn send_traces(&self, message: Vec<u8>) -> Result<(), ClientError> {
+        let request = self.http.post(url("/v1/traces")).header("content-type", "application/x-protobuf");
+        self.send(request.body(message).timeout(ANSWER_MAX)).await.map(drop)
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {
         let response = request
             .send()

@@ -15,6 +15,7 @@ use crate::inbound::Inbound;
 use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
 use crate::remote_write::RemoteWrite;
+use crate::traces::Traces;
 use crate::watch::{self, Kept, Watch};
 use crate::world::ServeWorld;
 
@@ -46,6 +47,8 @@ pub(crate) struct Flow {
     pub(crate) backend: Option<Backend>,
     /// Our samples on their way to another engine.
     pub(crate) remote_write: Option<RemoteWrite>,
+    /// What spans tell.
+    pub(crate) traces: Arc<Traces>,
     /// Which runbooks and rule files are not used, and why.
     pub(crate) unused: Vec<String>,
 }
@@ -55,8 +58,7 @@ impl Flow {
     pub(crate) fn start(self: &Arc<Self>, events: mpsc::Receiver<Event>) -> JoinSet<()> {
         let mut loops = JoinSet::new();
         for member in self.fleet.members() {
-            let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
-            loops.spawn(watch::probe_server(world, watch, Arc::clone(&member)));
+            loops.spawn(watch::probe_server(Arc::clone(self), Arc::clone(&member)));
             if member.has_guard() {
                 let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
                 loops.spawn(watch::scrape_guard(world, watch, member));
@@ -78,6 +80,7 @@ impl Flow {
         loops.spawn(keep_silences(Arc::clone(self)));
         loops.spawn(Backend::keep_asking(Arc::clone(self)));
         loops.spawn(RemoteWrite::keep_sending(Arc::clone(self)));
+        loops.spawn(Arc::clone(&self.traces).keep());
         loops.spawn(compare(Arc::clone(self)));
         loops.spawn(Arc::clone(&self.notifier).run(self.engine.clone()));
         let pulse = Arc::clone(&self.watch);
@@ -131,8 +134,7 @@ impl Flow {
                     }
                 };
                 self.watch.looks_at(&member.config.name, &self.world.config);
-                let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
-                loops.spawn(watch::probe_server(world, watch, Arc::clone(&member)));
+                loops.spawn(watch::probe_server(Arc::clone(&self), Arc::clone(&member)));
                 let (world, watch) = (Arc::clone(&self.world), Arc::clone(&self.watch));
                 loops.spawn(watch::scrape_guard(world, watch, member));
             }

@@ -30,6 +30,7 @@ mod secrets;
 mod serve;
 mod silences;
 mod subject;
+mod traces;
 mod trust;
 mod tuning;
 mod watch;
@@ -61,6 +62,7 @@ pub use serve::{
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
 pub use subject::subject;
 pub use systemd::notify::watchdog;
+pub use traces::kept_traces;
 pub use trust::{Trust, TrustError};
 pub use tuning::{control_socket, controls_path, tuning_path};
 pub use world::{ServeWorld, base_environment, policy, server_parameters};

@@ -209,11 +209,13 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
     });
     let engines = {
         let (backend, write) = (config.metrics.backend.as_ref(), config.metrics.remote_write.as_ref());
-        let backend = backend.map(|one| ("backend", &one.authorization, &one.key));
-        let write = write.map(|one| ("remote_write", &one.authorization, &one.key));
-        backend.into_iter().chain(write).flat_map(|(table, authorization, key)| {
+        let export = config.traces.export.as_ref();
+        let backend = backend.map(|one| ("metrics.backend", &one.authorization, &one.key));
+        let write = write.map(|one| ("metrics.remote_write", &one.authorization, &one.key));
+        let export = export.map(|one| ("traces.export", &one.authorization, &one.key));
+        backend.into_iter().chain(write).chain(export).flat_map(|(table, authorization, key)| {
             let of = move |(name, secret): (&str, &'a Option<Secret>)| {
-                Some((format!("`{name}` of [metrics.{table}]"), secret.as_ref()?))
+                Some((format!("`{name}` of [{table}]"), secret.as_ref()?))
             };
             [("authorization", authorization), ("key", key)].into_iter().filter_map(of)
         })

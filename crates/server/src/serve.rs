@@ -1,5 +1,6 @@
 //! Owns the life of `serve`: locked, started from the lowest floor up, and stopped without taking the servers along.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -28,6 +29,7 @@ use crate::remote_write::RemoteWrite;
 use crate::retention::{data_dir, keep_within_budget};
 use crate::rules;
 use crate::secrets::Secrets;
+use crate::traces::Traces;
 use crate::trust::{Trust, TrustError};
 use crate::watch::Watch;
 use crate::world::ServeWorld;
@@ -87,7 +89,7 @@ pub enum ServeError {
     #[error("cannot listen on `{address}` (the key `listen`)")]
     Listen {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// Why.
         source: std::io::Error,
     },
@@ -171,6 +173,7 @@ impl Serve {
             inbound: Inbound::new(&config, secrets.clone()),
             alertmanager: config.alertmanager.as_ref().map(|one| Alertmanager::new(one, secrets.clone())),
             backend,
+            traces: Arc::new(Traces::open(&config, secrets.clone())),
             remote_write: config.metrics.remote_write.as_ref().map(|one| RemoteWrite::new(one, secrets)),
             unused,
         });
@@ -179,6 +182,7 @@ impl Serve {
         loops.spawn(keep_within_budget(Arc::clone(&config), dir));
         let (local_routes, public_routes) = (api::local(Arc::clone(&flow)), api::public(Arc::clone(&flow)));
         loops.spawn(async move { drop(axum::serve(local, local_routes).await) });
+        let public_routes = public_routes.into_make_service_with_connect_info::<SocketAddr>();
         loops.spawn(async move { drop(axum::serve(public, public_routes).await) });
         flow.engine.resume().await;
         Ok(Self { flow, loops, parent: None, _lock: lock })

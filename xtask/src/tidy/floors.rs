@@ -19,18 +19,23 @@ enum Uses {
 }
 
 /// The whole house, also the rooms that are not built yet. `ARCHITECTURE.md` shows the same table.
-const HOUSE: [Room; 20] = [
+const HOUSE: [Room; 21] = [
     Room { name: "diagnosis", floor: 1, may_use: Uses::Only(&[]) },
     Room { name: "process", floor: 1, may_use: Uses::Only(&[]) },
     Room { name: "metrics", floor: 1, may_use: Uses::Only(&[]) },
     Room { name: "journal", floor: 1, may_use: Uses::Only(&[]) },
     Room { name: "integrity", floor: 1, may_use: Uses::Only(&["diagnosis", "process"]) },
     Room { name: "logs", floor: 1, may_use: Uses::Only(&["diagnosis", "process"]) },
+    Room { name: "traces", floor: 1, may_use: Uses::Only(&[]) },
     Room { name: "host", floor: 1, may_use: Uses::Only(&["diagnosis", "process"]) },
     Room { name: "systemd", floor: 1, may_use: Uses::Only(&["process"]) },
     Room { name: "runbook", floor: 2, may_use: Uses::Only(&["metrics"]) },
-    Room { name: "probe", floor: 2, may_use: Uses::Only(&["metrics", "diagnosis", "process"]) },
-    Room { name: "guard", floor: 2, may_use: Uses::Only(&["process", "diagnosis", "host", "logs"]) },
+    Room { name: "probe", floor: 2, may_use: Uses::Only(&["metrics", "diagnosis", "process", "traces"]) },
+    Room {
+        name: "guard",
+        floor: 2,
+        may_use: Uses::Only(&["process", "diagnosis", "host", "logs", "traces"]),
+    },
     Room { name: "runtimes", floor: 2, may_use: Uses::Only(&["diagnosis", "process", "host"]) },
     Room { name: "helper", floor: 2, may_use: Uses::Only(&["process", "host", "systemd"]) },
     Room { name: "runner", floor: 2, may_use: Uses::Only(&["process", "journal", "runbook"]) },

@@ -88,7 +88,7 @@ fn level(text: &str) -> Result<Level, String> {
     })
 }
 
-fn since(text: &str) -> Result<Since, String> {
+pub(super) fn since(text: &str) -> Result<Since, String> {
     duration(text).map(Since::Ago).or_else(|_| moment(text).map(Since::Moment)).map_err(|_| {
         format!("`{text}` is neither a duration, such as 10m, nor a time, such as 2026-11-24T06:00:00Z")
     })

@@ -35,7 +35,9 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
             )
         }
     };
-    let own = own(arguments.settings.as_deref())?;
+    let mut own = own(arguments.settings.as_deref())?;
+    own.traces.endpoint = own.traces.endpoint.or(arguments.traces);
+    own.traces.check().map_err(|reason| Failure::usage(anyhow::anyhow!(reason)))?;
     for folder in [control.parent(), log.parent()].into_iter().flatten() {
         server::private_folder(folder).map_err(Failure::usage)?;
     }

@@ -30,6 +30,7 @@ mod runbook;
 mod serve;
 mod server;
 mod text;
+mod trace;
 mod tune;
 mod uninstall;
 
@@ -63,6 +64,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Backup(command) => backup::run(&command, config, output),
         Command::Integrity(command) => integrity::run(&command, config, output),
         Command::Logs(arguments) => logs::run(&arguments, config, output),
+        Command::Trace(command) => trace::run(command, config, output),
         Command::Config(command) => config::run(&command, config, output),
         Command::Doctor => doctor::run(config, output),
         Command::Rule(command) => rule::run(command, output),

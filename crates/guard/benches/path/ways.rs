@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::load;
 
 pub(crate) const COPY: &str = "raw copy of TCP";
+/// The guard's own settings, in the folder of a way.
+const SETTINGS: &str = "guard.toml";
 pub(crate) const PROXY: &str = "proxy that does nothing";
 
 /// One way to the server.
@@ -75,6 +77,16 @@ pub(crate) async fn start(folder: &Path) -> Vec<Way> {
     let url = format!("http://127.0.0.1:{to}/mcp");
     ways.push(guarded("guard, HTTP upstream", &http, &["--upstream", &url]));
     ways.push(piped(&pipe));
+    // What the guard sends is taken by the server, which takes everything. By default 100 traces a second begin.
+    for (name, per_second) in [("traces", 100), ("every call a trace", u32::MAX)] {
+        let folder = folder.join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let settings = format!("[traces]\nendpoint = \"http://127.0.0.1:{to}\"\nper_second = {per_second}\n");
+        std::fs::write(folder.join(SETTINGS), settings).unwrap();
+        let mut way = piped(&folder);
+        way.name = format!("guard, stdio upstream, {name}");
+        ways.push(way);
+    }
     let bridges = std::env::var("PARAMEDIC_BENCH_BRIDGES").unwrap_or_default();
     for (name, line) in bridges.lines().filter_map(|line| line.split_once('\t')) {
         let (port, exe) = (free_port(), std::env::current_exe().unwrap());
@@ -107,6 +119,9 @@ fn guarded(name: &str, folder: &Path, server: &[&str]) -> Way {
             {
                 command.arg(option).arg(folder.join(file));
             }
+            if folder.join(SETTINGS).exists() {
+                command.arg("--settings").arg(folder.join(SETTINGS));
+            }
             command.args(server);
             Way::start(name, port, command)
         }
@@ -128,6 +143,8 @@ pub(crate) async fn guard(folder: &str, port: &str, server: &[&str]) {
         ["--", command @ ..] => (None, command.iter().map(ToString::to_string).collect()),
         other => panic!("{other:?}"),
     };
+    let settings = folder.join(SETTINGS);
+    let own = if settings.exists() { guard::Own::read(&settings).unwrap() } else { guard::Own::default() };
     let settings = guard::Settings {
         name: "bench".to_owned(),
         listen: format!("127.0.0.1:{port}").parse().unwrap(),
@@ -145,7 +162,7 @@ pub(crate) async fn guard(folder: &str, port: &str, server: &[&str]) {
         once: false,
         take_over: false,
         tuning: None,
-        own: guard::Own::default(),
+        own,
         controls: Some(folder.join("controls/bench.json")),
         paramedic_exe: std::env::current_exe().unwrap(),
     };

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use traces::TraceId;
+
 use super::Asked;
+use crate::clock;
 use crate::envelope::{self, Outcome};
 use crate::log::{About, Level, Log, clip};
 use crate::metrics::{Method, Metrics, Status};
+use crate::spans::Over;
 use crate::state::Guard;
 
 /// An answer that took longer is marked in the log.
@@ -37,11 +41,29 @@ pub(crate) struct Line<'a> {
 impl Line<'_> {
     /// Writes it down.
     pub(crate) fn write(&self, guard: &Guard, outcome: Outcome<'_>, status: Status) {
-        self.tell(&guard.metrics, Some(&guard.log), &Summary::of(self.method, outcome, status), status);
+        let Self { method, tool, session, took, asked } = *self;
+        let over = Over { part: asked.part, method, tool, session, took, outcome, status };
+        let trace = guard.spans.over(&over, clock::now_ns()).or_else(|| asked.part.given());
+        self.tell_in(
+            trace,
+            &guard.metrics,
+            Some(&guard.log),
+            (&Summary::of(method, outcome, status), status),
+        );
     }
 
     /// Writes it down where the answer itself is gone already.
     pub(crate) fn tell(&self, metrics: &Metrics, log: Option<&Log>, answer: &Summary, status: Status) {
+        self.tell_in(self.asked.part.given(), metrics, log, (answer, status));
+    }
+
+    fn tell_in(
+        &self,
+        trace: Option<TraceId>,
+        metrics: &Metrics,
+        log: Option<&Log>,
+        (answer, status): (&Summary, Status),
+    ) {
         let (level, about, word) = match status {
             Status::Error => (Level::Error, About::Error, "error"),
             Status::Success if self.took >= SLOW => (Level::Warning, About::Performance, "success"),
@@ -50,14 +72,15 @@ impl Line<'_> {
         metrics.answered(self.method, answer.bytes);
         let Some(log) = log else { return };
         let fields = self.fields(word).chain([("bytes_out", answer.bytes.into())]);
-        log.write(level, about, &answer.words, fields.chain(self.asked.fields()));
+        log.write(level, about, &answer.words, fields.chain(self.asked.fields()).chain(of_trace(trace)));
     }
 
     /// Writes down that nobody will answer it any more.
     pub(crate) fn lost(&self, log: Option<&Log>, reason: &str) {
         let Some(log) = log else { return };
         let words = format!("{} failed: {reason}", self.method);
-        log.write(Level::Error, About::Error, &words, self.fields("lost").chain(self.asked.fields()));
+        let fields = self.fields("lost").chain(self.asked.fields()).chain(of_trace(self.asked.part.given()));
+        log.write(Level::Error, About::Error, &words, fields);
     }
 
     fn fields(&self, outcome: &'static str) -> impl Iterator<Item = (&'static str, Value)> {
@@ -72,6 +95,11 @@ impl Line<'_> {
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
+}
+
+/// What the request is part of, as a field.
+fn of_trace(trace: Option<TraceId>) -> Option<(&'static str, Value)> {
+    trace.map(|trace| ("trace_id", trace.to_string().into()))
 }
 
 impl Summary {

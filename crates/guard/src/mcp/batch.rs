@@ -11,7 +11,6 @@ use super::problem::Problem;
 use super::request::Accepts;
 use super::stream::{JSON_PATIENCE, wait_all};
 use super::{Call, gate, heard, session};
-use crate::audit;
 use crate::envelope::{self, INVALID_REQUEST, Incoming, Malformed, PARSE_ERROR};
 use crate::http::{Body, empty};
 use crate::state::Guard;
@@ -45,9 +44,8 @@ pub(super) async fn answer(
                 answers.push(envelope::error(Some(id), INVALID_REQUEST, reason).into());
             }
             Ok(Incoming::Request { id, method, params }) => {
-                let trace_id = audit::trace_id(params, headers);
-                let (trace_id, bytes) = (trace_id.as_deref(), message.get().len());
-                let call = Call { id, method: &method, params, token: None, trace_id, bytes };
+                let (part, bytes) = (guard.spans.begin(params, headers), message.get().len());
+                let call = Call { id, method: &method, params, token: None, part, bytes };
                 match gate::pass(guard, &session, call, accepts).await {
                     Ok(arrivals) => running.push(arrivals),
                     Err(problem) => answers.push(problem.to(id).message(guard).into()),

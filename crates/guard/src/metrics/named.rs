@@ -88,6 +88,7 @@ impl Metrics {
             "From the call of a tool to its answer",
             self.tools.clone(),
         );
+        r.register("paramedic_guard_spans", "Spans of the guard by what became of them", self.spans.clone());
         r.register("mcp_server_package", "The package that was really run", self.package.clone());
         self
     }

@@ -5,16 +5,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
 use serde_json::json;
 
 use crate::admin::Freed;
-use crate::audit::{self, Asked, Audit};
+use crate::audit::{Asked, Audit};
 use crate::cache::{Cache, CacheSettings, Wanted};
 use crate::controls::Refused;
 use crate::envelope::SERVER_ERROR;
 use crate::limits::{Held, Limits, Slot};
 use crate::own::Own;
+use crate::spans::Part;
 
 /// There is one client at a pipe, so all of its requests are counted together.
 const CLIENT: &str = "stdio";
@@ -123,8 +123,8 @@ impl Terms {
         bytes: usize,
     ) -> Asked {
         let arguments = tool.zip(params).and_then(|(tool, params)| self.audit.shown(tool, params));
-        let trace_id = audit::trace_id(params, &HeaderMap::new());
-        Asked { client: client.into(), user: None, address: None, bytes, trace_id, arguments }
+        let part = Part::told(params);
+        Asked { client: client.into(), user: None, address: None, bytes, part, arguments }
     }
 
     /// What a request asks for, if its answer may be kept, and what is kept of it. `initialized` is what the server

@@ -128,6 +128,11 @@ impl Request {
         self.finish(Outcome::Error(error), Meaning::Failed(failure));
     }
 
+    /// What the upstream is told as the parent of what it does.
+    pub(crate) fn handed_on(&self) -> Option<traces::Context> {
+        self.asked.part.handed_on()
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         self.finished
     }

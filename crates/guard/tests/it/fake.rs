@@ -116,6 +116,7 @@ impl Server<'_> {
         let arguments = &params["arguments"];
         match params["name"].as_str().expect("a tool") {
             "echo" => text(id, &arguments.to_string()),
+            "meta" => text(id, &params["_meta"].to_string()),
             // Answers two calls together, the second one first.
             "pair" => match self.waiting.take() {
                 None => self.waiting = Some((id.clone(), arguments.clone())),

@@ -25,6 +25,7 @@ mod private;
 mod protocol;
 mod questions;
 mod real;
+mod spans;
 mod stdio;
 mod stdio_client;
 mod streams;
@@ -61,6 +62,7 @@ fn all() -> Vec<tests_main::Test> {
         stdio::TESTS,
         operations::TESTS,
         limits::TESTS,
+        spans::TESTS,
         clients::TESTS,
         handover::TESTS,
         upstream::TESTS,

@@ -69,6 +69,9 @@ pub struct Slow {
     pub at_ms: Option<i64>,
     /// How long it took, in milliseconds.
     pub duration_ms: f64,
+    /// The trace that shows where the time went, where the log says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
 }
 
 /// A request without an answer.
@@ -173,7 +176,8 @@ impl Collector {
         }
         self.n_slow += 1;
         let place = self.slow.partition_point(|slow| slow.duration_ms >= duration_ms);
-        self.slow.insert(place, Slow { name, at_ms: entry.at_ms, duration_ms });
+        let trace_id = entry.text("trace_id").map(|text| template::clip(text).to_owned());
+        self.slow.insert(place, Slow { name, at_ms: entry.at_ms, duration_ms, trace_id });
         self.slow.truncate(SLOW_MAX);
     }
 

@@ -51,12 +51,14 @@ fn messages_are_clustered_and_counted() {
 
 #[test]
 fn calls_and_their_answers() {
+    let mut slow = call(9, "performance", "a", Some(7000.0));
+    slow["trace_id"] = "4bf92f3577b34da6a3ce929d0e0e4736".into();
     let found = report([
         call(0, "request", "a", None),
         call(0, "request", "b", None),
         call(1, "response", "a", Some(10.0)),
         call(2, "request", "a", None),
-        call(9, "performance", "a", Some(7000.0)),
+        slow,
         call(9, "request", "a", None),
         call(9, "error", "a", Some(1.0)),
         // Just asked: it may still be answered.
@@ -66,6 +68,7 @@ fn calls_and_their_answers() {
     assert_eq!((calls.name.as_str(), calls.count, calls.errors), ("tools/call add", 3, 1));
     assert!((calls.mean_ms - 7011.0 / 3.0).abs() < 1e-6 && (calls.p95_ms - 7000.0).abs() < 1e-6);
     assert_eq!((found.calls.n_slow, found.calls.slow[0].at_ms), (1, Some(1_700_000_009_000)));
+    assert_eq!(found.calls.slow[0].trace_id.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
     let waiting: Vec<_> = found.calls.unanswered.iter().map(|request| request.whose.as_str()).collect();
     assert_eq!((found.calls.n_unanswered, waiting), (1, vec!["b"]));
 }

@@ -53,6 +53,20 @@ async fn plain_answers_without_a_session() {
 }
 
 #[tokio::test]
+async fn an_upstream_is_told_of_the_trace() {
+    let server = Server::start(plainly).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    let target = target(Endpoint::Upstream { url: server.url("/mcp") });
+    let report = prober().liveness_in(&target, PATIENT, traces::Context::parse(parent)).await;
+    assert_eq!(report.health, Health::Healthy, "{report:?}");
+    for request in server.requests().iter().filter(|request| method(request) != "notifications/initialized") {
+        let body: Value = serde_json::from_str(&request.body).unwrap();
+        assert_eq!(request.header("traceparent"), Some(parent), "{request:?}");
+        assert_eq!(body["params"]["_meta"]["traceparent"], parent, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn event_streams_with_a_session_and_noise() {
     let server = Server::start(|request| {
         if request.method == "DELETE" {

@@ -88,6 +88,7 @@ pub(crate) async fn own_page(flow: &Flow) -> Result<String, EngineError> {
     notices(flow, &mut registry);
     told(flow, &mut registry);
     sent(flow, &mut registry);
+    traces(flow, &mut registry);
     samples(flow, &mut registry);
     let mut page = String::new();
     let _: fmt::Result = encode_registry(&mut page, &registry).and_then(|()| encode_eof(&mut page));
@@ -166,6 +167,37 @@ fn sent(flow: &Flow, registry: &mut Registry) {
     let behind = Gauge::<f64, AtomicU64>::default();
     behind.set(write.behind_ms() as f64 / 1e3);
     registry.register("paramedic_remote_write_behind_seconds", "How far behind samples are sent", behind);
+}
+
+/// What is held of traces, and what became of spans since the start of this `serve`.
+fn traces(flow: &Flow, registry: &mut Registry) {
+    let (held, taken) = flow.traces.counts();
+    let of = |counts: [(&'static str, u64); 2]| {
+        let count = Family::<OfSent, Counter>::default();
+        counts.into_iter().for_each(|(outcome, times)| {
+            count.get_or_create(&OfSent { outcome }).inc_by(times);
+        });
+        count
+    };
+    registry.register(
+        "paramedic_traces_received_spans",
+        "Spans that came, by what became of them",
+        of(taken),
+    );
+    let gone = of([("displaced", held.displaced), ("expired", held.expired)]);
+    registry.register("paramedic_traces_forgotten_spans", "Spans that are not kept any more", gone);
+    if let Some(exported) = flow.traces.exported() {
+        let help = "Spans for another receiver by what became of them";
+        registry.register("paramedic_traces_exported", help, of(exported));
+    }
+    for (name, help, value) in [
+        ("paramedic_traces_spans", "Spans that are kept", held.spans),
+        ("paramedic_traces_bytes", "What they take in memory, about", held.bytes),
+    ] {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    }
 }
 
 /// What the store of samples holds, and what it did not take or keep since the start of this `serve`.

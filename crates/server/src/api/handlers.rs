@@ -87,7 +87,7 @@ pub(super) async fn health(State(flow): Shared) -> Response {
     // Where a runbook is not used, or another engine does not answer, the rest is: a restart would mend nothing.
     let lacking = flow.unused.iter().cloned().chain(flow.backend.as_ref().and_then(Backend::problem));
     let unsent = flow.remote_write.as_ref().and_then(RemoteWrite::problem);
-    let lacking: Vec<String> = lacking.chain(unsent).collect();
+    let lacking: Vec<String> = lacking.chain(unsent).chain(flow.traces.problem()).collect();
     let (code, status) = match (&reason, lacking.is_empty()) {
         (None, true) => (StatusCode::OK, "healthy"),
         (None, false) => (StatusCode::OK, "degraded"),

@@ -1,7 +1,7 @@
 //! Owns the API of `serve`: HTTP with JSON, whole on the local socket, health and metrics on the address of `listen`.
 //!
 //! Whoever may open the socket (mode 0600) may do everything; on the network nothing can be changed, and whoever knows
-//! the word of `[inbound]` may tell of alerts.
+//! the word of `[inbound]` may tell of alerts. Spans come from this machine by either.
 
 mod alerts;
 mod backend;
@@ -10,6 +10,7 @@ mod handlers;
 mod inbound;
 pub mod prometheus;
 mod reading;
+mod traces;
 mod undo;
 pub mod wire;
 
@@ -45,6 +46,8 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
         .route("/api/v1/incidents/{id}/reject", post(handlers::reject))
         .route("/api/v1/backend/{what}", get(backend::ask))
         .route("/api/v1/alerts", get(alerts::alerts))
+        .route("/api/v1/traces", get(traces::list))
+        .route("/api/v1/traces/{id}", get(traces::show))
         .route("/api/v1/silences", get(alerts::silences).post(alerts::silence))
         .route("/api/v1/silences/{number}/expire", post(alerts::expire))
         .route("/api/v1/servers", get(handlers::servers))
@@ -73,5 +76,6 @@ fn public_routes() -> Router<Arc<Flow>> {
     Router::new()
         .route("/health", get(handlers::health))
         .route("/metrics", get(handlers::metrics))
+        .route("/v1/traces", post(traces::receive))
         .nest("/prometheus", prometheus::routes())
 }

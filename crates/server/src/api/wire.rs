@@ -1,11 +1,15 @@
 //! Owns the JSON forms of the API.
 
+mod traces;
+
 use std::collections::BTreeMap;
 
 use incident::change::Change;
 use incident::{Control, Incident, IncidentId, Record, State, UnitEnd, Word};
 use process::control::Package;
 use serde::{Deserialize, Serialize};
+
+pub use traces::{TraceQuestion, TraceSummary};
 
 /// An incident in a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -7,7 +7,9 @@ use runbook::Effect;
 use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
-use super::{Config, Dependency, Place, Server, alertmanager, backend, contact, data, inbound, scrape};
+use super::{
+    Config, Dependency, Place, Server, alertmanager, backend, contact, data, inbound, scrape, traces,
+};
 use crate::fleet::upstream_address;
 
 /// The longest name of a server: it becomes part of file names and unit names.
@@ -216,6 +218,8 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[alertmanager]", alertmanager::problems(config)),
         ("[integrity]", data::problems(config)),
         ("[metrics.backend]", backend::backend_problems(config)),
+        ("[traces]", traces::problems(config)),
+        ("[traces.export]", traces::export_problems(config)),
         ("[metrics.remote_write]", backend::write_problems(config)),
     ];
     for (table, found) in found {

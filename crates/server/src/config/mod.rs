@@ -21,6 +21,7 @@ mod scrape;
 mod secret;
 mod span;
 mod test_read;
+mod traces;
 mod triage;
 mod unit;
 
@@ -56,6 +57,7 @@ pub use scrape::ScrapeTarget;
 pub use secret::{Secret, Text, is_secret_name};
 pub use span::Span;
 pub use test_read::TestRead;
+pub use traces::{TraceExport, Traces};
 pub use triage::Triage;
 
 /// The whole of `paramedic.toml`.
@@ -111,6 +113,9 @@ pub struct Config {
     /// What is kept before a change, and where.
     #[serde(default)]
     pub evidence: Evidence,
+    /// What is kept of traces, and where they are sent on.
+    #[serde(default)]
+    pub traces: Traces,
     /// What may be done without asking.
     #[serde(default)]
     pub policy: Policy,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Config, Metrics, Secret};
+use super::{Config, Metrics, Secret, Traces};
 
 /// Who runs, as far as default places depend on it. The shell fills it in; tests make their own.
 #[derive(Debug, Clone)]
@@ -102,7 +102,7 @@ impl Place {
             one.ca.iter_mut().chain(&mut one.certificate).for_each(|path| *path = base.join(&*path));
             one.authorization.iter_mut().chain(&mut one.key).for_each(|secret| secret.settle(base));
         }
-        for (ca, certificate, authorization, key) in engines(&mut config.metrics) {
+        for (ca, certificate, authorization, key) in engines(&mut config.metrics, &mut config.traces) {
             ca.iter_mut().chain(certificate).for_each(|path| *path = base.join(&*path));
             authorization.iter_mut().chain(key).for_each(|secret| secret.settle(base));
         }
@@ -121,14 +121,18 @@ impl Place {
 type Files<'m> =
     (&'m mut Option<PathBuf>, &'m mut Option<PathBuf>, &'m mut Option<Secret>, &'m mut Option<Secret>);
 
-fn engines(metrics: &mut Metrics) -> impl Iterator<Item = Files<'_>> {
+fn engines<'m>(metrics: &'m mut Metrics, traces: &'m mut Traces) -> impl Iterator<Item = Files<'m>> {
     let Metrics { backend, remote_write, .. } = metrics;
+    let export = traces
+        .export
+        .as_mut()
+        .map(|one| (&mut one.ca, &mut one.certificate, &mut one.authorization, &mut one.key));
     let backend =
         backend.as_mut().map(|one| (&mut one.ca, &mut one.certificate, &mut one.authorization, &mut one.key));
     let write = remote_write
         .as_mut()
         .map(|one| (&mut one.ca, &mut one.certificate, &mut one.authorization, &mut one.key));
-    backend.into_iter().chain(write)
+    backend.into_iter().chain(write).chain(export)
 }
 
 fn settle(path: &mut PathBuf, default: PathBuf, base: &std::path::Path) {

@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 24] = [
+    const TABLES: [(&str, &str); 26] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -75,6 +75,8 @@ mod tests {
         ("`[integrity]`", "Integrity"),
         ("`[backup]`", "Backups"),
         ("`[evidence]`", "Evidence"),
+        ("`[traces]`", "Traces"),
+        ("`[traces.export]`", "TraceExport"),
         ("`[policy]`", "Policy"),
         ("`[rules]`", "Rules"),
         ("`[alerts.NAME]`", "Alert"),

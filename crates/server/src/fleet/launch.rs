@@ -78,6 +78,10 @@ impl Launch {
         args.extend(["--start-timeout".into(), server.start_timeout.to_string().into()]);
         args.extend(["--install-timeout".into(), server.install_timeout.to_string().into()]);
         args.extend(["--controls".into(), crate::controls_path(config, &server.name).into()]);
+        args.extend([
+            "--traces".into(),
+            format!("unix:{}", crate::api::socket_path(config).display()).into(),
+        ]);
         if let Some(settings) = &server.guard_settings {
             args.extend(["--settings".into(), settings.into()]);
         }

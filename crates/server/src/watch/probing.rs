@@ -9,8 +9,10 @@ use process::control::{Criticality, DependencyHealth, DependencyStatus, Phase};
 
 use super::scraping::share;
 use super::{Looked, Watch, prober};
+use crate::clock;
 use crate::fleet::Member;
-use crate::world::ServeWorld;
+use crate::flow::Flow;
+use crate::traces::Probed;
 
 /// How often a server that is gone with its client is forgotten: a page that was being read needs its deadline.
 const FORGET_TIMES: u32 = 3;
@@ -19,7 +21,8 @@ const FORGET_TIMES: u32 = 3;
 const LEAST_WAIT: Duration = Duration::from_millis(10);
 
 /// Probes one server until the task is dropped.
-pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, member: Arc<Member>) {
+pub(crate) async fn probe_server(flow: Arc<Flow>, member: Arc<Member>) {
+    let (world, watch) = (&flow.world, &flow.watch);
     let mut ticks = tokio::time::interval(world.config.probe.interval.get());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // All begin at once, and go on at moments of their own.
@@ -41,7 +44,7 @@ pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
         loop {
             let gaps = watch.gaps();
             let turn = world.probes.acquire().await;
-            probe_once(&world, &watch, &member, gaps).await;
+            probe_once(&flow, &member, gaps).await;
             drop(turn);
             // An answer that took a gap is none: whoever was stopped cannot tell who was late.
             if watch.gaps() == gaps {
@@ -55,11 +58,13 @@ pub(crate) async fn probe_server(world: Arc<ServeWorld>, watch: Arc<Watch>, memb
     }
 }
 
-async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member, gaps: u64) {
+async fn probe_once(flow: &Flow, member: &Member, gaps: u64) {
+    let (world, watch) = (&*flow.world, &*flow.watch);
     let deadline = world.config.probe.timeout.get();
+    let (context, began_ms) = (flow.traces.probe(), clock::now_ms());
     let asked = member.life();
     let (liveness, dependencies) = tokio::join!(
-        world.prober.liveness(&member.target, deadline),
+        world.prober.liveness_in(&member.target, deadline, Some(context)),
         world.prober.dependency(&member.target, deadline),
     );
     if watch.gaps() != gaps {
@@ -70,6 +75,7 @@ async fn probe_once(world: &ServeWorld, watch: &Watch, member: &Member, gaps: u6
         // and ended during the question left no other trace than its end.
         return;
     }
+    flow.traces.probed(Probed { context, began_ms, liveness: &liveness, dependencies: &dependencies }).await;
     // A server that is being started or was stopped by a person is neither up nor down: it says so itself.
     let settled = member.is_settled();
     if settled && member.phase() != Some(Phase::Stopped) {

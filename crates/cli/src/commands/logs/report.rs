@@ -49,7 +49,11 @@ fn found(report: &Report, server: &str) -> Vec<Finding> {
         && let Some(seconds) = serde_json::Number::from_f64((p95_ms / 100.0).round() / 10.0)
     {
         let slowest = report.calls.by_name.iter().max_by(|a, b| a.p95_ms.total_cmp(&b.p95_ms));
-        let message = slowest.map_or_else(String::new, |call| format!("of {}, by its log", call.name));
+        let mut message = slowest.map_or_else(String::new, |call| format!("of {}, by its log", call.name));
+        let trace = report.calls.slow.iter().find_map(|slow| slow.trace_id.as_deref());
+        if let Some(trace) = trace.filter(|trace| trace.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            message.push_str(&format!("; `paramedic trace show {trace}` shows where the time of one went"));
+        }
         found.push(
             Finding::new(kind::P95_SECONDS, server)
                 .with_value(diagnosis::Scalar::Number(seconds))
@@ -147,8 +151,9 @@ fn calls(report: &Report) {
     let time = |at_ms: Option<i64>| at_ms.map_or_else(String::new, show::time);
     if !calls.slow.is_empty() {
         show::line("");
-        show::rows(Output::Table, &calls.slow, &["slow", "answered", "took"], |slow| {
-            vec![harmless(&slow.name), time(slow.at_ms), duration(slow.duration_ms)]
+        show::rows(Output::Table, &calls.slow, &["slow", "answered", "took", "trace"], |slow| {
+            let trace = slow.trace_id.as_deref().map(harmless).unwrap_or_default();
+            vec![harmless(&slow.name), time(slow.at_ms), duration(slow.duration_ms), trace]
         });
     }
     if !calls.unanswered.is_empty() {
