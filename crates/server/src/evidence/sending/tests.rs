@@ -131,7 +131,7 @@ async fn a_bundle_that_did_not_arrive_is_sent_once_more() {
     let foreign = again(config.clone()).await.unwrap_err();
     assert!(foreign.contains("not as it was sealed"), "{foreign}");
     let key = crate::evidence::evidence_key(&config).unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
     let head = Head {
         format: FORMAT,
         server: None,
