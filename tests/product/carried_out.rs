@@ -103,6 +103,9 @@ impl Fleet {
     /// The incident of a server that was carried out to its end, where this statement stands.
     #[track_caller]
     fn carried_out(&self, server: &str, title: &str, last: &str) -> Story {
+        // That takes longest, on a busy machine most of a minute, and has a time of its own.
+        let is_kept = |story: &Story| ended_well(story, "paramedic evidence collect");
+        self.site.incident(server, &format!("{title}, its evidence kept"), is_kept);
         // Recovery is verified behind the last step.
         let is_it = |story: &Story| story.has(|record| matches!(record, Record::Mitigated {}));
         let story = self.site.incident(server, &format!("{title}, to its end"), is_it);

@@ -135,6 +135,9 @@ fn evidence_of_a_server_that_runs_is_collected_checked_and_exported() {
         tools.lines().all(|line| line.contains("\"sha256\":\"")) && tools.contains("\"definition\""),
         "{tools}"
     );
+    // It has none, and says so at `initialize`.
+    assert_eq!(text(&second, &found, "t0/server/prompts.jsonl"), "");
+    assert_eq!(text(&second, &found, "t0/server/resources.jsonl"), "");
     let difference: Value =
         serde_json::from_str(&text(&second, &found, "t0/server/tools-difference.json")).unwrap();
     assert_eq!(difference["changed"][0]["members"], serde_json::json!(["description"]), "{difference}");
@@ -187,4 +190,119 @@ fn a_collection_that_is_stopped_leaves_a_bundle_that_says_so() {
         }
         state => assert_eq!((code, state), (Some(0), evidence::State::Complete)),
     }
+}
+
+#[test]
+fn a_collection_that_is_killed_leaves_a_bundle_that_says_so() {
+    let site = guarded();
+    let mut command = site.command(&["evidence", "collect"]);
+    let mut child =
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let folder = eventually("a step was sealed", || {
+        let entries = fs::read_dir(site.path("data/evidence")).ok()?.flatten();
+        let steps = |path: &PathBuf| fs::metadata(path.join("steps.jsonl")).is_ok_and(|of| of.len() > 0);
+        entries.map(|entry| entry.path()).find(steps)
+    });
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::KILL).unwrap();
+    child.wait().unwrap();
+    let found = looked_at(&site, &folder);
+    assert!(found.is_sound() && !found.items.is_empty(), "{found:?}");
+    assert_ne!(found.state, Some(evidence::State::Interrupted), "nobody could say so any more");
+    site.run(&["evidence", "verify"]).done();
+}
+
+/// Collects onto a loop device on which a fifth of a megabyte is left beside what is held for the seal.
+const FULL_DISK: &str =
+    "truncate -s 6M \"$HOME/image\"; mkfs.ext4 -q \"$HOME/image\"; mount -o loop \"$HOME/image\" \"$MOUNT\"
+    AVAILABLE=$(df --output=avail -B1 \"$MOUNT\" | tail -n 1)
+    head -c $((AVAILABLE - 750000)) /dev/zero > \"$MOUNT/filler\"
+    \"$EXE\" evidence collect > \"$HOME/said\" 2>&1 || echo \"exit $?\" >> \"$HOME/said\"
+    cp -a \"$MOUNT/evidence\" \"$HOME/kept\"";
+
+#[test]
+fn a_disk_that_is_full_leaves_a_bundle_that_says_so() {
+    if !rustix::process::getuid().is_root() {
+        println!("SKIPPED: this takes root");
+        return;
+    }
+    let site = guarded();
+    let (home, mount) = (site.path("home"), site.path("mount"));
+    fs::create_dir_all(&home).unwrap();
+    fs::create_dir_all(&mount).unwrap();
+    let text = fs::read_to_string(site.config()).unwrap();
+    site.write_config(&format!("{text}\n[evidence]\ndir = \"{}/evidence\"\n", mount.display()));
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "bash", "-ec", FULL_DISK]);
+    crate::site::clean(&mut command, &home);
+    command.env("MOUNT", &mount).env("EXE", crate::site::EXE).env("PARAMEDIC_CONFIG", site.config());
+    let ran = crate::site::run(command);
+    let Some(folder) = fs::read_dir(home.join("kept")).ok().and_then(|mut entries| {
+        entries.find_map(|entry| {
+            entry.ok().map(|entry| entry.path()).filter(|path| path.join("seal.json").exists())
+        })
+    }) else {
+        assert!(!home.join("said").exists(), "{}", fs::read_to_string(home.join("said")).unwrap());
+        println!("SKIPPED: no loop device of our own: {}", ran.stderr);
+        return;
+    };
+    let said = fs::read_to_string(home.join("said")).unwrap();
+    let found = looked_at(&site, &folder);
+    assert!(found.is_sound(), "{:?}\n{said}", found.problems);
+    assert_eq!(found.state, Some(evidence::State::Interrupted), "{said}");
+    assert_eq!(found.reason.as_deref(), Some("there is no space left for evidence"));
+    assert!(said.contains("exit 1") && said.contains("no space left"), "{said}");
+    let place = found.head.unwrap().place.unwrap();
+    assert!(place.contains("MiB of the 64 that are needed are free"), "{place}");
+    assert_eq!(found.custody.len(), 1, "its custody log was written into what was held for it");
+}
+
+/// What arrived in a folder by `tar -x`, put together as the documentation says.
+const PUT_TOGETHER: &str = "cd \"$1\"/* && for file in items.tar.zst manifest.jsonl steps.jsonl
+    do cat $file.* > $file && rm $file.0*; done; pwd";
+
+#[test]
+fn a_bundle_goes_off_the_machine_while_it_is_collected_and_to_another_disk() {
+    let site = guarded();
+    let vault = site.path("vault");
+    fs::create_dir(&vault).unwrap();
+    let shm = tempfile::tempdir_in("/dev/shm").unwrap();
+    let text = fs::read_to_string(site.config()).unwrap();
+    let with = |command: &str| {
+        site.write_config(&format!(
+            "{text}\n[evidence]\nplaces = [\"{}/absent\", \"{}\"]\n[evidence.stream]\ncommand = {command}\ntries = 2\n",
+            shm.path().display(),
+            shm.path().display()
+        ));
+    };
+    with(&format!("[\"tar\", \"-x\", \"-C\", \"{}\"]", vault.display()));
+    let collect = ["evidence", "collect", "notes", "--depth", "t0", "-o", "json"];
+    let ran = site.run(&collect);
+    assert!(ran.stderr.contains("sent to the command `tar` in "), "{}", ran.stderr);
+    let folder = folder_of(&ran.done());
+    assert!(folder.starts_with(shm.path()), "{}", folder.display());
+    let found = looked_at(&site, &folder);
+    let place = found.head.as_ref().unwrap().place.clone().unwrap();
+    assert!(place.contains("not on a disk that is looked at; not `"), "{place}");
+    assert!(found.is_sound() && found.custody[1].action.starts_with("sent to"), "{found:?}");
+    let mut command = std::process::Command::new("bash");
+    command.args(["-ec", PUT_TOGETHER, "-"]).arg(&vault);
+    let arrived = PathBuf::from(crate::site::run(command).done().trim());
+    let arrived = looked_at(&site, &arrived);
+    assert!(arrived.is_sound() && arrived.sha256 == found.sha256, "{:?}", arrived.problems);
+    site.run(&["evidence", "verify", folder.file_name().unwrap().to_str().unwrap()]).done();
+
+    // Where it cannot go it is here, and that is said.
+    with("[\"bash\", \"-c\", \"echo no vault today >&2; exit 7\"]");
+    site.run(&collect).failed(1, &["not sent to the command `bash`", "no vault today"]);
+    let rows: Vec<Value> =
+        serde_json::from_str(&site.run(&["evidence", "list", "-o", "json"]).done()).unwrap();
+    assert!(rows.len() == 2 && rows[1]["remarks"].to_string().contains("not sent to"), "{rows:?}");
+    // And is sent once it can.
+    with(&format!("[\"tar\", \"-x\", \"-C\", \"{}\"]", vault.display()));
+    let late = rows[1]["bundle"].as_str().unwrap();
+    let ran = site.run(&["evidence", "send", late]);
+    assert!(ran.code == Some(0) && ran.stderr.contains("sent to the command `tar`"), "{ran:?}");
+    assert!(vault.join(late).join("custody.json").exists());
+    let shown = site.run(&["evidence", "list", "-o", "json"]).done();
+    assert!(!shown.contains("not sent to"), "{shown}");
 }

@@ -31,7 +31,7 @@ pub(crate) use backup::{BackupCommand, RestoreArguments, VerifyArguments};
 pub(crate) use compat::CompatCommand;
 pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
 pub(crate) use diagnose::DiagnoseArguments;
-pub(crate) use evidence::{Depth, EvidenceCommand};
+pub(crate) use evidence::{DeepArguments, Depth, EvidenceCommand};
 pub(crate) use guard::GuardArguments;
 pub(crate) use heap::{HeapDumpArguments, RuntimeArguments};
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};

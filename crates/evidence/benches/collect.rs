@@ -123,6 +123,7 @@ fn head() -> Head {
         host: None,
         at_ms: 0,
         tiers: Vec::new(),
+        place: None,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::archive::{self, ITEM_BYTES_MAX};
 use crate::custody::{self, Act};
 use crate::digest::Digest;
 use crate::error::Error;
+use crate::extent::Extent;
 use crate::key::SigningKey;
 use crate::manifest::{Head, Item, Line, Missing};
 use crate::seal::{Seal, State};
@@ -49,6 +50,8 @@ pub struct Gathered {
     pub original_sha256: Option<Digest>,
     /// Why it is missing, or in what it is incomplete.
     pub problem: Option<String>,
+    /// Places in it count, as in memory: what is hidden in it keeps its length.
+    pub keeps_length: bool,
 }
 
 /// How a collection ended.
@@ -75,8 +78,10 @@ pub struct Sealed {
     pub missing: usize,
 }
 
+/// Told of every seal.
+type OnSeal = Box<dyn FnMut(Extent) + Send>;
+
 /// A bundle that is being written.
-#[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
     key: Arc<SigningKey>,
@@ -86,6 +91,7 @@ pub struct Writer {
     lines: Vec<String>,
     names: HashSet<String>,
     missing: usize,
+    on_seal: Option<OnSeal>,
 }
 
 /// A file that only grows, and its sum so far.
@@ -132,6 +138,11 @@ impl Writer {
             }
             made => made.map_err(Error::write(folder))?,
         }
+        // A folder without a seal would look like a bundle that somebody has tampered with.
+        Self::begin_in(folder, head, key).inspect_err(|_| drop(fs::remove_dir_all(folder)))
+    }
+
+    fn begin_in(folder: &Path, head: Head, key: Arc<SigningKey>) -> Result<Self, Error> {
         let mut writer = Self {
             archive: Part::new(folder.join(ARCHIVE))?,
             manifest: Part::new(folder.join(MANIFEST))?,
@@ -141,6 +152,7 @@ impl Writer {
             lines: Vec::new(),
             names: HashSet::new(),
             missing: 0,
+            on_seal: None,
         };
         let reserve = folder.join(RESERVE);
         let held = new_file(&reserve).and_then(|file| {
@@ -169,12 +181,26 @@ impl Writer {
         self.archive.bytes
     }
 
+    /// Has somebody told of every seal from now on.
+    pub fn on_seal(&mut self, told: impl FnMut(Extent) + Send + 'static) {
+        self.on_seal = Some(Box::new(told));
+    }
+
+    fn extent(&self, seal: Vec<u8>) -> Extent {
+        Extent {
+            archive_bytes: self.archive.bytes,
+            manifest_bytes: self.manifest.bytes,
+            steps_bytes: self.steps.bytes,
+            seal,
+        }
+    }
+
     /// Takes something in. Of what is too long, the first part is kept and said so.
     ///
     /// # Errors
     /// When it cannot be written; then nothing of it is in the bundle.
     pub fn take(&mut self, step: &str, gathered: Gathered) -> Result<(), Error> {
-        let Gathered { name, bytes, source, times, original_sha256, mut problem } = gathered;
+        let Gathered { name, bytes, source, times, original_sha256, mut problem, keeps_length: _ } = gathered;
         let name = self.free_name(&name);
         let Some(mut bytes) = bytes else {
             let problem = problem.unwrap_or_else(|| "it is not there".to_owned());
@@ -256,7 +282,7 @@ impl Writer {
         Ok(())
     }
 
-    fn seal(&self, state: State, reason: Option<String>) -> Result<(), Error> {
+    fn seal(&mut self, state: State, reason: Option<String>) -> Result<(), Error> {
         let seal = Seal {
             manifest_sha256: self.manifest.sum(),
             manifest_bytes: self.manifest.bytes,
@@ -267,7 +293,13 @@ impl Writer {
             steps_bytes: self.steps.bytes,
             ..Seal::new(state, reason, self.key.public().fingerprint())
         };
-        replace(&self.folder, SEAL, Signed::new(&seal, &self.key).line().as_bytes())
+        let line = Signed::new(&seal, &self.key).line().into_bytes();
+        replace(&self.folder, SEAL, &line)?;
+        let extent = self.extent(line);
+        if let Some(told) = &mut self.on_seal {
+            told(extent);
+        }
+        Ok(())
     }
 
     /// Two of the same name are told apart.
@@ -279,6 +311,12 @@ impl Writer {
             free = format!("{}~{n}", &name[..name.floor_char_boundary(name.len().min(90))]);
         }
         free
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Writer({}, {} lines)", self.folder.display(), self.lines.len())
     }
 }
 

@@ -21,18 +21,24 @@ pub mod custody;
 mod digest;
 mod error;
 mod export;
+mod extent;
 mod key;
 pub mod manifest;
 mod seal;
 mod signed;
+pub mod stream;
 mod times;
 mod verify;
 
 pub use bundle::{End, Gathered, MANIFEST, Sealed, Writer};
-pub use collect::{Budget, Out, Progress, Run, Scene, Step, Subject, Tier, collect, hide_text, steps};
+pub use collect::{
+    Budget, Deep, Filter, Out, PACKETS_MAX, Progress, Run, Scene, Step, Subject, Tier, collect, hide_text,
+    steps,
+};
 pub use digest::Digest;
 pub use error::Error;
 pub use export::{ExportError, export};
+pub use extent::Extent;
 pub use key::{PublicKey, SigningKey};
 pub use seal::{Seal, State};
 pub use times::Times;

@@ -46,6 +46,9 @@ pub struct Head {
     pub at_ms: i64,
     /// How deep was looked: `t0`, `t1`, `t2`.
     pub tiers: Vec<String>,
+    /// Where it was written, and why there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// An item of the archive.

@@ -1,7 +1,7 @@
 //! Owns `/admin`: what an operator may have a guard do, the same in front of HTTP and inside a client's configuration.
 //!
 //! `POST readonly-mode`, `enable-writes` (`percent`, `client`), `clear-cache`, `drain` (`off`), `block` and `unblock`
-//! (`address`, `client` or `tool`; `for`), `GET status`, and `GET tools`: what the server says of its tools, for evidence. Parameters stand in the query string, in a form, or in an object of JSON; `by`
+//! (`address`, `client` or `tool`; `for`), `GET status`, and `GET tools`, `GET resources`, `GET prompts`: what the server says of them, for evidence. Parameters stand in the query string, in a form, or in an object of JSON; `by`
 //! and `reason` say who and why, `wait` how long is waited for what still runs. Answers are JSON. `POST controls` is for
 //! `paramedic server`, which writes down what it changes: it names what it expects to find.
 //!
@@ -16,6 +16,7 @@ use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::catalogue::List;
 use crate::clock;
 use crate::controls::{Block, BlockKind, Controls, Exchanged, Kept, Set};
 use crate::log::Level;
@@ -30,7 +31,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub(crate) const BODY_BYTES_MAX: usize = 512 << 10;
 
 /// The paths, below `/admin/`.
-pub(crate) const VERBS: [(&str, Verb); 9] = [
+pub(crate) const VERBS: [(&str, Verb); 11] = [
     ("readonly-mode", Verb::ReadOnlyMode),
     ("enable-writes", Verb::EnableWrites),
     ("clear-cache", Verb::ClearCache),
@@ -39,6 +40,8 @@ pub(crate) const VERBS: [(&str, Verb); 9] = [
     ("unblock", Verb::Unblock),
     ("status", Verb::Status),
     ("tools", Verb::Tools),
+    ("resources", Verb::Resources),
+    ("prompts", Verb::Prompts),
     ("controls", Verb::Controls),
 ];
 
@@ -53,6 +56,8 @@ pub(crate) enum Verb {
     Unblock,
     Status,
     Tools,
+    Resources,
+    Prompts,
     Controls,
 }
 
@@ -77,6 +82,8 @@ pub(crate) trait Governed: Sync {
     fn status(&self) -> Value;
     /// The results of `tools/list`, page by page, or why nobody knows them.
     fn tools(&self) -> impl Future<Output = Result<Vec<String>, String>> + Send;
+    /// What else it lists, in the same way, asked for now.
+    fn list(&self, list: List) -> impl Future<Output = Result<Vec<String>, String>> + Send;
 }
 
 /// What emptying one cache has freed.
@@ -113,7 +120,11 @@ impl Verb {
 
     /// How it is called.
     pub(crate) fn method(self) -> Method {
-        if matches!(self, Self::Status | Self::Tools) { Method::GET } else { Method::POST }
+        if matches!(self, Self::Status | Self::Tools | Self::Resources | Self::Prompts) {
+            Method::GET
+        } else {
+            Method::POST
+        }
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -204,7 +215,9 @@ async fn attempt<G: Governed>(
         }
         Verb::Drain => drain(guard, !form.off, wait).await,
         Verb::Status => Ok((StatusCode::OK, guard.status())),
-        Verb::Tools => tools(guard).await,
+        Verb::Tools => listed(guard.tools().await),
+        Verb::Resources => listed(guard.list(List::Resources).await),
+        Verb::Prompts => listed(guard.list(List::Prompts).await),
         Verb::Controls => Err(wrong("a body of JSON belongs here".to_owned())),
     }
 }
@@ -285,14 +298,14 @@ fn unblock<G: Governed>(
 }
 
 /// Also the control socket has to take it in one line.
-const TOOLS_BYTES_MAX: usize = 512 << 10;
+const LIST_BYTES_MAX: usize = 512 << 10;
 
-async fn tools<G: Governed>(guard: &G) -> Result<Answer, (StatusCode, String)> {
+fn listed(pages: Result<Vec<String>, String>) -> Result<Answer, (StatusCode, String)> {
     let unknown = |reason: String| (StatusCode::BAD_GATEWAY, reason);
-    let pages = guard.tools().await.map_err(unknown)?;
+    let pages = pages.map_err(unknown)?;
     let bytes: usize = pages.iter().map(String::len).sum();
-    if bytes > TOOLS_BYTES_MAX {
-        return Err(unknown(format!("the list has {bytes} bytes, more than {TOOLS_BYTES_MAX}")));
+    if bytes > LIST_BYTES_MAX {
+        return Err(unknown(format!("the list has {bytes} bytes, more than {LIST_BYTES_MAX}")));
     }
     let pages: Result<Vec<Value>, _> = pages.iter().map(|page| serde_json::from_str(page)).collect();
     Ok((StatusCode::OK, json!({ "pages": pages.map_err(|error| unknown(error.to_string()))? })))

@@ -8,7 +8,8 @@
 //! bytes = 8388608               # of all of it
 //! ```
 //!
-//! What is kept belongs to one pipe, over which nobody's authorization goes: all its clients would be answered the same.
+//! What is kept of a child belongs to its pipe, over which nobody's authorization goes: all its clients would be answered the same. What is kept of an
+//! upstream is for whoever is the same to it (`upstream::kept`), and only for the times that are said here.
 //! An announcement (`list_changed`, `resources/updated`) ends what it is about, also an answer that is still on its way.
 //! Whoever may not call all tools is shown fewer of a kept list as well. Calls are never kept.
 
@@ -63,7 +64,8 @@ pub(crate) struct Key {
     kind: Kind,
     /// How many changes of it were announced before it was asked for.
     epoch: u64,
-    /// The cursor of the page, or the URI of the resource, as JSON.
+    /// The cursor of the page, or the URI of the resource, as JSON; before it in whose name it was asked for, where answers
+    /// may differ by that.
     of: Box<str>,
 }
 
@@ -274,6 +276,15 @@ impl Inner {
 }
 
 impl Wanted {
+    /// The same, for whoever asks in this name.
+    pub(crate) fn within(mut self, context: [u8; 32]) -> Self {
+        // 64 digits, which neither a cursor nor a URI as JSON begins with.
+        let [high, low] = [&context[..16], &context[16..]]
+            .map(|half| u128::from_be_bytes(half.try_into().expect("a half has 16 bytes")));
+        self.key.of = format!("{high:032x}{low:032x}{}", self.key.of).into();
+        self
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.key.kind
     }

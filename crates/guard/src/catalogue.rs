@@ -1,4 +1,5 @@
-//! Owns what the guard itself has asked a server about its tools: once for each child, and again when they have changed.
+//! Owns what the guard itself has asked a server about its tools: once for each child, and again when they have changed. What else
+//! a server lists is asked for when somebody wants to know it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -91,25 +92,57 @@ impl Catalogue {
     }
 }
 
+/// What a server can list beside its tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    Resources,
+    Prompts,
+}
+
+// === impl List ===
+
+impl List {
+    /// What a server says at `initialize` that it has, if it has some.
+    fn capability(self) -> &'static str {
+        match self {
+            Self::Resources => "resources",
+            Self::Prompts => "prompts",
+        }
+    }
+
+    /// Asks a server for all of it, page by page; none where it says that it has none. Nothing is kept.
+    ///
+    /// # Errors
+    /// When the server does not say, in words.
+    pub(crate) async fn of(self, server: &Asked) -> Result<Vec<String>, String> {
+        pages(server, self.capability()).await
+    }
+}
+
 /// Asks a server for all its tools; none where it says at `initialize` that it has none.
 async fn ask(server: &Asked) -> Result<Vec<String>, String> {
+    pages(server, "tools").await
+}
+
+async fn pages(server: &Asked, capability: &str) -> Result<Vec<String>, String> {
+    let method = format!("{capability}/list");
     let initialized = server.initialized().await?;
     let capabilities = envelope::member(&initialized, "capabilities").ok().flatten();
-    let has_tools = capabilities.is_some_and(|all| matches!(envelope::member(all, "tools"), Ok(Some(_))));
+    let has_some = capabilities.is_some_and(|all| matches!(envelope::member(all, capability), Ok(Some(_))));
     let (mut pages, mut cursor, mut bytes) = (Vec::new(), None, 0);
-    if !has_tools {
+    if !has_some {
         return Ok(pages);
     }
     loop {
         let params = cursor.map(|cursor: String| format!("{{\"cursor\":{cursor}}}"));
-        let page = match server.ask("tools/list", params.as_deref(), PAGE_MAX).await {
+        let page = match server.ask(&method, params.as_deref(), PAGE_MAX).await {
             Ok(Answer::Result(page)) => page,
             Ok(Answer::Error(error)) => {
-                return Err(format!("`tools/list` was answered with the error {error}"));
+                return Err(format!("`{method}` was answered with the error {error}"));
             }
             Ok(Answer::Ended(reason)) | Err(Unanswered::Ended(reason)) => return Err(reason),
             Err(Unanswered::TimedOut) => {
-                return Err(format!("`tools/list` was not answered within {} s", PAGE_MAX.as_secs()));
+                return Err(format!("`{method}` was not answered within {} s", PAGE_MAX.as_secs()));
             }
         };
         let next = envelope::member(&page, "nextCursor").ok().flatten();
@@ -117,7 +150,7 @@ async fn ask(server: &Asked) -> Result<Vec<String>, String> {
         bytes += page.len();
         pages.push(page);
         if pages.len() >= PAGES_MAX || bytes >= BYTES_MAX {
-            return Err(format!("`tools/list` has more than {PAGES_MAX} pages or {BYTES_MAX} bytes"));
+            return Err(format!("`{method}` has more than {PAGES_MAX} pages or {BYTES_MAX} bytes"));
         }
         if cursor.is_none() {
             return Ok(pages);

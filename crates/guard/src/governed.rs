@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::admin::{Freed, Governed};
 use crate::asked::Asked;
+use crate::catalogue::List;
 use crate::clock;
 use crate::controls::Kept;
 use crate::envelope;
@@ -106,5 +107,9 @@ impl Governed for Guard {
     async fn tools(&self) -> Result<Vec<String>, String> {
         let server = self.asked().ok_or("no server runs that could be asked")?;
         Ok(self.catalogue.of(&server).await?.pages.clone())
+    }
+
+    async fn list(&self, list: List) -> Result<Vec<String>, String> {
+        list.of(&self.asked().ok_or("no server runs that could be asked")?).await
     }
 }

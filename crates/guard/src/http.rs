@@ -61,7 +61,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Out of descriptors, accepting again at once would only burn time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// After so long a silence the other end is asked whether it is there; again so often, and so many times.
-const KEEPALIVE_SECONDS: [u32; 3] = [30, 10, 3];
+pub(crate) const KEEPALIVE_SECONDS: [u32; 3] = [30, 10, 3];
 /// Answers that are ready when the guard ends are still sent, if their clients read them.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -264,30 +264,38 @@ async fn administer(guard: &Arc<Guard>, head: Parts, body: Incoming, ends: Ends)
 }
 
 /// Whether a request comes from where it may; otherwise the reason why not.
-fn admitted(head: &Parts, listen: SocketAddr) -> Result<(), String> {
-    if let Some(origin) = head.headers.get(header::ORIGIN) {
+pub(crate) fn admitted(head: &Parts, listen: SocketAddr) -> Result<(), String> {
+    for origin in head.headers.get_all(header::ORIGIN) {
         let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
         if !host.is_some_and(|(_, authority)| is_local(authority, listen)) {
             return Err(format!("origin {origin:?} is not allowed"));
         }
     }
-    let host = head.headers.get(header::HOST).map(HeaderValue::to_str);
     // Only HTTP/1.0 knows no host, and no browser speaks it.
-    match head.uri.authority().map(|authority| Ok(authority.as_str())).or(host) {
-        Some(Ok(host)) if listen.ip().is_loopback() && !is_local(host, listen) => {
-            Err(format!("host {host:?} is not allowed on a loopback address"))
+    let hosts = head.headers.get_all(header::HOST).iter().map(|host| host.to_str().map_err(|_| ()));
+    for host in head.uri.authority().map(|authority| Ok(authority.as_str())).into_iter().chain(hosts) {
+        match host {
+            Ok(host) if listen.ip().is_loopback() && !is_local(host, listen) => {
+                return Err(format!("host {host:?} is not allowed on a loopback address"));
+            }
+            Ok(_) => {}
+            Err(()) => return Err("the host is not text".to_owned()),
         }
-        Some(Err(_)) => Err("the host is not text".to_owned()),
-        Some(Ok(_)) | None => Ok(()),
     }
+    Ok(())
 }
 
 /// Whether `HOST` or `HOST:PORT` means this machine, or the address that the guard listens on.
 fn is_local(authority: &str, listen: SocketAddr) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or(rest, |(host, _)| host),
-        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    let (host, port) = match authority.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((host, rest))) => (host, rest.strip_prefix(':').or(rest.is_empty().then_some(""))),
+        Some(None) => return false,
+        None => authority.split_once(':').map_or((authority, Some("")), |(host, port)| (host, Some(port))),
     };
+    // Whatever else stands there, others may read as another host.
+    if !port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit())) {
+        return false;
+    }
     let address = host.parse::<IpAddr>();
     host.eq_ignore_ascii_case("localhost")
         || address.is_ok_and(|address| address.is_loopback() || address == listen.ip())
@@ -415,8 +423,18 @@ mod tests {
             check(listen, Some(host), None, true);
         }
         check(listen, None, None, true);
-        for host in ["evil.example", "evil.example:8101", "localhost.evil.example", "192.0.2.1", "", "[::1"] {
-            check(listen, Some(host), None, host == "[::1");
+        for host in [
+            "evil.example",
+            "evil.example:8101",
+            "localhost.evil.example",
+            "localhost:80@evil.example",
+            "localhost:80/evil",
+            "[::1]evil.example",
+            "192.0.2.1",
+            "",
+            "[::1",
+        ] {
+            check(listen, Some(host), None, false);
         }
         for origin in ["http://localhost:5173", "http://127.0.0.1", "https://[::1]:3"] {
             check(listen, Some("localhost"), Some(origin), true);

@@ -49,6 +49,9 @@ pub(crate) async fn open(guard: &Arc<Guard>, mut head: Parts, peer: &Peer) -> Re
     if user.is_some() {
         head.headers.remove(header::AUTHORIZATION);
     }
+    if !guard.port.is_serving() {
+        return sent_on(guard);
+    }
     // Who it is is known when it initializes.
     if let Err(problem) = gate::admit(guard, "") {
         return problem.response(guard);
@@ -70,6 +73,9 @@ pub(crate) async fn post(guard: &Arc<Guard>, head: Parts, body: HttpBody, peer: 
     let found = stream_of(head.uri.query()).and_then(|id| guard.http_sse.find(&id));
     // Somebody else's stream is one that nobody knows.
     let Some(connection) = found.filter(|connection| connection.user == user) else {
+        if !guard.port.is_serving() {
+            return sent_on(guard);
+        }
         return Problem::session_not_found().response(guard);
     };
     match endpoint::read(guard, &head, body).await {
@@ -78,7 +84,12 @@ pub(crate) async fn post(guard: &Arc<Guard>, head: Parts, body: HttpBody, peer: 
     }
 }
 
-fn stream_of(query: Option<&str>) -> Option<String> {
+/// Says that another guard has the port now, to whoever comes by a connection that it had before.
+fn sent_on(guard: &Guard) -> Response<Body> {
+    Problem::unreachable("another guard has this port now: connect again".to_owned()).response(guard)
+}
+
+pub(crate) fn stream_of(query: Option<&str>) -> Option<String> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query?).ok()?;
     pairs.into_iter().find(|(name, _)| name == PARAMETER).map(|(_, value)| value)
 }

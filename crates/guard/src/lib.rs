@@ -18,6 +18,8 @@ mod controls;
 mod counted;
 mod endpoint;
 mod envelope;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod governed;
 mod handover;
 mod health;

@@ -240,7 +240,7 @@ impl Failed {
 }
 
 /// What the client says that a request is part of.
-fn given(params: Option<&str>, headers: &HeaderMap) -> Option<Context> {
+pub(crate) fn given(params: Option<&str>, headers: &HeaderMap) -> Option<Context> {
     // Nearly no request has one, and looking for a word is quicker than reading.
     let params = params.filter(|params| memchr::memmem::find(params.as_bytes(), PARENT.as_bytes()).is_some());
     let of_params = params.and_then(|params| {

@@ -9,6 +9,7 @@
 mod answered;
 mod events;
 mod headers;
+mod kept;
 mod message;
 mod own;
 mod relayed;
@@ -32,6 +33,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use events::Events;
+#[cfg(feature = "fuzzing")]
+pub(crate) use headers::forwarded as forwarded_headers;
 pub(crate) use headers::is_stream;
 pub(crate) use relayed::Relayed;
 pub(crate) use running::Running;
@@ -40,7 +43,7 @@ pub(crate) use watch::run;
 
 use crate::admin::access::Ends;
 use crate::audit::Asked;
-use crate::http::{Body, Streamed};
+use crate::http::{Body, KEEPALIVE_SECONDS, Streamed, json};
 use crate::mcp::gate;
 use crate::mcp::problem::Problem;
 use crate::metrics::{Failure, Method};
@@ -103,6 +106,12 @@ impl Upstream {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        // One that has gone without a word is noticed, as a client is.
+        let [first, every, count] = KEEPALIVE_SECONDS;
+        connector.set_keepalive(Some(Duration::from_secs(first.into())));
+        connector.set_keepalive_interval(Some(Duration::from_secs(every.into())));
+        connector.set_keepalive_retries(Some(count));
+        connector.set_tcp_user_timeout(Some(Duration::from_secs((first + every * count).into())));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_MAX)
@@ -199,8 +208,13 @@ async fn pass(
     }
     let tool = messages.as_ref().ok().and_then(|all| all.iter().find_map(|one| one.tool.as_deref()));
     let timeout = guard.own().limits.timeout(tool, guard.settings.request_timeout);
+    let params =
+        messages.as_ref().ok().and_then(|all| all.first()?.params).filter(|_| opens).map(str::to_owned);
     let heard = Heard { session: &session, headers: &head.headers, bytes: body.len() };
     let mut request = hold(guard, upstream, heard, messages).await.map_err(answers)?;
+    if let Some(kept) = request.as_mut().and_then(|request| kept::answer(guard, &session, request)) {
+        return Ok(json(StatusCode::OK, kept));
+    }
     let deadline = Instant::now() + timeout;
     let mut headers = forwarded(&head.headers);
     // The message goes through as it is; what the guard is part of stands in the head.
@@ -224,7 +238,12 @@ async fn pass(
     };
     if opens && let Some(given) = response.headers().get(SESSION).and_then(|value| value.to_str().ok()) {
         let client = client.unwrap_or_default();
-        upstream.seen.opened(given, &client, ends.client.ip(), std::time::Instant::now());
+        upstream.seen.opened(
+            given,
+            (&client, &params.unwrap_or_default()),
+            ends.client.ip(),
+            std::time::Instant::now(),
+        );
     }
     let answer = Answered { guard, upstream, session: &session, id, deadline };
     answer.finish(response, request).await.map_err(answers)
@@ -274,9 +293,12 @@ async fn hold(
             for one in messages.iter().filter(|one| one.request_id().is_some()) {
                 slots.extend(taken::take(guard, &own, taker, &one.method, one.tool.as_deref())?);
             }
+            let is_alone = messages.len() == 1;
             let Some(one) = messages.into_iter().find(|one| one.request_id().is_some()) else {
                 return Ok(None);
             };
+            let wanted =
+                is_alone.then(|| kept::wanted(guard, upstream, &own.cache, (session, headers), &one));
             let part = guard.spans.begin(one.params, headers);
             let arguments = one.tool.as_deref().and_then(|tool| own.audit.shown(tool, one.params?));
             let asked = Asked { bytes, part, arguments, ..Asked::of(taker) };
@@ -286,8 +308,9 @@ async fn hold(
             }
             let method = Method::of(&one.method);
             let taken = upstream.running.add(guard, &id, method, one.tool, &session.shown, (asked, slots));
+            let wanted = wanted.flatten();
             return taken
-                .map(Some)
+                .map(|request| Some(request.keeping(wanted)))
                 .ok_or_else(|| Problem::overloaded(guard, "too many requests are running"));
         }
     }
@@ -301,7 +324,7 @@ pub(crate) async fn get(guard: &Arc<Guard>, upstream: &Upstream, head: &Parts, e
     if let Err(problem) = gate::admit(guard, &session.client) {
         return problem.response(guard);
     }
-    match upstream.send(Verb::GET, forwarded(&head.headers), Bytes::new()).await {
+    match within(guard, upstream.send(Verb::GET, forwarded(&head.headers), Bytes::new())).await {
         Ok(response) => {
             let (mut head, body) = response.into_parts();
             strip(&mut head.headers);
@@ -329,7 +352,7 @@ pub(crate) async fn delete(
 ) -> Response<Body> {
     let id = session_id(head);
     let session = upstream.seen.of(id, ends.client.ip(), std::time::Instant::now());
-    match upstream.send(Verb::DELETE, forwarded(&head.headers), Bytes::new()).await {
+    match within(guard, upstream.send(Verb::DELETE, forwarded(&head.headers), Bytes::new())).await {
         Ok(response) => {
             let (mut head, body) = response.into_parts();
             strip(&mut head.headers);
@@ -341,6 +364,16 @@ pub(crate) async fn delete(
         }
         Err(unsent) => unsent.problem(guard).response(guard),
     }
+}
+
+/// Waits for the head of an answer as long as a request may take.
+async fn within(
+    guard: &Guard,
+    sent: impl Future<Output = Result<Response<HttpBody>, Unsent>>,
+) -> Result<Response<HttpBody>, Unsent> {
+    let timeout = guard.settings.request_timeout;
+    let late = || Unsent::Unreachable(format!("it has not answered within {} s", timeout.as_secs_f64()));
+    tokio::time::timeout(timeout, sent).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn session_id(head: &Parts) -> Option<&str> {

@@ -40,7 +40,8 @@ impl Entry {
         if line.trim_ascii_start().starts_with(b"{")
             && let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(line)
         {
-            return Self::of_fields(fields, clock);
+            let entry = Self::of_heads(|name| fields.get(name), clock);
+            return Self { fields: Some(fields), ..entry };
         }
         Self::of_text(&String::from_utf8_lossy(line), clock)
     }
@@ -51,25 +52,28 @@ impl Entry {
         if !line.trim_ascii_start().starts_with(b"{") {
             return None;
         }
-        let Heads(fields) = serde_json::from_slice(line.trim_ascii_end()).ok()?;
-        Some(Self::of_fields(fields, clock))
+        let Heads(heads) = serde_json::from_slice(line.trim_ascii_end()).ok()?;
+        // Of two with one name the last counts, as in a map.
+        let get = |name: &str| heads.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value);
+        Some(Self { fields: Some(Map::new()), ..Self::of_heads(get, clock) })
     }
 
-    fn of_fields(fields: Map<String, Value>, clock: Clock) -> Self {
-        let text = |names: &[&str]| names.iter().find_map(|name| fields.get(*name)?.as_str());
-        let level = LEVELS.iter().find_map(|name| match fields.get(*name)? {
+    /// What fields say, but for the fields themselves.
+    fn of_heads<'v>(get: impl Fn(&str) -> Option<&'v Value>, clock: Clock) -> Self {
+        let text = |names: &[&str]| names.iter().find_map(|name| get(name)?.as_str());
+        let level = LEVELS.iter().find_map(|name| match get(name)? {
             Value::String(name) => Level::of_name(name),
             Value::Number(number) => Level::of_pino(number.as_i64()?),
             _ => None,
         });
-        let levelno = || fields.get("levelno").and_then(Value::as_i64).and_then(Level::of_python);
+        let levelno = || get("levelno").and_then(Value::as_i64).and_then(Level::of_python);
         Self {
-            at_ms: TIMES.iter().find_map(|name| stamp::of_value(fields.get(*name)?, clock)),
+            at_ms: TIMES.iter().find_map(|name| stamp::of_value(get(name)?, clock)),
             level: level.or_else(levelno),
             server: text(&SERVERS).map(str::to_owned),
             event: text(&["event"]).unwrap_or_default().to_owned(),
             message: text(&MESSAGES).unwrap_or_default().to_owned(),
-            fields: Some(fields),
+            fields: None,
         }
     }
 
@@ -94,7 +98,7 @@ impl Entry {
 }
 
 /// The fields that say when, how serious and whose; the others are passed over.
-struct Heads(Map<String, Value>);
+struct Heads(Vec<(&'static str, Value)>);
 
 impl<'de> Deserialize<'de> for Heads {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -112,11 +116,12 @@ impl<'de> Visitor<'de> for HeadsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Heads, A::Error> {
-        let mut heads = Map::new();
+        // A time, a level, a server.
+        let mut heads = Vec::with_capacity(4);
         while let Some(Key(name)) = map.next_key()? {
             match name {
                 Some(name) => {
-                    heads.insert(name.to_owned(), map.next_value()?);
+                    heads.push((name, map.next_value()?));
                 }
                 None => {
                     map.next_value::<IgnoredAny>()?;
@@ -146,9 +151,32 @@ impl Visitor<'_> for KeyVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Key, E> {
-        let heads = TIMES.iter().chain(&LEVELS).chain(&SERVERS).chain(&["levelno"]);
-        Ok(Key(heads.copied().find(|head| *head == name)))
+        Ok(Key(head(name)))
     }
+}
+
+/// The name of a field that is one of the heads. Every name of every line comes by: this is told apart by length first.
+fn head(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "ts" => "ts",
+        "time" => "time",
+        "timestamp" => "timestamp",
+        "@timestamp" => "@timestamp",
+        "datetime" => "datetime",
+        "asctime" => "asctime",
+        "t" => "t",
+        "level" => "level",
+        "severity" => "severity",
+        "lvl" => "lvl",
+        "levelname" => "levelname",
+        "log.level" => "log.level",
+        "loglevel" => "loglevel",
+        "levelno" => "levelno",
+        "server" => "server",
+        "server_name" => "server_name",
+        "service" => "service",
+        _ => return None,
+    })
 }
 
 /// The level that klog writes as the first letter of a line, which then says its time.
@@ -166,9 +194,17 @@ fn klog(text: &str, at_ms: Option<i64>) -> Option<Level> {
 
 #[cfg(test)]
 mod tests {
-    use super::Entry;
+    use super::{Entry, LEVELS, SERVERS, TIMES, head};
     use crate::level::Level;
     use crate::stamp::Clock;
+
+    #[test]
+    fn every_head_is_known() {
+        for name in TIMES.iter().chain(&LEVELS).chain(&SERVERS).chain(&["levelno"]) {
+            assert_eq!(head(name), Some(*name));
+        }
+        assert_eq!(head("message"), None);
+    }
 
     #[test]
     fn what_lines_say() {
@@ -188,6 +224,7 @@ mod tests {
             ),
             (r#"{"levelno":30,"msg":"m"}"#, None, Some(Level::Warning), "m"),
             (r#"{"level":"x"}"#, None, None, ""),
+            (r#"{"level":"info","level":"error","time":"soon","ts":1}"#, Some(1000), Some(Level::Error), ""),
             (
                 "1970-01-01 00:00:01,000 - root - ERROR - m",
                 Some(1000),

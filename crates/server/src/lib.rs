@@ -40,8 +40,8 @@ pub use alive::Parent;
 pub use clock::now_ms;
 pub use document::DocumentError;
 pub use evidence::{
-    CollectError, Collection, Kept as KeptEvidence, bundles, collect as collect_evidence, evidence_key,
-    evidence_key_folder, evidence_public_key,
+    CollectError, Collection, Kept as KeptEvidence, OnItsWay, bundles, collect as collect_evidence,
+    evidence_key, evidence_key_folder, evidence_public_key, send as send_evidence,
 };
 pub use fleet::{
     Asked, Carried, Fleet, Member, OrderError, Source, Supervised, Surroundings, UnitStatus, Verb,

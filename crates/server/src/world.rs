@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
-use ::evidence::Tier;
+use ::evidence::{Deep, Tier};
 use diagnosis::{Finding, kind};
 use host::Subject;
 use incident::{Escalating, Flapping, Hold, Kill, Mode, Policy, Preserved, Storm, World};
@@ -109,8 +109,10 @@ impl World for ServeWorld {
             incident: Some(incident.to_owned()),
             by: "paramedic serve".to_owned(),
             tier: Tier::T0,
+            deep: Deep::default(),
             now_ms: self.now_ms(),
             root: PathBuf::from("/"),
+            exe: self.exe.clone(),
         };
         Some(evidence::preserve(Arc::clone(&self.config), wanted).await)
     }

@@ -1,8 +1,11 @@
 //! Owns the words of `paramedic evidence`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use ::server::config::Bytes;
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvidenceCommand {
@@ -14,8 +17,10 @@ pub(crate) enum EvidenceCommand {
         #[arg(long, value_name = "INCIDENT")]
         incident: Option<String>,
         /// How deep to look
-        #[arg(long, value_enum, default_value_t = Depth::T1)]
+        #[arg(long, visible_alias = "tier", value_enum, default_value_t = Depth::T1)]
         depth: Depth,
+        #[command(flatten)]
+        deep: DeepArguments,
     },
     /// Show the bundles that there are
     List {
@@ -42,6 +47,12 @@ pub(crate) enum EvidenceCommand {
         #[arg(long, value_name = "FOLDER")]
         to: Option<PathBuf>,
     },
+    /// Send bundles to where the configuration says (`[evidence.stream]`), such as those that did not arrive; exit code 1 if
+    /// one does not
+    Send {
+        /// A bundle, its folder, or an incident for all of its bundles
+        bundle: String,
+    },
     /// Print the public key of this machine, which is made if there is none. Keep it elsewhere before you need it
     Key,
 }
@@ -50,7 +61,29 @@ pub(crate) enum EvidenceCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Depth {
     /// What the next change ends: processes, sockets, mounts, the server's tools and sessions. Takes less than a second
+    #[value(alias = "0")]
     T0,
     /// Also files: logs, units, deleted files that are open, sums of executables and packages. Takes up to a minute
+    #[value(alias = "1")]
     T1,
+    /// Also the memory of the server's processes, and packets: they hold what is nobody's business. In a runbook a person is asked
+    #[value(alias = "2")]
+    T2,
+}
+
+/// What `--depth t2` takes.
+#[derive(Debug, Args)]
+pub(crate) struct DeepArguments {
+    /// With `--depth t2`: the most memory of all of the server's processes together
+    #[arg(long, value_name = "SIZE", default_value = "256MiB")]
+    pub(crate) memory_max: Bytes,
+    /// With `--depth t2`: how long packets are captured, at most 5m; 0s captures none
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::duration)]
+    pub(crate) packets: Duration,
+    /// With `--depth t2`: only packets from or to this address [default: those of the server's ports]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) peer: Option<IpAddr>,
+    /// With `--depth t2`: only packets from or to this port [default: those of the server's ports]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
 }

@@ -2,16 +2,21 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::server::config::Config;
-use ::server::{Collection, bundles, collect_evidence, evidence_key, evidence_public_key, now_ms};
-use evidence::{End, ExportError, Progress, PublicKey, State, Tier, Verdict, verify};
+use ::server::{
+    Collection, bundles, collect_evidence, evidence_key, evidence_public_key, now_ms, send_evidence,
+};
+use evidence::{
+    Deep, End, ExportError, Filter, PACKETS_MAX, Progress, PublicKey, State, Tier, Verdict, verify,
+};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
-use crate::arguments::{Depth, EvidenceCommand, Output};
+use crate::arguments::{DeepArguments, Depth, EvidenceCommand, Output};
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
@@ -37,14 +42,32 @@ struct Row {
 pub(super) fn run(command: EvidenceCommand, named: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
     let (config, _) = context::load_or_default(named)?;
     match command {
-        EvidenceCommand::Collect { server, incident, depth } => {
-            collect(config, server, incident, depth, output)
+        EvidenceCommand::Collect { server, incident, depth, deep } => {
+            let tier = match depth {
+                Depth::T0 => Tier::T0,
+                Depth::T1 => Tier::T1,
+                Depth::T2 => Tier::T2,
+            };
+            let deep = deep_of(&deep)?;
+            let wanted = Collection {
+                server,
+                pid: None,
+                incident,
+                by: actor(),
+                tier,
+                deep,
+                now_ms: now_ms(),
+                root: PathBuf::from("/"),
+                exe: context::program()?,
+            };
+            collect(config, wanted, output)
         }
         EvidenceCommand::List { incident, server } => {
             list(&config, incident.as_deref(), server.as_deref(), output)
         }
         EvidenceCommand::Verify { bundle, key } => check(&config, bundle.as_deref(), key.as_deref(), output),
         EvidenceCommand::Export { bundle, to } => export(&config, &bundle, to, output),
+        EvidenceCommand::Send { bundle } => send(&config, &bundle),
         EvidenceCommand::Key => {
             let key = evidence_key(&config).map_err(Failure::no)?;
             show::line(key.public().to_pem().trim_end());
@@ -53,14 +76,17 @@ pub(super) fn run(command: EvidenceCommand, named: Option<PathBuf>, output: Outp
     }
 }
 
-fn collect(
-    config: Config,
-    server: Option<String>,
-    incident: Option<String>,
-    depth: Depth,
-    output: Output,
-) -> Result<Code, Failure> {
-    if let Some(name) = server.as_ref().filter(|name| config.server.iter().all(|one| one.name != **name)) {
+fn deep_of(deep: &DeepArguments) -> Result<Deep, Failure> {
+    if deep.packets > PACKETS_MAX {
+        return Err(Failure::usage(anyhow::anyhow!("packets are captured for at most {PACKETS_MAX:?}")));
+    }
+    let filter = Filter { peer: deep.peer, port: deep.port };
+    Ok(Deep { memory_bytes_max: deep.memory_max.0, packets: deep.packets, filter })
+}
+
+fn collect(config: Config, wanted: Collection, output: Output) -> Result<Code, Failure> {
+    let named = wanted.server.as_ref();
+    if let Some(name) = named.filter(|name| config.server.iter().all(|one| one.name != **name)) {
         let guarded = ::server::control_socket(&config, name).exists();
         if !guarded {
             let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
@@ -69,35 +95,22 @@ fn collect(
             return Err(Failure::usage(anyhow::anyhow!(message)));
         }
     }
-    let wanted = Collection {
-        server,
-        pid: None,
-        incident,
-        by: actor(),
-        tier: if depth == Depth::T0 { Tier::T0 } else { Tier::T1 },
-        now_ms: now_ms(),
-        root: PathBuf::from("/"),
-    };
-    let stopped: Arc<Mutex<Option<String>>> = Arc::default();
-    let stop = Arc::clone(&stopped);
     let kept = context::runtime()?.block_on(async {
-        let (mut interrupt, mut terminate) = (
-            signal(SignalKind::interrupt()).map_err(Failure::no)?,
-            signal(SignalKind::terminate()).map_err(Failure::no)?,
-        );
-        tokio::spawn(async move {
-            let signal = tokio::select! {
-                _ = interrupt.recv() => "SIGINT",
-                _ = terminate.recv() => "SIGTERM",
-            };
-            *stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("stopped by {signal}"));
-        });
-        let stop = Arc::new(move || stop.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        collect_evidence(Arc::new(config), wanted, stop, progress()).await.map_err(Failure::no)
+        let mut stopping = stopping()?;
+        let stop = stopping.clone();
+        let stop = Arc::new(move || stop.borrow().clone());
+        let mut kept =
+            collect_evidence(Arc::new(config), wanted, stop, progress()).await.map_err(Failure::no)?;
+        end_progress();
+        let sent = match kept.on_its_way.take() {
+            Some(on_its_way) => Some(on_its_way.arrived(stopped(&mut stopping)).await),
+            None => None,
+        };
+        Ok::<_, Failure>((kept, sent))
     });
-    end_progress();
-    let kept = kept?;
+    let (kept, sent) = kept.inspect_err(|_| end_progress())?;
     let sealed = &kept.sealed;
+    let mut code = Code::Done;
     show::rows(
         output,
         std::slice::from_ref(sealed),
@@ -107,21 +120,75 @@ fn collect(
             [vec![one.folder.display().to_string(), one.sha256.to_string()], numbers.to_vec()].concat()
         },
     );
+    match &sent {
+        Some(Ok(sent)) => anstream::eprintln!("paramedic: {sent}"),
+        Some(Err(problem)) => {
+            anstream::eprintln!("paramedic: {problem}");
+            code = Code::No;
+        }
+        None => {}
+    }
     match kept.copy {
         Some(Ok(copy)) => anstream::eprintln!("paramedic: copied to `{}`", copy.display()),
         Some(Err(error)) => {
-            anstream::eprintln!("paramedic: the bundle is only on this machine: {error}");
-            return Ok(Code::No);
+            anstream::eprintln!("paramedic: no copy was made: {error}");
+            code = Code::No;
         }
         None => {}
     }
     match kept.end {
-        End::Complete => Ok(Code::Done),
+        End::Complete => Ok(code),
         End::Interrupted(reason) => {
             anstream::eprintln!("paramedic: cut short: {reason}; what was collected before is sealed");
             Ok(Code::No)
         }
     }
+}
+
+/// Says why this has to end, once somebody wants that.
+fn stopping() -> Result<watch::Receiver<Option<String>>, Failure> {
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt()).map_err(Failure::no)?,
+        signal(SignalKind::terminate()).map_err(Failure::no)?,
+    );
+    let (teller, stopping) = watch::channel(None);
+    tokio::spawn(async move {
+        let signal = tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        };
+        let _ = teller.send(Some(format!("stopped by {signal}")));
+        // Whoever waits sees it as long as this is here.
+        teller.closed().await;
+    });
+    Ok(stopping)
+}
+
+/// Ends once somebody wants this to end, and says why.
+async fn stopped(stopping: &mut watch::Receiver<Option<String>>) -> String {
+    let why = stopping.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+    match why {
+        Some(why) => why,
+        None => std::future::pending().await,
+    }
+}
+
+fn send(config: &Config, bundle: &str) -> Result<Code, Failure> {
+    let folders = named(config, bundle)?;
+    let exe = context::program()?;
+    context::runtime()?.block_on(async {
+        let (mut stopping, mut code) = (stopping()?, Code::Done);
+        for folder in folders {
+            match send_evidence(config, &folder, &exe, &actor(), now_ms(), stopped(&mut stopping)).await {
+                Ok(sent) => anstream::eprintln!("paramedic: `{}`: {sent}", folder.display()),
+                Err(problem) => {
+                    anstream::eprintln!("paramedic: `{}`: {problem}", folder.display());
+                    code = Code::No;
+                }
+            }
+        }
+        Ok(code)
+    })
 }
 
 /// Says on a terminal how far it is, once it takes long.
@@ -243,6 +310,12 @@ fn named(config: &Config, name: &str) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn row(folder: &Path, verdict: Verdict) -> Row {
+    // What was not sent was perhaps sent later.
+    let sending = |entry: &&evidence::custody::Entry| {
+        entry.action.starts_with("sent to ") || entry.action.starts_with("not sent to ")
+    };
+    let last = verdict.custody.iter().rev().find(sending).map(|entry| entry.action.clone());
+    let not_sent = last.filter(|action| action.starts_with("not sent to "));
     let (server, incident) = verdict.head.map_or((None, None), |head| (head.server, head.incident));
     Row {
         bundle: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -254,7 +327,7 @@ fn row(folder: &Path, verdict: Verdict) -> Row {
         sha256: verdict.sha256.map(|sha256| sha256.to_string()),
         folder: folder.to_owned(),
         problems: verdict.problems.iter().map(ToString::to_string).collect(),
-        remarks: verdict.reason.into_iter().chain(verdict.remarks).collect(),
+        remarks: verdict.reason.into_iter().chain(verdict.remarks).chain(not_sent).collect(),
     }
 }
 

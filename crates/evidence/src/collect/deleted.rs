@@ -71,6 +71,7 @@ fn one(path: &Path, place: &str, was: &str, keep: Keep, seen: &mut HashSet<(u64,
                     source,
                     times: copied.times,
                     problem: copied.problem,
+                    keeps_length: true,
                     ..Gathered::whole(name, copied.bytes)
                 },
             })

@@ -45,6 +45,7 @@ pub(crate) fn secrets_of(scene: &Scene) -> Secrets {
 impl Secrets {
     /// Hides them in something that was gathered, and keeps the sum of what it was.
     pub(crate) fn hide(&self, mut gathered: Gathered) -> Gathered {
+        let keeps_length = gathered.keeps_length;
         let Some(bytes) = gathered.bytes.as_mut() else { return gathered };
         for secret in &self.0 {
             let finder = memmem::Finder::new(secret);
@@ -52,6 +53,11 @@ impl Secrets {
                 continue;
             }
             gathered.original_sha256.get_or_insert_with(|| Digest::of(bytes));
+            if keeps_length {
+                let places: Vec<usize> = finder.find_iter(bytes).collect();
+                places.into_iter().for_each(|at| bytes[at..at + secret.len()].fill(b'*'));
+                continue;
+            }
             let (mut hidden, mut from) = (Vec::with_capacity(bytes.len()), 0);
             for at in finder.find_iter(bytes) {
                 hidden.extend_from_slice(&bytes[from..at]);
@@ -145,7 +151,19 @@ fn hide_environment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::hide_text;
+    use super::{Secrets, hide_text};
+    use crate::bundle::Gathered;
+
+    #[test]
+    fn words_are_hidden_and_places_stay_where_they_count() {
+        let secrets = Secrets([b"hunter2!".to_vec()].into());
+        let bytes = b"a hunter2! b hunter2!".to_vec();
+        let text = secrets.hide(Gathered::whole("x", bytes.clone()));
+        assert_eq!(text.bytes.as_deref(), Some(&b"a [REDACTED] b [REDACTED]"[..]));
+        let memory = secrets.hide(Gathered { keeps_length: true, ..Gathered::whole("x", bytes) });
+        assert_eq!(memory.bytes.as_deref(), Some(&b"a ******** b ********"[..]));
+        assert!(memory.original_sha256.is_some() && memory.original_sha256 == text.original_sha256);
+    }
 
     #[test]
     fn values_of_units_are_hidden() {

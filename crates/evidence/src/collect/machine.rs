@@ -21,8 +21,20 @@ pub(super) fn clock(scene: &Scene, out: &Out) {
         Some(String::from_utf8_lossy(bytes.trim_ascii()).into_owned())
     };
     let proc = |name: &str| text(&scene.roots.proc.join(name));
+    // A tree that is not this machine has another clock.
+    let held = (scene.root == Path::new("/")).then(process::ClockDiscipline::now);
+    let held = held.map(|held| match held {
+        Ok(held) => json!({
+            "is_synchronized": held.is_synchronized,
+            "offset_ns": held.offset_ns,
+            "max_error_us": held.max_error_us,
+            "estimated_error_us": held.estimated_error_us,
+        }),
+        Err(error) => json!({ "problem": error.to_string() }),
+    });
     let clock = json!({
         "realtime_ms": scene.now_ms,
+        "held": held,
         "uptime": proc("uptime"),
         "boot_id": proc("sys/kernel/random/boot_id"),
         "machine_id": text(&scene.roots.etc.join("machine-id")),
@@ -55,6 +67,7 @@ pub(super) fn collect(scene: &Scene, out: &Out) {
         "sys/kernel/randomize_va_space",
         "sys/kernel/yama/ptrace_scope",
         "sys/net/ipv4/ip_forward",
+        "sys/kernel/unprivileged_bpf_disabled",
     ] {
         out.doing(format!("`{name}`"));
         let item = format!("t0/machine/{}", name.replace('/', "."));
@@ -67,6 +80,30 @@ pub(super) fn collect(scene: &Scene, out: &Out) {
             }
             Ok(bytes) => Gathered::whole(item, bytes),
         });
+    }
+    group(scene, out);
+}
+
+/// The control group of the server: how often it met its limits, and who is in it.
+fn group(scene: &Scene, out: &Out) {
+    let Some(pid) = scene.subject.pid else { return };
+    let cgroup =
+        kernel(&scene.roots.proc.join(pid.to_string()).join("cgroup"), BYTES_MAX).unwrap_or_default();
+    let text = String::from_utf8_lossy(&cgroup).into_owned();
+    // Of the unified hierarchy; the others have their limits elsewhere, and `cgroup` of the process names them.
+    let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else { return };
+    // The kernel's words, but a name in them may be anybody's.
+    if path.split('/').any(|part| part == "..") {
+        return;
+    }
+    let folder = scene.roots.sys.join("fs/cgroup").join(path);
+    for name in
+        ["memory.events", "memory.current", "memory.max", "memory.pressure", "pids.current", "cgroup.procs"]
+    {
+        // The root of all has none of them.
+        if let Ok(bytes) = kernel(&folder.join(name), BYTES_MAX) {
+            out.give(Gathered::whole(format!("t0/server/cgroup/{name}"), bytes));
+        }
     }
 }
 

@@ -3,13 +3,19 @@
 //! A step runs in a thread of its own, because the kernel may hold a reader for ever. Whoever is not done in time is left
 //! behind: what it had found so far is kept, with a note of what it was doing.
 
+mod command;
 mod deleted;
 mod executables;
 mod hide;
+mod journal;
+mod kernel;
 mod machine;
+mod memory;
+mod neighbours;
 mod network;
 mod out;
 mod packages;
+mod packets;
 mod places;
 mod processes;
 mod reading;
@@ -29,6 +35,7 @@ use crate::error::Error;
 
 pub use hide::hide_text;
 pub use out::Out;
+pub use packets::Filter;
 
 use out::Taker;
 use processes::Found;
@@ -46,6 +53,11 @@ pub struct Scene {
     pub subject: Subject,
     /// Where sums of files that have not changed since are remembered; none remembers nothing.
     pub memory: Option<PathBuf>,
+    /// Where programs of the machine are that may be asked: its own folders, and none for a tree that is not this machine.
+    pub programs: Vec<PathBuf>,
+    /// What a person has allowed to be taken of memory and traffic.
+    pub deep: Deep,
+    began: Began,
     found: Mutex<Found>,
 }
 
@@ -58,7 +70,27 @@ pub struct Subject {
     pub files: Vec<PathBuf>,
     /// Folders of its own, such as those with its settings; at most 200 files below each are taken.
     pub folders: Vec<PathBuf>,
+    /// The units of systemd that it lives in.
+    pub units: Vec<String>,
 }
+
+/// What the last tier takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deep {
+    /// Of the memory of the server's processes, together, in bytes.
+    pub memory_bytes_max: u64,
+    /// How long packets are captured; at most [`PACKETS_MAX`].
+    pub packets: Duration,
+    /// Which packets.
+    pub filter: Filter,
+}
+
+/// The longest time for which packets are captured.
+pub const PACKETS_MAX: Duration = Duration::from_secs(300);
+
+/// When the scene was set.
+#[derive(Debug)]
+struct Began(Instant);
 
 /// How volatile something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +99,8 @@ pub enum Tier {
     T0,
     /// Gone with the next hour: files, sums, deleted files; within a minute.
     T1,
+    /// Memory of the server and packets, which hold what is nobody's business: only where a person says so.
+    T2,
 }
 
 /// What a step does.
@@ -106,12 +140,35 @@ pub struct Progress {
     pub bytes: u64,
 }
 
+// === impl Deep ===
+
+impl Default for Deep {
+    fn default() -> Self {
+        Self { memory_bytes_max: 256 << 20, packets: Duration::from_secs(10), filter: Filter::default() }
+    }
+}
+
+// === impl Began ===
+
+impl Default for Began {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
 // === impl Scene ===
 
 impl Scene {
     /// The machine below `root`, normally `/`.
     pub fn new(root: PathBuf, now_ms: i64, subject: Subject) -> Self {
-        Self { roots: Roots::below(&root), root, now_ms, subject, memory: None, found: Mutex::default() }
+        let own = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from).to_vec();
+        let programs = if root == std::path::Path::new("/") { own } else { Vec::new() };
+        Self { roots: Roots::below(&root), root, now_ms, subject, memory: None, programs, ..Self::default() }
+    }
+
+    /// The time since the Unix epoch, now.
+    pub(crate) fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.now_ms).unwrap_or(0)) + self.began.0.elapsed()
     }
 
     /// A path of this machine, below its root.
@@ -128,6 +185,7 @@ impl Tier {
         match self {
             Self::T0 => "t0",
             Self::T1 => "t1",
+            Self::T2 => "t2",
         }
     }
 }
@@ -166,10 +224,19 @@ pub fn steps(up_to: Tier) -> Vec<Step> {
         t0("users", users::collect),
         t0("kernel-log", machine::kernel_log),
     ];
-    if up_to == Tier::T1 {
+    if up_to == Tier::T2 {
+        let t2 = |name, within, run: fn(&Scene, &Out)| Step::new(name, Tier::T2, within, run);
+        steps.extend([
+            t2("memory", Duration::from_secs(60), memory::collect),
+            t2("packets", PACKETS_MAX + Duration::from_secs(10), packets::collect),
+        ]);
+    }
+    if up_to >= Tier::T1 {
         steps.extend([
             t1("deleted-files", 20, deleted::collect),
             t1("server-files", 15, places::of_server),
+            t1("journal", 20, journal::collect),
+            t1("kernel", 20, kernel::collect),
             t1("executables", 20, executables::collect),
             t1("volatile-folders", 10, places::listings),
             t1("units", 10, places::units),

@@ -39,6 +39,14 @@ struct Socket<'a> {
     pids: &'a [i32],
 }
 
+/// Somebody on the same wire, and in which namespace.
+#[derive(Serialize)]
+struct Near<'a> {
+    namespace: &'a str,
+    #[serde(flatten)]
+    neighbour: super::neighbours::Neighbour,
+}
+
 pub(super) fn collect(scene: &Scene, out: &Out) {
     let found = scene.found.lock().unwrap_or_else(PoisonError::into_inner);
     let tree = tree(scene);
@@ -77,6 +85,26 @@ pub(super) fn collect(scene: &Scene, out: &Out) {
                     out.give(Gathered::whole(name, bytes));
                 }
             }
+        }
+        near(scene, out, number, *pid);
+    }
+}
+
+/// The neighbours of IPv4 and IPv6; a tree that is not this machine has none that could be asked for.
+fn near(scene: &Scene, out: &Out, number: &str, pid: i32) {
+    if scene.root != std::path::Path::new("/") {
+        return;
+    }
+    out.doing(format!("the neighbours in the network namespace {number}"));
+    let process = if pid == 0 { "self".to_owned() } else { pid.to_string() };
+    match super::neighbours::of(&scene.roots.proc.join(process).join("ns/net")) {
+        Ok(neighbours) => {
+            for neighbour in neighbours {
+                out.line("t0/neighbours.jsonl", &Near { namespace: number, neighbour });
+            }
+        }
+        Err(error) => {
+            out.give(Gathered::missing(format!("t0/network/{number}/neighbours"), error.to_string()))
         }
     }
 }

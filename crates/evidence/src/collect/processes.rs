@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::Scene;
 use super::out::Out;
@@ -72,6 +73,15 @@ struct Open<'a> {
     flags: Option<String>,
 }
 
+/// A program, map or link of eBPF that a process holds, in the kernel's words.
+#[derive(Serialize)]
+struct Bpf<'a> {
+    pid: i32,
+    fd: i32,
+    target: &'a str,
+    info: String,
+}
+
 #[derive(Serialize)]
 struct Maps {
     pid: i32,
@@ -120,8 +130,10 @@ fn one(scene: &Scene, out: &Out, pid: i32) {
         let bytes = kernel(&folder.join(name), SMALL_BYTES_MAX).ok()?;
         Some(String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned())
     };
-    // Gone meanwhile.
-    let Some(stat) = text("stat") else { return };
+    let Some(stat) = text("stat") else {
+        out.line("t0/processes-gone.jsonl", &json!({ "pid": pid, "when": "before it was read" }));
+        return;
+    };
     let (comm, ppid, start_ticks) = parse_stat(&stat);
     let exe = link(&folder.join("exe"));
     let mut namespaces = BTreeMap::new();
@@ -157,11 +169,22 @@ fn one(scene: &Scene, out: &Out, pid: i32) {
         stat: Some(stat),
     };
     out.line("t0/processes.jsonl", &known);
-    let open = descriptors(&folder);
+    let open = open_files(out, &folder, pid);
+    gone(out, &folder, pid, start_ticks, exe.as_deref());
+    remember(scene, pid, exe, open.into_iter().flatten(), namespaces);
+}
+
+/// Says which files it has open; none where that is not ours to see.
+fn open_files(out: &Out, folder: &Path, pid: i32) -> Option<Vec<(i32, String)>> {
+    let open = descriptors(folder);
     for (fd, target) in open.iter().flatten() {
         let info = kernel(&folder.join("fdinfo").join(fd.to_string()), SMALL_BYTES_MAX).unwrap_or_default();
         let (pos, flags) = parse_info(&info);
         out.line("t0/descriptors.jsonl", &Open { pid, fd: *fd, target, pos, flags });
+        if target.starts_with("anon_inode:bpf") {
+            let info = String::from_utf8_lossy(&info).into_owned();
+            out.line("t0/bpf.jsonl", &Bpf { pid, fd: *fd, target, info });
+        }
     }
     if open.is_none() {
         out.line(
@@ -169,7 +192,24 @@ fn one(scene: &Scene, out: &Out, pid: i32) {
             &Open { pid, fd: -1, target: "not ours to see", pos: None, flags: None },
         );
     }
-    remember(scene, pid, exe, open.into_iter().flatten(), namespaces);
+    open
+}
+
+/// Says of somebody who ended, or became another program, that what was read may be of two.
+fn gone(out: &Out, folder: &Path, pid: i32, start_ticks: Option<u64>, exe: Option<&str>) {
+    let stat = kernel(&folder.join("stat"), SMALL_BYTES_MAX).unwrap_or_default();
+    let (_, _, start) = parse_stat(&String::from_utf8_lossy(&stat));
+    let now = link(&folder.join("exe"));
+    let when = if stat.is_empty() {
+        "while it was read"
+    } else if start != start_ticks {
+        "while it was read, and its number was given to another"
+    } else if now.as_deref() != exe {
+        "it became another program while it was read"
+    } else {
+        return;
+    };
+    out.line("t0/processes-gone.jsonl", &json!({ "pid": pid, "when": when, "exe": now }));
 }
 
 /// Keeps what later steps need.

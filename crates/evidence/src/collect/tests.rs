@@ -29,6 +29,7 @@ fn head(tier: Tier) -> Head {
         host: None,
         at_ms: 0,
         tiers: vec![tier.name().to_owned()],
+        place: None,
     }
 }
 
@@ -272,3 +273,5 @@ fn this_machine_with_an_intruder() {
         assert!(!item(&folder, &found, &item_of.name).contains("hunter2-hunter2"), "{}", item_of.name);
     }
 }
+
+mod deep;

@@ -30,6 +30,7 @@ fn head() -> Head {
         host: Some("alpha".to_owned()),
         at_ms: 1_700_000_000_000,
         tiers: vec!["t0".to_owned()],
+        place: None,
     }
 }
 

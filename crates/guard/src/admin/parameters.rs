@@ -79,7 +79,12 @@ impl Parameters {
             Verb::Drain => &["wait", "off"],
             Verb::Block => &["address", "client", "tool", "for"],
             Verb::Unblock => &["address", "client", "tool"],
-            Verb::ClearCache | Verb::Status | Verb::Tools | Verb::Controls => &[],
+            Verb::ClearCache
+            | Verb::Status
+            | Verb::Tools
+            | Verb::Resources
+            | Verb::Prompts
+            | Verb::Controls => &[],
         };
         match self.names.iter().find(|name| !known.contains(name)) {
             Some(name) => {

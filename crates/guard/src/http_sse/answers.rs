@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Frame;
 
 use super::connection::Connection;
+use super::listening;
 use crate::admin::access::Ends;
 use crate::clients;
 use crate::envelope::{self, Incoming, Outcome, SERVER_ERROR};
@@ -27,7 +28,11 @@ pub(super) async fn take_in(
 ) {
     let (head, body) = response.into_parts();
     if is_stream(&head.headers) && head.status.is_success() {
-        pass_on(guard, connection, body, &mut Events::default()).await;
+        let mut events = Events::default();
+        let passed = pass_on(guard, connection, body, &mut events).await;
+        if !passed.answered && !listening::go_on(guard, connection, events).await {
+            say_error(guard, connection, ids, None, "its stream has ended before the answer").await;
+        }
         return;
     }
     let text = whole(body).await;
@@ -116,18 +121,27 @@ async fn say_error(
     }
 }
 
-/// Passes on the messages of a stream to its end. Returns how many there were.
+/// What a stream has said.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Passed {
+    pub(super) messages: usize,
+    /// Whether an answer was among them.
+    pub(super) answered: bool,
+}
+
+/// Passes on the messages of a stream to its end.
 pub(super) async fn pass_on(
     guard: &Arc<Guard>,
     connection: &Connection,
     mut body: Body,
     events: &mut Events,
-) -> usize {
-    let mut passed = 0;
+) -> Passed {
+    let mut passed = Passed::default();
     while let Some(Ok(frame)) = body.frame().await {
         for message in messages(frame, events) {
             connection.say(guard, &message).await;
-            passed += 1;
+            passed.messages += 1;
+            passed.answered |= matches!(envelope::parse(&message), Ok(Incoming::Response { .. }) | Err(_));
         }
     }
     passed

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use super::answers::pass_on;
 use super::connection::Connection;
 use crate::endpoint;
+use crate::http::Body;
 use crate::state::Guard;
 use crate::upstream::{Events, is_stream};
 
@@ -22,16 +23,12 @@ pub(super) async fn listen(guard: Arc<Guard>, connection: Arc<Connection>) {
     let mut events = Events::default();
     let mut failed = 0;
     while failed < ATTEMPTS_MAX {
-        let (mut head, ends) = connection.own_request(&Method::GET);
-        if let Some(id) = events.last_id().and_then(|id| HeaderValue::from_bytes(id).ok()) {
-            head.headers.insert(LAST_EVENT_ID, id);
-        }
-        let response = endpoint::get(&guard, &head, ends).await;
+        let response = open(&guard, &connection, &events).await;
         match response.status() {
             StatusCode::OK if is_stream(response.headers()) => {
                 // Half an event of the stream before belongs to none of this one.
                 events = events.resumed();
-                if pass_on(&guard, &connection, response.into_body(), &mut events).await > 0 {
+                if pass_on(&guard, &connection, response.into_body(), &mut events).await.messages > 0 {
                     failed = 0;
                 }
             }
@@ -53,4 +50,31 @@ pub(super) async fn listen(guard: Arc<Guard>, connection: Arc<Connection>) {
         }
     }
     drop(tokio::spawn(async move { connection.over(&guard, "its server says nothing any more").await }));
+}
+
+/// Goes on with the stream of a request that has ended before its answer. Returns whether that has come.
+pub(super) async fn go_on(guard: &Arc<Guard>, connection: &Connection, mut events: Events) -> bool {
+    for _ in 0..ATTEMPTS_MAX {
+        if events.last_id().is_none() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        let response = open(guard, connection, &events).await;
+        if response.status() == StatusCode::OK && is_stream(response.headers()) {
+            events = events.resumed();
+            if pass_on(guard, connection, response.into_body(), &mut events).await.answered {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Opens a stream of the session, after the last event of another if there is one.
+async fn open(guard: &Arc<Guard>, connection: &Connection, events: &Events) -> Response<Body> {
+    let (mut head, ends) = connection.own_request(&Method::GET);
+    if let Some(id) = events.last_id().and_then(|id| HeaderValue::from_bytes(id).ok()) {
+        head.headers.insert(LAST_EVENT_ID, id);
+    }
+    endpoint::get(guard, &head, ends).await
 }

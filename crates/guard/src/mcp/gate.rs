@@ -146,7 +146,7 @@ pub(crate) fn client_name_of(body: &[u8]) -> Option<String> {
 
 /// What a server has answered to `initialize`, with the promise that changes of its tools are announced: the guard
 /// announces them. None where it has no tools, or promises it already.
-pub(super) fn announcing(result: &str) -> Option<String> {
+pub(crate) fn announcing(result: &str) -> Option<String> {
     let capabilities = envelope::member(result, "capabilities").ok()??;
     let tools = envelope::member(capabilities, "tools").ok()??;
     if !tools.starts_with('{') {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::shared::Shared;
 use crate::admin::{Freed, Governed};
+use crate::catalogue::List;
 use crate::clock;
 use crate::controls::Kept;
 use crate::log::{About, Level};
@@ -61,5 +62,9 @@ impl Governed for Shared {
     /// Every frame goes through, and only the client asks for tools.
     async fn tools(&self) -> Result<Vec<String>, String> {
         Err("a guard in a client's configuration keeps no list of tools".to_owned())
+    }
+
+    async fn list(&self, _list: List) -> Result<Vec<String>, String> {
+        Err("a guard in a client's configuration asks the server nothing".to_owned())
     }
 }

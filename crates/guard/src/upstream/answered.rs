@@ -52,6 +52,7 @@ impl Answered<'_> {
             return Ok(Response::from_parts(head, Either::Right(Streamed::Relayed(Box::new(relayed)))));
         }
         if media_type(&head.headers) != "application/json" || request.is_none() {
+            unanswered(&mut request, head.status);
             return Ok(self.unread(head, Relayed::raw(self.guard, body, self.session)));
         }
         let gathered = tokio::time::timeout_at(self.deadline, gather(body)).await;
@@ -64,7 +65,10 @@ impl Answered<'_> {
             }
             Ok(Ok(Gathered::More(first, rest))) => {
                 // An error is shorter.
-                request.iter_mut().for_each(|request| request.answered(Outcome::Result("{}")));
+                request.iter_mut().for_each(|request| {
+                    request.wanted = None;
+                    request.answered(Outcome::Result("{}"));
+                });
                 return Ok(self.unread(head, Relayed::raw(self.guard, rest, self.session).after(first)));
             }
             Ok(Err(error)) => {
@@ -77,7 +81,7 @@ impl Answered<'_> {
                 return Err(Problem::lost("the upstream has not answered in time".to_owned()));
             }
         };
-        let body = self.read(body, request);
+        let body = self.read(body, head.status, request);
         head.headers.remove(header::CONTENT_LENGTH);
         Ok(Response::from_parts(head, Either::Left(Full::new(body))))
     }
@@ -92,12 +96,15 @@ impl Answered<'_> {
     }
 
     /// Reads the one answer that is awaited. Returns what goes on.
-    fn read(&self, body: Bytes, request: Option<running::Request>) -> Bytes {
+    fn read(&self, body: Bytes, status: StatusCode, mut request: Option<running::Request>) -> Bytes {
+        let (id, outcome) = match (envelope::parse(&body), &request) {
+            (Ok(Incoming::Response { id, outcome }), Some(request)) if *id == *request.id => (id, outcome),
+            _ => {
+                unanswered(&mut request, status);
+                return body;
+            }
+        };
         let Some(mut request) = request else { return body };
-        let Ok(Incoming::Response { id, outcome }) = envelope::parse(&body) else { return body };
-        if *id != *request.id {
-            return body;
-        }
         let who = Who { client: &self.session.client, place: self.session.place };
         let narrowed = narrowed(self.guard, request.method, who, outcome);
         if let Some(error) = taken::too_long(self.guard, outcome) {
@@ -140,6 +147,11 @@ impl Answered<'_> {
         head.headers.remove(header::CONTENT_LENGTH);
         Ok(Response::from_parts(head, Either::Left(Full::new(body))))
     }
+}
+
+/// What came back is no answer to this request.
+fn unanswered(request: &mut Option<running::Request>, status: StatusCode) {
+    fail(request, &format!("the upstream has answered {status}, and not the request"), Failure::Protocol);
 }
 
 /// A body that was read, as far as it is to be.

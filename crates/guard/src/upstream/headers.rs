@@ -15,7 +15,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// The headers of a client, for the upstream: what belongs to its connection, and where it went to, stays here.
-pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
+pub(crate) fn forwarded(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     strip(&mut headers);
     headers.remove(header::HOST);

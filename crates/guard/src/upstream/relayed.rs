@@ -1,9 +1,10 @@
 //! Owns the body of an answer that an upstream streams: passed on as it comes, and read along for the one answer in it
 //! that somebody waits for.
 //!
-//! Nothing is held back, with two exceptions: a list of tools that has to be narrowed is passed on event by event, and
-//! the guard's own announcements go between two events. A stream that breaks off, or takes too long, before the answer
-//! has come ends with an error in its place: who waits must not wait for ever.
+//! Nothing is held back, with two exceptions: a list of tools that has to be narrowed, and an answer whose length is bounded, are passed on event
+//! by event, and the guard's own announcements go between two events. A stream that breaks off, or takes too long, before the answer
+//! has come ends with an error in its place: who waits must not wait for ever. One that the upstream ends after an event
+//! with an id ends as it is: its client may go on with it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use super::seen::Session;
 use crate::envelope::{self, Incoming, SERVER_ERROR};
 use crate::inflight::{Who, narrowed};
 use crate::metrics::Failure;
-use crate::sse;
 use crate::state::Guard;
+use crate::{sse, taken};
 
 /// An event that is held may be as long as an answer on a child's pipe.
 const HELD_BYTES_MAX: usize = 16 << 20;
@@ -79,7 +80,8 @@ impl Relayed {
     ) -> Self {
         let lists =
             request.as_ref().is_some_and(|request| request.method == crate::metrics::Method::TOOLS_LIST);
-        let held = (lists && guard.controls.hold().is_restricting()).then(BytesMut::new);
+        let is_bounded = request.is_some() && guard.own().limits.answer_bytes.is_some();
+        let held = (is_bounded || (lists && guard.controls.hold().is_restricting())).then(BytesMut::new);
         let deadline = request.is_some().then(|| Box::pin(tokio::time::sleep_until(deadline)));
         Self { events: Some(Events::default()), request, held, deadline, ..Self::raw(guard, body, session) }
     }
@@ -114,7 +116,7 @@ impl Relayed {
             Some(held) => {
                 held.extend_from_slice(&part[from..]);
                 if held.len() > HELD_BYTES_MAX {
-                    return self.cut("the server's list of tools is too long to be narrowed");
+                    return self.cut("an event of its stream is longer than 16 MiB");
                 }
                 (!out.is_empty()).then(|| out.freeze())
             }
@@ -128,11 +130,12 @@ impl Relayed {
                 let request = self.request.as_mut().filter(|request| &*request.id == id)?;
                 let who = Who { client: &self.session.client, place: self.session.place };
                 let narrowed = narrowed(&self.guard, request.method, who, outcome);
-                request.answered(outcome);
                 self.deadline = None;
                 // Only what is held can be changed.
-                let narrowed = narrowed.filter(|_| self.held.is_some())?;
-                let outcome = match &narrowed {
+                let too_long = self.held.as_ref().and_then(|_| taken::too_long(&self.guard, outcome));
+                request.answered(too_long.as_deref().map_or(outcome, envelope::Outcome::Error));
+                let changed = too_long.map(Err).or(narrowed).filter(|_| self.held.is_some())?;
+                let outcome = match &changed {
                     Ok(result) => envelope::Outcome::Result(result),
                     Err(error) => envelope::Outcome::Error(error),
                 };
@@ -142,6 +145,7 @@ impl Relayed {
                 if method == "notifications/tools/list_changed" {
                     self.guard.catalogue.changed();
                 }
+                self.guard.cache.announced(&method);
                 None
             }
             Ok(Incoming::Request { .. }) | Err(_) => None,
@@ -205,6 +209,10 @@ impl Body for Relayed {
                     this.ready = this.cut(&format!("its stream has broken off ({error})"));
                 }
                 Poll::Ready(None) => {
+                    let can_go_on = this.events.as_ref().is_some_and(|events| events.last_id().is_some());
+                    if can_go_on && let Some(request) = &mut this.request {
+                        request.left("its stream has ended before the answer; its client may resume it");
+                    }
                     this.ready = this.cut("its stream has ended before the answer");
                 }
                 Poll::Pending => {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::audit::{Asked, Line};
+use crate::cache::Wanted;
 use crate::envelope::Outcome;
 use crate::inflight::{Meaning, meaning};
 use crate::limits::Slot;
@@ -47,6 +48,8 @@ pub(crate) struct Request {
     asked: Asked,
     /// What it has taken of the limits.
     slots: Vec<Slot>,
+    /// What is kept of its answer.
+    pub(crate) wanted: Option<Wanted>,
     finished: bool,
 }
 
@@ -82,6 +85,7 @@ impl Running {
             started,
             asked,
             slots,
+            wanted: None,
             finished: false,
         })
     }
@@ -118,14 +122,29 @@ impl Running {
 // === impl Request ===
 
 impl Request {
+    /// Its answer may be kept.
+    pub(crate) fn keeping(mut self, wanted: Option<Wanted>) -> Self {
+        self.wanted = wanted;
+        self
+    }
+
     /// It was answered so. Only the first answer counts.
     pub(crate) fn answered(&mut self, outcome: Outcome<'_>) {
+        if let (Outcome::Result(result), Some(wanted)) = (outcome, self.wanted.take()) {
+            self.guard.cache.keep(wanted, result, Instant::now());
+        }
         self.finish(outcome, meaning(self.method, outcome));
     }
 
     /// It will not be answered, for this reason.
     pub(crate) fn failed(&mut self, error: &str, failure: Failure) {
         self.finish(Outcome::Error(error), Meaning::Failed(failure));
+    }
+
+    /// Nobody here will see its answer, for this reason.
+    pub(crate) fn left(&mut self, reason: &str) {
+        let error = serde_json::json!({ "message": reason }).to_string();
+        self.finish(Outcome::Error(&error), Meaning::Lost);
     }
 
     /// What the upstream is told as the parent of what it does.
@@ -160,9 +179,8 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // Its client has hung up before the answer came.
         if !self.finished {
-            self.forget();
+            self.left("its client has hung up before the answer came");
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use bytes::Bytes;
 
+use super::kept::{Greeting, greeting};
 use crate::session::place;
 use crate::taken::Taker;
 
@@ -49,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) place: u8,
     /// The beginning of its id, for logs.
     pub(crate) shown: String,
+    /// What its client has said of itself; none where that was not seen.
+    pub(super) greeting: Option<Greeting>,
 }
 
 /// One session, as it is shown to operators.
@@ -63,11 +66,13 @@ pub(crate) struct Present {
 // === impl Session ===
 
 impl Session {
-    fn new(id: &str, client: &str, address: IpAddr) -> Arc<Self> {
+    fn new(id: &str, greeted: Option<(&str, &str)>, address: IpAddr) -> Arc<Self> {
         let shown = id.chars().take(8).collect();
         let key = if id.is_empty() { address.to_string() } else { id.to_owned() };
         let user = OnceLock::new();
-        Arc::new(Self { client: client.to_owned(), address, user, place: place(hash(&key)), shown })
+        let (client, greeting) =
+            greeted.map_or(("", None), |(client, params)| (client, Some(greeting(params))));
+        Arc::new(Self { client: client.to_owned(), address, user, place: place(hash(&key)), shown, greeting })
     }
 
     /// Who asks in it, for limits and the log.
@@ -80,20 +85,20 @@ impl Session {
 // === impl Seen ===
 
 impl Seen {
-    /// A client has been given this session by the upstream.
-    pub(crate) fn opened(&self, id: &str, client: &str, address: IpAddr, now: Instant) {
-        let session = Session::new(id, client, address);
+    /// A client that calls itself so, and has said this at `initialize`, has been given a session by the upstream.
+    pub(crate) fn opened(&self, id: &str, greeted: (&str, &str), address: IpAddr, now: Instant) {
+        let session = Session::new(id, Some(greeted), address);
         self.insert(id, session, now);
     }
 
     /// The session of a request. One that was not seen to begin is taken as it comes: the upstream knows it, or says no.
     pub(crate) fn of(&self, id: Option<&str>, address: IpAddr, now: Instant) -> Arc<Session> {
-        let Some(id) = id else { return Session::new("", "", address) };
+        let Some(id) = id else { return Session::new("", None, address) };
         if let Some(entry) = self.lock().get_mut(id) {
             entry.used = now;
             return Arc::clone(&entry.session);
         }
-        let session = Session::new(id, "", address);
+        let session = Session::new(id, None, address);
         self.insert(id, Arc::clone(&session), now);
         session
     }
@@ -180,7 +185,7 @@ mod tests {
     fn sessions_are_known_until_they_are_over_and_bounded() {
         let (seen, now) = (Seen::default(), Instant::now());
         let here = "127.0.0.1".parse().unwrap();
-        seen.opened("one", "inspector", here, now);
+        seen.opened("one", ("inspector", "{}"), here, now);
         assert_eq!(seen.of(Some("one"), here, now).client, "inspector");
         let early = seen.of(Some("other"), here, now);
         assert_eq!((early.client.as_str(), early.place), ("", seen.of(Some("other"), here, now).place));
@@ -191,7 +196,7 @@ mod tests {
         assert!(!seen.is_known("one") && seen.stream("one").is_none());
         let later = now + Duration::from_secs(1);
         for number in 0..SESSIONS_MAX {
-            seen.opened(&number.to_string(), "c", here, later);
+            seen.opened(&number.to_string(), ("c", "{}"), here, later);
         }
         assert_eq!(seen.len(), SESSIONS_MAX);
         assert!(!seen.is_known("other"), "the least used has gone");

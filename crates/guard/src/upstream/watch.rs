@@ -71,6 +71,7 @@ async fn look(guard: &Guard, upstream: &Upstream, ends: &mut u64, since: &mut In
     };
     let met = upstream.own.generation();
     if met != before {
+        guard.cache.end_generation(before);
         let mut state = guard.state();
         state.starts = met;
         drop(state);

@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 
 use super::fake_http::FakeHttp;
 use super::guarded::{DEFAULT, Guarded, SESSION, block_on, call, initialize};
+use super::http_sse::Old;
 use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
     ("calls_that_run_end_where_they_began", calls_that_run_end_where_they_began),
     ("sessions_of_an_upstream_go_on", sessions_of_an_upstream_go_on),
+    ("old_clients_are_sent_to_the_successor", old_clients_are_sent_to_the_successor),
     ("a_successor_without_a_server_changes_nothing", a_successor_without_a_server_changes_nothing),
     ("a_successor_that_dies_half_way_is_none", a_successor_that_dies_half_way_is_none),
     ("systemd_hands_the_port_over", systemd_hands_the_port_over),
@@ -189,6 +191,32 @@ fn a_successor_that_dies_half_way_is_none() {
         let mut other = DEFAULT.command(guarded.folder.path(), &server).spawn().unwrap();
         let end = super::poll::eventually("it does not start", || other.try_wait().unwrap());
         assert_eq!(end.code(), Some(2));
+    });
+}
+
+fn old_clients_are_sent_to_the_successor() {
+    block_on(async {
+        let mut guarded = DEFAULT.fake("").await;
+        let exe = std::env::current_exe().unwrap();
+        let before = guarded.http.clone();
+        let process = {
+            let mut old = Old::initialized(&guarded, &json!({})).await;
+            let process = successor(&guarded, &[exe.to_str().unwrap(), "fake"]);
+            let process = Ends(Some(process));
+            in_charge(&guarded, process.0.as_ref().unwrap()).await;
+            assert_eq!(old.next().await, None, "its messages would go to the other guard");
+            process
+        };
+        // Whoever comes by a connection of before, while it lasts, is sent on as well.
+        if let Ok(opened) = before.get(guarded.url("/sse")).send().await {
+            assert!(opened.status() == 503 || opened.status() == 200, "{opened:?}");
+        }
+        guarded.http =
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        let mut old = Old::initialized(&guarded, &json!({})).await;
+        let answer = old.call(&json!(1), "echo", &json!({})).await;
+        assert_eq!(answer["result"]["content"][0]["text"], "{}");
+        drop(process);
     });
 }
 

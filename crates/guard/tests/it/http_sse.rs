@@ -53,7 +53,7 @@ impl<'a> Old<'a> {
     }
 
     /// The same, and initializes with what it can be asked.
-    async fn initialized(guarded: &'a Guarded, capabilities: &Value) -> Self {
+    pub(crate) async fn initialized(guarded: &'a Guarded, capabilities: &Value) -> Self {
         let mut old = Self::open(guarded).await;
         old.initialize(capabilities).await;
         old
@@ -78,13 +78,13 @@ impl<'a> Old<'a> {
         assert_eq!(self.request(message.to_string()).send().await.unwrap().status(), 202, "{message}");
     }
 
-    async fn call(&mut self, id: &Value, tool: &str, arguments: &Value) -> Value {
+    pub(crate) async fn call(&mut self, id: &Value, tool: &str, arguments: &Value) -> Value {
         assert_eq!(self.request(call(id, tool, arguments)).send().await.unwrap().status(), 202);
         self.message().await
     }
 
     /// The next event and its data; none at the end.
-    async fn next(&mut self) -> Option<(String, String)> {
+    pub(crate) async fn next(&mut self) -> Option<(String, String)> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let event = event.to_owned();
@@ -392,6 +392,22 @@ fn an_upstream() {
         }
         server.announce("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n").await;
         assert_eq!(old.message().await["method"], "notifications/message");
+        // A stream of a call that it ends on the way is gone on with.
+        old.post(&serde_json::from_str(&call(&json!(5), "wait", &json!({}))).unwrap()).await;
+        server.go_on("id: 7\ndata: \n\n").await;
+        server.go_on("").await;
+        let is_resumed = || {
+            let seen = server.seen.lock().unwrap();
+            let mut gets = seen.asked.iter().filter(|(what, _)| what == "GET");
+            gets.any(|(_, head)| head.get("last-event-id").is_some_and(|id| id == "7"))
+        };
+        while !is_resumed() {
+            tokio::task::yield_now().await;
+        }
+        server.announce("data: {\"jsonrpc\":\"2.0\",\"id\":5,\"result\":{}}\n\n").await;
+        assert_eq!(old.message().await["id"], 5);
+        // Both streams have brought it.
+        assert_eq!(old.message().await["id"], 5);
         // It is cancelled there, and its session ended, when the stream ends.
         old.post(&serde_json::from_str(&call(&json!(3), "wait", &json!({}))).unwrap()).await;
         server.go_on(": it works\n\n").await;

@@ -15,6 +15,7 @@ mod faults;
 mod faults_named;
 mod fixture;
 mod guarded;
+mod half_open;
 mod handover;
 mod http_sse;
 mod limits;
@@ -67,6 +68,7 @@ fn all() -> Vec<tests_main::Test> {
         handover::TESTS,
         upstream::TESTS,
         http_sse::TESTS,
+        half_open::TESTS,
         conformance::TESTS,
         batches::TESTS,
         private::TESTS,

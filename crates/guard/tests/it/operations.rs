@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("every_path_of_admin_refuses_whom_it_must", every_path_of_admin_refuses),
     ("a_drained_server_takes_no_new_requests", a_drained_server_takes_no_new_requests),
     ("a_test_read_reads", a_test_read_reads),
+    ("what_a_server_lists_is_told_to_evidence", what_a_server_lists_is_told_to_evidence),
     ("the_control_socket_exchanges_what_was_seen", the_control_socket_exchanges_what_was_seen),
     ("controls_that_are_not_understood_are_read_only", controls_that_are_not_understood_are_read_only),
     ("a_client_of_stdio_is_held_to_it_too", a_client_of_stdio_is_held_to_it_too),
@@ -59,6 +60,23 @@ async fn tools(guarded: &Guarded, session: &str) -> Vec<String> {
     let answer: Value = guarded.post(Some(session), body).send().await.unwrap().json().await.unwrap();
     let tools = answer["result"]["tools"].as_array().unwrap();
     tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn what_a_server_lists_is_told_to_evidence() {
+    block_on(async {
+        let exe = std::env::current_exe().unwrap();
+        let guarded = DEFAULT.run(&[exe.to_str().unwrap(), "fixture"]).await;
+        for (list, member, first) in [
+            ("resources", "uri", "test://static-text"),
+            ("prompts", "name", "test_simple_prompt"),
+            ("tools", "name", "test_simple_text"),
+        ] {
+            let response = guarded.get(&format!("/admin/{list}")).await;
+            let document: Value = response.json().await.unwrap();
+            let entries = document["pages"][0][list].as_array().unwrap();
+            assert!(entries.iter().any(|entry| entry[member] == first), "{list}: {document}");
+        }
+    });
 }
 
 fn read_only_mode_is_what_the_runbook_says() {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::fake_http::FakeHttp;
 use super::guarded::{DEFAULT, Guarded, SESSION, Start, block_on, call, initialize};
+use super::limits::with;
 use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -12,6 +13,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_session_that_the_upstream_forgot_is_over", a_session_that_the_upstream_forgot_is_over),
     ("an_upstream_is_held_to_the_controls", an_upstream_is_held_to_the_controls),
     ("an_upstream_that_goes_is_told_of_and_nothing_is_repeated", an_upstream_that_goes_is_told_of),
+    ("what_an_upstream_lists_is_kept_for_whom_it_was_said", what_an_upstream_lists_is_kept),
+    ("an_answer_in_a_stream_is_bounded_as_well", an_answer_in_a_stream_is_bounded),
+    ("a_stream_that_can_be_resumed_ends_as_it_is", a_stream_that_can_be_resumed_ends_as_it_is),
     ("an_upstream_that_does_not_answer_is_not_waited_for_for_ever", an_upstream_that_does_not_answer),
 ];
 
@@ -251,5 +255,92 @@ fn an_upstream_that_does_not_answer() {
         assert!(text.contains("\"id\":4") && text.contains("it has not answered in time"), "{text}");
         assert_eq!(guarded.metric(&["mcp_server_errors_total", "error_type=\"timeout\""]).await, 1.0);
         assert_eq!(guarded.health("/health").await.0, 200, "it answers others");
+    });
+}
+
+fn what_an_upstream_lists_is_kept() {
+    block_on(async {
+        let server = FakeHttp::start("127.0.0.1:0").await;
+        let guarded = with("[cache]\nlists_seconds = 600", &[&server.url()], |_| {}).await;
+        until(&guarded, Phase::Ready).await;
+        let (one, other) = (open(&guarded).await, open(&guarded).await);
+        let list = async |session: &str, token: &str| {
+            let body = json!({"jsonrpc": "2.0", "id": session, "method": "tools/list"}).to_string();
+            let asked = guarded.post(Some(session), body).header("authorization", token).send();
+            let text = asked.await.unwrap().text().await.unwrap();
+            assert!(text.contains(session) && text.contains("\"get\""), "{text}");
+            (text.contains("\"put\""), server.count("tools/list"))
+        };
+        assert_eq!(list(&one, "Bearer a").await, (true, 1));
+        assert_eq!(list(&other, "Bearer a").await, (true, 1), "who is the same to it gets the same");
+        assert_eq!(list(&other, "Bearer b").await, (true, 2), "and nobody else does");
+        let unknown = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+        let unknown = guarded.post(Some("never-given-out"), unknown).header("authorization", "Bearer a");
+        assert_eq!(unknown.send().await.unwrap().status(), 404, "a session that nobody knows gets nothing");
+        // Also what comes as a stream is kept, and read-only mode shows less of it.
+        server.seen.lock().unwrap().streams_lists = true;
+        let asked = list(&one, "Bearer c").await.1;
+        assert_eq!(list(&one, "Bearer c").await, (true, asked));
+        let admin = async |path: &str| {
+            assert_eq!(guarded.http.post(guarded.url(path)).send().await.unwrap().status(), 200);
+        };
+        admin("/admin/readonly-mode").await;
+        assert!(!list(&one, "Bearer c").await.0);
+        admin("/admin/enable-writes").await;
+        // What it announces on any stream that goes by ends what is kept.
+        let before = list(&one, "Bearer c").await;
+        assert!(before.0);
+        let mut stream = guarded.stream(&other).send().await.unwrap();
+        assert_eq!(stream.chunk().await.unwrap().unwrap(), ": hello\n\n");
+        let changed = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n";
+        server.announce(changed).await;
+        assert_eq!(stream.chunk().await.unwrap().unwrap(), changed);
+        assert_eq!(list(&one, "Bearer c").await.1, before.1 + 1);
+        // Each is a line in the log, whoever has answered.
+        guarded.logged("the lists", |log| {
+            let lists =
+                log.iter().filter(|line| line["method"] == "tools/list" && line["event"] == "response");
+            lists.filter(|line| line["bytes_out"].as_u64().is_some_and(|bytes| bytes > 50)).count() >= 6
+        });
+    });
+}
+
+fn an_answer_in_a_stream_is_bounded() {
+    block_on(async {
+        let server = FakeHttp::start("127.0.0.1:0").await;
+        let guarded = with("[limits]\nanswer_bytes = 1000", &[&server.url()], |_| {}).await;
+        until(&guarded, Phase::Ready).await;
+        let session = open(&guarded).await;
+        for (bytes, refused) in [(10, false), (2000, true)] {
+            let running =
+                tokio::spawn(guarded.post(Some(&session), call(&json!(5), "wait", &json!({}))).send());
+            // What comes before it, in parts, goes through.
+            server.go_on("data: {\"jsonrpc\":\"2.0\",\"method\":").await;
+            server.go_on("\"notifications/progress\",\"params\":{}}\n\n").await;
+            let long = "x".repeat(bytes);
+            let answer = json!({"jsonrpc": "2.0", "id": 5, "result": long});
+            server.go_on(&format!("id: 3\ndata: {answer}\n\n")).await;
+            server.go_on("").await;
+            let text = running.await.unwrap().unwrap().text().await.unwrap();
+            assert!(text.contains("notifications/progress"), "{text}");
+            assert_eq!((text.contains(&long), text.contains("answer_bytes")), (!refused, refused), "{text}");
+        }
+        assert_eq!(guarded.metric(&["mcp_server_requests_refused_total", "\"size\""]).await, 1.0);
+    });
+}
+
+fn a_stream_that_can_be_resumed_ends_as_it_is() {
+    block_on(async {
+        let server = FakeHttp::start("127.0.0.1:0").await;
+        let guarded = guard(&DEFAULT, &server).await;
+        let session = open(&guarded).await;
+        for (first, is_cut) in [("id: 5\ndata: \n\n", false), (": nothing\n\n", true)] {
+            let running =
+                tokio::spawn(guarded.post(Some(&session), call(&json!(5), "wait", &json!({}))).send());
+            server.go_on(first).await;
+            server.go_on("").await;
+            let text = running.await.unwrap().unwrap().text().await.unwrap();
+            assert_eq!(text.contains("has ended before the answer"), is_cut, "{text}");
+        }
     });
 }

@@ -8,7 +8,8 @@ use toml::Spanned;
 
 use super::error::{ConfigError, Problem};
 use super::{
-    Config, Dependency, Place, Server, alertmanager, backend, contact, data, inbound, scrape, traces,
+    Config, Dependency, Place, Server, alertmanager, backend, contact, data, evidence, inbound, scrape,
+    traces,
 };
 use crate::fleet::upstream_address;
 
@@ -221,6 +222,7 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[traces]", traces::problems(config)),
         ("[traces.export]", traces::export_problems(config)),
         ("[metrics.remote_write]", backend::write_problems(config)),
+        ("[evidence.stream]", evidence::stream_problems(config)),
     ];
     for (table, found) in found {
         let from = text.find(table).unwrap_or(0);

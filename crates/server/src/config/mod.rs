@@ -43,7 +43,7 @@ pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
 pub use data::{Data, Integrity};
 pub use dependency::Dependency;
 pub use error::{ConfigError, Problem};
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Stream};
 pub use inbound::{Fields, Inbound};
 pub(crate) use load::effect_of;
 pub use load::{load, parse};

@@ -48,9 +48,10 @@ impl Place {
             _ => config.data_dir.join("security-incidents"),
         };
         settle(&mut config.evidence.export_dir, export, base);
-        if let Some(path) = &mut config.evidence.copy_to {
+        for path in config.evidence.copy_to.iter_mut().chain(&mut config.evidence.places) {
             *path = base.join(&*path);
         }
+        config.evidence.stream.iter_mut().for_each(|stream| stream.settle(base));
     }
 
     /// Fills in what the configuration leaves open, and makes relative paths relative to `base`.

@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 26] = [
+    const TABLES: [(&str, &str); 27] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -75,6 +75,7 @@ mod tests {
         ("`[integrity]`", "Integrity"),
         ("`[backup]`", "Backups"),
         ("`[evidence]`", "Evidence"),
+        ("`[evidence.stream]`", "Stream"),
         ("`[traces]`", "Traces"),
         ("`[traces.export]`", "TraceExport"),
         ("`[policy]`", "Policy"),

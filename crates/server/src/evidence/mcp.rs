@@ -13,7 +13,8 @@ use process::control::{Client, Message, Request};
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
 
-use super::{Collection, tools};
+use super::Collection;
+use super::lists::LISTS;
 use crate::config::{Config, Server};
 use crate::tuning::control_socket;
 
@@ -23,11 +24,12 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// The end of the log that has the last requests: about 1,000 of them.
 const REQUESTS_BYTES: u64 = 256 << 10;
 
-/// What a guard has said.
-struct Said {
-    status: Result<Value, String>,
-    tools: Result<Vec<Value>, String>,
-}
+/// What a guard is asked for, in this order.
+const VERBS: [&str; 4] = ["status", "tools", "resources", "prompts"];
+
+/// What a guard has said to each.
+type Said = [Result<Value, String>; VERBS.len()];
+type Answers = [Option<Result<Value, String>>; VERBS.len()];
 
 /// The step that takes it in, and the process of the server. The guard is asked at once, and heard when its turn comes.
 pub(super) async fn step(
@@ -42,9 +44,15 @@ pub(super) async fn step(
     let problem = match connected {
         Ok(Ok((child, client, messages))) => {
             tokio::spawn(async move {
-                let asked = tokio::time::timeout(ANSWER_MAX, ask(client, messages)).await;
-                // Where nobody listens any more the collection has ended.
-                let _ = sender.send(asked.unwrap_or_else(|_| nothing("its guard did not answer in time")));
+                let mut answers = Answers::default();
+                let asked = tokio::time::timeout(ANSWER_MAX, ask(client, messages, &mut answers)).await;
+                let problem = match asked {
+                    Ok(Ok(())) => "its guard went away".to_owned(),
+                    Ok(Err(problem)) => problem,
+                    Err(_) => "its guard did not answer in time".to_owned(),
+                };
+                // What it has said until then is kept. Where nobody listens any more the collection has ended.
+                let _ = sender.send(answers.map(|answer| answer.unwrap_or_else(|| Err(problem.clone()))));
             });
             Ok(child)
         }
@@ -57,7 +65,8 @@ pub(super) async fn step(
     });
     let log = config.log_dir.join(format!("{name}.log"));
     let configured = server.map(configuration);
-    let record = config.evidence.dir.join(".tools").join(format!("{name}.json"));
+    let records =
+        LISTS.map(|list| config.evidence.dir.join(format!(".{}", list.name)).join(format!("{name}.json")));
     let now_ms = wanted.now_ms;
     let step = Step::new("server", Tier::T0, ANSWER_MAX + Duration::from_secs(1), move |_, out| {
         out.give(match configured {
@@ -67,15 +76,21 @@ pub(super) async fn step(
         out.give(requests(&log));
         out.doing("what its guard says");
         let said = said.recv().unwrap_or_else(|_| nothing("nobody asked its guard"));
-        out.give(match said.status {
-            Ok(status) => item("guard-status.json", &status),
+        let [status, lists @ ..] = said;
+        out.give(match status {
+            Ok(status) => item("guard-status.json", &hide(status)),
             Err(problem) => Gathered::missing("t0/server/guard-status.json", problem),
         });
-        match said.tools {
-            Ok(pages) => {
-                tools::keep(&pages, &record, now_ms).into_iter().for_each(|gathered| out.give(gathered))
+        for ((list, said), record) in LISTS.iter().zip(lists).zip(&records) {
+            match said {
+                Ok(document) => {
+                    let pages = document["pages"].as_array().map(Vec::as_slice).unwrap_or_default();
+                    list.keep(pages, record, now_ms).into_iter().for_each(|gathered| out.give(gathered));
+                }
+                Err(problem) => {
+                    out.give(Gathered::missing(format!("t0/server/{}.jsonl", list.name), problem));
+                }
             }
-            Err(problem) => out.give(Gathered::missing("t0/server/tools.jsonl", problem)),
         }
     });
     (Some(step), wanted.pid.or(pid))
@@ -92,9 +107,9 @@ async fn hello(socket: &Path) -> Result<(Option<i32>, Client, Messages), String>
     }
 }
 
-async fn ask(client: Client, mut messages: Messages) -> Said {
-    let mut answers = [None, None];
-    for (id, verb) in [(0, "status"), (1, "tools")] {
+/// Asks for all of it, and takes the answers as they come.
+async fn ask(client: Client, mut messages: Messages, answers: &mut Answers) -> Result<(), String> {
+    for (id, verb) in (0..).zip(VERBS) {
         let request = Request::Admin {
             id,
             by: "evidence".to_owned(),
@@ -102,9 +117,7 @@ async fn ask(client: Client, mut messages: Messages) -> Said {
             query: String::new(),
             body: String::new(),
         };
-        if let Err(error) = client.send(&request).await {
-            return nothing(&format!("its guard does not hear: {error}"));
-        }
+        client.send(&request).await.map_err(|error| format!("its guard does not hear: {error}"))?;
     }
     while answers.iter().any(Option::is_none) {
         match messages.recv().await {
@@ -125,18 +138,15 @@ async fn ask(client: Client, mut messages: Messages) -> Said {
             None => break,
         }
     }
-    let [status, tools] =
-        answers.map(|answer| answer.unwrap_or_else(|| Err("its guard went away".to_owned())));
-    let hide = |mut status: Value| {
-        if let Some(command) = status.get_mut("command") {
-            *command = json!(hidden(command));
-        }
-        status
-    };
-    Said {
-        status: status.map(hide),
-        tools: tools.map(|document| document["pages"].as_array().cloned().unwrap_or_default()),
+    Ok(())
+}
+
+/// What a guard says of itself, without secrets in the command.
+fn hide(mut status: Value) -> Value {
+    if let Some(command) = status.get_mut("command") {
+        *command = json!(hidden(command));
     }
+    status
 }
 
 /// A command with its secrets hidden.
@@ -199,5 +209,5 @@ fn item(name: &str, document: &Value) -> Gathered {
 }
 
 fn nothing(problem: &str) -> Said {
-    Said { status: Err(problem.to_owned()), tools: Err(problem.to_owned()) }
+    VERBS.map(|_| Err(problem.to_owned()))
 }
