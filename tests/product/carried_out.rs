@@ -113,8 +113,7 @@ impl Fleet {
             self.site.incidents().into_iter().find(|one| one.server == server && one.title == title);
         assert!(summary.is_some(), "{server} has no incident `{title}`: {story}");
         assert_eq!(story.person_needed(), None, "{story}");
-        let traces = self.site.run(&["trace", "--help"]).code == Some(0);
-        assert_eq!(failed(&story, traces), Vec::<String>::new(), "{story}");
+        assert_eq!(failed(&story), Vec::<String>::new(), "{story}");
         assert!(ended_well(&story, last), "{story}");
         story
     }
@@ -208,9 +207,8 @@ fn what_leaks_is_restarted_once_without_a_person() {
 /// Looks that say "no" with this code, which is an answer.
 const SAYS_NO: [&str; 3] = ["paramedic check", "paramedic query", "paramedic server status"];
 
-/// The statements that did not end as they should, each with how it did. What this version has no command for says so with
-/// code 2.
-fn failed(story: &Story, traces: bool) -> Vec<String> {
+/// The statements that did not end as they should, each with how it did.
+fn failed(story: &Story) -> Vec<String> {
     let statement = |name: &str| {
         let mut intents = story.timeline().iter().filter_map(|happened| match &happened.record {
             Record::Intent { unit, statement, .. } if unit.unit == name => Some(statement.as_str()),
@@ -224,7 +222,6 @@ fn failed(story: &Story, traces: bool) -> Vec<String> {
     });
     let is_well = |statement: &str, end: &UnitEnd| match end {
         UnitEnd::Exited { code: 0 } | UnitEnd::DoneByEvidence { .. } => true,
-        UnitEnd::Exited { code: 2 } => !traces && statement.starts_with("paramedic trace "),
         UnitEnd::Exited { code: 1 } => SAYS_NO.iter().any(|start| statement.starts_with(start)),
         _ => false,
     };

@@ -45,7 +45,7 @@ pub struct Limits {
     pub in_flight: Option<usize>,
     /// The same of each client.
     pub in_flight_per_client: Option<usize>,
-    /// The longest message of a client, in bytes, if not [`REQUEST_BYTES`].
+    /// The longest message of a client, in bytes, if not 4 MiB (`REQUEST_BYTES`).
     pub request_bytes: Option<u64>,
     /// The longest answer, in bytes of its result.
     pub answer_bytes: Option<usize>,

@@ -359,7 +359,7 @@ mod tests {
             (
                 HealthChecks,
                 "--interval 0",
-                "error: invalid value '0' for '--interval <INTERVAL>': 0 is not in 1..4294967295",
+                "error: invalid value '0' for '--interval <INTERVAL>': 0 is not in 1..=4294967295",
             ),
             (MetricsCollector, "", "metrics"),
             (MetricsCollector, "--server a --output summary", "metrics -- a"),
