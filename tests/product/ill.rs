@@ -45,6 +45,9 @@ fn connections_that_it_holds_on_to() {
     drop(store);
     let status = |word: &'static str| move |said: &Said| said.text("dependency").contains(word);
     until(&site, "the store is seen to be gone", |said| said.cause() == "dependency_down");
+    // `diagnose` has looked by itself; what was is known of `serve`, which looks from time to time.
+    let query = "mcp_server_dependency_status{server_name=\"held\"} == 0";
+    eventually("serve has seen it, too", || (site.run(&["query", query]).code == Some(0)).then_some(()));
     let _store = start(&site);
     until(&site, "the store is seen to be back", status("ok"));
     // Errors that come right behind a recovery are about what was before it.

@@ -172,8 +172,8 @@ fn a_server_that_is_being_installed_in_its_unit_is_not_down() {
     let Some(machine) = Machine::boot() else { return };
     machine.write("/opt/cold/npx", COLD_NPX);
     machine.write("/opt/cold/npm", COLD_NPM);
-    // Two seconds without an answer would be an incident.
-    let site = Site::with(machine, &CONFIG.replace("for = \"10s\"", "for = \"2s\""));
+    // Four seconds without an answer would be an incident; it takes six.
+    let site = Site::with(machine, &CONFIG.replace("for = \"10s\"", "for = \"4s\""));
     let settings = "LISTEN=127.0.0.1:7801\nCOMMAND=/opt/cold/npx -y notes\n";
     site.machine.write("/etc/paramedic/servers/mem.env", settings);
     site.machine.run(&["systemctl", "restart", "mcp-server-mem"]);
@@ -185,7 +185,8 @@ fn a_server_that_is_being_installed_in_its_unit_is_not_down() {
     );
     site.until("mem", |status| status.reason.contains("is being installed: `npm install` has worked for"));
     let status = site.until("mem", |status| status.phase == "ready" && status.health == "healthy");
-    assert!(site.incidents().is_empty(), "{status:?}\n{}", site.log());
+    let incidents = site.incidents();
+    assert!(incidents.is_empty(), "{incidents:?}\n{status:?}\n{}", site.log());
 }
 
 /// A client that has a server keep more than it may: its session first, and then a megabyte with every call, until nobody
