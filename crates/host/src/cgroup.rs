@@ -148,14 +148,15 @@ pub(crate) fn groups(roots: &Roots, pid: i32) -> Option<Vec<(String, String)>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
     use std::path::Path;
 
     use super::{CgroupMemory, CgroupPlace, path};
     use crate::Roots;
 
-    fn tree(root: &Path, membership: &str, files: &[(&str, &str)]) -> Roots {
+    /// A machine below `root` whose process 9 is in these groups, with these files of theirs.
+    pub(crate) fn tree(root: &Path, membership: &str, files: &[(&str, &str)]) -> Roots {
         let roots = Roots::below(root);
         fs::create_dir_all(roots.process(9)).unwrap();
         fs::write(roots.process(9).join("cgroup"), membership).unwrap();

@@ -153,18 +153,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    fn tree(root: &Path, membership: &str, files: &[(&str, &str)]) -> Roots {
-        let roots = Roots::below(root);
-        fs::create_dir_all(roots.process(9)).unwrap();
-        fs::write(roots.process(9).join("cgroup"), membership).unwrap();
-        for (name, text) in files {
-            let file = roots.sys.join("fs/cgroup").join(name);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, text).unwrap();
-        }
-        roots
-    }
+    use crate::cgroup::tests::tree;
 
     #[test]
     fn the_tightest_group_counts_be_it_above() {

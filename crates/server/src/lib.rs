@@ -31,6 +31,7 @@ mod serve;
 mod silences;
 mod subject;
 mod traces;
+mod trouble;
 mod trust;
 mod tuning;
 mod watch;

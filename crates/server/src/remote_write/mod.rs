@@ -8,8 +8,8 @@
 mod message;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use incident::error_chain;
@@ -22,6 +22,7 @@ use crate::config;
 use crate::flow::Flow;
 use crate::remote::{AskError, Asker, Question};
 use crate::secrets::Secrets;
+use crate::trouble::Trouble;
 
 /// A sample may be taken in so much later than its time: a page is dated when it was asked for.
 const SETTLED_MS: i64 = 1_000;
@@ -44,7 +45,7 @@ pub(crate) struct RemoteWrite {
     sent_until_ms: AtomicI64,
     sent: AtomicU64,
     dropped: AtomicU64,
-    problem: Mutex<Option<String>>,
+    trouble: Trouble,
 }
 
 // === impl RemoteWrite ===
@@ -58,7 +59,7 @@ impl RemoteWrite {
             sent_until_ms: AtomicI64::new(clock::now_ms()),
             sent: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            problem: Mutex::default(),
+            trouble: Trouble::default(),
         }
     }
 
@@ -74,8 +75,9 @@ impl RemoteWrite {
 
     /// Why nothing can be sent at this time, where that is so.
     pub(crate) fn problem(&self) -> Option<String> {
-        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        problem.as_ref().map(|reason| format!("samples can not be sent to {}: {reason}", self.config.url))
+        self.trouble
+            .reason()
+            .map(|reason| format!("samples can not be sent to {}: {reason}", self.config.url))
     }
 
     /// Sends until the task is dropped.
@@ -94,7 +96,7 @@ impl RemoteWrite {
                 }
                 Err(error) => {
                     failures += 1;
-                    write.note(Some(error_chain(&error)));
+                    write.note(Some(&error_chain(&error)));
                     write.give_up_old(&flow);
                     let (least, most) = BACKOFF;
                     let backoff = least.saturating_mul(1 << (failures - 1).min(10)).min(most);
@@ -168,18 +170,16 @@ impl RemoteWrite {
     }
 
     /// Says once for each reason that nothing can be sent, and once that it can again.
-    fn note(&self, problem: Option<String>) {
-        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known == problem {
+    fn note(&self, problem: Option<&str>) {
+        if !self.trouble.is_news(problem) {
             return;
         }
-        match &problem {
+        match problem {
             Some(reason) => {
                 tracing::warn!(url = self.config.url, reason, "samples can not be sent; they wait")
             }
             None => tracing::info!(url = self.config.url, "samples are sent again"),
         }
-        *known = problem;
     }
 }
 

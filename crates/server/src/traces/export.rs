@@ -17,6 +17,7 @@ use traces::{Span, rejected, to_protobuf};
 use crate::config;
 use crate::remote::{AskError, Asker, Question};
 use crate::secrets::Secrets;
+use crate::trouble::Trouble;
 
 /// Spans of one message: what the SDKs of OpenTelemetry send.
 const MESSAGE_SPANS: usize = 512;
@@ -38,7 +39,7 @@ pub(super) struct Export {
     waiting: Mutex<VecDeque<Arc<Span>>>,
     sent: AtomicU64,
     dropped: AtomicU64,
-    problem: Mutex<Option<String>>,
+    trouble: Trouble,
 }
 
 // === impl Export ===
@@ -52,7 +53,7 @@ impl Export {
             waiting: Mutex::default(),
             sent: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            problem: Mutex::default(),
+            trouble: Trouble::default(),
         }
     }
 
@@ -72,8 +73,7 @@ impl Export {
 
     /// Why nothing can be sent at this time, where that is so.
     pub(super) fn problem(&self) -> Option<String> {
-        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        problem.as_ref().map(|reason| format!("spans can not be sent to {}: {reason}", self.config.url))
+        self.trouble.reason().map(|reason| format!("spans can not be sent to {}: {reason}", self.config.url))
     }
 
     /// Sends until the task is dropped.
@@ -107,7 +107,7 @@ impl Export {
                     return self.note(None);
                 }
                 Err(error) => {
-                    self.note(Some(error_chain(&error)));
+                    self.note(Some(&error_chain(&error)));
                     if !error.may_pass() || attempt == TRIES_MAX {
                         break;
                     }
@@ -135,17 +135,15 @@ impl Export {
     }
 
     /// Says once for each reason that nothing can be sent, and once that it can again.
-    fn note(&self, problem: Option<String>) {
-        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        if *known == problem {
+    fn note(&self, problem: Option<&str>) {
+        if !self.trouble.is_news(problem) {
             return;
         }
-        match &problem {
+        match problem {
             Some(reason) => {
                 tracing::warn!(url = self.config.url, reason, "spans can not be sent on; they wait")
             }
             None => tracing::info!(url = self.config.url, "spans are sent on again"),
         }
-        *known = problem;
     }
 }
