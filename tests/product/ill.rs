@@ -12,6 +12,8 @@ use crate::poll::{eventually, pause};
 use crate::site::{Server, Site, free_port};
 
 const HELD: &str = include_str!("held.py");
+const BUSY_PYTHON: &str = include_str!("busy.py");
+const BUSY_NODE: &str = include_str!("busy.js");
 
 /// That server; none where there is no Python, which is said.
 fn held(args: &[&str]) -> Option<Server> {
@@ -99,4 +101,34 @@ fn a_request_that_never_ends_while_others_do() {
     }
     said.check("stuck_requests", "oldest_operation_seconds", &["30"]);
     said.check("stuck_requests", "tool_call", &["ok", "rows"]);
+}
+
+/// One that computes all the time and one that computes often, both real ones of each runtime: only who keeps others waiting is
+/// ill.
+#[test]
+fn an_event_loop_that_has_no_time() {
+    for (program, argument, text) in [("python3", "-c", BUSY_PYTHON), ("node", "-e", BUSY_NODE)] {
+        if std::process::Command::new(program).arg("--version").output().is_err() {
+            println!("SKIPPED: there is no {program}");
+            continue;
+        }
+        let server = |name: &str, compute: &str, pause: &str| {
+            let more: &[&str] = if program == "node" { &["--"] } else { &[] };
+            Server::new(name, &[&[program, argument, text], more, &[compute, pause]].concat())
+        };
+        let mut site = Site::new(&[server("held", "1.8", "0"), server("well", "0.004", "0.008")]);
+        site.serve_until_ready(&["held", "well"]);
+        let said = until(&site, "it is late, and why", |said| said.cause() == "event_loop_saturated");
+        said.check(
+            "event_loop_saturated",
+            "event_loop_busy_percent",
+            &["thread", program.trim_end_matches('3')],
+        );
+        for _ in 0..3 {
+            let well = of_server(&site, "well");
+            assert_eq!(well.cause(), "none", "{well}");
+            let busy = well.finding("event_loop_busy_percent").and_then(|found| found["value"].as_f64());
+            assert!(busy.is_none_or(|percent| percent < 90.0), "{well}");
+        }
+    }
 }

@@ -56,6 +56,9 @@ kinds! {
         "Threads that have waited for a whole second until somebody reads what they write to a pipe or a socket."
     THREADS "threads" "server" "number"
         "How many threads it has, of those that were looked at; the message says how many wait where in the kernel."
+    EVENT_LOOP_BUSY_PERCENT "event_loop_busy_percent" "server" "percent of one processor"
+        "How much of a second the thread computed in which Node answers, or the threads that share Python's lock; absent \
+         where none of them did at the first look."
     RUNTIME "runtime" "server" "`node`, `python`, `jvm`"
         "What its program runs in, by the symbols of its executable or of a library that it has mapped."
     CONTAINER "container" "server" "its number or name"

@@ -26,6 +26,7 @@ pub(super) fn found(snapshot: &Snapshot, subject: &Subject) -> Vec<Finding> {
         about.blocked(),
         about.unread(),
         about.threads(),
+        about.event_loop(),
         about.zombies(),
         about.descriptors(),
         about.memory(),
@@ -133,6 +134,23 @@ impl About<'_> {
         let threads = &self.target.threads;
         let finding = self.finding(kind::THREADS).with_value(threads.len() as u64);
         (!threads.is_empty()).then(|| finding.with_message(&summary(threads)))
+    }
+
+    /// The busiest of its loops; none where all of them had nothing to do at the first look.
+    fn event_loop(&self) -> Option<Finding> {
+        let found = self.target.event_loops.iter().filter_map(|one| Some((one, one.busy.as_ref()?)));
+        let (one, busy) = found.max_by(|one, other| one.1.percent.total_cmp(&other.1.percent))?;
+        let message = format!(
+            "thread {} ({}) of process {} ({}), {:.0} % of it without a processor; its other threads took {:.0} %",
+            busy.tid,
+            busy.comm,
+            one.pid,
+            one.kind.name(),
+            busy.waiting_percent,
+            busy.others_percent
+        );
+        let finding = self.finding(kind::EVENT_LOOP_BUSY_PERCENT).with_value(super::rounded(busy.percent));
+        Some(finding.with_message(&message))
     }
 
     fn zombies(&self) -> Option<Finding> {
