@@ -8,11 +8,13 @@ const result = (method, params) => {
   }
   if (method === "tools/list") {
     const annotations = { readOnlyHint: true };
+    begun ||= setTimeout(work, 0);
     return { tools: [{ name: "look", inputSchema: { type: "object" }, annotations }] };
   }
   return method === "tools/call" ? { content: [{ type: "text", text: "seen" }] } : {};
 };
 
+let begun;
 let buffer = "";
 process.stdin.on("data", (read) => {
   const lines = (buffer + read).split("\n");
@@ -30,4 +32,3 @@ const work = () => {
   while (performance.now() < until);
   setTimeout(work, pause);
 };
-work();

@@ -526,6 +526,41 @@ fn an_end_for_want_of_memory_in_a_control_group() {
     fs::remove_dir(&folder).unwrap();
 }
 
+#[test]
+fn a_limit_of_address_space_that_is_nearly_reached() {
+    for (share, cause) in [("0.98", "memory_pressure"), ("0.5", "none")] {
+        let Some(plant) = Plant::new(&["limited", share]) else { return };
+        of_process(&plant.pid()).check(cause, "address_space_used_percent", &["process", "mapped"]);
+    }
+}
+
+/// Its number is in the name of its control group, as whatever makes containers has it.
+#[test]
+fn a_container() {
+    if !is_root() {
+        return;
+    }
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let roots = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+    let pid = std::process::id();
+    let folders = roots.map(|root| {
+        let outer = Path::new(root).join(format!("paramedic-test-container-{pid}"));
+        (outer.clone(), outer.join(format!("docker-{ID}.scope")))
+    });
+    let Some((outer, inner)) = folders.iter().find(|(outer, inner)| {
+        let is_group = outer.parent().unwrap().join("cgroup.procs").exists();
+        is_group && fs::create_dir_all(inner).is_ok()
+    }) else {
+        println!("SKIPPED: there can be no control group of our own");
+        return;
+    };
+    if let Some(plant) = Plant::new(&["group", inner.to_str().unwrap()]) {
+        of_process(&plant.pid()).check("none", "container", &[ID, "docker"]);
+    }
+    fs::remove_dir(inner).unwrap();
+    fs::remove_dir(outer).unwrap();
+}
+
 /// A PostgreSQL of this test; none where there is none on the machine, which is said.
 struct Postgres {
     folder: tempfile::TempDir,

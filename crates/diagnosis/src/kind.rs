@@ -105,6 +105,8 @@ kinds! {
         "The kernel ended a process of somebody else at the memory limit of its own control group."
     MEMORY_LIMIT_USED_PERCENT "memory_limit_used_percent" "server" "percent"
         "How much it has in use, without files that can be given back, of what its control group may."
+    ADDRESS_SPACE_USED_PERCENT "address_space_used_percent" "server" "percent"
+        "How much address space a process of it has mapped, of what it may (`RLIMIT_AS`); absent without a limit."
     MEMORY_AVAILABLE_PERCENT "memory_available_percent" "machine" "percent"
         "What the machine can still give, of all its memory."
     MEMORY_PRESSURE_AVG60 "memory_pressure_avg60" "machine" "percent"

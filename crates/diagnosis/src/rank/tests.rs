@@ -98,6 +98,9 @@ fn memory() {
     check("cpu_throttled_percent=90 liveness=ok", "overload");
     check("tool_call=timeout liveness=ok", "none");
     check("memory_limit_used_percent=99", "memory_pressure");
+    check("address_space_used_percent=99", "memory_pressure");
+    check("address_space_used_percent=60", "none");
+    check("address_space_used_percent=99 rss_growth_bytes_per_hour=1e9", "none");
     check("memory_limit_used_percent=99 process_exit=SIGKILL", "out_of_memory");
     // Somebody else, at a limit of his own: the machine has enough.
     check("oom_kill_at_limit@/x.slice=1", "none");

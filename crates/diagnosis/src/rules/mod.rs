@@ -60,6 +60,7 @@ rules! {
     MemoryPressure 50 if MEMORY_LOW, plus 10 if MEMORY_AWAITED;
     MemoryPressure 50 if MEMORY_AWAITED, plus 10 if MEMORY_LOW, unless MEMORY_PLENTY;
     MemoryPressure 50 if LIMIT_NEAR, plus 10 if MEMORY_AWAITED;
+    MemoryPressure 50 if ADDRESS_SPACE_NEAR, plus 20 if LOG_OUT_OF_MEMORY;
     MemoryPressure 45 if OOM_SOMEWHERE;
 
     MemoryLeak 70 if CRASHED and LOG_OUT_OF_MEMORY, plus 5 if GROWS;

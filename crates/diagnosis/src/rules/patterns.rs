@@ -131,6 +131,8 @@ patterns! {
         [is(kind::CACHE_BYTES_GROWTH, Is::AtLeast(GROWTH_BYTES_PER_HOUR_MUCH))]
     LIMIT_NEAR "its control group has next to nothing left of its memory"
         [is(kind::MEMORY_LIMIT_USED_PERCENT, Is::AtLeast(MEMORY_LIMIT_PERCENT_HIGH))]
+    ADDRESS_SPACE_NEAR "a process of it has mapped nearly all that its own limit allows"
+        [is(kind::ADDRESS_SPACE_USED_PERCENT, Is::AtLeast(MEMORY_LIMIT_PERCENT_HIGH))]
     LARGE "the server is large already"
         [is(kind::RSS_BYTES, Is::AtLeast(RSS_BYTES_LARGE))]
     LOG_OUT_OF_MEMORY "the log says that memory ran out"

@@ -31,6 +31,7 @@ pub(super) fn found(snapshot: &Snapshot, subject: &Subject) -> Vec<Finding> {
         about.descriptors(),
         about.memory(),
         about.limit(),
+        about.address_space(),
         about.queue(),
         about.runtime(),
         about.container(),
@@ -217,6 +218,16 @@ impl About<'_> {
         let message = format!("its control group {} may have {}", group.path, size(limit));
         let finding = self.finding(kind::MEMORY_LIMIT_USED_PERCENT).with_value(percent);
         Some(finding.with_severity(warning_if(percent >= LIMIT_HIGH_PERCENT)).with_message(&message))
+    }
+
+    /// The process that is nearest to its limit of all that it may map.
+    fn address_space(&self) -> Option<Finding> {
+        let limited = self.target.tree.iter().filter_map(|one| Some((one.id.pid, one.address_space()?)));
+        let percent = |(taken, most): (u64, u64)| taken as f64 * 100.0 / most.max(1) as f64;
+        let (pid, of) = limited.max_by(|one, other| percent(one.1).total_cmp(&percent(other.1)))?;
+        let message = format!("process {pid} has mapped {} of {}", size(of.0), size(of.1));
+        let finding = self.finding(kind::ADDRESS_SPACE_USED_PERCENT).with_value(super::rounded(percent(of)));
+        Some(finding.with_severity(warning_if(percent(of) >= LIMIT_HIGH_PERCENT)).with_message(&message))
     }
 
     fn throttled(&self) -> Option<Finding> {
