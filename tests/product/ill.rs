@@ -130,9 +130,14 @@ fn an_event_loop_that_has_no_time() {
     site.serve();
     for (program, ..) in &programs {
         let said = eventually("it is late, and why", || {
-            Some(of_server(&site, &name(program, "hot"))).filter(|said| said.cause() == "event_loop_saturated")
+            Some(of_server(&site, &name(program, "hot")))
+                .filter(|said| said.cause() == "event_loop_saturated")
         });
-        said.check("event_loop_saturated", "event_loop_busy_percent", &["thread", program.trim_end_matches('3')]);
+        said.check(
+            "event_loop_saturated",
+            "event_loop_busy_percent",
+            &["thread", program.trim_end_matches('3')],
+        );
         site.run(&["server", "stop", &name(program, "hot")]).done();
         let well = of_server(&site, &name(program, "well"));
         assert_eq!(well.cause(), "none", "{well}");
