@@ -60,6 +60,8 @@ pub struct Wanted<'w> {
     pub after: Option<&'w Cursor>,
     /// So many at most: the newest, or after a place the next ones.
     pub entries_max: usize,
+    /// Whether the newest come first.
+    pub newest_first: bool,
 }
 
 /// How a reading ended.
@@ -101,7 +103,7 @@ pub fn files_in(folder: &Path) -> Vec<PathBuf> {
     files.into_iter().chain(below).filter(is_journal).take(FILES_MAX).collect()
 }
 
-/// Hands on what is wanted of these files, oldest first, until `take` says that it is enough.
+/// Hands on what is wanted of these files until `take` says that it is enough.
 ///
 /// Blocks. What of a file is damaged is left out. Between two entries `take` is called, and while the places of many are
 /// looked for, `go_on`: where that says no, what was found until then is all.
@@ -130,7 +132,10 @@ pub fn read(
         let lists = lists(&mut file, wanted.unit);
         files.push(Walk { file, lists, current: None });
     }
-    let (places, is_cut) = places(&mut files, wanted, go_on);
+    let (mut places, is_cut) = places(&mut files, wanted, go_on);
+    if wanted.newest_first {
+        places.reverse();
+    }
     let mut read = Read { entries: 0, is_cut };
     let (mut data, mut fields) = (Vec::new(), Vec::new());
     for (number, head) in places {
