@@ -57,7 +57,7 @@ proptest! {
     }
 }
 
-fn program(folder: &std::path::Path, script: &str) -> Journal {
+fn program(folder: &Path, script: &str) -> Journal {
     let path = folder.join("journalctl");
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
