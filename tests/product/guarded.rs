@@ -49,6 +49,16 @@ fn an_upstream_gets_a_guard_that_is_started_again_and_taken_over() {
     assert_eq!(note(port).as_deref(), Ok("5"));
     site.serve_until_ready(&["notes", "front"]);
     assert_eq!(note(port).as_deref(), Ok("6"));
-    assert_eq!(site.status("front").guard_pid, after.guard_pid);
+    let taken_over = site.status("front");
+    assert_eq!((taken_over.guard_pid, taken_over.outdated), (after.guard_pid, false));
+
+    // One that goes on with what it was started with is told of.
+    site.end_serve(Signal::KILL);
+    site.write_config(&config.replace("guarded = true", "guarded = true\nstart_timeout = \"77s\""));
+    site.serve_until_ready(&["notes", "front"]);
+    let outdated = ["notes", "front"].map(|name| site.status(name).outdated);
+    assert_eq!(outdated, [false, true]);
+    let shown = site.run(&["server", "status", "front"]).stdout;
+    assert!(shown.contains("`paramedic guard --take-over` replaces it"), "{shown}");
     assert!(site.incidents().is_empty(), "{:?}", site.incidents());
 }

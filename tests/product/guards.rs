@@ -58,7 +58,8 @@ fn a_guard_is_replaced_by_another_and_serve_follows() {
     });
     let child = before.pid.unwrap();
     eventually("and its child", || ProcessId::of(child).is_none_or(|child| !child.is_alive()).then_some(()));
-    assert_eq!(site.status("notes").guard_pid, Some(pid));
+    let status = site.status("notes");
+    assert_eq!((status.guard_pid, status.outdated), (Some(pid), false));
     assert!(site.incidents().is_empty(), "nothing has happened that anybody noticed: {:?}", site.incidents());
     processes::signal(pid, Signal::TERM);
     let _ = next.wait();

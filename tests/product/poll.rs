@@ -6,19 +6,24 @@ use std::time::{Duration, Instant};
 /// Only reached where a test fails: no machine is so busy.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The time between two looks.
+/// The least time between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// A look that takes long is taken less often: whoever waits leaves the processors to what he waits for.
+const PAUSE_FACTOR: u32 = 4;
+const PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// Asks until `condition` gives something.
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
+        let began = Instant::now();
         if let Some(value) = condition() {
             return value;
         }
         assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
-        pause();
+        thread::sleep((began.elapsed() * PAUSE_FACTOR).clamp(PAUSE, PAUSE_MAX));
     }
 }
 

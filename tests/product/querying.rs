@@ -40,8 +40,8 @@ fn until_found(site: &Site, count: usize, query: &str) -> Vec<f64> {
 fn servers_with_and_without_a_guard_have_the_same_series_each_once() {
     let (site, _foreign) = watched();
     assert_eq!(until_found(&site, 2, "mcp_server_up == 1"), [1.0, 1.0]);
-    let memory = until_found(&site, 2, r#"mcp_server_memory_usage_bytes{memory_type="rss"}"#);
-    assert!(memory.iter().all(|bytes| *bytes > 1e6), "{memory:?}");
+    // The first look may find a process that has only just begun.
+    until_found(&site, 2, r#"mcp_server_memory_usage_bytes{memory_type="rss"} > 1e6"#);
     let cpu = until_found(&site, 2, "mcp_server_cpu_usage_percent");
     assert!(cpu.iter().all(|percent| (0.0..10_000.0).contains(percent)), "{cpu:?}");
     until_found(&site, 2, "mcp_server_file_descriptors > 3");

@@ -67,12 +67,8 @@ const CLASSES: [(&str, &[&str]); 10] = [
 ];
 
 /// Returns the class of the lines, and which line says so. Of several classes the first of the catalogue counts: what
-/// is behind it is mostly what followed from it.
-///
-/// ```
-/// let lines = ["Traceback (most recent call last):", "OSError: [Errno 28] No space left on device"];
-/// assert_eq!(diagnosis::log_error(&lines), Some(("no_space", 1)));
-/// ```
+/// is behind it is mostly what followed from it: `Traceback (most recent call last):` before
+/// `OSError: [Errno 28] No space left on device` is `no_space`.
 pub fn log_error(lines: &[impl AsRef<str>]) -> Option<(&'static str, usize)> {
     let lines: Vec<String> = lines.iter().map(|line| line.as_ref().to_lowercase()).collect();
     CLASSES.iter().find_map(|(class, needles)| {
@@ -94,6 +90,10 @@ mod tests {
     fn lines_have_one_class() {
         check(&[], None);
         check(&["all is well"], None);
+        check(
+            &["Traceback (most recent call last):", "OSError: [Errno 28] No space left on device"],
+            Some(("no_space", 1)),
+        );
         check(&["BrokenPipeError: [Errno 32] Broken pipe"], Some(("connection", 0)));
         check(
             &["Error: Cannot find module '/srv/x/index.js'", "code: 'MODULE_NOT_FOUND'"],

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::envelope;
-use crate::log::clip;
+use crate::log::{Field, clip};
 use crate::spans::Part;
 use crate::taken::Taker;
 
@@ -47,7 +47,7 @@ pub struct Audit {
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     /// What the client calls itself.
-    pub(crate) client: Box<str>,
+    pub(crate) client: Arc<str>,
     /// Who has asked, where that was shown.
     pub(crate) user: Option<Arc<str>>,
     pub(crate) address: Option<IpAddr>,
@@ -99,18 +99,17 @@ impl Asked {
     /// What is known of whoever asks.
     pub(crate) fn of(taker: Taker<'_>) -> Self {
         let (user, address) = (taker.user.cloned(), taker.address);
-        Self { client: taker.client.into(), user, address, ..Self::default() }
+        Self { client: Arc::clone(taker.client), user, address, ..Self::default() }
     }
 
     /// The same as fields of a line.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, Value)> {
-        let text = |text: &str| (!text.is_empty()).then(|| Value::from(text));
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, Field<'_>)> {
         let fields = [
-            ("client", text(&self.client)),
-            ("user", self.user.as_deref().map(Value::from)),
-            ("address", self.address.map(|address| address.to_string().into())),
-            ("bytes_in", (self.bytes > 0).then(|| self.bytes.into())),
-            ("arguments", self.arguments.as_deref().map(Value::from)),
+            ("client", Some(&*self.client).filter(|client| !client.is_empty()).map(Field::Text)),
+            ("user", self.user.as_deref().map(Field::Text)),
+            ("address", self.address.map(Field::Address)),
+            ("bytes_in", (self.bytes > 0).then_some(Field::Count(self.bytes as u64))),
+            ("arguments", self.arguments.as_deref().map(Field::Text)),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }

@@ -23,12 +23,12 @@ use tokio::sync::OnceCell;
 use crate::admin::access::{self, Ends};
 use crate::http::{Body, problem};
 use crate::log::{About, Level};
+use crate::mcp::SESSION;
 use crate::mcp::problem::Problem;
 use crate::metrics::Failure;
 use crate::own::OwnError;
 use crate::secret::{Secret, Shown};
 use crate::state::Guard;
-use crate::upstream::SESSION;
 
 /// Longer names would make lines and labels long.
 const NAME_BYTES_MAX: usize = 64;
@@ -151,7 +151,7 @@ fn unknown(guard: &Guard, ends: Ends, reason: &str, is_wrong: bool) -> Box<Respo
 
 /// Refuses a session that is somebody else's, as one that nobody knows.
 pub(crate) fn check(guard: &Guard, headers: &HeaderMap, ends: Ends, user: &Arc<str>) -> Result<(), Problem> {
-    match headers.get(SESSION).and_then(|value| value.to_str().ok()) {
+    match headers.get(&SESSION).and_then(|value| value.to_str().ok()) {
         Some(id) if owner(guard, id, ends, user).is_some_and(|owner| owner != *user) => {
             Err(Problem::session_not_found())
         }
@@ -161,7 +161,7 @@ pub(crate) fn check(guard: &Guard, headers: &HeaderMap, ends: Ends, user: &Arc<s
 
 /// Whoever is given a session has it.
 pub(crate) fn given(guard: &Guard, response: &Response<Body>, ends: Ends, user: &Arc<str>) {
-    if let Some(id) = response.headers().get(SESSION).and_then(|value| value.to_str().ok()) {
+    if let Some(id) = response.headers().get(&SESSION).and_then(|value| value.to_str().ok()) {
         owner(guard, id, ends, user);
     }
 }

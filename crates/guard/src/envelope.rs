@@ -9,12 +9,11 @@
 //! On the child's pipe a message is one line, and so is the data of a server-sent event: line breaks, which JSON
 //! allows between tokens only, become spaces.
 
-use std::borrow::Cow;
-use std::fmt;
+mod scan;
 
-use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+use scan::{Members, NotJson};
 
 /// The request cannot be carried out because of the server (not one of JSON-RPC's own codes).
 pub(crate) const SERVER_ERROR: i32 = -32000;
@@ -26,6 +25,8 @@ pub(crate) const INVALID_REQUEST: i32 = -32600;
 pub(crate) const METHOD_NOT_FOUND: i32 = -32601;
 /// The method's parameters are wrong.
 pub(crate) const INVALID_PARAMS: i32 = -32602;
+
+const TWICE: Malformed = Malformed::Invalid("a member is there twice");
 
 /// What a new message needs beside the texts that it is made of.
 const FRAME_BYTES: usize = 96;
@@ -61,26 +62,10 @@ pub(crate) enum Malformed {
     Invalid(&'static str),
 }
 
-/// A member that is there twice is an error: two readers would not see the same message.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: Option<&'a RawValue>,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-/// `null` is a value here, not the absence of one.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+impl From<NotJson> for Malformed {
+    fn from(NotJson: NotJson) -> Self {
+        Self::NotJson
+    }
 }
 
 /// Reads one message.
@@ -90,13 +75,11 @@ pub(crate) fn parse(text: &[u8]) -> Result<Incoming<'_>, Malformed> {
         Some(b'[') => return Err(Malformed::Batch),
         _ => return Err(Malformed::NotJson),
     }
-    let envelope: Envelope<'_> = serde_json::from_slice(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Malformed::Invalid("a member is there twice"),
-        _ => Malformed::NotJson,
-    })?;
-    let [jsonrpc, id, method, params, result, error] =
-        [envelope.jsonrpc, envelope.id, envelope.method, envelope.params, envelope.result, envelope.error]
-            .map(|member| member.map(RawValue::get));
+    let text = std::str::from_utf8(text).map_err(|_| Malformed::NotJson)?;
+    let [jsonrpc, id, method, params, result, error] = members(text)?;
+    // There `null` is the absence of a value; as an id or a result it is one.
+    let [jsonrpc, method, params, error] =
+        [jsonrpc, method, params, error].map(|member| member.filter(|value| *value != "null"));
     if jsonrpc != Some("\"2.0\"") {
         return Err(Malformed::Invalid("`jsonrpc` must be \"2.0\""));
     }
@@ -118,6 +101,28 @@ pub(crate) fn parse(text: &[u8]) -> Result<Incoming<'_>, Malformed> {
     }
 }
 
+/// The members that make a message of an object: `jsonrpc`, `id`, `method`, `params`, `result`, `error`. One that is there twice is an error: two readers would not see the same
+/// message.
+fn members(text: &str) -> Result<[Option<&str>; 6], Malformed> {
+    let mut members = Members::of(text)?;
+    let mut found = [None; 6];
+    while let Some((name, value)) = members.next()? {
+        let place = match &*name {
+            "jsonrpc" => 0,
+            "id" => 1,
+            "method" => 2,
+            "params" => 3,
+            "result" => 4,
+            "error" => 5,
+            _ => continue,
+        };
+        if found[place].replace(value).is_some() {
+            return Err(TWICE);
+        }
+    }
+    if members.is_at_end() { Ok(found) } else { Err(Malformed::NotJson) }
+}
+
 /// Whether a JSON value can be an id or a progress token: a string or a number.
 fn is_id(value: &str) -> bool {
     value.starts_with(|c: char| matches!(c, '"' | '-' | '0'..='9'))
@@ -137,57 +142,14 @@ pub(crate) fn member<'a>(object: &'a str, name: &str) -> Result<Option<&'a str>,
     if !object.starts_with('{') {
         return Ok(None);
     }
-    let mut deserializer = serde_json::Deserializer::from_str(object);
-    let found = deserializer.deserialize_map(MemberOf(name)).map_err(|_| TWICE)?;
-    Ok(found.map(RawValue::get))
-}
-
-const TWICE: Malformed = Malformed::Invalid("a member is there twice");
-
-/// Finds the member of this name, and only one.
-struct MemberOf<'n>(&'n str);
-
-impl<'de> Visitor<'de> for MemberOf<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(same) = map.next_key_seed(SameName(self.0))? {
-            if !same {
-                map.next_value::<IgnoredAny>()?;
-            } else if found.replace(map.next_value()?).is_some() {
-                return Err(de::Error::custom("twice"));
-            }
+    let mut members = Members::of(object).map_err(|_| TWICE)?;
+    let mut found = None;
+    while let Some((same, value)) = members.next().map_err(|_| TWICE)? {
+        if same == name && found.replace(value).is_some() {
+            return Err(TWICE);
         }
-        Ok(found)
     }
-}
-
-/// Whether a member's name is this one.
-struct SameName<'n>(&'n str);
-
-impl<'de> DeserializeSeed<'de> for SameName<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for SameName<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<bool, E> {
-        Ok(name == self.0)
-    }
+    Ok(found)
 }
 
 /// The progress token of a request's parameters.

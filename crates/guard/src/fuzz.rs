@@ -21,7 +21,7 @@ use crate::mcp::request::Accepts;
 use crate::questions::Offers;
 use crate::revision::Revision;
 use crate::session::{Newcomer, Sessions, subscriptions};
-use crate::upstream::{Events, forwarded_headers};
+use crate::upstream::{Events, forwarded_headers, read_whole};
 use crate::{http_sse, reads, spans, stdio};
 
 /// A message is read as JSON has it, and is the same one when it goes on: on one line, under another id, with another
@@ -175,9 +175,9 @@ pub fn headers(path: &str, headers: &[(HeaderName, &[u8])]) {
     }
     let _ = spans::given(None, &head.headers);
     let _ = http_sse::stream_of(head.uri.query());
-    let sent = forwarded_headers(&head.headers);
-    for name in ["host", "origin", "connection", "transfer-encoding", "content-length", "te", "upgrade"] {
-        assert!(!sent.contains_key(name), "{name}");
+    for (name, _) in forwarded_headers(&head.headers) {
+        let stays = ["host", "origin", "connection", "transfer-encoding", "content-length", "te", "upgrade"];
+        assert!(!stays.contains(&name.as_str()), "{name}");
     }
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let _ = Revision::of(text("mcp-protocol-version"));
@@ -204,6 +204,19 @@ fn head(path: &str, headers: &[(HeaderName, &[u8])]) -> Parts {
         }
     }
     request.into_parts().0
+}
+
+/// The status and the body of an upstream's answer that comes in these parts, after which the connection is closed; none where
+/// it is no answer.
+///
+/// # Panics
+/// When it hands on what belongs to the connection.
+pub fn answer<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Option<(u16, Vec<u8>)> {
+    let whole = read_whole(parts).ok()?;
+    for name in ["connection", "transfer-encoding", "keep-alive", "upgrade", "te", "trailer"] {
+        assert!(!whole.headers.contains_key(name), "{name}");
+    }
+    Some((whole.status.as_u16(), whole.body))
 }
 
 /// The data of the events of a stream, in the pieces in which it comes, and the id by which it can be resumed.

@@ -32,12 +32,13 @@ use crate::admin::{self, VERBS, Verb};
 use crate::clients::Peer;
 use crate::controls::Refused;
 use crate::counted::Counted;
+use crate::keepalive::notice_its_end;
 use crate::log::{About, Level};
 use crate::metrics::{Failure, Format, Present};
 use crate::sse::EventStream;
 use crate::state::Guard;
 use crate::tls::Spoken;
-use crate::upstream::Relayed;
+use crate::upstream::{Broken, Relayed};
 use crate::{clients, clock, endpoint, health, http_sse, test_read, usage};
 
 /// What every answer is made of.
@@ -60,8 +61,6 @@ const CONNECTIONS_MAX: usize = 4096;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Out of descriptors, accepting again at once would only burn time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// After so long a silence the other end is asked whether it is there; again so often, and so many times.
-pub(crate) const KEEPALIVE_SECONDS: [u32; 3] = [30, 10, 3];
 /// Answers that are ready when the guard ends are still sent, if their clients read them.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -149,19 +148,6 @@ async fn speak(
     }
 }
 
-/// Lets the kernel find out when the other end has gone without a word: after a minute without a sign of life, the
-/// connection breaks, and its session is idle. What cannot be set stays as the system has it.
-fn notice_its_end(stream: &TcpStream) {
-    use rustix::net::sockopt;
-    let [first, every, count] = KEEPALIVE_SECONDS;
-    let _ = sockopt::set_socket_keepalive(stream, true);
-    let _ = sockopt::set_tcp_keepidle(stream, Duration::from_secs(first.into()));
-    let _ = sockopt::set_tcp_keepintvl(stream, Duration::from_secs(every.into()));
-    let _ = sockopt::set_tcp_keepcnt(stream, count);
-    // The same where something was sent: otherwise the kernel tries for a quarter of an hour.
-    let _ = sockopt::set_tcp_user_timeout(stream, 1000 * (first + every * count));
-}
-
 /// Returns when the guard ends.
 pub(crate) async fn told_to_leave(leaving: &mut watch::Receiver<bool>) {
     // A sender that is gone has left as well.
@@ -185,6 +171,14 @@ async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> 
         (&Method::POST | &Method::GET | &Method::DELETE, "/mcp") => {
             endpoint::answer(guard, head, body, peer).await
         }
+        // On the heap: what every call of a tool carries along is to stay small.
+        _ => Box::pin(others(guard, peer, head, body)).await,
+    }
+}
+
+/// Answers at all paths but `/mcp`.
+async fn others(guard: &Arc<Guard>, peer: &Peer, head: Parts, body: Incoming) -> Response<Body> {
+    match (&head.method, head.uri.path()) {
         (&Method::GET, http_sse::STREAM) => http_sse::open(guard, head, peer).await,
         (&Method::POST, http_sse::MESSAGES) => http_sse::post(guard, head, body, peer).await,
         (&Method::GET | &Method::HEAD, "/health") => {
@@ -211,7 +205,7 @@ async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> 
         (_, "/health" | "/ready" | "/metrics") => not_allowed("GET, HEAD"),
         (_, "/api/test-read" | http_sse::STREAM) => not_allowed("GET"),
         (_, http_sse::MESSAGES) => not_allowed("POST"),
-        (_, path) if path.starts_with("/admin/") => administer(guard, head, body, ends).await,
+        (_, path) if path.starts_with("/admin/") => administer(guard, head, body, peer.ends).await,
         _ => json(StatusCode::NOT_FOUND, json!({ "error": "no such path", "paths": PATHS }).to_string()),
     }
 }
@@ -332,12 +326,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 impl hyper::body::Body for Streamed {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Self::Events(events) => Pin::new(events)
                 .poll_frame(context)

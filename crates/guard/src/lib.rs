@@ -27,6 +27,7 @@ mod http;
 mod http_sse;
 mod inflight;
 mod install;
+mod keepalive;
 mod limits;
 mod lines;
 mod log;

@@ -4,32 +4,33 @@
 //! "request"|"response"|"error"|"performance"|"security"|"audit"|"system", "message": …, more fields}`. A file that has
 //! reached 64 MiB becomes FILE.1, FILE.1 becomes FILE.2, and so on; FILE.5 is the last.
 
+mod line;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::clock;
+pub(crate) use line::{Field, Written};
+use line::{push_field, push_moment, push_text};
 
 const FILE_BYTES_MAX: u64 = 64 << 20;
 const FILES_KEPT: u32 = 5;
 /// What a disk that hangs for a moment may hold up; beyond it, lines are counted and lost, never waited for.
-const LINES_WAITING_MAX: usize = 8192;
-/// Most lines are shorter.
-const LINE_BYTES: usize = 512;
+const WAITING_BYTES_MAX: usize = 4 << 20;
 /// How long lines are gathered before they are written: whoever writes one does not have to wake a thread for it, and
 /// many are written at once. What was said is on its way to the disk no later than this.
 const GATHER: Duration = Duration::from_millis(2);
 /// A disk that hangs does not keep the guard from ending.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
-/// Written at once, and no more.
-const GATHERED_BYTES_MAX: usize = 256 << 10;
+/// What 2 ms of many lines need is kept for the next ones.
+const KEPT_BYTES: usize = 64 << 10;
 /// The runbook's readers group by this; nobody but them needs to know of each other.
 const MODE: u32 = 0o640;
 
@@ -53,20 +54,35 @@ pub(crate) enum About {
     System,
 }
 
-/// What the thread that writes is told.
-#[derive(Debug)]
-enum Said {
-    Line(Vec<u8>),
-    /// Everything before it is to be written, and then this told.
-    Flush(SyncSender<()>),
-}
-
-/// The log of one server. Writing never waits.
+/// The log of one server. Writing never waits for the disk.
 #[derive(Debug)]
 pub(crate) struct Log {
+    /// The name of the server as JSON.
     server: String,
-    lines: SyncSender<Said>,
-    lost: AtomicU64,
+    shared: Arc<Shared>,
+}
+
+/// What those who write lines and the thread that writes the file have in common.
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// There are lines, or the log ends.
+    said: Condvar,
+    written: Condvar,
+}
+
+/// Lines that wait to be written.
+#[derive(Debug, Default)]
+struct Waiting {
+    text: Vec<u8>,
+    /// How often the thread has taken them, and how often what it took was written.
+    taken: u64,
+    written: u64,
+    /// Lines for which there was no room.
+    lost: u64,
+    ended: bool,
+    /// The second in which the last line was written, and how that is written.
+    second: (i64, Vec<u8>),
 }
 
 // === impl Level, About ===
@@ -116,60 +132,73 @@ impl Log {
             fs::create_dir_all(folder)?;
         }
         let mut file = Rotating::open(path, FILE_BYTES_MAX)?;
-        let (lines, waiting) = sync_channel(LINES_WAITING_MAX);
-        thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&mut file, &waiting))?;
-        Ok(Self { server: server.to_owned(), lines, lost: AtomicU64::new(0) })
+        let shared = Arc::<Shared>::default();
+        let writing = Arc::clone(&shared);
+        thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&mut file, &writing))?;
+        Ok(Self { server: Value::from(server).to_string(), shared })
     }
 
     /// Writes one line.
-    pub(crate) fn write<'f>(
+    pub(crate) fn write<'f, V: Written>(
         &self,
         level: Level,
         about: About,
         message: &str,
-        fields: impl IntoIterator<Item = (&'f str, Value)>,
+        fields: impl IntoIterator<Item = (&'f str, V)>,
     ) {
-        let mut line = Vec::with_capacity(LINE_BYTES);
-        let text = |line: &mut Vec<u8>, text: &str| {
-            serde_json::to_writer(line, text).expect("a string can be written to a vector");
-        };
-        line.extend_from_slice(b"{\"ts\":");
-        text(&mut line, &clock::rfc3339(clock::now_ms()));
-        for (name, value) in [
-            ("level", level.name()),
-            ("server", self.server.as_str()),
-            ("event", about.name()),
-            ("message", message),
-        ] {
-            line.push(b',');
-            text(&mut line, name);
-            line.push(b':');
-            text(&mut line, value);
+        let now_ms = clock::now_ms();
+        let mut waiting = self.shared.lock();
+        if waiting.text.len() >= WAITING_BYTES_MAX {
+            waiting.lost += 1;
+            return;
         }
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        let lost_before = (lost > 0).then(|| ("lines_lost_before", lost.into()));
-        for (name, value) in fields.into_iter().chain(lost_before) {
-            line.push(b',');
-            text(&mut line, name);
-            line.push(b':');
-            serde_json::to_writer(&mut line, &value).expect("all keys are strings");
+        let was_empty = waiting.text.is_empty();
+        let lost = std::mem::take(&mut waiting.lost);
+        let Waiting { text: line, second, .. } = &mut *waiting;
+        line.extend_from_slice(b"{\"ts\":\"");
+        push_moment(line, second, now_ms);
+        for part in
+            ["\",\"level\":\"", level.name(), "\",\"server\":", &self.server, ",\"event\":\"", about.name()]
+        {
+            line.extend_from_slice(part.as_bytes());
+        }
+        line.extend_from_slice(b"\",\"message\":");
+        push_text(line, message);
+        for (name, value) in fields {
+            push_field(line, name, &value);
+        }
+        if lost > 0 {
+            push_field(line, "lines_lost_before", &Field::Count(lost));
         }
         line.extend_from_slice(b"}\n");
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            self.lines.try_send(Said::Line(line))
-        {
-            self.lost.fetch_add(lost + 1, Ordering::Relaxed);
+        drop(waiting);
+        if was_empty {
+            self.shared.said.notify_one();
         }
+    }
+
+    /// Waits until everything is written that was said, for a second at most: for the end of the guard.
+    pub(crate) fn flush(&self) {
+        let waiting = self.shared.lock();
+        // What is waiting now is in what is taken next.
+        let taken = waiting.taken + u64::from(!waiting.text.is_empty());
+        let is_behind = |waiting: &mut Waiting| waiting.written < taken;
+        let _ = self.shared.written.wait_timeout_while(waiting, FLUSH_MAX, is_behind);
     }
 }
 
-impl Log {
-    /// Waits until everything is written that was said, for a second at most: for the end of the guard.
-    pub(crate) fn flush(&self) {
-        let (done, wait) = sync_channel(1);
-        if self.lines.try_send(Said::Flush(done)).is_ok() {
-            let _ = wait.recv_timeout(FLUSH_MAX);
-        }
+impl Drop for Log {
+    /// What was said is still written, as long as the process lives.
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.said.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // A line that a panic has left half written is one that no reader understands, and the only one.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,27 +210,30 @@ pub(crate) fn clip(text: &str, chars_max: usize) -> String {
     }
 }
 
-fn write_all(file: &mut Rotating, lines: &Receiver<Said>) {
-    let mut failing = false;
-    while let Ok(said) = lines.recv() {
-        let (mut together, mut flushed) = (Vec::new(), Vec::new());
-        let mut take = |together: &mut Vec<u8>, said| match said {
-            Said::Line(line) => together.extend_from_slice(&line),
-            Said::Flush(done) => flushed.push(done),
-        };
-        if let Said::Line(_) = said {
-            thread::sleep(GATHER);
+fn write_all(file: &mut Rotating, shared: &Shared) {
+    let (mut failing, mut together) = (false, Vec::new());
+    loop {
+        let waiting =
+            shared.said.wait_while(shared.lock(), |waiting| waiting.text.is_empty() && !waiting.ended);
+        let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        if waiting.text.is_empty() {
+            return;
         }
-        take(&mut together, said);
-        while together.len() < GATHERED_BYTES_MAX
-            && let Ok(said) = lines.try_recv()
+        drop(waiting);
+        thread::sleep(GATHER);
         {
-            take(&mut together, said);
+            let mut waiting = shared.lock();
+            std::mem::swap(&mut waiting.text, &mut together);
+            waiting.taken += 1;
         }
-        let result = if together.is_empty() { Ok(()) } else { file.append(&together) };
-        for done in flushed {
-            let _ = done.try_send(());
+        let result = file.append(&together);
+        together.clear();
+        together.shrink_to(KEPT_BYTES);
+        {
+            let mut waiting = shared.lock();
+            waiting.written = waiting.taken;
         }
+        shared.written.notify_all();
         // Said once: a full disk must not fill another one with complaints.
         if let (Err(error), false) = (&result, failing) {
             tracing::error!(path = %file.path.display(), %error, "the log cannot be written");
@@ -257,9 +289,10 @@ impl Rotating {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
     use std::fs;
 
-    use super::{Level, Rotating, clip};
+    use super::{About, Field, Level, Log, Rotating, clip};
 
     #[test]
     fn a_full_file_makes_way_and_five_are_kept() {
@@ -278,6 +311,26 @@ mod tests {
         let mut again = Rotating::open(&path, 8).unwrap();
         again.append(b"more\n").unwrap();
         assert_eq!(read("mem.log.1"), "line 8\n");
+    }
+
+    #[test]
+    fn what_was_said_is_written_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mem.log");
+        let log = Log::open(&path, "mem \"x\"").unwrap();
+        for number in 0..1000_u64 {
+            log.write(Level::Info, About::System, "said", [("number", Field::Count(number))]);
+        }
+        log.flush();
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 1000);
+        assert_eq!(
+            (&lines[999]["number"], &lines[0]["server"]),
+            (&Value::from(999), &Value::from("mem \"x\""))
+        );
+        // Nothing waits, so nobody does.
+        log.flush();
     }
 
     #[test]

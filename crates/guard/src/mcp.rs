@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
 use problem::Problem;
@@ -46,8 +46,9 @@ use crate::spans::{self, Part};
 use crate::state::Guard;
 use crate::taken;
 
-pub(crate) const VERSION: &str = "mcp-protocol-version";
-pub(crate) const SESSION: &str = "mcp-session-id";
+/// What a client names its revision in, and its session.
+pub(crate) static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(crate) static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// One request of a client.
 #[derive(Clone, Copy)]
@@ -304,13 +305,13 @@ fn notify(guard: &Guard, session: &Session, method: &str, params: Option<&str>) 
 }
 
 fn session(guard: &Guard, headers: &HeaderMap) -> Result<Arc<Session>, Problem> {
-    if let Some(version) = headers.get(VERSION)
+    if let Some(version) = headers.get(&VERSION)
         && version.to_str().ok().and_then(Revision::of).is_none()
     {
         let reason = format!("unsupported protocol version (supported: {})", Revision::names());
         return Err(Problem::protocol(StatusCode::BAD_REQUEST, SERVER_ERROR, reason));
     }
-    let id = headers.get(SESSION).ok_or_else(|| {
+    let id = headers.get(&SESSION).ok_or_else(|| {
         let reason = "the header Mcp-Session-Id is missing: initialize first";
         Problem::protocol(StatusCode::BAD_REQUEST, SERVER_ERROR, reason)
     })?;

@@ -1,5 +1,6 @@
 //! Owns the metrics of the server in front of which the guard stands.
 
+mod known;
 mod labels;
 mod named;
 mod page;
@@ -21,6 +22,7 @@ use crate::cache::{KINDS, Kind};
 use crate::controls::Refused;
 use crate::inflight::Meaning;
 use crate::restarts::Count;
+use known::{Known, Observed};
 use labels::{
     CacheLabels, DependencyLabels, ErrorLabels, FAILURES, HealthLabels, HitRateLabels, MemoryLabels,
     MethodLabels, NetworkLabels, OPERATIONS, OTHER, OperationDurationLabels, OperationLabels, PackageLabels,
@@ -105,6 +107,7 @@ pub(crate) struct Metrics {
     spans: Family<SpanLabels, Counter>,
     /// Whose names are labels already.
     tool_names: Mutex<BTreeSet<Box<str>>>,
+    known: Known,
     births: Mutex<Births>,
 }
 
@@ -146,6 +149,7 @@ impl Metrics {
             tools: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
             spans: Family::default(),
             tool_names: Mutex::default(),
+            known: Known::default(),
             births: Mutex::new(Births::new(now_ms)),
         };
         metrics.begin();
@@ -188,20 +192,35 @@ impl Metrics {
 
     /// A request is over: of this tool, where it has called one.
     pub(crate) fn finished(&self, method: Method, tool: Option<&str>, meaning: Meaning, took: Duration) {
-        let (status, seconds) = (meaning.status(), took.as_secs_f64());
-        self.durations.get_or_create(&RequestLabels { method, status }).observe(seconds);
-        let tool_name = tool.map(|tool| self.tool_name(tool, status));
-        if let Some(tool_name) = tool_name {
-            self.tools.get_or_create(&ToolLabels { tool_name: tool_name.into(), status }).observe(seconds);
+        let seconds = took.as_secs_f64();
+        if !self.known.observe(tool, method, meaning, seconds) {
+            let tool_name = tool.map(|tool| self.tool_name(tool, meaning.status()));
+            let observed = self.observed(tool_name, method, meaning);
+            observed.observe(seconds);
+            // One that is counted among the others may be known by its own name later.
+            if tool_name == tool {
+                self.known.add(tool, method, meaning, observed);
+            }
         }
-        let operation = OperationDurationLabels {
-            mcp_method_name: method,
-            gen_ai_tool_name: tool_name.unwrap_or_default().into(),
-            error_type: meaning.error_type(),
-        };
-        self.operation_durations.get_or_create(&operation).observe(seconds);
         if let Meaning::Failed(failure) = meaning {
             self.failed(failure);
+        }
+    }
+
+    /// The series of such requests.
+    fn observed(&self, tool: Option<&str>, method: Method, meaning: Meaning) -> Observed {
+        let status = meaning.status();
+        let operation = OperationDurationLabels {
+            mcp_method_name: method,
+            gen_ai_tool_name: tool.unwrap_or_default().into(),
+            error_type: meaning.error_type(),
+        };
+        let of_tool =
+            |tool: &str| self.tools.get_or_create_owned(&ToolLabels { tool_name: tool.into(), status });
+        Observed {
+            duration: self.durations.get_or_create_owned(&RequestLabels { method, status }),
+            operation: self.operation_durations.get_or_create_owned(&operation),
+            tool: tool.map(of_tool),
         }
     }
 
@@ -220,7 +239,8 @@ impl Metrics {
 
     /// An answer has come, and is so long.
     pub(crate) fn answered(&self, method: Method, bytes: usize) {
-        self.answer_bytes.get_or_create(&MethodLabels { method }).observe(bytes as f64);
+        let find = || self.answer_bytes.get_or_create_owned(&MethodLabels { method });
+        self.known.answered(method, bytes, find);
     }
 
     /// Something could be answered without the server, and was or was not.

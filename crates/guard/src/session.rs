@@ -47,7 +47,7 @@ struct Inner {
 #[derive(Debug, Default)]
 pub(crate) struct Newcomer {
     /// What it calls itself.
-    pub(crate) name: Box<str>,
+    pub(crate) name: Arc<str>,
     pub(crate) address: Option<IpAddr>,
     /// What it can be asked.
     pub(crate) offers: Offers,
@@ -65,7 +65,7 @@ pub(crate) struct Session {
     /// Which child it talks to.
     pub(crate) generation: u64,
     /// What its client calls itself.
-    pub(crate) client: Box<str>,
+    pub(crate) client: Arc<str>,
     /// Where it comes from.
     pub(crate) address: Option<IpAddr>,
     /// Whose it is, where clients have to show who they are.

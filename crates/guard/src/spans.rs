@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use traces::{Context, Ids, TraceId};
 
@@ -36,6 +36,8 @@ pub(crate) use sending::{Endpoint, send, send_last};
 
 /// Where clients say what a request is part of.
 pub(crate) const PARENT: &str = "traceparent";
+/// The same as the name of a header.
+pub(crate) static HEADER: HeaderName = HeaderName::from_static(PARENT);
 
 /// Spans that wait to be sent at most: what a receiver that is away may take of the guard's memory. More are dropped.
 const WAITING_MAX: usize = 8192;
@@ -248,7 +250,7 @@ pub(crate) fn given(params: Option<&str>, headers: &HeaderMap) -> Option<Context
         let json = envelope::member(meta, PARENT).ok()??;
         Context::parse(&serde_json::from_str::<String>(json).ok()?)
     });
-    of_params.or_else(|| Context::parse(headers.get(PARENT)?.to_str().ok()?))
+    of_params.or_else(|| Context::parse(headers.get(&HEADER)?.to_str().ok()?))
 }
 
 /// Parameters in which `_meta` names another parent, and as they were where it cannot be put in.

@@ -131,7 +131,7 @@ impl Guard {
         let now_ms = clock::now_ms();
         let (restarts, problem) = Restarts::beside(settings.controls.as_deref(), now_ms);
         if let Some(problem) = problem {
-            log.write(Level::Error, About::System, &problem, []);
+            log.write::<Value>(Level::Error, About::System, &problem, []);
         }
         Self {
             restarts,

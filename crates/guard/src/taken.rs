@@ -21,7 +21,7 @@ pub(crate) struct Taker<'a> {
     pub(crate) user: Option<&'a Arc<str>>,
     pub(crate) address: Option<IpAddr>,
     /// What it calls itself.
-    pub(crate) client: &'a str,
+    pub(crate) client: &'a Arc<str>,
     /// The beginning of the session's id.
     pub(crate) session: &'a str,
 }
@@ -64,7 +64,7 @@ fn note(guard: &Guard, reached: &Reached, taker: Taker<'_>, method: &str, tool: 
         ("method", method.into()),
         ("tool", tool.into()),
         ("session", taker.session.into()),
-        ("client", taker.client.into()),
+        ("client", (**taker.client).into()),
         ("user", taker.user.map_or(Value::Null, |user| (**user).into())),
         ("address", taker.address.map_or(Value::Null, |address| address.to_string().into())),
         ("unsaid_before", json!(unsaid)),

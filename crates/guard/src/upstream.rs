@@ -16,18 +16,14 @@ mod relayed;
 mod running;
 mod seen;
 mod watch;
+mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode, Uri};
-use http_body_util::{Either, Full};
-use hyper::body::Incoming as HttpBody;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::{HeaderMap, HeaderName, HeaderValue, Method as Verb, Response, StatusCode, Uri};
+use http_body_util::Either;
 use process::control::Phase;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -43,7 +39,8 @@ pub(crate) use watch::run;
 
 use crate::admin::access::Ends;
 use crate::audit::Asked;
-use crate::http::{Body, KEEPALIVE_SECONDS, Streamed, json};
+use crate::http::{Body, Streamed, json};
+use crate::mcp::SESSION;
 use crate::mcp::gate;
 use crate::mcp::problem::Problem;
 use crate::metrics::{Failure, Method};
@@ -51,35 +48,24 @@ use crate::spans;
 use crate::state::Guard;
 use crate::taken;
 use answered::Answered;
-use headers::{forwarded, strip};
-use message::{Kind, Message, read};
+use headers::forwarded;
+use message::{Message, read};
 use own::Own;
 use seen::Session;
+pub(crate) use wire::Broken;
+#[cfg(feature = "fuzzing")]
+pub(crate) use wire::read_whole;
+use wire::{Flow, Unsent, Wire};
 
-pub(crate) const SESSION: &str = "mcp-session-id";
-pub(crate) const VERSION: &str = "mcp-protocol-version";
-/// On one machine, or in one room, a connection takes a millisecond.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Node.js closes a connection that has not been used for five seconds.
-const IDLE_MAX: Duration = Duration::from_secs(4);
-const IDLE_CONNECTIONS_MAX: usize = 512;
 /// A server that speaks HTTP, and that somebody else has started.
 pub(crate) struct Upstream {
-    client: Client<HttpConnector, Full<Bytes>>,
+    wire: Wire,
     uri: Uri,
     pub(crate) own: Own,
     pub(crate) seen: Seen,
     pub(crate) running: Running,
     /// Told when a client has found that nobody is there.
     pub(crate) doubtful: Notify,
-}
-
-/// Why nothing came back.
-pub(crate) enum Unsent {
-    /// Nobody is there: nothing was sent.
-    Unreachable(String),
-    /// It broke off.
-    Broken(String),
 }
 
 // === impl Upstream, Unsent ===
@@ -103,22 +89,8 @@ impl Upstream {
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err("a password has no place in it".to_owned());
         }
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        // One that has gone without a word is noticed, as a client is.
-        let [first, every, count] = KEEPALIVE_SECONDS;
-        connector.set_keepalive(Some(Duration::from_secs(first.into())));
-        connector.set_keepalive_interval(Some(Duration::from_secs(every.into())));
-        connector.set_keepalive_retries(Some(count));
-        connector.set_tcp_user_timeout(Some(Duration::from_secs((first + every * count).into())));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_MAX)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .build(connector);
         Ok(Self {
-            client,
+            wire: Wire::new(&uri),
             uri,
             own: Own::default(),
             seen: Seen::default(),
@@ -132,20 +104,18 @@ impl Upstream {
     }
 
     /// Sends a request with these headers, and waits for the head of the answer.
-    pub(crate) async fn send(
+    pub(crate) async fn send<'h>(
         &self,
-        verb: Verb,
-        headers: HeaderMap,
+        verb: &Verb,
+        headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>,
         body: Bytes,
-    ) -> Result<Response<HttpBody>, Unsent> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = verb;
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = headers;
-        self.client.request(request).await.map_err(|error| {
-            let words = crate::http::chain(&error);
-            if error.is_connect() { Unsent::Unreachable(words) } else { Unsent::Broken(words) }
-        })
+    ) -> Result<Response<Flow>, Unsent> {
+        self.wire.send(verb, headers, body).await
+    }
+
+    /// Closes connections that nobody has used for some seconds.
+    fn reap(&self, now: std::time::Instant) {
+        self.wire.reap(now);
     }
 }
 
@@ -195,34 +165,32 @@ async fn pass(
     let id = session_id(head);
     let session = upstream.seen.of(id, ends.client.ip(), std::time::Instant::now());
     let messages = read(&body);
-    let opens = messages.as_ref().is_ok_and(|all| all.iter().any(|one| one.method == "initialize"));
-    let client = if opens { gate::client_name_of(&body) } else { None };
-    let first = messages.as_ref().ok().and_then(|all| all.iter().find_map(|one| one.request_id()));
-    let first = first.map(str::to_owned);
-    let answers = |problem: Problem| match &first {
+    let all = messages.as_deref().unwrap_or_default();
+    let first = all.iter().find_map(|one| one.id);
+    let answers = |problem: Problem| match first {
         Some(id) => problem.to(id),
         None => problem,
     };
+    let opens = all.iter().any(|one| one.method == "initialize");
+    let client = if opens { gate::client_name_of(&body) } else { None };
     if opens {
         gate::admit(guard, client.as_deref().unwrap_or_default()).map_err(answers)?;
     }
-    let tool = messages.as_ref().ok().and_then(|all| all.iter().find_map(|one| one.tool.as_deref()));
+    let tool = all.iter().find_map(|one| one.tool.as_deref());
     let timeout = guard.own().limits.timeout(tool, guard.settings.request_timeout);
-    let params =
-        messages.as_ref().ok().and_then(|all| all.first()?.params).filter(|_| opens).map(str::to_owned);
+    let params = all.first().and_then(|one| one.params).filter(|_| opens);
     let heard = Heard { session: &session, headers: &head.headers, bytes: body.len() };
     let mut request = hold(guard, upstream, heard, messages).await.map_err(answers)?;
     if let Some(kept) = request.as_mut().and_then(|request| kept::answer(guard, &session, request)) {
         return Ok(json(StatusCode::OK, kept));
     }
     let deadline = Instant::now() + timeout;
-    let mut headers = forwarded(&head.headers);
     // The message goes through as it is; what the guard is part of stands in the head.
     let own = request.as_ref().and_then(running::Request::handed_on);
-    if let Some(own) = own.and_then(|own| HeaderValue::try_from(own.to_string()).ok()) {
-        headers.insert(spans::PARENT, own);
-    }
-    let sent = upstream.send(Verb::POST, headers, body);
+    let own = own.and_then(|own| HeaderValue::try_from(own.to_string()).ok());
+    let theirs = forwarded(&head.headers).filter(|(name, _)| own.is_none() || **name != spans::HEADER);
+    let headers = theirs.chain(own.iter().map(|own| (&spans::HEADER, own)));
+    let sent = upstream.send(&Verb::POST, headers, body.clone());
     let response = match tokio::time::timeout_at(deadline, sent).await {
         Ok(Ok(response)) => response,
         Ok(Err(unsent)) => {
@@ -236,14 +204,9 @@ async fn pass(
             return Err(answers(Problem::lost(reason)));
         }
     };
-    if opens && let Some(given) = response.headers().get(SESSION).and_then(|value| value.to_str().ok()) {
-        let client = client.unwrap_or_default();
-        upstream.seen.opened(
-            given,
-            (&client, &params.unwrap_or_default()),
-            ends.client.ip(),
-            std::time::Instant::now(),
-        );
+    if opens && let Some(given) = response.headers().get(&SESSION).and_then(|value| value.to_str().ok()) {
+        let greeted = (client.as_deref().unwrap_or_default(), params.unwrap_or_default());
+        upstream.seen.opened(given, greeted, ends.client.ip(), std::time::Instant::now());
     }
     let answer = Answered { guard, upstream, session: &session, id, deadline };
     answer.finish(response, request).await.map_err(answers)
@@ -258,7 +221,7 @@ fn fail(request: &mut Option<running::Request>, reason: &str, failure: Failure) 
 /// What is known of a request beside its messages.
 #[derive(Clone, Copy)]
 struct Heard<'a> {
-    session: &'a Session,
+    session: &'a Arc<Session>,
     headers: &'a HeaderMap,
     bytes: usize,
 }
@@ -277,37 +240,35 @@ async fn hold(
         Err(_) if !guard.controls.hold().is_restricting() => return Ok(None),
         Err((code, reason)) => return Err(Problem::protocol(StatusCode::BAD_REQUEST, code, reason)),
     };
-    if guard.is_draining() && messages.iter().any(|one| one.request_id().is_some()) {
+    if guard.is_draining() && messages.iter().any(|one| one.id.is_some()) {
         return Err(gate::draining(guard));
     }
     for _ in 0..gate::LOOKS_MAX {
         let controls = guard.controls.now();
         if controls.is_restricting() {
-            for one in messages.iter().filter(|one| one.request_id().is_some()) {
+            for one in messages.iter().filter(|one| one.id.is_some()) {
                 gate::check(guard, &controls, who, &one.method, one.tool.as_deref()).await?;
             }
         }
         let held = guard.controls.hold();
         if Arc::ptr_eq(&held, &controls) {
             let (own, taker, mut slots) = (guard.own(), session.taker(), Vec::new());
-            for one in messages.iter().filter(|one| one.request_id().is_some()) {
+            for one in messages.iter().filter(|one| one.id.is_some()) {
                 slots.extend(taken::take(guard, &own, taker, &one.method, one.tool.as_deref())?);
             }
             let is_alone = messages.len() == 1;
-            let Some(one) = messages.into_iter().find(|one| one.request_id().is_some()) else {
-                return Ok(None);
-            };
+            let request = messages.into_iter().find_map(|one| Some((one.id?, one)));
+            let Some((id, one)) = request else { return Ok(None) };
             let wanted =
                 is_alone.then(|| kept::wanted(guard, upstream, &own.cache, (session, headers), &one));
             let part = guard.spans.begin(one.params, headers);
             let arguments = one.tool.as_deref().and_then(|tool| own.audit.shown(tool, one.params?));
             let asked = Asked { bytes, part, arguments, ..Asked::of(taker) };
-            let Kind::Request(id) = one.kind else { return Ok(None) };
             if one.method == "tools/call" {
                 gate::note_call(guard, &session.shown, one.tool.as_deref().unwrap_or_default());
             }
             let method = Method::of(&one.method);
-            let taken = upstream.running.add(guard, &id, method, one.tool, &session.shown, (asked, slots));
+            let taken = upstream.running.add(guard, id, method, one.tool, session, (asked, slots));
             let wanted = wanted.flatten();
             return taken
                 .map(|request| Some(request.keeping(wanted)))
@@ -324,10 +285,9 @@ pub(crate) async fn get(guard: &Arc<Guard>, upstream: &Upstream, head: &Parts, e
     if let Err(problem) = gate::admit(guard, &session.client) {
         return problem.response(guard);
     }
-    match within(guard, upstream.send(Verb::GET, forwarded(&head.headers), Bytes::new())).await {
+    match within(guard, upstream.send(&Verb::GET, forwarded(&head.headers), Bytes::new())).await {
         Ok(response) => {
             let (mut head, body) = response.into_parts();
-            strip(&mut head.headers);
             if head.status == StatusCode::NOT_FOUND {
                 id.inspect(|id| upstream.seen.over(id));
             }
@@ -352,10 +312,9 @@ pub(crate) async fn delete(
 ) -> Response<Body> {
     let id = session_id(head);
     let session = upstream.seen.of(id, ends.client.ip(), std::time::Instant::now());
-    match within(guard, upstream.send(Verb::DELETE, forwarded(&head.headers), Bytes::new())).await {
+    match within(guard, upstream.send(&Verb::DELETE, forwarded(&head.headers), Bytes::new())).await {
         Ok(response) => {
-            let (mut head, body) = response.into_parts();
-            strip(&mut head.headers);
+            let (head, body) = response.into_parts();
             if head.status.is_success() || head.status == StatusCode::NOT_FOUND {
                 id.inspect(|id| upstream.seen.over(id));
             }
@@ -369,13 +328,13 @@ pub(crate) async fn delete(
 /// Waits for the head of an answer as long as a request may take.
 async fn within(
     guard: &Guard,
-    sent: impl Future<Output = Result<Response<HttpBody>, Unsent>>,
-) -> Result<Response<HttpBody>, Unsent> {
+    sent: impl Future<Output = Result<Response<Flow>, Unsent>>,
+) -> Result<Response<Flow>, Unsent> {
     let timeout = guard.settings.request_timeout;
     let late = || Unsent::Unreachable(format!("it has not answered within {} s", timeout.as_secs_f64()));
     tokio::time::timeout(timeout, sent).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn session_id(head: &Parts) -> Option<&str> {
-    head.headers.get(SESSION).and_then(|value| value.to_str().ok())
+    head.headers.get(&SESSION).and_then(|value| value.to_str().ok())
 }

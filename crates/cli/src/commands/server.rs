@@ -105,6 +105,10 @@ pub(super) async fn order(client: &Client, name: &str, verb: &str, output: Outpu
     Ok(Code::Done)
 }
 
+/// What to do about a guard that goes on with what it was started with.
+const OUTDATED: &str =
+    "it runs with other arguments than the configuration has; `paramedic guard --take-over` replaces it";
+
 fn show_status(status: &ServerStatus, output: Output) {
     if output != Output::Table {
         show::json(status);
@@ -119,7 +123,11 @@ fn show_status(status: &ServerStatus, output: Output) {
         ("restarts by", Some(status.restart_owner.clone())),
         ("package", status.package.as_ref().map(|one| format!("{} {}", one.name, one.version))),
         ("process", number(status.pid)),
-        ("guard", number(status.guard_pid)),
+        (
+            "guard",
+            number(status.guard_pid)
+                .map(|pid| if status.outdated { format!("{pid}: {OUTDATED}") } else { pid }),
+        ),
         ("starts", status.starts.map(|n| n.to_string())),
         ("restricted", status.restriction.clone()),
         ("stopped by", status.stopped_by.clone()),

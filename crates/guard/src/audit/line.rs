@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use traces::TraceId;
 
 use super::Asked;
 use crate::clock;
 use crate::envelope::{self, Outcome};
-use crate::log::{About, Level, Log, clip};
+use crate::log::{About, Field, Level, Log, clip};
 use crate::metrics::{Method, Metrics, Status};
 use crate::spans::Over;
 use crate::state::Guard;
@@ -71,7 +69,7 @@ impl Line<'_> {
         };
         metrics.answered(self.method, answer.bytes);
         let Some(log) = log else { return };
-        let fields = self.fields(word).chain([("bytes_out", answer.bytes.into())]);
+        let fields = self.fields(word).chain([("bytes_out", Field::Count(answer.bytes as u64))]);
         log.write(level, about, &answer.words, fields.chain(self.asked.fields()).chain(of_trace(trace)));
     }
 
@@ -83,30 +81,29 @@ impl Line<'_> {
         log.write(Level::Error, About::Error, &words, fields);
     }
 
-    fn fields(&self, outcome: &'static str) -> impl Iterator<Item = (&'static str, Value)> {
-        let millis = self.took.as_micros() as f64 / 1000.0;
+    fn fields(&self, outcome: &'static str) -> impl Iterator<Item = (&'static str, Field<'_>)> {
         let session = Some(self.session).filter(|session| !session.is_empty());
         let fields = [
-            ("method", Some(self.method.name().into())),
-            ("session", session.map(Value::from)),
-            ("duration_ms", Some(millis.into())),
-            ("outcome", Some(outcome.into())),
-            ("tool", self.tool.map(Value::from)),
+            ("method", Some(Field::Word(self.method.name()))),
+            ("session", session.map(Field::Text)),
+            ("duration_ms", Some(Field::Millis(self.took))),
+            ("outcome", Some(Field::Word(outcome))),
+            ("tool", self.tool.map(Field::Text)),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }
 
 /// What the request is part of, as a field.
-fn of_trace(trace: Option<TraceId>) -> Option<(&'static str, Value)> {
-    trace.map(|trace| ("trace_id", trace.to_string().into()))
+fn of_trace(trace: Option<TraceId>) -> Option<(&'static str, Field<'static>)> {
+    trace.map(|trace| ("trace_id", Field::Trace(trace)))
 }
 
 impl Summary {
     pub(crate) fn of(method: Method, outcome: Outcome<'_>, status: Status) -> Self {
         let (words, bytes) = match (status, outcome) {
             (Status::Success, Outcome::Result(text) | Outcome::Error(text)) => {
-                (format!("{method} answered"), text.len())
+                ([method.name(), " answered"].concat(), text.len())
             }
             (Status::Error, Outcome::Result(result)) => {
                 (format!("{method} answered: the tool says that it failed"), result.len())

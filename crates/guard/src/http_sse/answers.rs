@@ -56,7 +56,7 @@ pub(super) async fn opened(
         clients::given(guard, &response, ends, user);
     }
     let (head, body) = response.into_parts();
-    let id = head.headers.get(SESSION).cloned();
+    let id = head.headers.get(&SESSION).cloned();
     let text = match is_stream(&head.headers) {
         true => first_answer(guard, connection, body).await,
         false => whole(body).await,

@@ -41,8 +41,8 @@ const OF_REQUEST: [HeaderName; 5] = [
     header::ACCEPT,
     header::CONTENT_LENGTH,
     HeaderName::from_static("last-event-id"),
-    HeaderName::from_static(SESSION),
-    HeaderName::from_static(VERSION),
+    HeaderName::from_static("mcp-session-id"),
+    HeaderName::from_static("mcp-protocol-version"),
 ];
 
 /// All streams, by what their clients show.
@@ -214,11 +214,11 @@ impl Connection {
     pub(super) fn opened(&self, id: Option<HeaderValue>, version: Option<&str>) -> bool {
         let mut headers = HeaderMap::new();
         if let Some(id) = id {
-            headers.insert(HeaderName::from_static(SESSION), id);
+            headers.insert(&SESSION, id);
         }
         let version = version.filter(|version| *version >= NAMED_SINCE);
         if let Some(version) = version.and_then(|version| HeaderValue::from_str(version).ok()) {
-            headers.insert(HeaderName::from_static(VERSION), version);
+            headers.insert(&VERSION, version);
         }
         let mut inner = self.lock();
         inner.session = Session::Open(headers);

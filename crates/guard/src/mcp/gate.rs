@@ -9,7 +9,7 @@ use super::{Call, begin};
 use crate::clock;
 use crate::controls::{Ask, BlockKind, Controls, Refused};
 use crate::envelope::{self, Incoming};
-use crate::log::{About, Level, clip};
+use crate::log::{About, Field, Level, clip};
 use crate::session::Session;
 use crate::state::Guard;
 
@@ -120,8 +120,12 @@ async fn is_read(guard: &Guard, tool: &str) -> bool {
 
 /// Written before it is carried out: it may be the last thing that the server is asked.
 pub(crate) fn note_call(guard: &Guard, session: &str, tool: &str) {
-    let fields = [("method", "tools/call".into()), ("session", session.into()), ("tool", tool.into())];
-    guard.note(Level::Info, About::Request, "tools/call", fields);
+    let fields = [
+        ("method", Field::Word("tools/call")),
+        ("session", Field::Text(session)),
+        ("tool", Field::Text(tool)),
+    ];
+    guard.log.write(Level::Info, About::Request, "tools/call", fields);
 }
 
 /// The name of the tool that is called.

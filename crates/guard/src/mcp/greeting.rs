@@ -32,7 +32,7 @@ pub(super) async fn initialize(
     let (session, result) = open(guard, params, ends, revision).await?;
     let mut response = json(StatusCode::OK, envelope::response(id, Outcome::Result(&result)));
     let value = HeaderValue::from_str(&session.id).expect("a session's id is hexadecimal");
-    response.headers_mut().insert(SESSION, value);
+    response.headers_mut().insert(&SESSION, value);
     Ok(response)
 }
 

@@ -32,9 +32,9 @@ pub(super) const OTHER: &str = "other";
 /// What an operation is counted as while it runs.
 pub(super) const OPERATIONS: [&str; 4] = ["tools/call", "resources/read", "prompts/get", OTHER];
 
-/// A method of the protocol, or any other.
+/// A method of the protocol, or any other: its place among [`METHODS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Method(&'static str);
+pub(crate) struct Method(u8);
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -184,30 +184,36 @@ impl Method {
     /// Whether a server may ask its client something in the course of it. Lists and pings are answered from what is
     /// known.
     pub(crate) fn may_ask(self) -> bool {
-        self != Self::PING && !self.0.ends_with("/list")
+        self != Self::PING && !self.name().ends_with("/list")
     }
 
-    pub(crate) const INITIALIZE: Self = Self(METHODS[0]);
-    pub(crate) const PING: Self = Self(METHODS[1]);
-    pub(crate) const TOOLS_LIST: Self = Self(METHODS[2]);
-    pub(crate) const TOOLS_CALL: Self = Self(METHODS[3]);
+    pub(crate) const INITIALIZE: Self = Self(0);
+    pub(crate) const PING: Self = Self(1);
+    pub(crate) const TOOLS_LIST: Self = Self(2);
+    pub(crate) const TOOLS_CALL: Self = Self(3);
+    const OTHER: Self = Self(METHODS.len() as u8 - 1);
 
     pub(crate) fn of(name: &str) -> Self {
-        Self(METHODS.into_iter().find(|known| *known == name).unwrap_or(OTHER))
+        let place = METHODS.iter().position(|known| *known == name);
+        place.and_then(|place| u8::try_from(place).ok()).map_or(Self::OTHER, Self)
     }
 
     pub(crate) fn name(self) -> &'static str {
-        self.0
+        METHODS[self.place()]
+    }
+
+    pub(super) fn place(self) -> usize {
+        self.0.into()
     }
 
     pub(super) fn operation(self) -> &'static str {
-        OPERATIONS.into_iter().find(|known| *known == self.0).unwrap_or(OTHER)
+        OPERATIONS.into_iter().find(|known| *known == self.name()).unwrap_or(OTHER)
     }
 }
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.name())
     }
 }
 
@@ -241,7 +247,7 @@ impl Failure {
 
 impl EncodeLabelValue for Method {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        EncodeLabelValue::encode(&self.0, encoder)
+        EncodeLabelValue::encode(&self.name(), encoder)
     }
 }
 

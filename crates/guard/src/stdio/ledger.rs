@@ -81,6 +81,7 @@ pub(crate) struct Waiting {
 
 /// What was learned from a frame.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most notes are answers, which are the largest")]
 pub(crate) enum Note {
     /// The client calls a tool.
     Called(String),

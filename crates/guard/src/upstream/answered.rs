@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Either, Full, Limited};
-use hyper::body::{Body as _, Incoming as HttpBody};
+use hyper::body::Body as _;
 use tokio::time::Instant;
 
-use super::headers::{is_stream, media_type, strip};
+use super::headers::{is_stream, media_type};
 use super::seen::Session;
+use super::wire::{Broken, Flow};
 use super::{Relayed, Unsent, Upstream, fail, running};
 use crate::envelope::{self, Incoming, Outcome};
 use crate::http::{Body, Streamed};
@@ -38,11 +39,10 @@ pub(super) struct Answered<'a> {
 impl Answered<'_> {
     pub(super) async fn finish(
         self,
-        response: Response<HttpBody>,
+        response: Response<Flow>,
         mut request: Option<running::Request>,
     ) -> Result<Response<Body>, Problem> {
         let (mut head, body) = response.into_parts();
-        strip(&mut head.headers);
         if head.status == StatusCode::NOT_FOUND || head.status == StatusCode::BAD_REQUEST {
             return self.refused(head, body, request).await;
         }
@@ -123,7 +123,7 @@ impl Answered<'_> {
     async fn refused(
         self,
         mut head: http::response::Parts,
-        body: HttpBody,
+        body: Flow,
         mut request: Option<running::Request>,
     ) -> Result<Response<Body>, Problem> {
         let collected =
@@ -158,10 +158,10 @@ fn unanswered(request: &mut Option<running::Request>, status: StatusCode) {
 enum Gathered {
     Whole(Bytes),
     /// The beginning of a long one, and the rest.
-    More(Bytes, HttpBody),
+    More(Bytes, Flow),
 }
 
-async fn gather(mut body: HttpBody) -> Result<Gathered, hyper::Error> {
+async fn gather(mut body: Flow) -> Result<Gathered, Broken> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(part) = frame?.into_data() else { continue };

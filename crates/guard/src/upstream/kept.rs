@@ -10,17 +10,17 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, header};
 use sha2::{Digest, Sha256};
 
+use super::Upstream;
 use super::message::Message;
 use super::running::Request;
 use super::seen::Session;
-use super::{SESSION, Upstream};
 use crate::cache::{CacheSettings, Wanted};
 use crate::envelope::{self, Outcome};
 use crate::inflight::{Who, narrowed};
 use crate::state::Guard;
 
 /// What differs between requests of one client, and by which nobody is answered otherwise.
-const OF_REQUEST: [HeaderName; 11] = [
+static OF_REQUEST: [HeaderName; 11] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
     header::CONNECTION,
@@ -28,7 +28,7 @@ const OF_REQUEST: [HeaderName; 11] = [
     header::CONTENT_TYPE,
     header::HOST,
     header::USER_AGENT,
-    HeaderName::from_static(SESSION),
+    HeaderName::from_static("mcp-session-id"),
     HeaderName::from_static("last-event-id"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
@@ -50,10 +50,10 @@ pub(super) fn wanted(
     (session, headers): (&Session, &HeaderMap),
     message: &Message<'_>,
 ) -> Option<Wanted> {
-    let context = context(session, headers)?;
+    // Nearly nothing is: so that is asked first.
     let wanted =
         guard.cache.wanted(settings, upstream.own.generation(), "", &message.method, message.params)?;
-    Some(wanted.within(context))
+    Some(wanted.within(context(session, headers)?))
 }
 
 /// In whose name something is asked; none where that is not known.

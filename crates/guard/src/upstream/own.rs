@@ -3,19 +3,20 @@
 //! It is opened when it is needed, with the handshake of 2025-11-25, and opened anew, once, when the upstream does not
 //! know it any more: then it was restarted. Only what reads is asked here, so asking again is safe.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming as HttpBody;
 
+use super::Upstream;
 use super::events::Events;
-use super::{SESSION, Upstream, VERSION};
+use super::wire::Flow;
 use crate::child::PROTOCOL_VERSION;
 use crate::envelope::{self, Incoming, Outcome};
 use crate::inflight::Answer;
+use crate::mcp::{SESSION, VERSION};
 use crate::pipe::Unanswered;
 
 /// The longest answer to a question of the guard, in bytes.
@@ -52,7 +53,7 @@ enum Trouble {
 impl Own {
     /// How often the upstream was met: another number is another process, as far as can be seen.
     pub(crate) fn generation(&self) -> u64 {
-        self.met().generation
+        self.lock().generation
     }
 
     /// What the upstream said of itself when it was met last.
@@ -106,10 +107,10 @@ impl Own {
         let stranger = Met::default();
         let body = envelope::request_as("\"paramedic-0\"", "initialize", Some(&params.to_string()));
         let sent = upstream
-            .send(Method::POST, headers(&stranger), body.into())
+            .send(&Method::POST, headers(&stranger).iter(), body.into())
             .await
             .map_err(|error| error.words())?;
-        let session = sent.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let session = sent.headers().get(&SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let result = match answer(sent, "\"paramedic-0\"").await {
             Ok(Answer::Result(result)) => result,
             Ok(Answer::Error(error)) => {
@@ -125,8 +126,8 @@ impl Own {
         let met = Met { generation: met.generation + 1, session, initialized: Some(result), version };
         let told = envelope::notification("notifications/initialized", None);
         // An upstream that does not take it says so at the next question.
-        let _ = upstream.send(Method::POST, headers(&met), told.into()).await;
-        *self.met.lock().unwrap_or_else(PoisonError::into_inner) = met.clone();
+        let _ = upstream.send(&Method::POST, headers(&met).iter(), told.into()).await;
+        *self.lock() = met.clone();
         Ok(met)
     }
 
@@ -140,13 +141,13 @@ impl Own {
         let number = self.last_id.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         let id = format!("\"paramedic-{number}\"");
         let body = envelope::request_as(&id, method, params);
-        let sent = upstream.send(Method::POST, headers(met), body.into()).await;
+        let sent = upstream.send(&Method::POST, headers(met).iter(), body.into()).await;
         answer(sent.map_err(|error| Trouble::Unanswered(error.words()))?, &id).await
     }
 
     /// The session of this generation is over.
     fn forget(&self, generation: u64) {
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut met = self.lock();
         if met.generation == generation {
             met.initialized = None;
             met.session = None;
@@ -162,13 +163,18 @@ impl Own {
     pub(crate) async fn leave(&self, upstream: &Upstream, within: Duration) {
         let met = self.met();
         if met.session.is_some() {
-            let _ = tokio::time::timeout(within, upstream.send(Method::DELETE, headers(&met), Bytes::new()))
-                .await;
+            let headers = headers(&met);
+            let leaving = upstream.send(&Method::DELETE, headers.iter(), Bytes::new());
+            let _ = tokio::time::timeout(within, leaving).await;
         }
     }
 
     fn met(&self) -> Met {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Met> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -176,18 +182,18 @@ fn headers(met: &Met) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    for (name, value) in [(SESSION, met.session.as_deref()), (VERSION, Some(&*met.version))] {
+    for (name, value) in [(&SESSION, met.session.as_deref()), (&VERSION, Some(&*met.version))] {
         let value =
             value.filter(|value| !value.is_empty()).and_then(|value| HeaderValue::from_str(value).ok());
         if let Some(value) = value {
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(name, value);
         }
     }
     headers
 }
 
 /// The answer to a question, in whichever form it comes.
-async fn answer(response: http::Response<HttpBody>, id: &str) -> Result<Answer, Trouble> {
+async fn answer(response: http::Response<Flow>, id: &str) -> Result<Answer, Trouble> {
     let status = response.status();
     let lost = |reason: String| Trouble::Unanswered(reason);
     let is_stream = super::is_stream(response.headers());

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use hyper::body::{Body, Frame, Incoming as HttpBody, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 
 use super::events::Events;
 use super::running::Request;
 use super::seen::Session;
+use super::wire::{Broken, Flow};
 use crate::envelope::{self, Incoming, SERVER_ERROR};
 use crate::inflight::{Who, narrowed};
 use crate::metrics::Failure;
@@ -30,7 +31,7 @@ const HELD_BYTES_MAX: usize = 16 << 20;
 /// A body that is passed on.
 pub(crate) struct Relayed {
     guard: Arc<Guard>,
-    body: Option<HttpBody>,
+    body: Option<Flow>,
     /// None for a body that is no stream of events.
     events: Option<Events>,
     /// Whose answer is in it.
@@ -48,7 +49,7 @@ pub(crate) struct Relayed {
 
 impl Relayed {
     /// A body whose content is nobody's business here.
-    pub(crate) fn raw(guard: &Arc<Guard>, body: HttpBody, session: &Arc<Session>) -> Self {
+    pub(crate) fn raw(guard: &Arc<Guard>, body: Flow, session: &Arc<Session>) -> Self {
         let (guard, session) = (Arc::clone(guard), Arc::clone(session));
         let (body, announcements) = (Some(body), None);
         Self {
@@ -73,7 +74,7 @@ impl Relayed {
     /// A stream with the answer to a request, which has to come by the deadline.
     pub(crate) fn answer(
         guard: &Arc<Guard>,
-        body: HttpBody,
+        body: Flow,
         session: &Arc<Session>,
         request: Option<Request>,
         deadline: Instant,
@@ -89,7 +90,7 @@ impl Relayed {
     /// The stream of a session, with the guard's own announcements.
     pub(crate) fn stream(
         guard: &Arc<Guard>,
-        body: HttpBody,
+        body: Flow,
         session: &Arc<Session>,
         announcements: Option<mpsc::Receiver<Bytes>>,
     ) -> Self {
@@ -184,12 +185,12 @@ impl Relayed {
 
 impl Body for Relayed {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
         loop {
             if let Some(ready) = this.ready.take() {

@@ -1,9 +1,10 @@
 //! Owns the requests of clients that an upstream has not answered yet.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::seen::Session;
 use crate::audit::{Asked, Line};
 use crate::cache::Wanted;
 use crate::envelope::Outcome;
@@ -23,7 +24,8 @@ pub(crate) struct Running {
 
 #[derive(Debug, Default)]
 struct Table {
-    entries: HashMap<u64, Entry>,
+    /// By their numbers, which only grow.
+    entries: BTreeMap<u64, Entry>,
     last: u64,
 }
 
@@ -41,9 +43,7 @@ pub(crate) struct Request {
     /// Its id, as JSON.
     pub(crate) id: Box<str>,
     pub(crate) method: Method,
-    tool: Option<String>,
-    /// The beginning of the session's id.
-    session: String,
+    session: Arc<Session>,
     started: Instant,
     asked: Asked,
     /// What it has taken of the limits.
@@ -63,7 +63,7 @@ impl Running {
         id: &str,
         method: Method,
         tool: Option<String>,
-        session: &str,
+        session: &Arc<Session>,
         (asked, slots): (Asked, Vec<Slot>),
     ) -> Option<Request> {
         let started = Instant::now();
@@ -73,14 +73,13 @@ impl Running {
         }
         table.last += 1;
         let number = table.last;
-        table.entries.insert(number, Entry { method, tool: tool.clone(), started });
-        let (guard, session) = (Arc::clone(guard), session.to_owned());
+        table.entries.insert(number, Entry { method, tool, started });
+        let (guard, session) = (Arc::clone(guard), Arc::clone(session));
         Some(Request {
             guard,
             number,
             id: id.into(),
             method,
-            tool,
             session,
             started,
             asked,
@@ -160,20 +159,18 @@ impl Request {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        self.forget();
+        let tool = self.forget().and_then(|entry| entry.tool);
         self.slots.clear();
         let (took, status) = (self.started.elapsed(), meaning.status());
-        self.guard.metrics.finished(self.method, self.tool.as_deref(), meaning, took);
+        self.guard.metrics.finished(self.method, tool.as_deref(), meaning, took);
         if self.method != Method::PING {
-            let (tool, session, asked) = (self.tool.as_deref(), &*self.session, &self.asked);
+            let (tool, session, asked) = (tool.as_deref(), &*self.session.shown, &self.asked);
             Line { method: self.method, tool, session, took, asked }.write(&self.guard, outcome, status);
         }
     }
 
-    fn forget(&self) {
-        if let Some(upstream) = &self.guard.upstream {
-            upstream.running.lock().entries.remove(&self.number);
-        }
+    fn forget(&self) -> Option<Entry> {
+        self.guard.upstream.as_ref()?.running.lock().entries.remove(&self.number)
     }
 }
 

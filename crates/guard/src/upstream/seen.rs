@@ -42,7 +42,7 @@ struct Entry {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Session {
     /// What its client calls itself; nothing where that was not seen.
-    pub(crate) client: String,
+    pub(crate) client: Arc<str>,
     pub(crate) address: IpAddr,
     /// Whose it is, where clients have to show who they are.
     pub(crate) user: OnceLock<Arc<str>>,
@@ -72,7 +72,7 @@ impl Session {
         let user = OnceLock::new();
         let (client, greeting) =
             greeted.map_or(("", None), |(client, params)| (client, Some(greeting(params))));
-        Arc::new(Self { client: client.to_owned(), address, user, place: place(hash(&key)), shown, greeting })
+        Arc::new(Self { client: client.into(), address, user, place: place(hash(&key)), shown, greeting })
     }
 
     /// Who asks in it, for limits and the log.
@@ -138,7 +138,7 @@ impl Seen {
             .values()
             .map(|Entry { session, used, .. }| Present {
                 session: session.shown.clone(),
-                client: session.client.clone(),
+                client: session.client.to_string(),
                 address: session.address,
                 idle_seconds: now.saturating_duration_since(*used).as_secs(),
             })
@@ -186,9 +186,9 @@ mod tests {
         let (seen, now) = (Seen::default(), Instant::now());
         let here = "127.0.0.1".parse().unwrap();
         seen.opened("one", ("inspector", "{}"), here, now);
-        assert_eq!(seen.of(Some("one"), here, now).client, "inspector");
+        assert_eq!(&*seen.of(Some("one"), here, now).client, "inspector");
         let early = seen.of(Some("other"), here, now);
-        assert_eq!((early.client.as_str(), early.place), ("", seen.of(Some("other"), here, now).place));
+        assert_eq!((&*early.client, early.place), ("", seen.of(Some("other"), here, now).place));
         let mut stream = seen.stream("one").unwrap();
         assert_eq!(seen.announce(&"x".into()), 0);
         assert_eq!(stream.try_recv().unwrap(), "x");

@@ -26,6 +26,7 @@ pub(crate) async fn run(guard: Arc<Guard>, upstream: Arc<Upstream>, mut orders: 
     let mut ends = 0;
     let mut since = Instant::now();
     loop {
+        upstream.reap(Instant::now());
         let is_ready = look(&guard, &upstream, &mut ends, &mut since).await;
         let wait = if is_ready { LOOK_EVERY } else { LOOK_SOON };
         tokio::select! {

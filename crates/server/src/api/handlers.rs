@@ -283,5 +283,6 @@ fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
         stderr: last_exit.map(|exit| exit.stderr.clone()).unwrap_or_default(),
         stopped_by: supervised.stopped_by().map(str::to_owned),
         restriction: status.and_then(|status| status.restriction.as_deref().cloned()),
+        outdated: supervised.outdated,
     }
 }

@@ -258,6 +258,9 @@ pub struct ServerStatus {
     /// What operators have laid down that clients notice.
     #[serde(default)]
     pub restriction: Option<String>,
+    /// Whether its guard runs with other arguments than the configuration has for it now.
+    #[serde(default)]
+    pub outdated: bool,
 }
 
 /// What an order brought about.

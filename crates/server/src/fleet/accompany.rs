@@ -58,8 +58,7 @@ pub(super) async fn accompany(
         let began = Instant::now();
         let reason = match attend(&launch, false).await {
             Ok(link) => {
-                report
-                    .send_replace(Supervised { status: Some(link.status.clone()), ..Supervised::default() });
+                report.send_replace(link.known());
                 match link.run(&mut orders, &report, &launch.name, &events).await {
                     Ended::NoMoreOrders => return,
                     Ended::GuardGone(guard) if is_replaced(&launch, guard).await => continue,

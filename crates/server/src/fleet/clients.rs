@@ -121,7 +121,7 @@ fn update(report: &watch::Sender<Supervised>, name: &str, said: Said) -> Option<
 
 fn present(status: Status) -> Supervised {
     let problem = (status.phase == Phase::Stopped).then(|| "its client is leaving".to_owned());
-    Supervised { status: Some(status), unit: None, problem }
+    Supervised { status: Some(status), problem, ..Supervised::default() }
 }
 
 fn socket(folder: &Path, name: &str) -> PathBuf {

@@ -1,11 +1,14 @@
 //! Owns starting a guard, and finding one that runs already.
 
-use std::ffi::OsString;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use process::ProcessId;
 use process::control::{self, Client, Message};
 use process::detach::Detached;
 use tokio::sync::mpsc;
@@ -120,6 +123,17 @@ impl Launch {
         Client::connect(&self.control).await.ok()
     }
 
+    /// Whether the guard that runs was started with other arguments; one that cannot be read is not called so.
+    pub(super) fn is_outdated(&self, guard: ProcessId) -> bool {
+        let words = fs::read(format!("/proc/{}/cmdline", guard.pid)).unwrap_or_default();
+        let words = words.strip_suffix(b"\0").unwrap_or(&words);
+        if words.is_empty() {
+            return false;
+        }
+        let runs = words.split(|byte| *byte == 0).map(OsStr::from_bytes);
+        Arguments::of(runs) != Arguments::of(self.args.iter().map(OsString::as_os_str))
+    }
+
     /// Starts a guard and connects to it.
     pub(super) async fn start(&self) -> Result<(Client, mpsc::Receiver<Message>), LaunchError> {
         let fail = |what, path: &PathBuf| {
@@ -178,10 +192,63 @@ impl Launch {
     }
 }
 
+/// What a guard's command line says of how it works: not in which order, with which process it ends, or how it got its
+/// port.
+#[derive(Debug, PartialEq, Eq)]
+struct Arguments {
+    /// Each option with its value.
+    options: BTreeSet<OsString>,
+    /// The server's own command.
+    server: Vec<OsString>,
+}
+
+impl Arguments {
+    fn of<'a>(words: impl Iterator<Item = &'a OsStr>) -> Self {
+        let mut words = words.skip_while(|word| *word != "guard").skip(1);
+        let (mut options, mut option) = (BTreeSet::new(), OsString::new());
+        for word in words.by_ref().take_while(|word| *word != "--") {
+            if word.as_bytes().starts_with(b"--") {
+                options.insert(std::mem::take(&mut option));
+            } else {
+                option.push("=");
+            }
+            option.push(word);
+        }
+        options.insert(option);
+        let passed_over = |option: &[u8]| {
+            option.is_empty() || option.starts_with(b"--tie=") || option.starts_with(b"--take-over")
+        };
+        options.retain(|option| !passed_over(option.as_bytes()));
+        Self { options, server: words.map(OsStr::to_owned).collect() }
+    }
+}
+
 /// Whether the first message of a connection is the greeting that it must be.
 pub(super) async fn greeting(messages: &mut mpsc::Receiver<Message>) -> Option<control::Status> {
     match tokio::time::timeout(GUARD_START_MAX, messages.recv()).await {
         Ok(Some(Message::Hello { status })) => Some(status),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::Arguments;
+
+    #[test]
+    fn what_says_how_a_guard_works() {
+        let of = |line: &str| Arguments::of(line.split(' ').map(OsStr::new));
+        let has = of("guard --name a --listen b -- cat --tie 7");
+        let check = |line: &str, is_same: bool| assert_eq!(of(line) == has, is_same, "{line}");
+        check("/usr/bin/paramedic guard --name a --listen b --tie 7 -- cat --tie 7", true);
+        check("paramedic --config c guard --take-over --listen=b --name a -- cat --tie 7", true);
+        check("paramedic guard --name a --listen b -- cat --tie 8", false);
+        check("paramedic guard --name a --listen b -- cat", false);
+        check("paramedic guard --name a --listen c -- cat --tie 7", false);
+        check("paramedic guard --name a -- cat --tie 7", false);
+        check("paramedic guard --name a --listen b --settings s -- cat --tie 7", false);
+        check("", false);
     }
 }

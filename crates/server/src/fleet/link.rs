@@ -14,14 +14,25 @@ pub(super) struct Link {
     client: Client,
     messages: mpsc::Receiver<Message>,
     pub(super) status: Status,
-    /// Whether the guard was started for this connection.
-    pub(super) fresh: bool,
+    pub(super) begun: Begun,
     next_id: u64,
     open: HashMap<u64, Deed>,
     /// Orders that are carried out by the start of the guard itself.
     starting: Vec<Deed>,
     /// Whether the guard was told to go.
     shutting_down: bool,
+}
+
+/// When a guard was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// For this connection.
+    Now,
+    /// It was found.
+    Before {
+        /// Whether the configuration has other arguments for it now.
+        outdated: bool,
+    },
 }
 
 /// Why a connection ended.
@@ -41,18 +52,24 @@ impl Link {
         client: Client,
         messages: mpsc::Receiver<Message>,
         status: Status,
-        fresh: bool,
+        begun: Begun,
     ) -> Self {
         Self {
             client,
             messages,
             status,
-            fresh,
+            begun,
             next_id: 1,
             open: HashMap::new(),
             starting: Vec::new(),
             shutting_down: false,
         }
+    }
+
+    /// What is known through it.
+    pub(super) fn known(&self) -> Supervised {
+        let outdated = self.begun == Begun::Before { outdated: true };
+        Supervised { status: Some(self.status.clone()), outdated, ..Supervised::default() }
     }
 
     /// Counts an order as carried out once the child that is starting anyway is ready.
@@ -152,7 +169,7 @@ impl Link {
             Message::Answered { .. } => {}
         }
         // The status comes first: whoever is told of something looks there.
-        report.send_replace(Supervised { status: Some(self.status.clone()), ..Supervised::default() });
+        report.send_replace(self.known());
         if let Some((deed, result)) = settled {
             let _ = deed.reply.send(result);
         }

@@ -15,6 +15,8 @@ pub struct Supervised {
     pub unit: Option<UnitStatus>,
     /// Why nothing is known, or not all.
     pub problem: Option<String>,
+    /// Whether its guard runs with other arguments than the configuration has for it now.
+    pub outdated: bool,
 }
 
 // === impl Supervised ===

@@ -5,7 +5,7 @@ use process::control::{Exit, ExitCause, Phase};
 use tokio::sync::{mpsc, watch};
 
 use super::launch::{Launch, LaunchError, greeting};
-use super::link::{Ended, Link};
+use super::link::{Begun, Ended, Link};
 use super::{Deed, Event, Order, Supervised, Verb, What};
 use crate::clock;
 
@@ -20,9 +20,8 @@ pub(super) async fn supervise(
     loop {
         match attend(&launch, waiting.is_some()).await {
             Ok(mut link) => {
-                let fresh = link.fresh;
-                report
-                    .send_replace(Supervised { status: Some(link.status.clone()), ..Supervised::default() });
+                let fresh = link.begun == Begun::Now;
+                report.send_replace(link.known());
                 // A guard that was just started starts its child by itself: the order is carried out by that.
                 if let Some(deed) = waiting.take() {
                     if fresh { link.await_ready(deed) } else { link.give(Order::Do(deed)).await }
@@ -81,11 +80,18 @@ pub(super) async fn attend(launch: &Launch, ordered: bool) -> Result<Link, Launc
         if !ordered {
             tracing::info!(server = launch.name, guard = status.guard.pid, phase = ?status.phase, "took over a guard that runs");
         }
-        return Ok(Link::new(client, messages, status, false));
+        let outdated = launch.is_outdated(status.guard);
+        if outdated {
+            tracing::warn!(
+                server = launch.name,
+                "the guard that runs has other arguments than the configuration"
+            );
+        }
+        return Ok(Link::new(client, messages, status, Begun::Before { outdated }));
     }
     let (client, mut messages) = launch.start().await?;
     match greeting(&mut messages).await {
-        Some(status) => Ok(Link::new(client, messages, status, true)),
+        Some(status) => Ok(Link::new(client, messages, status, Begun::Now)),
         None => Err(LaunchError::Silent(launch.control.clone())),
     }
 }

@@ -163,7 +163,7 @@ impl Known {
 
     /// All of it, with the words of the guard.
     fn supervised(&self, status: Option<Status>) -> Supervised {
-        Supervised { status, unit: self.status.clone(), problem: self.problem.clone() }
+        Supervised { status, unit: self.status.clone(), problem: self.problem.clone(), outdated: false }
     }
 
     /// Its main process, which is the guard where it has one.

@@ -93,7 +93,7 @@ mod tests {
             package: None,
             restriction: None,
         });
-        Supervised { status, unit: Some(unit), problem: None }
+        Supervised { status, unit: Some(unit), problem: None, outdated: false }
     }
 
     async fn waited(news: Vec<Supervised>, has_guard: bool) -> Result<(), String> {
