@@ -41,6 +41,7 @@ mod kills;
 mod logs;
 mod manual;
 mod monitoring;
+mod network;
 mod original;
 mod pages;
 mod poll;

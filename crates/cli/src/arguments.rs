@@ -17,6 +17,7 @@ mod metrics;
 mod query;
 mod rule;
 mod server;
+mod token;
 mod trace;
 mod tune;
 
@@ -43,6 +44,7 @@ pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
 pub(crate) use server::ServerCommand;
+pub(crate) use token::TokenCommand;
 pub(crate) use trace::{TraceCommand, TraceListArguments};
 pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
 
@@ -58,6 +60,13 @@ pub(crate) struct Arguments {
     /// ~/.config/paramedic/paramedic.toml]
     #[arg(long, global = true, env = "PARAMEDIC_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// The `serve` of another place, for example http://127.0.0.1:7477: for `incident`, `alert list`, `server`, `query`,
+    /// `trace` and `token`
+    #[arg(long, global = true, env = "PARAMEDIC_SERVER_URL", value_name = "URL", requires = "token_file")]
+    pub(crate) server_url: Option<String>,
+    /// The file with the word of a token for it, which nobody else may read
+    #[arg(long, global = true, env = "PARAMEDIC_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// How to print what was found
     #[arg(short, long, global = true, value_enum, default_value_t = OutputFormat::Table)]
     pub(crate) output: OutputFormat,
@@ -156,6 +165,9 @@ pub(crate) enum Command {
     /// Stop every change, or let them happen again
     #[command(subcommand)]
     KillSwitch(KillSwitchCommand),
+    /// Let people and programs in over the network, and end that
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Keep evidence, sealed so that anybody can check it later; works with and without `serve`
     #[command(subcommand)]
     Evidence(EvidenceCommand),

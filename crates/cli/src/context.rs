@@ -1,10 +1,12 @@
 //! Owns what commands share: the configuration, the client of the local socket, and who acts.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
+use server::Secrets;
 use server::client::Client;
-use server::config::{self, Config, Place};
+use server::config::{self, Config, Place, Secret};
 
 use crate::fail::Failure;
 
@@ -27,8 +29,27 @@ pub(crate) fn load_or_default(named: Option<PathBuf>) -> Result<(Config, PathBuf
     load(named)
 }
 
-/// The client of the `serve` that is meant: the one of `$PARAMEDIC_SOCKET`, or of the configuration.
+/// The `serve` of another place, where the command line names one: for every client of this process.
+static FAR: OnceLock<Client> = OnceLock::new();
+
+/// Lets every client of this process speak with the `serve` at `url`, by the word in a file.
+pub(crate) fn go_far(url: &str, file: PathBuf) -> Result<(), Failure> {
+    let secrets = Secrets::of_process(&program()?);
+    let word = runtime()?.block_on(secrets.read(&Secret::File { file })).map_err(Failure::usage)?;
+    let _ = FAR.set(Client::over_network(url, word.reveal())?);
+    Ok(())
+}
+
+/// The client of the `serve` of another place, where one is named.
+pub(crate) fn far() -> Option<Client> {
+    FAR.get().cloned()
+}
+
+/// The client of the `serve` that is meant: the far one, the one of `$PARAMEDIC_SOCKET`, or of the configuration.
 pub(crate) fn client(named: Option<PathBuf>) -> Result<Client, Failure> {
+    if let Some(client) = far() {
+        return Ok(client);
+    }
     let socket = match std::env::var_os("PARAMEDIC_SOCKET").filter(|socket| !socket.is_empty()) {
         Some(socket) => PathBuf::from(socket),
         None => server::api::socket_path(&load_or_default(named)?.0),

@@ -69,8 +69,11 @@ impl std::fmt::Display for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let code = match &error {
-            ClientError::NotReachable { .. } | ClientError::Answer(_) => Code::Unreachable,
-            ClientError::Refused { status: 403, .. } => Code::Refused,
+            ClientError::NotReachable { .. } | ClientError::Away { .. } | ClientError::Answer(_) => {
+                Code::Unreachable
+            }
+            ClientError::Unusable(_) => Code::Usage,
+            ClientError::Refused { status: 401 | 403, .. } => Code::Refused,
             ClientError::Refused { status: 400 | 422, .. } => Code::Usage,
             ClientError::Refused { .. } => Code::No,
         };

@@ -1,7 +1,9 @@
-//! Owns the client of the local socket, for the command line.
+//! Owns the client of the API, for the command line: over the local socket, or over the network by a token.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +17,15 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    socket: PathBuf,
+    at: At,
+}
+
+/// Where it is.
+#[derive(Debug, Clone)]
+enum At {
+    Socket(PathBuf),
+    /// Without a slash at its end.
+    Url(String),
 }
 
 /// Why there is no answer, or a bad one.
@@ -29,6 +39,17 @@ pub enum ClientError {
         /// Why.
         source: reqwest::Error,
     },
+    /// Nobody answers over the network.
+    #[error("no `paramedic serve` answers at `{url}`")]
+    Away {
+        /// The address.
+        url: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// It is no address of a `serve`, or no token.
+    #[error("{0}")]
+    Unusable(String),
     /// It refused.
     #[error("{message}")]
     Refused {
@@ -58,7 +79,32 @@ impl Client {
             .tls_certs_only([])
             .build()
             .map_err(ClientError::Answer)?;
-        Ok(Self { http, socket: path.to_owned() })
+        Ok(Self { http, at: At::Socket(path.to_owned()) })
+    }
+
+    /// A client of the `serve` at `url`, for whoever has the word of a token. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// Where the address is none of HTTP, the word cannot be a token's, or the HTTP client cannot be made.
+    pub fn over_network(url: &str, word: &str) -> Result<Self, ClientError> {
+        let address = reqwest::Url::parse(url).ok().filter(|address| {
+            matches!(address.scheme(), "http" | "https")
+                && address.username().is_empty()
+                && address.query().is_none()
+        });
+        let unusable = || ClientError::Unusable(format!("`{url}` is no address like http://127.0.0.1:7477"));
+        let address = address.ok_or_else(unusable)?;
+        let mut word = HeaderValue::try_from(format!("Bearer {}", word.trim()))
+            .map_err(|_| ClientError::Unusable("this is no word of a token".to_owned()))?;
+        word.set_sensitive(true);
+        probe::install_crypto();
+        let http = reqwest::Client::builder()
+            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, word)]))
+            // The word goes to this address, and nowhere else.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(ClientError::Answer)?;
+        Ok(Self { http, at: At::Url(address.as_str().trim_end_matches('/').to_owned()) })
     }
 
     /// Asks for JSON.
@@ -78,7 +124,7 @@ impl Client {
         path: &str,
         timeout: Duration,
     ) -> Result<T, ClientError> {
-        let response = self.send(self.http.get(url(path)).timeout(timeout)).await?;
+        let response = self.send(self.http.get(self.url(path)).timeout(timeout)).await?;
         response.json().await.map_err(ClientError::Answer)
     }
 
@@ -100,7 +146,7 @@ impl Client {
     /// # Errors
     /// Where nobody answers, or the answer is a refusal.
     pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
-        let response = self.send(self.http.get(url(path)).timeout(ANSWER_MAX)).await?;
+        let response = self.send(self.http.get(self.url(path)).timeout(ANSWER_MAX)).await?;
         response.text().await.map_err(ClientError::Answer)
     }
 
@@ -114,7 +160,7 @@ impl Client {
         body: &impl Serialize,
         timeout: Duration,
     ) -> Result<T, ClientError> {
-        let response = self.send(self.http.post(url(path)).json(body).timeout(timeout)).await?;
+        let response = self.send(self.http.post(self.url(path)).json(body).timeout(timeout)).await?;
         response.json().await.map_err(ClientError::Answer)
     }
 
@@ -123,15 +169,12 @@ impl Client {
     /// # Errors
     /// Where nobody answers, or the answer is a refusal.
     pub async fn send_traces(&self, message: Vec<u8>) -> Result<(), ClientError> {
-        let request = self.http.post(url("/v1/traces")).header("content-type", "application/x-protobuf");
+        let request = self.http.post(self.url("/v1/traces")).header("content-type", "application/x-protobuf");
         self.send(request.body(message).timeout(ANSWER_MAX)).await.map(drop)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {
-        let response = request
-            .send()
-            .await
-            .map_err(|source| ClientError::NotReachable { path: self.socket.clone(), source })?;
+        let response = request.send().await.map_err(|source| self.unreachable(source))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -142,9 +185,19 @@ impl Client {
         };
         Err(ClientError::Refused { status: status.as_u16(), message })
     }
-}
 
-/// The host is of no meaning on a local socket.
-fn url(path: &str) -> String {
-    format!("http://paramedic{path}")
+    fn unreachable(&self, source: reqwest::Error) -> ClientError {
+        match &self.at {
+            At::Socket(path) => ClientError::NotReachable { path: path.clone(), source },
+            At::Url(url) => ClientError::Away { url: url.clone(), source: source.without_url() },
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        match &self.at {
+            // The host is of no meaning on a local socket.
+            At::Socket(_) => format!("http://paramedic{path}"),
+            At::Url(url) => format!("{url}{path}"),
+        }
+    }
 }

@@ -30,6 +30,7 @@ mod secrets;
 mod serve;
 mod silences;
 mod subject;
+mod tokens;
 mod traces;
 mod trouble;
 mod trust;
@@ -63,6 +64,10 @@ pub use serve::{
 pub use silences::{SilenceFileError, add_silence, expire_silence, read_silences, silences_path};
 pub use subject::subject;
 pub use systemd::notify::watchdog;
+pub use tokens::{
+    LIFE_DAYS_MAX, RANDOM_BYTES, Revoked, Role, Token, TokenError, Wish, create_token, random_token,
+    read_tokens, revoke_token,
+};
 pub use traces::kept_traces;
 pub use trust::{Trust, TrustError};
 pub use tuning::{control_socket, controls_path, tuning_path};

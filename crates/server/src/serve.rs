@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::alertmanager::Alertmanager;
 use crate::alive::Parent;
 use crate::api;
+use crate::api::Guesses;
 use crate::api::prometheus::Turns;
 use crate::backend::Backend;
 use crate::config::Config;
@@ -29,6 +30,7 @@ use crate::remote_write::RemoteWrite;
 use crate::retention::{data_dir, keep_within_budget};
 use crate::rules;
 use crate::secrets::Secrets;
+use crate::tokens::Keyring;
 use crate::traces::Traces;
 use crate::trust::{Trust, TrustError};
 use crate::watch::Watch;
@@ -170,6 +172,8 @@ impl Serve {
             told,
             clocks: IncidentClocks::default(),
             queries: Turns::default(),
+            keyring: Keyring::default(),
+            guesses: Guesses::default(),
             inbound: Inbound::new(&config, secrets.clone()),
             alertmanager: config.alertmanager.as_ref().map(|one| Alertmanager::new(one, secrets.clone())),
             backend,

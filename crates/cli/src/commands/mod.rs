@@ -31,16 +31,18 @@ mod runbook;
 mod serve;
 mod server;
 mod text;
+mod token;
 mod trace;
 mod tune;
 mod uninstall;
 
 use crate::arguments::{Arguments, Command, Output, OutputFormat};
+use crate::context;
 use crate::fail::{Code, Failure};
 
 /// Runs one command.
 pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
-    let Arguments { command, config, output } = arguments;
+    let Arguments { command, config, server_url, token_file, output } = arguments;
     let rows = output.of_rows();
     let fits = match output {
         OutputFormat::Prometheus => matches!(command, Command::Metrics(_)),
@@ -50,6 +52,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
     if !fits {
         let words = "`-o prometheus` is for `paramedic metrics`, and `-o nagios` for `paramedic check`";
         return Err(Failure::usage(anyhow::anyhow!(words)));
+    }
+    if let (Some(url), Some(file)) = (server_url, token_file) {
+        if !is_of_api(&command) {
+            let words = "this is about the machine that it runs on: leave `--server-url` (`$PARAMEDIC_SERVER_URL`) out";
+            return Err(Failure::usage(anyhow::anyhow!(words)));
+        }
+        context::go_far(&url, file)?;
     }
     let output = rows.unwrap_or(Output::Table);
     match command {
@@ -76,6 +85,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Server(command) => server::run(command, config, output),
         Command::Maintenance(command) => maintenance::run(command, config, output),
         Command::KillSwitch(command) => kill_switch::run(command, config, output),
+        Command::Token(command) => token::run(command, config, output),
         Command::Evidence(command) => evidence::run(command, config, output),
         Command::Journal(command) => journal::run(&command, config, output),
         Command::Host(command) => tune::host(command, config, output),
@@ -84,5 +94,25 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Man { command, all } => manual::man(&command, all.as_deref()),
         Command::Reference => manual::reference(),
         Command::DemoServer { kind } => roles::demo_server(kind),
+    }
+}
+
+/// Whether a command needs nothing but the API of a `serve`.
+fn is_of_api(command: &Command) -> bool {
+    use crate::arguments::{AlertCommand, IncidentCommand, ServerCommand, TraceCommand};
+    match command {
+        Command::Query(_) | Command::Token(_) => true,
+        Command::Incident(command) => !matches!(command, IncidentCommand::Verify),
+        Command::Alert(command) => matches!(command, AlertCommand::List { .. }),
+        Command::Trace(command) => matches!(command, TraceCommand::List(_) | TraceCommand::Show { .. }),
+        Command::Server(command) => matches!(
+            command,
+            ServerCommand::List
+                | ServerCommand::Status { .. }
+                | ServerCommand::Restart { .. }
+                | ServerCommand::Start { .. }
+                | ServerCommand::Stop { .. }
+        ),
+        _ => false,
     }
 }

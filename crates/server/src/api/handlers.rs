@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use incident::{EngineError, Incident, IncidentId, Record};
 use process::control::Status;
 
+use super::access::may_see;
 use super::exposition;
 use super::wire::{
     Approve, By, Detail, Done, Health, Open, Order, Problem, Reject, Say, ServerStatus, Summary,
@@ -18,6 +19,7 @@ use crate::clock;
 use crate::fleet::{Asked, Member, OrderError, Source, Verb};
 use crate::flow::Flow;
 use crate::remote_write::RemoteWrite;
+use crate::tokens::Token;
 
 pub(super) type Shared = State<Arc<Flow>>;
 
@@ -105,8 +107,13 @@ pub(super) async fn metrics(State(flow): Shared) -> Result<Response, Failure> {
     Ok(([(header::CONTENT_TYPE, kind)], page).into_response())
 }
 
-pub(super) async fn incidents(State(flow): Shared) -> Result<Json<Vec<Summary>>, Failure> {
-    Ok(Json(flow.engine.incidents().await?.iter().map(Summary::from).collect()))
+pub(super) async fn incidents(
+    State(flow): Shared,
+    token: Option<Extension<Token>>,
+) -> Result<Json<Vec<Summary>>, Failure> {
+    let incidents = flow.engine.incidents().await?;
+    let seen = incidents.iter().filter(|one| token.as_ref().is_none_or(|token| may_see(token, one)));
+    Ok(Json(seen.map(Summary::from).collect()))
 }
 
 pub(super) async fn found(flow: &Flow, typed: &str) -> Result<IncidentId, Failure> {
@@ -176,8 +183,9 @@ pub(super) async fn reject(
     detail(&flow, &id).await
 }
 
-pub(super) async fn servers(State(flow): Shared) -> Json<Vec<ServerStatus>> {
-    Json(flow.fleet.members().map(|member| server_status(&flow, &member)).collect())
+pub(super) async fn servers(State(flow): Shared, token: Option<Extension<Token>>) -> Json<Vec<ServerStatus>> {
+    let is_for = |member: &Arc<Member>| token.as_ref().is_none_or(|token| token.is_for(&member.config.name));
+    Json(flow.fleet.members().filter(is_for).map(|member| server_status(&flow, &member)).collect())
 }
 
 pub(super) async fn server(

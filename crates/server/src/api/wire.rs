@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use traces::{TraceQuestion, TraceSummary};
 
+use crate::tokens::Token;
+
 /// An incident in a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
@@ -272,6 +274,15 @@ pub struct Done {
     pub took_ms: u64,
     /// Whether anything was done: its owner may have restarted it by itself already.
     pub anew: bool,
+}
+
+/// A token that was just made.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NewToken {
+    /// What is known of it.
+    pub token: Token,
+    /// Its word, which is shown this once.
+    pub word: String,
 }
 
 /// Something to be taken back.

@@ -1,6 +1,7 @@
 //! Owns the configuration: every key of `paramedic.toml`, its default and its meaning.
 
 mod alertmanager;
+mod api;
 mod backend;
 mod backup;
 mod bytes;
@@ -35,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use systemd::UnitName;
 
 pub use alertmanager::Alertmanager;
+pub use api::Api;
 pub use backend::{Backend, RemoteWrite};
 pub use backup::Backups;
 pub use bytes::Bytes;
@@ -77,7 +79,7 @@ pub struct Config {
     /// `/var/lib/paramedic-controls`, otherwise `controls` in the data directory.
     #[serde(default)]
     pub controls_dir: PathBuf,
-    /// Where `serve` answers `/health` and `/metrics`.
+    /// Where `serve` answers `/health`, `/metrics`, and whoever has a token.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
     /// The address on which the guards listen.
@@ -110,6 +112,9 @@ pub struct Config {
     /// How much is kept of what is over.
     #[serde(default)]
     pub retention: Retention,
+    /// Who may use the API over the network.
+    #[serde(default)]
+    pub api: Api,
     /// What is kept before a change, and where.
     #[serde(default)]
     pub evidence: Evidence,

@@ -81,7 +81,7 @@ impl Door {
 }
 
 /// The word of a header `Bearer WORD`.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, word) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| word.trim_ascii()).filter(|word| !word.is_empty())
 }

@@ -20,7 +20,7 @@ use crate::flow::Flow;
 use crate::secrets::Secrets;
 pub(crate) use alertmanager::{Payload, of_api};
 use door::Door;
-pub(crate) use door::Refused;
+pub(crate) use door::{Refused, bearer};
 pub(crate) use standing::{Told, told, unanswered};
 pub(crate) use webhook::read as read_webhook;
 

@@ -1,0 +1,13 @@
+//! Owns `[api]`: who may use the API over the network.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[api]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Whether tokens are taken from other machines, where `listen` is an address that they reach. It speaks no TLS: only
+    /// where something in front of it does.
+    pub beyond_loopback: bool,
+}
