@@ -5,8 +5,9 @@
 //! that rebinds its name to 127.0.0.1 gives itself away.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -136,9 +137,20 @@ async fn speak(
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = told_to_leave(&mut leaving) => {
+    let seen = leaving.clone();
+    let mut told = pin!(told_to_leave(&mut leaving));
+    let mut listens = false;
+    let result = poll_fn(|context| {
+        if let Poll::Ready(result) = connection.as_mut().poll(context) {
+            return Poll::Ready(Some(result));
+        }
+        // It wakes this task when there is something to hear: asking it at every turn would cost each call.
+        let may_hear = !std::mem::replace(&mut listens, true) || seen.has_changed().unwrap_or(true);
+        if may_hear { told.as_mut().poll(context).map(|()| None) } else { Poll::Pending }
+    });
+    let result = match result.await {
+        Some(result) => result,
+        None => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -157,7 +169,7 @@ pub(crate) async fn told_to_leave(leaving: &mut watch::Receiver<bool>) {
 async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
     let ends = peer.ends;
     let (head, body) = request.into_parts();
-    if let Err(reason) = admitted(&head, guard.listen) {
+    if let Err(reason) = peer.admitted(&head, guard.listen) {
         guard.metrics.failed(Failure::Security);
         guard.note(Level::Warning, About::Security, &reason, [("path", head.uri.path().into())]);
         return problem(StatusCode::FORBIDDEN, &reason);
