@@ -80,7 +80,8 @@ impl Fleet {
         let time = Server::new("time", &["env", &with("time"), &python, &text(&program)]).with(&format!(
             "[[server.dependency]]\nname = \"store\"\ntcp = \"{depends_on}\"\ncritical = true\n"
         ));
-        let mut tables = "[policy]\nmode = \"auto\"\n".to_owned();
+        // What comes last and takes longest, comparing the files of all packages, is cut short.
+        let mut tables = "[policy]\nmode = \"auto\"\n[evidence]\ntimeout = \"6s\"\n".to_owned();
         for name in ["MCPSlowResponseTime", "MCPHighMemoryUsage", "MCPDependencyDown"] {
             tables += &format!("[alerts.{name}]\nfor = \"0s\"\nkeep_firing_for = \"1s\"\n");
         }

@@ -526,6 +526,41 @@ fn an_end_for_want_of_memory_in_a_control_group() {
     fs::remove_dir(&folder).unwrap();
 }
 
+#[test]
+fn a_limit_of_address_space_that_is_nearly_reached() {
+    for (share, cause) in [("0.98", "memory_pressure"), ("0.5", "none")] {
+        let Some(plant) = Plant::new(&["limited", share]) else { return };
+        of_process(&plant.pid()).check(cause, "address_space_used_percent", &["process", "mapped"]);
+    }
+}
+
+/// Its number is in the name of its control group, as whatever makes containers has it.
+#[test]
+fn a_container() {
+    if !is_root() {
+        return;
+    }
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let roots = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+    let pid = std::process::id();
+    let folders = roots.map(|root| {
+        let outer = Path::new(root).join(format!("paramedic-test-container-{pid}"));
+        (outer.clone(), outer.join(format!("docker-{ID}.scope")))
+    });
+    let Some((outer, inner)) = folders.iter().find(|(outer, inner)| {
+        let is_group = outer.parent().unwrap().join("cgroup.procs").exists();
+        is_group && fs::create_dir_all(inner).is_ok()
+    }) else {
+        println!("SKIPPED: there can be no control group of our own");
+        return;
+    };
+    if let Some(plant) = Plant::new(&["group", inner.to_str().unwrap()]) {
+        of_process(&plant.pid()).check("none", "container", &[ID, "docker"]);
+    }
+    fs::remove_dir(inner).unwrap();
+    fs::remove_dir(outer).unwrap();
+}
+
 /// A PostgreSQL of this test; none where there is none on the machine, which is said.
 struct Postgres {
     folder: tempfile::TempDir,
@@ -737,6 +772,80 @@ fn a_database_that_wants_a_password() {
     assert!(about(&unknown, "dependency", "ann").contains("its password is not known"), "{unknown}");
     assert!(!site.serve_log().contains("hunter2"));
     assert!(!site.run(&["config", "show"]).stdout.contains("hunter2"));
+}
+
+/// The words of libpq mean what they mean there: who is trusted, and for which name, and that nothing is told in the open.
+#[test]
+fn a_database_that_is_asked_over_tls() {
+    const PASSWORD: &str = "hunter2, and more";
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let give = |name: &str, from: &[&str]| {
+        let text: String = from.iter().map(|one| fs::read_to_string(tls(one)).unwrap()).collect();
+        fs::write(file(name), text).unwrap();
+        fs::set_permissions(file(name), fs::Permissions::from_mode(0o600)).unwrap();
+        let _ = Command::new("chown").arg("postgres").arg(file(name)).stderr(Stdio::null()).status();
+    };
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    give("cert.pem", &["server.pem", "server.key"]);
+    give("roots.pem", &["ca.pem", "diagnosis-ca.pem"]);
+    fs::write(file("password"), PASSWORD).unwrap();
+    fs::set_permissions(file("password"), fs::Permissions::from_mode(0o600)).unwrap();
+    let rules = "hostssl all ann 127.0.0.1/32 scram-sha-256\nhostssl all postgres 127.0.0.1/32 trust\n\
+        hostnossl all all 127.0.0.1/32 reject\n";
+    let (cert, roots) = (file("cert.pem"), file("roots.pem"));
+    let (cert, roots) = (cert.to_str().unwrap(), roots.to_str().unwrap());
+    let options = format!("-c ssl=on -c ssl_cert_file={cert} -c ssl_key_file={cert}");
+    let Some(postgres) = Postgres::start(20, &options, rules) else { return };
+    let setup = format!("CREATE ROLE ann LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_monitor");
+    assert!(postgres.session(&setup).wait().unwrap().success());
+    let of = |name: &str, is_critical: bool, parameters: &str| {
+        format!(
+            "[[server.dependency]]\nname = \"{name}\"\ncritical = {is_critical}\n\
+             postgres = \"postgres://ann@127.0.0.1:{}/postgres{parameters}\"\npassword = {{ file = {:?} }}\n",
+            postgres.port,
+            file("password")
+        )
+    };
+    let notes = Server::notes("notes")
+        .with(&of("full", true, &format!("?sslmode=verify-full&sslrootcert={roots}")))
+        .with(&of("signed", false, &format!("?sslmode=verify-ca&sslrootcert={roots}")))
+        .with(&of("machine", false, "?sslmode=verify-full"))
+        .with(&of("private", false, "?sslmode=require"))
+        .with(&of("usual", false, ""))
+        .with(&of("open", false, "?sslmode=disable"));
+    let mut site = Site::new(&[notes]);
+    site.serve_until_ready(&["notes"]);
+    let about = |said: &Said, kind: &str, subject: &str| {
+        let all = said.0["findings"].as_array().unwrap().iter();
+        let mut these = all.filter(|one| one["kind"] == kind && one["subject"] == subject);
+        let text = |one: &Value| format!("{} {}", one["value"], one["message"].as_str().unwrap_or_default());
+        these.next().map(text).unwrap_or_default()
+    };
+    let said = of_server(&site, "notes");
+    for name in ["full", "signed", "private", "usual"] {
+        assert_eq!(about(&said, "dependency", name), "\"ok\" it takes connections", "{said}");
+        assert!(!about(&said, "connections_used_percent", name).is_empty(), "{name}: {said}");
+    }
+    assert!(about(&said, "certificate", "full").contains("\"ok\""), "{said}");
+    assert!(about(&said, "certificate", "private").is_empty(), "nobody looked: {said}");
+    assert!(about(&said, "certificate", "machine").contains("unknown_issuer"), "{said}");
+    assert!(about(&said, "dependency", "open").contains("not ours"), "{said}");
+    assert_eq!(said.cause(), "none", "{said}");
+
+    for (given, fault, signed) in
+        [("expired.pem", "expired", "\"certificate\""), ("other-name.pem", "wrong_name", "\"ok\"")]
+    {
+        give("cert.pem", &[given]);
+        postgres.run("pg_ctl", &["-s", "reload"]);
+        let said = eventually(fault, || {
+            Some(of_server(&site, "notes")).filter(|said| about(said, "certificate", "full").contains(fault))
+        });
+        said.check("certificate_invalid", "certificate", &[fault]);
+        assert!(about(&said, "dependency", "signed").contains(signed), "{said}");
+        assert_eq!(about(&said, "dependency", "private"), "\"ok\" it takes connections", "{said}");
+        assert!(!said.to_string().contains("hunter2"), "{said}");
+    }
 }
 
 /// In a network of its own, whose name service is silent when it is asked for addresses of IPv6.

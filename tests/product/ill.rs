@@ -12,6 +12,8 @@ use crate::poll::{eventually, pause};
 use crate::site::{Server, Site, free_port};
 
 const HELD: &str = include_str!("held.py");
+const BUSY_PYTHON: &str = include_str!("busy.py");
+const BUSY_NODE: &str = include_str!("busy.js");
 
 /// That server; none where there is no Python, which is said.
 fn held(args: &[&str]) -> Option<Server> {
@@ -99,4 +101,47 @@ fn a_request_that_never_ends_while_others_do() {
     }
     said.check("stuck_requests", "oldest_operation_seconds", &["30"]);
     said.check("stuck_requests", "tool_call", &["ok", "rows"]);
+}
+
+/// One that computes all the time and one that computes often, in each runtime: only who keeps others waiting is ill.
+#[test]
+fn an_event_loop_that_has_no_time() {
+    let programs = [("python3", "-c", BUSY_PYTHON), ("node", "-e", BUSY_NODE)];
+    let is_here = |(program, ..): &(&str, &str, &str)| {
+        let is = std::process::Command::new(program).arg("--version").output().is_ok();
+        if !is {
+            println!("SKIPPED: there is no {program}");
+        }
+        is
+    };
+    let programs: Vec<_> = programs.into_iter().filter(is_here).collect();
+    let name = |program: &str, how: &str| format!("{program}-{how}");
+    let servers: Vec<Server> = programs
+        .iter()
+        .flat_map(|(program, argument, text)| {
+            let more: &[&str] = if *program == "node" { &["--"] } else { &[] };
+            [("hot", "1.8", "0"), ("well", "0.004", "0.008")].map(|(how, compute, pause)| {
+                let argv = [&[*program, *argument, *text], more, &[compute, pause]].concat();
+                Server::new(&name(program, how), &argv)
+            })
+        })
+        .collect();
+    let mut site = Site::new(&servers);
+    site.serve();
+    for (program, ..) in &programs {
+        let said = eventually("it is late, and why", || {
+            Some(of_server(&site, &name(program, "hot")))
+                .filter(|said| said.cause() == "event_loop_saturated")
+        });
+        said.check(
+            "event_loop_saturated",
+            "event_loop_busy_percent",
+            &["thread", program.trim_end_matches('3')],
+        );
+        site.run(&["server", "stop", &name(program, "hot")]).done();
+        let well = of_server(&site, &name(program, "well"));
+        assert_eq!(well.cause(), "none", "{well}");
+        let busy = well.finding("event_loop_busy_percent").and_then(|found| found["value"].as_f64());
+        assert!(busy.is_none_or(|percent| percent < 90.0), "{well}");
+    }
 }

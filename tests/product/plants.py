@@ -1,5 +1,6 @@
 """Plants one fault in a process of its own: says `ready` when it is there, and ends when its standard input does."""
 import http.server
+import mmap
 import os
 import resource
 import socket
@@ -127,6 +128,24 @@ def unread():
     """Writes into a pipe from which nobody reads, although somebody could."""
     _, writer = os.pipe()
     threading.Thread(target=lambda: os.write(writer, bytes(1 << 20)), daemon=True).start()
+    wait()
+
+
+def limited(share):
+    """Maps so much of what it may."""
+    with open("/proc/self/statm") as statm:
+        taken = int(statm.read().split()[0]) * resource.getpagesize()
+    most = taken + (256 << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    mapped = mmap.mmap(-1, int(most * float(share)) - taken)
+    wait()
+    mapped.close()
+
+
+def group(path):
+    """Enters a control group."""
+    with open(os.path.join(path, "cgroup.procs"), "w") as procs:
+        procs.write(str(os.getpid()))
     wait()
 
 

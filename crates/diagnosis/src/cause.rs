@@ -70,6 +70,10 @@ causes! {
     Overload "overload"
         "There is more to do at once than the server or its machine can do."
         "Slow down or shut out the client that asks most. Not a restart: the work comes back."
+    EventLoopSaturated "event_loop_saturated"
+        "The one thread in which the server answers computes without a pause, and everything else waits for it."
+        "Look at its stack for what it computes, and slow down or shut out who asks for that. A restart helps only where it never \
+         ends: otherwise the work comes back."
     DependencyDown "dependency_down"
         "Something that the server can not do without does not answer, or refuses its service."
         "Mend the dependency, or wait for it. As long as it is down, every restart is in vain."

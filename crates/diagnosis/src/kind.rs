@@ -56,6 +56,9 @@ kinds! {
         "Threads that have waited for a whole second until somebody reads what they write to a pipe or a socket."
     THREADS "threads" "server" "number"
         "How many threads it has, of those that were looked at; the message says how many wait where in the kernel."
+    EVENT_LOOP_BUSY_PERCENT "event_loop_busy_percent" "server" "percent of one processor"
+        "How much of a second the thread computed in which Node answers, or the threads that share Python's lock; absent \
+         where none of them did at the first look."
     RUNTIME "runtime" "server" "`node`, `python`, `jvm`"
         "What its program runs in, by the symbols of its executable or of a library that it has mapped."
     CONTAINER "container" "server" "its number or name"
@@ -102,6 +105,8 @@ kinds! {
         "The kernel ended a process of somebody else at the memory limit of its own control group."
     MEMORY_LIMIT_USED_PERCENT "memory_limit_used_percent" "server" "percent"
         "How much it has in use, without files that can be given back, of what its control group may."
+    ADDRESS_SPACE_USED_PERCENT "address_space_used_percent" "server" "percent"
+        "How much address space a process of it has mapped, of what it may (`RLIMIT_AS`); absent without a limit."
     MEMORY_AVAILABLE_PERCENT "memory_available_percent" "machine" "percent"
         "What the machine can still give, of all its memory."
     MEMORY_PRESSURE_AVG60 "memory_pressure_avg60" "machine" "percent"

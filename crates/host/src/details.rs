@@ -8,11 +8,14 @@ use ::process::ProcessId;
 use serde::Serialize;
 
 use crate::memory::kilobytes;
+use crate::processes::Stat;
 use crate::roots::{FILE_BYTES_MAX, Roots, read, read_line, read_link};
 use crate::text::{lines, lossy, number, split_once, words};
 
 /// A process that leaks descriptors has as many as its limit: the count tells that, not the list.
 const DESCRIPTORS_MAX: usize = 4096;
+/// The kernel's name for the limit of all that a process has mapped (`ulimit -v`, `LimitAS=`).
+const ADDRESS_SPACE: &str = "Max address space";
 
 /// One process in depth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +30,9 @@ pub struct Details {
     pub environment_keys: Option<Vec<String>>,
     /// Its resource limits, by the kernel's name for each, such as `Max open files`.
     pub limits: Option<BTreeMap<String, Limit>>,
+    /// How much address space it has taken, of a process that has a limit of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_space_bytes: Option<u64>,
     /// Its memory.
     pub footprint: Option<Footprint>,
     /// What it has open.
@@ -81,15 +87,24 @@ impl Details {
     pub(crate) fn read(roots: &Roots, id: ProcessId) -> Self {
         let folder = roots.process(id.pid);
         let part = |name: &str| read(&folder.join(name), FILE_BYTES_MAX);
+        let limits = part("limits").map(|bytes| limits(&bytes));
+        let is_limited = limits.as_ref().and_then(|all| all.get(ADDRESS_SPACE)?.soft).is_some();
         Self {
             id,
+            address_space_bytes: is_limited.then(|| Stat::read(&folder)?.virtual_bytes).flatten(),
             cwd: read_link(&folder.join("cwd")),
             wait_channel: read_line(&folder.join("wchan")).filter(|name| name != "0"),
             environment_keys: part("environ").map(|bytes| environment_keys(&bytes)),
-            limits: part("limits").map(|bytes| limits(&bytes)),
+            limits,
             footprint: part("smaps_rollup").and_then(|bytes| Footprint::parse(&bytes)),
             descriptors: Descriptors::read(&folder),
         }
+    }
+
+    /// How much address space it has taken, and how much it may; `None` where there is no limit.
+    pub fn address_space(&self) -> Option<(u64, u64)> {
+        let most = self.limits.as_ref()?.get(ADDRESS_SPACE)?.soft?;
+        Some((self.address_space_bytes?, most))
     }
 }
 
@@ -213,6 +228,24 @@ mod tests {
         assert_eq!(limits.len(), 2);
         assert_eq!(limits["Max open files"], Limit { soft: Some(20_000), hard: Some(40_000) });
         assert_eq!(limits["Max cpu time"], Limit { soft: None, hard: None });
+    }
+
+    #[test]
+    fn address_space_is_of_interest_where_it_has_a_limit() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = Roots::below(root.path());
+        let folder = roots.process(9);
+        fs::create_dir_all(&folder).unwrap();
+        let mut fields = vec!["0"; 22];
+        (fields[0], fields[19], fields[20]) = ("S", "1", "9000000");
+        fs::write(folder.join("stat"), format!("9 (x) {}\n", fields.join(" "))).unwrap();
+        let limit = |soft: &str| {
+            let text = format!("Limit\n{:<26}{soft:<21}unlimited            bytes\n", "Max address space");
+            fs::write(folder.join("limits"), text).unwrap();
+            Details::read(&roots, ID).address_space()
+        };
+        assert_eq!(limit("10000000"), Some((9_000_000, 10_000_000)));
+        assert_eq!(limit("unlimited"), None);
     }
 
     #[test]

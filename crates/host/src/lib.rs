@@ -11,6 +11,7 @@ mod census;
 mod cgroup;
 mod container;
 mod details;
+mod event_loop;
 mod files;
 mod findings;
 mod kernel_log;

@@ -76,6 +76,7 @@ pub(crate) struct Stat {
     cpu_ticks: Option<u64>,
     pub(crate) threads: Option<u64>,
     pub(crate) start_ticks: u64,
+    pub(crate) virtual_bytes: Option<u64>,
     rss_pages: Option<u64>,
 }
 
@@ -145,6 +146,7 @@ impl Stat {
             cpu_ticks: count(14).zip(count(15)).map(|(user, system)| user.saturating_add(system)),
             threads: count(20),
             start_ticks: count(22)?,
+            virtual_bytes: count(23),
             rss_pages: count(24),
         })
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cgroup::CgroupMemory;
 use crate::details::Details;
+use crate::event_loop::{EventLoop, look_again, read_event_loops};
 use crate::files::{DeletedFile, deleted, written};
 use crate::kernel_log::{KernelEvent, read_kernel_log};
 use crate::machine::{Clock, Load, Machine};
@@ -75,6 +76,9 @@ pub struct TargetTree {
     pub user: Option<User>,
     /// Which of them run in a runtime, and in which, at most 16.
     pub runtimes: Vec<Runtime>,
+    /// Those of Node and Python that were computing; after [`Snapshot::confirm`] with what they took of a processor.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub event_loops: Vec<EventLoop>,
     /// The files that they have open to write, at most 256.
     pub written: Vec<String>,
     /// Threads that wait inside the kernel; after [`Snapshot::confirm`] those that have not gone on.
@@ -145,6 +149,7 @@ impl Snapshot {
             !target.blocked.is_empty()
                 || !target.zombies.is_empty()
                 || !target.unread.is_empty()
+                || !target.event_loops.is_empty()
                 || target.quota.is_throttled_at_times()
         };
         if !is_silent && !self.target.as_ref().is_some_and(is_stuck) {
@@ -158,6 +163,7 @@ impl Snapshot {
             still_blocked(roots, &mut target.blocked);
             still_zombies(roots, &mut target.zombies);
             target.quota.look_again();
+            look_again(roots, &mut target.event_loops);
             let present: Vec<i32> = self.processes.iter().map(|process| process.id.pid).collect();
             still_unread(roots, &mut target.unread, &present);
         }
@@ -188,13 +194,15 @@ impl TargetTree {
         if let Some(sockets) = &mut sockets {
             sockets.find_strangers(roots, present);
         }
+        let runtimes = runtimes(roots, &tree);
         Some(Self {
             pid,
+            event_loops: read_event_loops(roots, &runtimes),
             cgroup_memory: CgroupMemory::read(roots, pid),
             quota: Quota::read(roots, pid),
             has_own_mounts: has_own_mounts(roots, pid),
             user: user_of(roots, pid),
-            runtimes: runtimes(roots, &tree),
+            runtimes,
             written: written(roots, &tree),
             blocked,
             unread: unread(&threads),

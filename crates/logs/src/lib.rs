@@ -8,6 +8,7 @@ mod compress;
 mod entry;
 mod files;
 mod follow;
+pub mod journal;
 mod level;
 mod line;
 mod lines;

@@ -29,6 +29,7 @@ pub use dig::{CertificateFault, Families, Names, Phases, Reached, Said, token};
 pub use findings::findings;
 pub use introduction::Introduction;
 pub use nagios::Perfdata;
+pub use postgres::postgres_problem;
 pub use prober::{Prober, ProberError};
 pub use real_call::Declared;
 pub use report::{CheckType, DependencyReport, Health, Report, Request, readiness_of};

@@ -3,19 +3,23 @@
 //! Of the protocol (version 3) only the start of a session and one question are spoken: a message is a letter, its length
 //! in four bytes with itself, and its body; the first one has no letter. A database that asks for a password that is not known
 //! here takes connections. Where it lets the user in, it is asked for locks and for its work as well. A password is proven
-//! and never sent: a database that wants to be told it (in the clear, or its MD5) is not.
+//! and never sent: a database that wants to be told it (in the clear, or its MD5) is not. Whether the session is private is
+//! decided as libpq does, by `sslmode`.
 
 mod activity;
+mod place;
 mod scram;
+mod wire;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use crate::network_checks::host_and_port;
+use crate::dig::CertificateFault;
 use crate::reason;
 use crate::report::Verdict;
 use crate::target::Password;
+use place::{Place, Way};
 use scram::Scram;
+use wire::{Missing, Wire};
 
 pub(crate) use activity::Activity;
 
@@ -31,33 +35,40 @@ const LOCKS: &str = "SELECT holder.pid, count(*), max(extract(epoch FROM clock_t
     WHERE waiting.wait_event_type = 'Lock' AND waiting.state_change < clock_timestamp() - interval '1 second' \
     GROUP BY 1 ORDER BY 2 DESC LIMIT 1";
 
-/// Where a database is, and as whom it is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place<'p> {
-    user: &'p str,
-    host: &'p str,
-    port: u16,
-    database: &'p str,
+/// What was seen on the way, beside the verdict.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// Whether its certificate is good; none where nobody looks at that.
+    pub(crate) certificate: Option<Result<(), CertificateFault>>,
+    pub(crate) activity: Activity,
+}
+
+/// How a session ended.
+enum Outcome {
+    Said(Verdict),
+    /// Nobody comes in this way (`pg_hba.conf`), and perhaps another.
+    NotThisWay(Verdict),
+}
+
+/// What is wrong with an address, before anything is asked.
+pub fn postgres_problem(address: &str) -> Option<String> {
+    Place::of(address).err()
 }
 
 /// Healthy when it takes connections.
 pub(crate) async fn ask(address: &str, password: Option<&Password>) -> Verdict {
-    begin(address, password, None).await
+    begin(address, password, &mut Seen::default(), false).await
 }
 
 /// The same, and asks who holds what others wait for, and what it works on; what was answered until the deadline stays.
-pub(crate) async fn dig(address: &str, password: Option<&Password>, activity: &mut Activity) -> Verdict {
-    begin(address, password, Some(activity)).await
+pub(crate) async fn dig(address: &str, password: Option<&Password>, seen: &mut Seen) -> Verdict {
+    begin(address, password, seen, true).await
 }
 
-async fn begin(address: &str, password: Option<&Password>, activity: Option<&mut Activity>) -> Verdict {
-    let Some(place) = Place::of(address) else {
-        return Verdict::unknown(format!("`{}` is not [USER@]HOST:PORT[/DATABASE]", reason::tidy(address)));
-    };
-    let connected = TcpStream::connect((place.host, place.port)).await;
-    let mut session = match connected {
-        Ok(stream) => Session(stream),
-        Err(error) => return Verdict::unhealthy(reason::of_error(&error)),
+async fn begin(address: &str, password: Option<&Password>, seen: &mut Seen, is_deep: bool) -> Verdict {
+    let place = match Place::of(address) {
+        Ok(place) => place,
+        Err(why) => return Verdict::unknown(why),
     };
     // That it is not known says nothing about the database.
     let password = match password {
@@ -65,42 +76,76 @@ async fn begin(address: &str, password: Option<&Password>, activity: Option<&mut
         None => Ok(None),
     };
     let known = password.as_ref().ok().and_then(|known| known.as_deref());
-    match session.begin(&place, known, activity).await {
-        Ok(verdict) => match password {
-            Err(why) if verdict.health.is_well() => {
-                Verdict::healthy(format!("it takes connections, and its password is not known: {why}"))
+    let mut verdict = Verdict::unknown("it was not asked");
+    for way in place.mode.ways() {
+        match one_way(&place, *way, known, seen, is_deep).await {
+            Outcome::Said(said) => {
+                verdict = said;
+                break;
             }
-            _ => verdict,
-        },
-        Err(error) => Verdict::unhealthy(format!("the database broke off: {}", reason::of_error(&error))),
-    }
-}
-
-// === impl Place ===
-
-impl<'p> Place<'p> {
-    fn of(address: &'p str) -> Option<Self> {
-        let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| address.strip_prefix(scheme));
-        let rest = rest.unwrap_or(address);
-        let (user, rest) = rest.rsplit_once('@').unwrap_or(("postgres", rest));
-        let (place, database) = rest.split_once('/').unwrap_or((rest, user));
-        let (host, port) = host_and_port(place)?;
-        let plain = |text: &str| !text.is_empty() && !text.contains([':', '\0', '?', '/']);
-        (plain(user) && plain(database)).then_some(Self { user, host, port, database })
-    }
-
-    fn startup(&self) -> Vec<u8> {
-        let mut body = VERSION_3.to_be_bytes().to_vec();
-        for word in ["user", self.user, "database", self.database, "application_name", "paramedic"] {
-            body.extend(word.as_bytes());
-            body.push(0);
+            Outcome::NotThisWay(said) => verdict = said,
         }
-        body.push(0);
-        framed(None, &body)
+    }
+    match password {
+        Err(why) if verdict.health.is_well() => {
+            Verdict::healthy(format!("it takes connections, and its password is not known: {why}"))
+        }
+        _ => verdict,
     }
 }
 
-struct Session(TcpStream);
+async fn one_way(
+    place: &Place<'_>,
+    way: Way,
+    password: Option<&str>,
+    seen: &mut Seen,
+    is_deep: bool,
+) -> Outcome {
+    let (stream, is_checked) = match wire::open(place, way).await {
+        Ok(opened) => opened,
+        Err(Missing::Broken(error)) => return Outcome::Said(Verdict::unhealthy(reason::of_error(&error))),
+        Err(Missing::NoTls) => {
+            let why = format!("it speaks no TLS, and `sslmode={}` wants it", place.mode);
+            return Outcome::Said(Verdict::unhealthy(why));
+        }
+        Err(Missing::NoRoots(why)) => {
+            return Outcome::Said(Verdict::unknown(format!("whom to trust is not known: {why}")));
+        }
+        Err(Missing::Refused { why, fault }) => {
+            seen.certificate = fault.map(Err);
+            let verdict = Verdict::unhealthy(why);
+            // As libpq does: who only prefers it goes on without.
+            return if way == Way::PrivateIfOffered {
+                Outcome::NotThisWay(verdict)
+            } else {
+                Outcome::Said(verdict)
+            };
+        }
+    };
+    if is_checked {
+        seen.certificate = Some(Ok(()));
+    }
+    let activity = is_deep.then_some(&mut seen.activity);
+    match Session(stream).begin(place, password, activity).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            Outcome::Said(Verdict::unhealthy(format!("the database broke off: {}", reason::of_error(&error))))
+        }
+    }
+}
+
+/// The first message of a session.
+fn startup(place: &Place<'_>) -> Vec<u8> {
+    let mut body = VERSION_3.to_be_bytes().to_vec();
+    for word in ["user", place.user, "database", place.database, "application_name", "paramedic"] {
+        body.extend(word.as_bytes());
+        body.push(0);
+    }
+    body.push(0);
+    framed(None, &body)
+}
+
+struct Session(Box<dyn Wire>);
 
 // === impl Session ===
 
@@ -110,8 +155,8 @@ impl Session {
         place: &Place<'_>,
         password: Option<&str>,
         activity: Option<&mut Activity>,
-    ) -> std::io::Result<Verdict> {
-        self.0.write_all(&place.startup()).await?;
+    ) -> std::io::Result<Outcome> {
+        self.0.write_all(&startup(place)).await?;
         let mut scram = password.and_then(|password| Scram::begin(place.user, password));
         for _ in 0..MESSAGES_MAX {
             let (letter, body) = self.message().await?;
@@ -121,7 +166,9 @@ impl Session {
                     Wanted::Nothing => {}
                     Wanted::This(body) => self.0.write_all(&framed(Some(b'p'), &body)).await?,
                     Wanted::Password(how) => {
-                        return Ok(Verdict::healthy(format!("it takes connections, and {how}")));
+                        return Ok(Outcome::Said(Verdict::healthy(format!(
+                            "it takes connections, and {how}"
+                        ))));
                     }
                 },
                 b'Z' => {
@@ -130,12 +177,14 @@ impl Session {
                         Some(activity) => self.deep(activity).await?,
                     };
                     self.0.write_all(&framed(Some(b'X'), &[])).await?;
-                    return Ok(verdict.unwrap_or_else(|| Verdict::healthy("it takes connections")));
+                    return Ok(Outcome::Said(
+                        verdict.unwrap_or_else(|| Verdict::healthy("it takes connections")),
+                    ));
                 }
                 _ => {}
             }
         }
-        Ok(Verdict::unhealthy("the database says much and nothing that is asked for"))
+        Ok(Outcome::Said(Verdict::unhealthy("the database says much and nothing that is asked for")))
     }
 
     /// Who keeps others waiting, and what the database works on; a question that it does not answer is left out.
@@ -223,20 +272,22 @@ fn framed(letter: Option<u8>, body: &[u8]) -> Vec<u8> {
 }
 
 /// The fields of an error are letters with texts: `C` is its code, `M` what it says.
-fn refusal(body: &[u8]) -> Verdict {
+fn refusal(body: &[u8]) -> Outcome {
     let field = |letter: u8| {
         let found = body.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(&[letter]));
         found.map(|text| reason::tidy(&String::from_utf8_lossy(text))).unwrap_or_default()
     };
     let (code, says) = (field(b'C'), field(b'M'));
-    match code.as_str() {
+    let verdict = match code.as_str() {
         "53300" => Verdict::unhealthy(format!("the database has no connection left: {says} ({code})")),
         // Who is known and may not come in, or to which database, it decides as it should.
         _ if code.starts_with("28") || code == "3D000" => {
             Verdict::healthy(format!("it takes connections, and not ours: {says} ({code})"))
         }
         _ => Verdict::unhealthy(format!("the database refuses: {says} ({code})")),
-    }
+    };
+    // What `pg_hba.conf` has no line for is told so, before any password.
+    if code == "28000" { Outcome::NotThisWay(verdict) } else { Outcome::Said(verdict) }
 }
 
 /// A row is the number of its columns, then each with its length; -1 is none.
@@ -263,28 +314,22 @@ mod tests {
     use crate::Health;
 
     #[test]
-    fn places() {
-        let place = |address| Place::of(address).map(|at| (at.user, at.host, at.port, at.database));
-        assert_eq!(place("db:5432"), Some(("postgres", "db", 5432, "postgres")));
-        assert_eq!(place("ann@[::1]:5432/notes"), Some(("ann", "::1", 5432, "notes")));
-        assert_eq!(place("postgres://ann@db:1/x"), Some(("ann", "db", 1, "x")));
-        for odd in ["", "db", "db:x", "@db:1", "ann:secret@db:1", "db:1/x?y=z"] {
-            assert_eq!(place(odd), None, "{odd}");
-        }
-    }
-
-    #[test]
     fn refusals() {
         let check = |code: &str, health, word: &str| {
-            let verdict = refusal(format!("SFATAL\0C{code}\0Mbecause\0\0").as_bytes());
+            let text = format!("SFATAL\0C{code}\0Mbecause\0\0");
+            let (verdict, is_final) = match refusal(text.as_bytes()) {
+                Outcome::Said(verdict) => (verdict, true),
+                Outcome::NotThisWay(verdict) => (verdict, false),
+            };
+            assert_eq!(is_final, code != "28000");
             assert!(verdict.health == health && verdict.reason.contains(word), "{verdict:?}");
         };
         check("53300", Health::Unhealthy, "no connection left: because (53300)");
         check("57P03", Health::Unhealthy, "refuses");
         check("28P01", Health::Healthy, "not ours");
+        check("28000", Health::Healthy, "not ours");
         check("3D000", Health::Healthy, "not ours");
         check("", Health::Unhealthy, "refuses");
-        assert_eq!(refusal(b"").health, Health::Unhealthy);
     }
 
     #[test]
@@ -324,8 +369,12 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
         });
-        let verdict = dig(&address, None, &mut Activity::default()).await;
-        assert!(verdict.reason.contains("broke off") && verdict.health == Health::Unhealthy, "{verdict:?}");
+        let verdict = dig(&address, None, &mut Seen::default()).await;
+        assert!(
+            verdict.reason.contains("no postgresql") && verdict.health == Health::Unhealthy,
+            "{verdict:?}"
+        );
         answering.await.unwrap();
+        assert!(postgres_problem("db").is_some() && postgres_problem(&address).is_none());
     }
 }

@@ -65,7 +65,8 @@ pub enum Check {
     },
     /// A PostgreSQL database takes connections. One that asks for a password that is not known here takes them too.
     Postgres {
-        /// `[USER@]HOST:PORT[/DATABASE]`.
+        /// `[USER@]HOST:PORT[/DATABASE]`, or `postgres://USER@HOST[:PORT][/DATABASE][?sslmode=…&sslrootcert=…]` as for libpq;
+        /// private where the database can, unless that says otherwise.
         address: String,
         /// The password of that user.
         password: Option<Password>,

@@ -28,7 +28,7 @@ const HOUSE: [Room; 21] = [
     Room { name: "logs", floor: 1, may_use: Uses::Only(&["diagnosis", "process"]) },
     Room { name: "traces", floor: 1, may_use: Uses::Only(&[]) },
     Room { name: "host", floor: 1, may_use: Uses::Only(&["diagnosis", "process"]) },
-    Room { name: "systemd", floor: 1, may_use: Uses::Only(&["process"]) },
+    Room { name: "systemd", floor: 1, may_use: Uses::Only(&["logs", "process"]) },
     Room { name: "runbook", floor: 2, may_use: Uses::Only(&["metrics"]) },
     Room { name: "probe", floor: 2, may_use: Uses::Only(&["metrics", "diagnosis", "process", "traces"]) },
     Room {

@@ -98,6 +98,9 @@ fn memory() {
     check("cpu_throttled_percent=90 liveness=ok", "overload");
     check("tool_call=timeout liveness=ok", "none");
     check("memory_limit_used_percent=99", "memory_pressure");
+    check("address_space_used_percent=99", "memory_pressure");
+    check("address_space_used_percent=60", "none");
+    check("address_space_used_percent=99 rss_growth_bytes_per_hour=1e9", "none");
     check("memory_limit_used_percent=99 process_exit=SIGKILL", "out_of_memory");
     // Somebody else, at a limit of his own: the machine has enough.
     check("oom_kill_at_limit@/x.slice=1", "none");
@@ -141,6 +144,38 @@ fn work() {
     // Busy is not dead.
     check("liveness=timeout process_state=running concurrent_operations=80", "overload");
     check("liveness=timeout process_state=running !dependency@db=timeout", "dependency_down");
+}
+
+#[test]
+fn one_thread_that_has_no_time() {
+    // Busy alone is no trouble, and late alone has many causes.
+    check("event_loop_busy_percent=100 liveness=ok first_byte_seconds=0.02", "none");
+    check("event_loop_busy_percent=60 liveness=ok first_byte_seconds=2", "none");
+    check("liveness=ok first_byte_seconds=2 tool_call=ok tool_call_seconds=2", "none");
+    check("event_loop_busy_percent=97 liveness=ok first_byte_seconds=2", "event_loop_saturated");
+    check("event_loop_busy_percent=97 liveness=ok tool_call=ok tool_call_seconds=3", "event_loop_saturated");
+    check("event_loop_busy_percent=97 liveness=ok tool_call=timeout", "event_loop_saturated");
+    check("event_loop_busy_percent=97 concurrent_operations=80 p95_seconds=12", "event_loop_saturated");
+    check(
+        "event_loop_busy_percent=97 cpu_pressure_avg60@m=55 p95_seconds=12 liveness=ok",
+        "event_loop_saturated",
+    );
+    check("event_loop_busy_percent=97 liveness=timeout process_state=running", "event_loop_saturated");
+    // It is late because a dependency is: that of the dependency counts for the dependency.
+    check("event_loop_busy_percent=97 liveness=ok first_byte_seconds@api=4", "none");
+    // One request that never ends, and garbage that is collected all the time, are something else.
+    check(
+        "event_loop_busy_percent=97 liveness=ok first_byte_seconds=2 oldest_operation_seconds=900",
+        "stuck_requests",
+    );
+    check(
+        "event_loop_busy_percent=97 liveness=timeout process_state=running oldest_operation_seconds=900",
+        "frozen",
+    );
+    check(
+        "event_loop_busy_percent=99 p95_seconds=9 rss_growth_bytes_per_hour=1e9 rss_bytes=3e9",
+        "memory_leak",
+    );
 }
 
 #[test]

@@ -60,6 +60,7 @@ rules! {
     MemoryPressure 50 if MEMORY_LOW, plus 10 if MEMORY_AWAITED;
     MemoryPressure 50 if MEMORY_AWAITED, plus 10 if MEMORY_LOW, unless MEMORY_PLENTY;
     MemoryPressure 50 if LIMIT_NEAR, plus 10 if MEMORY_AWAITED;
+    MemoryPressure 50 if ADDRESS_SPACE_NEAR, plus 20 if LOG_OUT_OF_MEMORY;
     MemoryPressure 45 if OOM_SOMEWHERE;
 
     MemoryLeak 70 if CRASHED and LOG_OUT_OF_MEMORY, plus 5 if GROWS;
@@ -84,10 +85,17 @@ rules! {
     StuckRequests 60 if OPERATION_STUCK, plus 10 if ANSWERS, plus 5 if CALL_SILENT, unless NO_ANSWER or MANY_OPERATIONS or NEEDED_DOWN;
     StuckRequests 35 if CALL_SILENT and ANSWERS, unless MANY_OPERATIONS or NEEDED_DOWN;
 
-    Overload 60 if MANY_OPERATIONS, plus 10 if SLOW, plus 10 if CPU_AWAITED, unless NEEDED_DOWN;
+    Overload 60 if MANY_OPERATIONS, plus 10 if SLOW, plus 10 if CPU_AWAITED, unless NEEDED_DOWN or LOOP_BUSY;
     Overload 55 if THROTTLED, plus 10 if SLOW, unless NEEDED_DOWN;
     Overload 50 if CPU_AWAITED and SLOW, unless NEEDED_DOWN;
     Overload 50 if IO_AWAITED and SLOW, unless NEEDED_DOWN or MEMORY_AWAITED;
+
+    EventLoopSaturated 85 if LOOP_BUSY and NO_ANSWER, unless OPERATION_STUCK or GROWS;
+    EventLoopSaturated 80 if LOOP_BUSY and CALL_SILENT, unless OPERATION_STUCK or GROWS;
+    EventLoopSaturated 75 if LOOP_BUSY and LATE, plus 5 if SLOW, unless OPERATION_STUCK or GROWS;
+    EventLoopSaturated 75 if LOOP_BUSY and CALL_LATE, plus 5 if SLOW, unless OPERATION_STUCK or GROWS;
+    EventLoopSaturated 75 if LOOP_BUSY and SLOW, unless OPERATION_STUCK or GROWS;
+    EventLoopSaturated 35 if LOOP_BUSY;
 
     DependencyDown 55 if NEEDED_DOWN, plus 5 if LOG_CONNECTION;
     DependencyDown 25 if ANY_DOWN, plus 5 if LOG_CONNECTION;

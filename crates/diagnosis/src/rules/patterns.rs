@@ -43,6 +43,10 @@ const MEMORY_LIMIT_PERCENT_HIGH: f64 = 95.0;
 const MEMORY_HIT_PERCENT_LOW: f64 = 90.0;
 /// Two attempts are what the runbook allows.
 const RESTARTS_MANY: f64 = 3.0;
+/// A loop that has a twentieth of its time left answers late already; the kernel counts in hundredths.
+const LOOP_PERCENT_HIGH: f64 = 90.0;
+/// What a person feels; `ping` takes some milliseconds.
+const SECONDS_LATE: f64 = 1.0;
 
 /// What can be asked over the network.
 const NETWORK: &[&str] = &["tcp", "http", "postgres"];
@@ -127,6 +131,8 @@ patterns! {
         [is(kind::CACHE_BYTES_GROWTH, Is::AtLeast(GROWTH_BYTES_PER_HOUR_MUCH))]
     LIMIT_NEAR "its control group has next to nothing left of its memory"
         [is(kind::MEMORY_LIMIT_USED_PERCENT, Is::AtLeast(MEMORY_LIMIT_PERCENT_HIGH))]
+    ADDRESS_SPACE_NEAR "a process of it has mapped nearly all that its own limit allows"
+        [is(kind::ADDRESS_SPACE_USED_PERCENT, Is::AtLeast(MEMORY_LIMIT_PERCENT_HIGH))]
     LARGE "the server is large already"
         [is(kind::RSS_BYTES, Is::AtLeast(RSS_BYTES_LARGE))]
     LOG_OUT_OF_MEMORY "the log says that memory ran out"
@@ -151,6 +157,12 @@ patterns! {
         [is(kind::LIVENESS, Is::OneOf(&["timeout"]))]
     ANSWERS "the server answers"
         [is(kind::LIVENESS, Is::OneOf(&["ok"]))]
+    LOOP_BUSY "the one thread in which it answers computes without a pause"
+        [is(kind::EVENT_LOOP_BUSY_PERCENT, Is::AtLeast(LOOP_PERCENT_HIGH))]
+    LATE "it answers a second late, or more"
+        [is(kind::LIVENESS, Is::OneOf(&["ok"])), is(kind::FIRST_BYTE_SECONDS, Is::AtLeast(SECONDS_LATE))]
+    CALL_LATE "a real call took a second, or more"
+        [is(kind::TOOL_CALL_SECONDS, Is::AtLeast(SECONDS_LATE))]
     CALL_SILENT "a real call was not answered"
         [is(kind::TOOL_CALL, Is::OneOf(&["timeout"]))]
     PAUSED "the process was paused"

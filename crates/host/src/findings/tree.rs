@@ -26,10 +26,12 @@ pub(super) fn found(snapshot: &Snapshot, subject: &Subject) -> Vec<Finding> {
         about.blocked(),
         about.unread(),
         about.threads(),
+        about.event_loop(),
         about.zombies(),
         about.descriptors(),
         about.memory(),
         about.limit(),
+        about.address_space(),
         about.queue(),
         about.runtime(),
         about.container(),
@@ -135,6 +137,23 @@ impl About<'_> {
         (!threads.is_empty()).then(|| finding.with_message(&summary(threads)))
     }
 
+    /// The busiest of its loops; none where all of them had nothing to do at the first look.
+    fn event_loop(&self) -> Option<Finding> {
+        let found = self.target.event_loops.iter().filter_map(|one| Some((one, one.busy.as_ref()?)));
+        let (one, busy) = found.max_by(|one, other| one.1.percent.total_cmp(&other.1.percent))?;
+        let message = format!(
+            "thread {} ({}) of process {} ({}), {:.0} % of it without a processor; its other threads took {:.0} %",
+            busy.tid,
+            busy.comm,
+            one.pid,
+            one.kind.name(),
+            busy.waiting_percent,
+            busy.others_percent
+        );
+        let finding = self.finding(kind::EVENT_LOOP_BUSY_PERCENT).with_value(super::rounded(busy.percent));
+        Some(finding.with_message(&message))
+    }
+
     fn zombies(&self) -> Option<Finding> {
         let zombies = &self.target.zombies;
         let finding = self.finding(kind::ZOMBIE_CHILDREN).with_value(zombies.len() as u64);
@@ -199,6 +218,16 @@ impl About<'_> {
         let message = format!("its control group {} may have {}", group.path, size(limit));
         let finding = self.finding(kind::MEMORY_LIMIT_USED_PERCENT).with_value(percent);
         Some(finding.with_severity(warning_if(percent >= LIMIT_HIGH_PERCENT)).with_message(&message))
+    }
+
+    /// The process that is nearest to its limit of all that it may map.
+    fn address_space(&self) -> Option<Finding> {
+        let limited = self.target.tree.iter().filter_map(|one| Some((one.id.pid, one.address_space()?)));
+        let percent = |(taken, most): (u64, u64)| taken as f64 * 100.0 / most.max(1) as f64;
+        let (pid, of) = limited.max_by(|one, other| percent(one.1).total_cmp(&percent(other.1)))?;
+        let message = format!("process {pid} has mapped {} of {}", size(of.0), size(of.1));
+        let finding = self.finding(kind::ADDRESS_SPACE_USED_PERCENT).with_value(super::rounded(percent(of)));
+        Some(finding.with_severity(warning_if(percent(of) >= LIMIT_HIGH_PERCENT)).with_message(&message))
     }
 
     fn throttled(&self) -> Option<Finding> {

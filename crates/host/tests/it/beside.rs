@@ -3,6 +3,7 @@
 //! `docs/diagnosis.md` has the table of them; the last test holds that to the commands that are compared.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -197,6 +198,24 @@ fn iostat_and_sar() {
     let before = Sample::take(&Roots::default());
     let rates = Sample::take(&Roots::default()).since(&before, std::time::Duration::from_millis(1));
     assert!(rates.links.contains_key("lo"), "{rates:?}");
+    // What went over the loopback, and what a processor computed, is in the rates of that time.
+    let begin = std::time::Instant::now();
+    let before = Sample::take(&Roots::default());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut to = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut from, _) = listener.accept().unwrap();
+    let mut sent = 0_u64;
+    while begin.elapsed() < std::time::Duration::from_millis(300) {
+        let mut bytes = [7; 65_536];
+        to.write_all(&bytes).unwrap();
+        from.read_exact(&mut bytes).unwrap();
+        sent += bytes.len() as u64;
+    }
+    let elapsed = begin.elapsed();
+    let rates = Sample::take(&Roots::default()).since(&before, elapsed);
+    let seconds = elapsed.as_secs_f64();
+    let received = rates.links["lo"].received_bytes * seconds;
+    assert!(received >= sent as f64 && rates.cpu_busy_percent.unwrap() > 5.0, "{sent} bytes: {rates:?}");
     if let Some(theirs) = ask("iostat", &["-d"]) {
         let devices = theirs.lines().skip(3).filter_map(|line| line.split_whitespace().next());
         devices.for_each(|device| assert!(rates.disks.contains_key(device), "{device}"));

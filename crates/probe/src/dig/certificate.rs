@@ -44,7 +44,7 @@ impl CertificateFault {
     }
 
     /// What failed a handshake; none where it was not the certificate.
-    pub(super) fn of(error: &io::Error) -> Option<Self> {
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
         let rustls::Error::InvalidCertificate(fault) = error.get_ref()?.downcast_ref::<rustls::Error>()?
         else {
             return None;

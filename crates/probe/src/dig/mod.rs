@@ -18,7 +18,7 @@ use hyper::body::Bytes;
 use tokio::time::Instant;
 
 use crate::findings::findings;
-use crate::postgres::{self, Activity};
+use crate::postgres::{self, Seen};
 use crate::prober::{Deadline, Prober, milliseconds_since};
 use crate::report::{CheckType, DependencyReport, Report, Verdict};
 use crate::target::{Check, Dependency, Endpoint, Target};
@@ -44,7 +44,7 @@ pub(crate) struct Dug {
     families: Families,
     certificate: Option<Result<(), CertificateFault>>,
     headers: headers::Headers,
-    activity: Activity,
+    database: Seen,
 }
 
 // === impl Prober ===
@@ -95,7 +95,8 @@ impl Prober {
             Check::Postgres { address, password } => {
                 let mut dug = Dug::default();
                 let verdict =
-                    deadline.bound(postgres::dig(address, password.as_ref(), &mut dug.activity)).await;
+                    deadline.bound(postgres::dig(address, password.as_ref(), &mut dug.database)).await;
+                dug.certificate = dug.database.certificate;
                 (verdict, dug)
             }
             _ => (self.ask_dependency(dependency, deadline).await.into_verdict(), Dug::default()),
@@ -151,7 +152,7 @@ impl Dug {
             let finding = about(kind::CLOCK_OFFSET_SECONDS).with_value(seconds);
             found.push(finding.with_severity(severity).with_message(&message));
         }
-        found.extend(self.activity.findings(&dependency.name));
+        found.extend(self.database.activity.findings(&dependency.name));
         found.extend(self.first_byte(&dependency.name));
         found
     }

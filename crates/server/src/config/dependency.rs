@@ -19,7 +19,7 @@ pub struct Dependency {
     /// `HOST:PORT` that must accept a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<String>,
-    /// `[USER@]HOST:PORT[/DATABASE]` of a PostgreSQL that must take connections.
+    /// `[USER@]HOST:PORT[/DATABASE]` of a PostgreSQL that must take connections; as a URL also with `sslmode` and `sslrootcert`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<String>,
     /// Where the password of that user is; proven by SCRAM, and never sent.
@@ -56,7 +56,8 @@ impl Dependency {
         let (kind, target) = [
             ("http", self.http.as_deref()),
             ("tcp", self.tcp.as_deref()),
-            ("postgres", self.postgres.as_deref()),
+            // One that is asked over TLS is the same database.
+            ("postgres", self.postgres.as_deref().map(|url| url.split('?').next().unwrap_or_default())),
             ("process", self.process.as_deref()),
             ("file", file.as_deref()),
             ("nagios", plugin.as_deref()),

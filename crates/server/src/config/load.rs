@@ -320,7 +320,10 @@ fn bad_dependency(dependency: &Dependency) -> Option<String> {
             "the dependency `{}` has a `password`, which only `postgres` takes",
             dependency.name
         )),
-        1 => None,
+        1 => {
+            let why = probe::postgres_problem(dependency.postgres.as_deref()?)?;
+            Some(format!("the dependency `{}`: {why}", dependency.name))
+        }
         0 => Some(format!(
             "the dependency `{}` has no check: give it one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`",
             dependency.name

@@ -1,12 +1,16 @@
-//! Owns what one unit has said: lines of the systemd journal, read by `journalctl`.
+//! Owns what one unit has said: lines of the systemd journal, read from its files, or by `journalctl`.
 //!
-//! The files of the journal have a format that grows with each version, and its one reader that knows them all is on
-//! every machine that has them. It is started without a shell, for one exact unit, with a deadline and a limit.
+//! The files of the journal have a format that grows with each version. What [`logs::journal`] does not know of it, and files
+//! that this user may not open, are left to the one reader that knows them all. It is started without a shell, for one exact
+//! unit, with a deadline and a limit.
 
 use std::io;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use logs::journal;
 
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -17,6 +21,8 @@ use crate::name::UnitName;
 
 /// What is kept of the standard error of `journalctl`, in bytes.
 const REMARK_BYTES_MAX: u64 = 4096;
+/// What a line takes beside its message.
+const LINE_BYTES: u64 = 200;
 
 /// How the journal is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +31,11 @@ pub struct Journal {
     pub program: PathBuf,
     /// Where the files of the journal are; none for those of this machine.
     pub directory: Option<PathBuf>,
+    /// Whether only `journalctl` reads them.
+    pub only_program: bool,
     /// How long one reading may take.
     pub timeout: Duration,
-    /// So many bytes are read at most, of JSON with all its fields. A line has about 1,000.
+    /// So many bytes are read at most, of JSON with all its fields. A line has about 1,000, and 300 without `journalctl`.
     pub bytes_max: u64,
 }
 
@@ -98,6 +106,7 @@ impl Default for Journal {
         Self {
             program: PathBuf::from("journalctl"),
             directory: None,
+            only_program: false,
             timeout: Duration::from_secs(10),
             bytes_max: 16 << 20,
         }
@@ -110,6 +119,9 @@ impl Journal {
     /// # Errors
     /// When `journalctl` cannot be run, fails, or takes too long; then it is killed.
     pub async fn read(&self, unit: &UnitName, wanted: &Wanted) -> Result<Lines, Error> {
+        if let Some(lines) = self.of_files(unit, wanted).await {
+            return Ok(lines);
+        }
         let reading = self.run(unit, wanted);
         match tokio::time::timeout(self.timeout, reading).await {
             Ok(read) => read,
@@ -118,6 +130,23 @@ impl Journal {
                 Err(Error::Deadline { call, timeout: self.timeout })
             }
         }
+    }
+
+    /// What the files say; `None` where they have to be read by `journalctl`, also because they took too long.
+    async fn of_files(&self, unit: &UnitName, wanted: &Wanted) -> Option<Lines> {
+        if self.only_program {
+            return None;
+        }
+        let (unit, wanted, bytes_max) = (unit.clone(), wanted.clone(), self.bytes_max);
+        let (directory, until) = (self.directory.clone(), Instant::now() + self.timeout);
+        let reading = tokio::task::spawn_blocking(move || {
+            let files = match directory {
+                Some(folder) => journal::files_in(&folder),
+                None => journal::files(Path::new("/")),
+            };
+            of_files(&files, &unit, &wanted, bytes_max, until)
+        });
+        tokio::time::timeout(self.timeout, reading).await.ok()?.ok()?
     }
 
     async fn run(&self, unit: &UnitName, wanted: &Wanted) -> Result<Lines, Error> {
@@ -171,6 +200,52 @@ impl Journal {
     }
 }
 
+/// Blocks; ends soon after `until`.
+fn of_files(
+    files: &[PathBuf],
+    unit: &UnitName,
+    wanted: &Wanted,
+    bytes_max: u64,
+    until: Instant,
+) -> Option<Lines> {
+    if files.is_empty() {
+        return None;
+    }
+    let us = |ms: i64| u64::try_from(ms).unwrap_or(0).saturating_mul(1000);
+    let after = match &wanted.after {
+        Some(Cursor(text)) => Some(journal::Cursor::parse(text)?),
+        None => None,
+    };
+    let asked = journal::Wanted {
+        unit: Some(unit.as_str()),
+        since_us: wanted.since_ms.map(us),
+        until_us: wanted.until_ms.map(us),
+        after: after.as_ref(),
+        entries_max: wanted.lines_max as usize,
+        // So that a limit cuts off the oldest.
+        newest_first: after.is_none(),
+    };
+    let (mut lines, mut bytes) = (Lines::default(), 0);
+    let in_time = || Instant::now() < until;
+    let read = journal::read(files, &asked, in_time, |entry| {
+        if let Some(Belongs::To(line)) = Line::of(unit, entry) {
+            bytes += line.message.len() as u64 + LINE_BYTES;
+            lines.lines.push(*line);
+        }
+        if bytes < bytes_max && in_time() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    let read = read.ok()?;
+    if !in_time() {
+        return None;
+    }
+    // Older ones than so many lines are not asked for; later ones are.
+    lines.is_cut = bytes >= bytes_max || after.is_some() && read.is_cut;
+    if after.is_none() {
+        lines.lines.reverse();
+    }
+    Some(lines)
+}
+
 /// A moment as systemd reads it.
 fn moment(ms: i64) -> String {
     format!("@{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000))
@@ -188,7 +263,10 @@ async fn up_to(pipe: Option<impl AsyncRead + Unpin>, bytes_max: u64) -> io::Resu
 fn parse(unit: &UnitName, text: &[u8]) -> Lines {
     let mut lines = Lines::default();
     for text in text.split(|byte| *byte == b'\n').filter(|text| !text.is_empty()) {
-        match serde_json::from_slice(text).ok().and_then(|fields| Line::of(unit, &fields)) {
+        match serde_json::from_slice::<Map<String, Value>>(text)
+            .ok()
+            .and_then(|fields| Line::of(unit, &fields))
+        {
             Some(Belongs::To(line)) => lines.lines.push(*line),
             Some(Belongs::Elsewhere) => {}
             None => lines.strange += 1,
@@ -206,23 +284,18 @@ enum Belongs {
 // === impl Line ===
 
 impl Line {
-    fn of(unit: &UnitName, fields: &Map<String, Value>) -> Option<Belongs> {
-        let is_of = |field: &&str| match fields.get(*field) {
-            Some(Value::String(named)) => named == unit.as_str(),
-            // One field may be there several times.
-            Some(Value::Array(all)) => all.iter().any(|named| named.as_str() == Some(unit.as_str())),
-            _ => false,
-        };
+    fn of(unit: &UnitName, fields: &impl Fields) -> Option<Belongs> {
+        let is_of = |field: &str| fields.all(field).iter().any(|named| named == unit.as_str());
         let from = match (
-            is_of(&"_SYSTEMD_UNIT"),
-            ["UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT"].iter().any(is_of),
+            is_of("_SYSTEMD_UNIT"),
+            ["UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT"].into_iter().any(is_of),
         ) {
             (true, _) => From::Unit,
             (false, true) => From::Others,
             (false, false) => return Some(Belongs::Elsewhere),
         };
-        let text = |field: &str| fields.get(field).and_then(text_of);
-        let at_us: i64 = text("__REALTIME_TIMESTAMP")?.parse().ok()?;
+        let text = |field: &str| fields.all(field).into_iter().next();
+        let at_us = fields.at_us()?;
         Some(Belongs::To(Box::new(Self {
             at_ms: at_us / 1000,
             from,
@@ -233,20 +306,65 @@ impl Line {
             invocation: text("_SYSTEMD_INVOCATION_ID")
                 .filter(|_| from == From::Unit)
                 .or_else(|| text("INVOCATION_ID")),
-            cursor: text("__CURSOR").map(Cursor),
+            cursor: fields.cursor(),
         })))
     }
 }
 
-/// The value of a field: a text, or the bytes of what is none. Of several values the first counts.
+/// What a line is made of, whoever has read it.
+trait Fields {
+    /// The values of a field; what is no text in them is replaced.
+    fn all(&self, field: &str) -> Vec<String>;
+
+    /// When it came, in microseconds since the Unix epoch.
+    fn at_us(&self) -> Option<i64>;
+
+    fn cursor(&self) -> Option<Cursor>;
+}
+
+impl Fields for journal::Entry {
+    fn all(&self, field: &str) -> Vec<String> {
+        self.values(field).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+    }
+
+    fn at_us(&self) -> Option<i64> {
+        i64::try_from(self.realtime_us()).ok()
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        Some(Cursor(journal::Entry::cursor(self).to_string()))
+    }
+}
+
+impl Fields for Map<String, Value> {
+    fn all(&self, field: &str) -> Vec<String> {
+        match self.get(field) {
+            // One field may be there several times.
+            Some(Value::Array(items)) if !items.iter().all(Value::is_u64) => {
+                items.iter().filter_map(text_of).collect()
+            }
+            Some(value) => text_of(value).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn at_us(&self) -> Option<i64> {
+        self.all("__REALTIME_TIMESTAMP").first()?.parse().ok()
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        self.all("__CURSOR").into_iter().next().map(Cursor)
+    }
+}
+
+/// One value: a text, or the bytes of what is none.
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Array(items) if items.iter().all(Value::is_u64) => {
+        Value::Array(items) => {
             let bytes = items.iter().map(|item| item.as_u64().and_then(|byte| u8::try_from(byte).ok()));
             bytes.collect::<Option<Vec<u8>>>().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         }
-        Value::Array(items) => items.first().and_then(text_of),
         _ => None,
     }
 }

@@ -57,11 +57,17 @@ proptest! {
     }
 }
 
-fn program(folder: &std::path::Path, script: &str) -> Journal {
+fn program(folder: &Path, script: &str) -> Journal {
     let path = folder.join("journalctl");
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    Journal { program: path, timeout: Duration::from_secs(20), bytes_max: 100_000, directory: None }
+    Journal {
+        program: path,
+        timeout: Duration::from_secs(20),
+        bytes_max: 100_000,
+        directory: None,
+        only_program: true,
+    }
 }
 
 #[tokio::test]
@@ -75,7 +81,7 @@ async fn a_journalctl_that_does_not_behave_is_an_error_or_cut() {
     assert!(matches!(read(hung).await, Err(Error::Deadline { .. })));
     let endless = read(program(folder.path(), "exec yes '{}'")).await.unwrap();
     assert!(endless.is_cut && endless.lines.is_empty());
-    let none = Journal { program: "/no/such/program".into(), ..Journal::default() };
+    let none = Journal { program: "/no/such/program".into(), only_program: true, ..Journal::default() };
     assert!(matches!(read(none).await, Err(Error::Run { .. })));
     let hint = read(program(folder.path(), "echo 'Hint: not everything' >&2")).await.unwrap();
     assert_eq!(hint.remark.as_deref(), Some("Hint: not everything"));

@@ -31,17 +31,21 @@ async fn a_unit_has_its_own_lines_and_those_of_systemd_about_it() {
     let (mem, mem2) = (name("mcp-server-mem.service"), name("mcp-server-mem-2.service"));
     let unit = systemd.order(&mem, Verb::Start, LONG).await.unwrap().unit.unwrap();
     systemd.order(&mem2, Verb::Start, LONG).await.unwrap();
-    let journal = Journal { directory: Some(machine.path("/run/log/journal")), ..Journal::default() };
+    // Without any `journalctl`, and by it.
+    let directory = Some(machine.path("/run/log/journal"));
+    let own = Journal { directory, program: "/no/such/program".into(), ..Journal::default() };
+    let by_program = Journal { only_program: true, program: "journalctl".into(), ..own.clone() };
     // What a process says takes a moment to get there.
     let mut lines = Lines::default();
     let all = tokio::time::timeout(LONG, async {
         while said(&lines, From::Unit).len() < 3 {
             machine.run(&["journalctl", "--sync"]);
-            lines = journal.read(&mem, &HUNDRED).await.unwrap();
+            lines = own.read(&mem, &HUNDRED).await.unwrap();
         }
     });
     all.await.unwrap();
     let long = "x".repeat(9000);
+    assert_eq!(lines, by_program.read(&mem, &HUNDRED).await.unwrap());
     assert_eq!(said(&lines, From::Unit), ["mem one", "bad \u{fffd} end", &long]);
     assert!(
         said(&lines, From::Others).iter().any(|line| line.starts_with("Started mcp-server-mem.service")),
@@ -53,24 +57,26 @@ async fn a_unit_has_its_own_lines_and_those_of_systemd_about_it() {
     assert_eq!(bad.invocation, unit.invocation.map(|id| id.to_string()));
     assert_eq!(bad.identifier.as_deref(), Some("mem"));
 
-    // The newest win, and a place is found again.
-    let last = journal.read(&mem, &Wanted { lines_max: 1, ..HUNDRED }).await.unwrap();
-    assert_eq!(last.lines, lines.lines[lines.lines.len() - 1..]);
-    let after = lines.lines[0].cursor.clone();
-    let later = journal.read(&mem, &Wanted { after, ..HUNDRED }).await.unwrap();
-    assert_eq!(later.lines, lines.lines[1..]);
-    let next = Wanted { after: lines.lines[0].cursor.clone(), lines_max: 1, ..HUNDRED };
-    let next = journal.read(&mem, &next).await.unwrap();
-    assert_eq!((next.lines.as_slice(), next.is_cut), (&lines.lines[1..2], true));
-    let at_ms = lines.lines[0].at_ms;
-    let since = async |since_ms, until_ms| {
-        journal.read(&mem, &Wanted { since_ms, until_ms, ..HUNDRED }).await.unwrap().lines.len()
-    };
-    assert_eq!(since(Some(at_ms - 1), None).await, lines.lines.len());
-    assert_eq!(since(Some(at_ms + 3_600_000), None).await, 0);
-    assert_eq!(since(None, Some(at_ms - 3_600_000)).await, 0);
-    let cut = Journal { bytes_max: 2_000, ..journal.clone() }.read(&mem, &HUNDRED).await.unwrap();
-    assert!(cut.is_cut);
-    let nobody = journal.read(&name("mcp-server-nobody.service"), &HUNDRED).await.unwrap();
-    assert_eq!(nobody.lines, []);
+    for journal in [own, by_program] {
+        // The newest win, and a place is found again.
+        let last = journal.read(&mem, &Wanted { lines_max: 1, ..HUNDRED }).await.unwrap();
+        assert_eq!(last.lines, lines.lines[lines.lines.len() - 1..]);
+        let after = lines.lines[0].cursor.clone();
+        let later = journal.read(&mem, &Wanted { after, ..HUNDRED }).await.unwrap();
+        assert_eq!(later.lines, lines.lines[1..]);
+        let next = Wanted { after: lines.lines[0].cursor.clone(), lines_max: 1, ..HUNDRED };
+        let next = journal.read(&mem, &next).await.unwrap();
+        assert_eq!((next.lines.as_slice(), next.is_cut), (&lines.lines[1..2], true));
+        let at_ms = lines.lines[0].at_ms;
+        let since = async |since_ms, until_ms| {
+            journal.read(&mem, &Wanted { since_ms, until_ms, ..HUNDRED }).await.unwrap().lines.len()
+        };
+        assert_eq!(since(Some(at_ms - 1), None).await, lines.lines.len());
+        assert_eq!(since(Some(at_ms + 3_600_000), None).await, 0);
+        assert_eq!(since(None, Some(at_ms - 3_600_000)).await, 0);
+        let cut = Journal { bytes_max: 2_000, ..journal.clone() }.read(&mem, &HUNDRED).await.unwrap();
+        assert!(cut.is_cut);
+        let nobody = journal.read(&name("mcp-server-nobody.service"), &HUNDRED).await.unwrap();
+        assert_eq!(nobody.lines, []);
+    }
 }

@@ -39,6 +39,27 @@ fn ranges_of_the_journal_have_their_cursors_and_no_secret() {
     assert!(item(&folder, &found, "t1/journal/machine").contains("s=2"));
 }
 
+/// The files of a machine that is not running, without any program.
+#[test]
+fn the_journal_of_another_machine_is_read_from_its_files() {
+    const SAMPLE: &[u8] = include_bytes!("../../../../logs/src/journal/samples/compact.journal.zst");
+    let (root, place) = (machine(), tempfile::tempdir().unwrap());
+    let path = root.path().join("var/log/journal/id/system.journal");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, zstd::decode_all(SAMPLE).unwrap()).unwrap();
+    let mut scene = scene(root.path());
+    scene.programs = Vec::new();
+    scene.now_ms = 1_790_000_001_000;
+    scene.subject.units = vec!["mcp-server-mem.service".to_owned()];
+    let folder = place.path().join("b");
+    let found = run(scene, only(&["journal"]), PLENTY, &folder, &|| None);
+    let lines = item(&folder, &found, "t1/journal/unit/mcp-server-mem.service");
+    assert!(lines.lines().count() > 10 && lines.contains("\"MESSAGE\":\"request "), "{lines}");
+    let ranges = item(&folder, &found, "t1/journal/ranges.jsonl");
+    let first = lines.split("\"__CURSOR\":\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(ranges.contains(&format!("\"first_cursor\":\"{first}\"")), "{ranges}");
+}
+
 #[test]
 fn a_program_that_hangs_is_ended_with_all_it_has_started_and_one_that_is_absent_is_a_gap() {
     let (root, place) = (machine(), tempfile::tempdir().unwrap());

@@ -93,6 +93,9 @@ stdio = ["x"]
 upstream = "http://x"
 [[server.dependency]]
 name = "none"
+[[server.dependency]]
+name = "db"
+postgres = "postgres://db/notes?sslmode=verified"
 [policy]
 allow = ["destroy"]
 "#,
@@ -104,7 +107,8 @@ allow = ["destroy"]
             10:8: `upstream`: the server `-b` has two transports: `stdio` and `upstream` exclude each other
             11:8: `port`: the port 7477 is where `serve` itself listens (`listen`)
             15:8: `dependency`: the dependency `none` has no check: give it one of `http`, `tcp`, `postgres`, `process`, `file`, `env`, `nagios`
-            17:1: `allow`: `destroy` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)"#]],
+            17:8: `dependency`: the dependency `db`: `sslmode=verified` is none of disable, allow, prefer, require, verify-ca, verify-full
+            20:1: `allow`: `destroy` cannot be allowed; any of `observe`, `change`, `disrupt` can (what destroys or is not understood always needs a person)"#]],
     );
 }
 
