@@ -22,11 +22,12 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use crate::admin::access::{self, Ends};
-use crate::http::{Body, admitted, problem};
+use crate::http::{Body, problem};
 use crate::log::{About, Level};
 use crate::mcp::SESSION;
 use crate::mcp::problem::Problem;
 use crate::metrics::Failure;
+use crate::origin::admitted;
 use crate::own::OwnError;
 use crate::secret::{Secret, Shown};
 use crate::state::Guard;
