@@ -82,9 +82,13 @@ fn what_can_be_read_in_two_ways_is_refused() {
         ("\r\n", "the size of a chunk is none"),
         ("-1\r\n", "the size of a chunk is none"),
         ("1 2\r\n", "the size of a chunk is none"),
+        ("1\u{c}\r\n", "the size of a chunk is none"),
         ("11111111111111111\r\n", "the size of a chunk is none"),
         ("1\na\n0\n\n", "a line between its chunks does not end as it has to"),
         ("1\r\nab\r\n0\r\n\r\n", "a chunk is longer than it says"),
+        ("0\r\na\r\n\r\n", "one of its trailers is none"),
+        ("0\r\n: a\r\n\r\n", "one of its trailers is none"),
+        ("0\r\na : b\r\n\r\n", "one of its trailers is none"),
     ] {
         check(&chunked(rest), Err(reason));
     }
