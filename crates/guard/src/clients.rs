@@ -10,8 +10,9 @@
 //! opened it, and is unknown to everybody else. The token is the guard's own affair: no server gets to see it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use host::Roots;
@@ -26,6 +27,7 @@ use crate::log::{About, Level};
 use crate::mcp::SESSION;
 use crate::mcp::problem::Problem;
 use crate::metrics::Failure;
+use crate::origin::admitted;
 use crate::own::OwnError;
 use crate::secret::{Secret, Shown};
 use crate::state::Guard;
@@ -53,6 +55,8 @@ struct ClientTable {
 pub(crate) struct Peer {
     pub(crate) ends: Ends,
     user: OnceCell<Option<u32>>,
+    /// The `Host` that was admitted first.
+    host: OnceLock<Box<[u8]>>,
 }
 
 // === impl Table, Clients, Peer ===
@@ -94,7 +98,20 @@ impl Clients {
 
 impl Peer {
     pub(crate) fn new(ends: Ends) -> Self {
-        Self { ends, user: OnceCell::new() }
+        Self { ends, user: OnceCell::new(), host: OnceLock::new() }
+    }
+
+    /// Whether a request may come from where it says, or the reason why not. A connection says the same again and again.
+    pub(crate) fn admitted(&self, head: &Parts, listen: SocketAddr) -> Result<(), String> {
+        let only = only_host(head);
+        if only.is_some() && only == self.host.get().map(|host| &**host) {
+            return Ok(());
+        }
+        admitted(head, listen)?;
+        if let Some(only) = only {
+            let _ = self.host.set(only.into());
+        }
+        Ok(())
     }
 
     /// The user whose process on this machine it is, if that one needs no token. The kernel is asked once.
@@ -106,6 +123,14 @@ impl Peer {
         };
         *self.user.get_or_init(look).await
     }
+}
+
+/// The one host that a request names, where nothing else says where it is from or for.
+fn only_host(head: &Parts) -> Option<&[u8]> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let only = hosts.next().filter(|_| hosts.next().is_none())?;
+    let is_all = head.uri.authority().is_none() && !head.headers.contains_key(header::ORIGIN);
+    is_all.then(|| only.as_bytes())
 }
 
 /// Who sends this request; none where nobody has to say. Or the answer to somebody who does not say it.

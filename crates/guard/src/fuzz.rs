@@ -159,7 +159,7 @@ pub fn lines(text: &[u8], buffer_bytes: usize, bytes_max: usize) {
 
 /// Whether a request with these headers comes from where it may, to a guard that listens there.
 pub fn admitted(listen: SocketAddr, headers: &[(HeaderName, &[u8])]) -> bool {
-    crate::http::admitted(&head("/mcp", headers), listen).is_ok()
+    crate::origin::admitted(&head("/mcp", headers), listen).is_ok()
 }
 
 /// Whatever headers say, it is understood or not, and nothing goes on that has no business there.

@@ -34,6 +34,7 @@ mod log;
 mod mcp;
 mod metrics;
 mod oom;
+mod origin;
 mod own;
 mod package;
 mod pipe;

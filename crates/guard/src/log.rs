@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::clock;
-pub(crate) use line::{Field, Written};
+pub(crate) use line::{Field, Written, push_number};
 use line::{push_field, push_moment, push_text};
 
 const FILE_BYTES_MAX: u64 = 64 << 20;

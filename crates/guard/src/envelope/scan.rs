@@ -5,19 +5,6 @@
 
 use std::borrow::Cow;
 
-/// What cannot stand in a string as it is.
-static IS_SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        special[byte] = true;
-        byte += 1;
-    }
-    special[b'"' as usize] = true;
-    special[b'\\' as usize] = true;
-    special
-};
-
 /// The text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotJson;
@@ -86,16 +73,19 @@ impl<'a> Members<'a> {
 // === impl Scan ===
 
 impl<'a> Scan<'a> {
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn take(&mut self, expect: u8) -> Result<(), NotJson> {
         let is_it = self.peek() == Some(expect);
         self.at += usize::from(is_it);
         if is_it { Ok(()) } else { Err(NotJson) }
     }
 
+    #[inline]
     fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
@@ -103,6 +93,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The name of a member, and the colon behind it.
+    #[inline]
     fn name(&mut self) -> Result<Cow<'a, str>, NotJson> {
         let start = self.at;
         let is_plain = self.string()?;
@@ -119,44 +110,29 @@ impl<'a> Scan<'a> {
     #[inline]
     fn string(&mut self) -> Result<bool, NotJson> {
         self.take(b'"')?;
-        let (bytes, mut at, mut is_plain) = (self.text.as_bytes(), self.at, true);
-        loop {
-            let rest = bytes.get(at..).ok_or(NotJson)?;
-            at += rest.iter().position(|byte| IS_SPECIAL[usize::from(*byte)]).ok_or(NotJson)?;
-            at += match bytes[at] {
-                b'"' => break,
-                b'\\' => escape(&bytes[at..])?,
-                _ => return Err(NotJson),
-            };
-            is_plain = false;
-        }
-        self.at = at + 1;
+        let (at, is_plain) = behind_string(self.text.as_bytes(), self.at)?;
+        self.at = at;
         Ok(is_plain)
     }
 
     /// Goes behind a value, before which there is no space.
     fn value(&mut self) -> Result<(), NotJson> {
+        if self.scalar()? {
+            return Ok(());
+        }
         let mut open = Open::default();
         loop {
-            let first = self.peek().ok_or(NotJson)?;
-            match first {
-                b'"' => drop(self.string()?),
-                b'{' | b'[' => {
+            if !self.scalar()? {
+                let is_object = self.peek() == Some(b'{');
+                self.at += 1;
+                self.space();
+                if self.peek() == Some(if is_object { b'}' } else { b']' }) {
                     self.at += 1;
-                    self.space();
-                    let is_object = first == b'{';
-                    if self.peek() == Some(if is_object { b'}' } else { b']' }) {
-                        self.at += 1;
-                    } else {
-                        open.push(is_object);
-                        self.begin(is_object)?;
-                        continue;
-                    }
+                } else {
+                    open.push(is_object);
+                    self.begin(is_object)?;
+                    continue;
                 }
-                b't' => self.word("true")?,
-                b'f' => self.word("false")?,
-                b'n' => self.word("null")?,
-                _ => self.number()?,
             }
             while let Some(is_object) = open.innermost() {
                 self.space();
@@ -180,7 +156,22 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Goes behind a value that has no parts; false where one with parts begins.
+    #[inline]
+    fn scalar(&mut self) -> Result<bool, NotJson> {
+        match self.peek().ok_or(NotJson)? {
+            b'{' | b'[' => return Ok(false),
+            b'"' => drop(self.string()?),
+            b't' => self.word("true")?,
+            b'f' => self.word("false")?,
+            b'n' => self.word("null")?,
+            _ => self.number()?,
+        }
+        Ok(true)
+    }
+
     /// Goes to the next value in an object or array.
+    #[inline]
     fn begin(&mut self, is_object: bool) -> Result<(), NotJson> {
         if is_object {
             self.string()?;
@@ -224,6 +215,46 @@ impl<'a> Scan<'a> {
         }
         if self.at > start { Ok(()) } else { Err(NotJson) }
     }
+}
+
+/// Where a string ends whose first byte behind the quote is at `at`, and whether nothing in it is escaped.
+#[inline]
+fn behind_string(text: &[u8], mut at: usize) -> Result<(usize, bool), NotJson> {
+    let mut is_plain = true;
+    loop {
+        // Eight bytes at a time, while there are so many.
+        at += match text.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map(u64::from_le_bytes) {
+            Some(eight) => match special(eight) {
+                8 => {
+                    at += 8;
+                    continue;
+                }
+                bytes => bytes,
+            },
+            None => {
+                let rest = text.get(at..).ok_or(NotJson)?;
+                rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')).ok_or(NotJson)?
+            }
+        };
+        at += match text[at] {
+            b'"' => return Ok((at + 1, is_plain)),
+            b'\\' => escape(&text[at..])?,
+            _ => return Err(NotJson),
+        };
+        is_plain = false;
+    }
+}
+
+/// How many of eight bytes come before the first that cannot stand in a string as it is: 8 where there is none.
+#[inline]
+fn special(eight: u64) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    // The high bit of the first byte that is below the limit is set, and of none before it; none above 0x7f is meant.
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes & HIGH;
+    let is = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
+    let found = below(eight, 0x20) | is(b'"') | is(b'\\');
+    usize::try_from(found.trailing_zeros() / 8).unwrap_or(8)
 }
 
 /// How long this escape is.
@@ -369,6 +400,20 @@ mod tests {
                 check(&format!("{{\"x\":{}}}", inner(depth)));
                 check(&format!("{{\"x\":{}}}", inner(depth - 1)));
                 check(&format!("{{\"x\":{}]}}", inner(depth)));
+            }
+        }
+    }
+
+    #[test]
+    fn eight_bytes_are_looked_at_at_once() {
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                for others in [b'a', 0x20, 0x7f, 0x80, 0xa2, 0xff] {
+                    let mut eight = [others; 8];
+                    eight[place] = byte;
+                    let expect = eight.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'));
+                    assert_eq!(super::special(u64::from_le_bytes(eight)), expect.unwrap_or(8), "{eight:?}");
+                }
             }
         }
     }

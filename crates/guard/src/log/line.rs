@@ -96,7 +96,8 @@ fn push_word(line: &mut Vec<u8>, word: &str) {
     line.push(b'"');
 }
 
-fn push_number(line: &mut Vec<u8>, number: u64) {
+/// Writes a number at the end of a text.
+pub(crate) fn push_number(line: &mut Vec<u8>, number: u64) {
     let (mut digits, mut at, mut rest) = ([0; 20], 20, number);
     loop {
         at -= 1;

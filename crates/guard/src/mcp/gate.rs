@@ -1,5 +1,6 @@
 //! Owns whether a request of a client is let through: what operators have laid down, and a server that is being drained.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::problem::Problem;
@@ -130,7 +131,7 @@ pub(crate) fn note_call(guard: &Guard, session: &str, tool: &str) {
 
 /// The name of the tool that is called.
 pub(crate) fn tool_name(params: &str) -> Option<String> {
-    serde_json::from_str(envelope::member(params, "name").ok()??).ok()
+    envelope::text(envelope::member(params, "name").ok()??).map(Cow::into_owned)
 }
 
 /// What a client calls itself, as far as a name should be long.

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 
@@ -29,6 +29,13 @@ pub(crate) enum Accepts {
 impl Accepts {
     /// Who says nothing gets JSON, which everybody can read.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut all = headers.get_all(header::ACCEPT).into_iter();
+        // What nearly every client says.
+        if let (Some(only), None) = (all.next(), all.next())
+            && only == "application/json, text/event-stream"
+        {
+            return Self::Both;
+        }
         let (mut json, mut events) = (false, false);
         let values = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
         for part in values.flat_map(|value| value.split(',')) {
@@ -52,9 +59,9 @@ pub(crate) async fn body<B: Body<Data = Bytes>>(
     body: B,
     bytes_max: u64,
 ) -> Result<Bytes, Problem> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-    if !media_type.trim().eq_ignore_ascii_case("application/json") {
+    let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let media_type = value.iter().position(|byte| *byte == b';').map_or(value, |end| &value[..end]);
+    if !media_type.trim_ascii().eq_ignore_ascii_case(b"application/json") {
         let reason = "the content type must be application/json";
         return Err(Problem::protocol(StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID_REQUEST, reason));
     }

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Body as _;
 use tokio::time::Instant;
 
-use super::headers::{is_stream, media_type};
+use super::headers::{EVENTS, media_type};
 use super::seen::Session;
 use super::wire::{Broken, Flow};
 use super::{Relayed, Unsent, Upstream, fail, running};
@@ -46,12 +46,14 @@ impl Answered<'_> {
         if head.status == StatusCode::NOT_FOUND || head.status == StatusCode::BAD_REQUEST {
             return self.refused(head, body, request).await;
         }
-        if is_stream(&head.headers) {
+        let media_type = media_type(&head.headers);
+        let is_json = media_type == "application/json";
+        if media_type.eq_ignore_ascii_case(EVENTS) {
             let relayed = Relayed::answer(self.guard, body, self.session, request, self.deadline);
             head.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
             return Ok(Response::from_parts(head, Either::Right(Streamed::Relayed(Box::new(relayed)))));
         }
-        if media_type(&head.headers) != "application/json" || request.is_none() {
+        if !is_json || request.is_none() {
             unanswered(&mut request, head.status);
             return Ok(self.unread(head, Relayed::raw(self.guard, body, self.session)));
         }
@@ -81,8 +83,11 @@ impl Answered<'_> {
                 return Err(Problem::lost("the upstream has not answered in time".to_owned()));
             }
         };
+        let bytes = body.len();
         let body = self.read(body, head.status, request);
-        head.headers.remove(header::CONTENT_LENGTH);
+        if body.len() != bytes {
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
         Ok(Response::from_parts(head, Either::Left(Full::new(body))))
     }
 

@@ -18,6 +18,9 @@ static HOP_BY_HOP: [HeaderName; 8] = [
 /// with its own address.
 static OF_THE_WAY: [HeaderName; 4] = [header::HOST, header::CONTENT_LENGTH, header::ORIGIN, header::EXPECT];
 
+/// The media type of a stream.
+pub(super) const EVENTS: &str = "text/event-stream";
+
 /// Whether a header belongs to a connection.
 pub(super) fn is_of_connection(name: &HeaderName) -> bool {
     HOP_BY_HOP.contains(name)
@@ -39,5 +42,5 @@ pub(super) fn media_type(headers: &HeaderMap) -> &str {
 }
 
 pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
-    media_type(headers).eq_ignore_ascii_case("text/event-stream")
+    media_type(headers).eq_ignore_ascii_case(EVENTS)
 }

@@ -14,7 +14,6 @@ mod tests;
 #[cfg(any(test, feature = "fuzzing"))]
 mod whole;
 
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +26,7 @@ pub(crate) use flow::{Broken, Flow};
 pub(crate) use whole::read as read_whole;
 
 use crate::keepalive::notice_its_end;
+use crate::log::push_number;
 use connection::{Connection, Fault};
 
 /// On one machine, or in one room, a connection takes a millisecond.
@@ -137,7 +137,9 @@ impl Wire {
             }
         }
         if body_bytes > 0 || *verb == Method::POST {
-            write!(head, "content-length: {body_bytes}\r\n").expect("a vector takes everything");
+            head.extend_from_slice(b"content-length: ");
+            push_number(&mut head, body_bytes as u64);
+            head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
         head
