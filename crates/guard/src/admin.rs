@@ -122,7 +122,7 @@ impl Verb {
 
     /// How it is called.
     pub(crate) fn method(self) -> Method {
-        if matches!(self, Self::Status | Self::Tools | Self::Resources | Self::Prompts) {
+        if matches!(self, Self::Status | Self::Tools | Self::Resources | Self::Templates | Self::Prompts) {
             Method::GET
         } else {
             Method::POST

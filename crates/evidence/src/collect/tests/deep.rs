@@ -206,8 +206,9 @@ fn packets_in_another_network_namespace_are_those_of_the_server() {
     let folder = place.path().join("b");
     let found = (line == "ready\n").then(|| {
         std::thread::scope(|scope| {
-            let (sender, port) = std::sync::mpsc::channel();
-            scope.spawn(|| {
+            let (sender, port) = mpsc::channel();
+            let is_over = &is_over;
+            scope.spawn(move || {
                 let theirs = fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
                 let kind = Some(rustix::thread::LinkNameSpaceType::Network);
                 rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&theirs), kind).unwrap();
