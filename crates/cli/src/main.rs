@@ -7,6 +7,7 @@ mod fail;
 mod findings;
 mod hand;
 mod plot;
+mod progress;
 #[cfg(test)]
 mod shipped;
 mod show;
