@@ -175,9 +175,10 @@ proptest! {
         bytes in 1..50_usize,
     ) {
         let text = format!("HTTP/{version} {status} X\r\n{}\r\n{body}", headers.concat());
-        let whole = read([text.as_bytes()].into_iter());
-        prop_assert_eq!(&read(text.as_bytes().chunks(bytes)), &whole, "{:?}", text);
-        if let Ok(Whole { status, headers, body, .. }) = whole {
+        // What is wrong with it may be seen by another sign when less of it is there.
+        let whole = read([text.as_bytes()].into_iter()).ok();
+        prop_assert_eq!(&read(text.as_bytes().chunks(bytes)).ok(), &whole, "{:?}", text);
+        if let Some(Whole { status, headers, body, .. }) = whole {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let theirs = runtime.block_on(of_hyper(text.as_bytes()));
             let (their_status, their_headers, their_body) = theirs.map_err(|error| {
