@@ -8,6 +8,7 @@ mod findings;
 mod hand;
 mod plot;
 mod progress;
+mod reading;
 #[cfg(test)]
 mod shipped;
 mod show;

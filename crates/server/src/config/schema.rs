@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 27] = [
+    const TABLES: [(&str, &str); 28] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -84,6 +84,7 @@ mod tests {
         ("`[[server]]`", "Server"),
         ("`[[server.dependency]]`", "Dependency"),
         ("`[[server.data]]`", "Data"),
+        ("`[[server.database]]`", "Database"),
         ("`[[contact]]`", "Contact"),
         ("`[escalation]`", "Escalation"),
         ("`[[escalation.level]]`", "EscalationLevel"),
