@@ -4,13 +4,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use host::{Roots, Subject, examine};
 use libfuzzer_sys::fuzz_target;
 
 /// Files of a small machine with one process; what is not thrown at stays as it is here.
-const FILES: [(&str, &str); 22] = [
+const FILES: [(&str, &str); 25] = [
     ("proc/uptime", "1000.00 1.00\n"),
     ("proc/loadavg", "0.1 0.2 0.3 1/200 99\n"),
     ("proc/stat", "cpu 1 2 3 4\nbtime 1700000000\n"),
@@ -29,27 +29,39 @@ const FILES: [(&str, &str); 22] = [
     ("proc/10/smaps_rollup", "Rss: 1 kB\n"),
     ("proc/10/maps", "7f01-7f02 r-xp 0 08:01 5 /exe\n"),
     ("proc/10/exe", "\u{7f}ELF"),
+    ("proc/10/task/10/stat", "10 (node) R 1 0 0 0 0 0 0 0 0 0 3 2 0 0 20 0 1 0 1000 0 0\n"),
+    ("proc/10/task/10/syscall", "1 0x2 0x7f 0x1 0x0 0x0 0x0 0x7f 0x7f\n"),
+    ("proc/10/task/10/schedstat", "1 2 3\n"),
     ("proc/10/net/tcp", "sl\n0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 7 1\n"),
     ("proc/10/net/unix", "Num\n0: 2 0 10000 1 1 8 /x\n"),
     ("etc/fstab", "/dev/a / ext4\n"),
     ("dev/kmsg", "6,1,2,-;oom-kill:constraint=CONSTRAINT_NONE,task=node,pid=10,uid=0\n"),
 ];
 
-fn root() -> &'static Path {
-    static ROOT: OnceLock<tempfile::TempDir> = OnceLock::new();
-    ROOT.get_or_init(|| tempfile::tempdir().expect("a folder of our own")).path()
-}
+/// The machine, and which of its files are not as they are in the list: only those are written again.
+static MACHINE: LazyLock<Mutex<(tempfile::TempDir, Vec<usize>)>> = LazyLock::new(|| {
+    let memory = Path::new("/dev/shm");
+    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let folder = tempfile::tempdir_in(place).expect("a folder of our own");
+    for (name, _) in FILES {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder can be made");
+    }
+    Mutex::new((folder, (0..FILES.len()).collect()))
+});
 
 fuzz_target!(|input: Vec<(u8, Vec<u8>)>| {
-    let root = root();
-    for (name, text) in FILES {
-        let path = root.join(name);
-        fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder can be made");
-        fs::write(path, text).expect("the file can be written");
+    let mut machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (folder, changed) = &mut *machine;
+    let root = folder.path();
+    for number in changed.drain(..) {
+        let (name, text) = FILES[number];
+        fs::write(root.join(name), text).expect("the file can be written");
     }
     for (which, bytes) in &input {
-        let (name, _) = FILES[usize::from(*which) % FILES.len()];
-        fs::write(root.join(name), bytes).expect("the file can be written");
+        let number = usize::from(*which) % FILES.len();
+        fs::write(root.join(FILES[number].0), bytes).expect("the file can be written");
+        changed.push(number);
     }
     let subject = Subject { pid: Some(10), ..Subject::named("notes") };
     let (snapshot, findings) = examine(&Roots::below(root), &subject, 1_700_000_000_000, |_| {});

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::poll::{eventually, pause};
 use crate::site::{Server, Setup, Site};
@@ -180,4 +181,186 @@ fn a_restore_that_is_killed_leaves_the_old_tree_or_the_new_one() {
     println!("{before} kills before the exchange, {after} after it");
     site.run(&["backup", "restore", "notes", "--latest"]).done();
     assert_eq!(all(&site.path("files")), good);
+}
+
+#[test]
+fn lists_of_sums_are_those_of_the_usual_programs() {
+    let site = site("");
+    fs::write(site.path("files/a b.txt"), "two\n").unwrap();
+    let folder = site.path("files");
+    let named = folder.to_str().unwrap();
+    for (format, program) in [("md5", "md5sum"), ("sha256", "sha256sum")] {
+        let list = site.path(&format!("checksums.{format}"));
+        let list = list.to_str().unwrap();
+        site.run(&["integrity", "sums", named, "--format", format, "--to", list]).done();
+        // They read ours, and we read theirs.
+        let theirs = Command::new(program)
+            .args(["--check", "--strict", "--quiet", list])
+            .current_dir(&folder)
+            .status();
+        assert!(theirs.unwrap().success());
+        let made = Command::new(program).args(["one.json", "a b.txt"]).current_dir(&folder).output().unwrap();
+        fs::write(list, made.stdout).unwrap();
+        site.run(&["integrity", "sums", named, "--check", list]).done();
+        fs::write(site.path("files/one.json"), "[2]").unwrap();
+        fs::write(site.path("files/later"), "").unwrap();
+        let said = no(&site, &["integrity", "sums", named, "--check", list]);
+        assert!(said.contains("written") && said.contains("one.json") && said.contains("added"), "{said}");
+        fs::remove_file(site.path("files/later")).unwrap();
+        fs::write(site.path("files/one.json"), "[1]").unwrap();
+    }
+    fs::write(site.path("bad"), "00  ../x\n").unwrap();
+    site.run(&["integrity", "sums", named, "--check", site.path("bad").to_str().unwrap()])
+        .failed(2, &["line 1 of", "is not a sum"]);
+}
+
+#[test]
+fn file_systems_are_asked_only_where_nobody_has_them() {
+    let site = site("");
+    let image = site.path("image");
+    let named = image.to_str().unwrap();
+    site.run(&["integrity", "filesystem", "/dev/null"]).failed(2, &["neither a device nor a file"]);
+    fs::write(&image, "nothing").unwrap();
+    site.run(&["integrity", "filesystem", named]).failed(2, &["holds no ext4, XFS or btrfs"]);
+    fs::File::create(&image).unwrap().set_len(8 << 20).unwrap();
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let run = |program: &str, args: &[&str]| {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .env("PATH", &path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    if !run("mkfs.ext4", &["-q", "-F", named]) {
+        println!("SKIPPED: there is no mkfs.ext4");
+        return;
+    }
+    site.run(&["integrity", "filesystem", named]).done();
+    // A loop device of ours: whole, mounted, and whole again.
+    let device = Command::new("losetup").args(["--find", "--show", named]).env("PATH", &path).output();
+    if let Some(device) = device.ok().filter(|output| output.status.success()) {
+        let device = String::from_utf8(device.stdout).unwrap().trim().to_owned();
+        let at = site.path("mounted");
+        fs::create_dir(&at).unwrap();
+        let checked = site.run(&["integrity", "filesystem", &device]);
+        let is_mounted = run("mount", &[&device, at.to_str().unwrap()]);
+        let mounted = site.run(&["integrity", "filesystem", &device]);
+        let by_file = site.run(&["integrity", "filesystem", named]);
+        let is_gone = !is_mounted || run("umount", &[&device]);
+        let is_detached = run("losetup", &["--detach", &device]);
+        assert!(is_gone && is_detached);
+        checked.done();
+        if is_mounted {
+            mounted.failed(2, &["mounted at", "unmount it"]);
+            by_file.failed(2, &["the file of /dev/loop"]);
+        }
+    } else {
+        println!("SKIPPED: loop devices take root");
+    }
+    // The table of inodes is lost.
+    let mut bytes = fs::read(&image).unwrap();
+    bytes[64 << 10..512 << 10].fill(0xa5);
+    fs::write(&image, bytes).unwrap();
+    let said = no(&site, &["integrity", "filesystem", named]);
+    assert!(said.contains("DAMAGED") && said.contains("fsck.ext4 -f -n"), "{said}");
+}
+
+#[test]
+fn a_backup_without_the_seal_of_this_host_is_not_put_back_unasked() {
+    let site = site("");
+    site.run(&["backup", "create", "notes"]).done();
+    let [id] = backups(&site, &[]).try_into().unwrap();
+    let folder = site.path("data/backup/notes");
+    let archive = folder.join(format!("{id}.tar.zst"));
+    let key = site.path("key.pem");
+    fs::write(&key, site.run(&["evidence", "key"]).done()).unwrap();
+    let verify = |archive: &Path| -> crate::site::Ran {
+        site.run(&["backup", "verify", "--bundle", archive.to_str().unwrap(), "--key", key.to_str().unwrap()])
+    };
+    // Elsewhere, with nothing but its files and the key.
+    let elsewhere = site.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    for entry in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()) {
+        if entry.path().is_file() {
+            fs::copy(entry.path(), elsewhere.join(entry.file_name())).unwrap();
+        }
+    }
+    let said = verify(&elsewhere.join(format!("{id}.tar.zst"))).done();
+    assert!(said.contains("it is sealed by that key"), "{said}");
+
+    let restore = ["backup", "restore", "notes", "--latest"];
+    let record = folder.join(format!("{id}.json"));
+    let sealed = fs::read_to_string(&record).unwrap();
+    fs::write(&record, sealed.replace("\"left_out\": 0", "\"left_out\": 1")).unwrap();
+    verify(&archive).failed(1, &["its seal is one of another record"]);
+    site.run(&["backup", "verify", "notes", &id]).failed(1, &["not one that this host has sealed"]);
+    let listed = site.run(&["backup", "list", "notes"]).done();
+    assert!(listed.contains("NOT SEALED by this host"), "{listed}");
+    site.run(&restore).failed(1, &["there is no such backup"]);
+    site.run(&["backup", "restore", "notes", &id]).failed(1, &["not one that this host has sealed"]);
+    fs::write(&record, &sealed).unwrap();
+    fs::remove_file(folder.join(format!("{id}.seal.json"))).unwrap();
+    verify(&archive).failed(1, &["it has no seal"]);
+    site.run(&restore).failed(1, &["there is no such backup"]);
+    // A person may want it all the same.
+    site.run(&[&restore[..], &["--unsealed"]].concat()).done();
+}
+
+#[test]
+fn a_disk_that_is_full_half_way_leaves_no_backup_and_no_other_data() {
+    let site = site("");
+    // Nothing that could be made smaller.
+    let noise: Vec<u8> = (0..3u64 << 17)
+        .flat_map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(17).to_le_bytes())
+        .collect();
+    fs::write(site.path("files/large.bin"), &noise).unwrap();
+    site.run(&["backup", "create", "notes"]).done();
+    let [first] = backups(&site, &[]).try_into().unwrap();
+    fs::remove_file(site.path("files/one.json")).unwrap();
+    let now = || {
+        (fs::read(site.path("files/large.bin")).unwrap(), fs::read_dir(site.path("files")).unwrap().count())
+    };
+    let before = now();
+
+    // The same with the folder of the backups, or that of the data, on a disk of 5 MiB.
+    let full = |folder: &str, args: &[&str]| {
+        let folder = site.path(folder);
+        let mut command = Command::new("unshare");
+        let line = "cp -a \"$1\" \"$1.copy\" && mount -t tmpfs -o size=5m none \"$1\" && cp -a \"$1.copy/.\" \"$1\" && shift && exec \"$@\"";
+        command.args([
+            "--mount",
+            "--propagation",
+            "private",
+            "bash",
+            "-c",
+            line,
+            "bash",
+            folder.to_str().unwrap(),
+        ]);
+        command.arg(crate::site::EXE).args(args).arg("--config").arg(site.config());
+        crate::site::clean(&mut command, site.config().parent().unwrap());
+        command.current_dir(site.config().parent().unwrap());
+        crate::site::run(command)
+    };
+    let may = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
+    if !may.is_ok_and(|status| status.success()) || !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: a disk that is full takes root and mounts of our own");
+        return;
+    }
+    let ran = full("data/backup/notes", &["backup", "create", "notes"]);
+    ran.failed(1, &["no backup was made", "No space left on device"]);
+    fs::create_dir(site.path("around")).unwrap();
+    // There is room for the data, and not for another tree of them.
+    let config = fs::read_to_string(site.config()).unwrap();
+    fs::rename(site.path("files"), site.path("around/files")).unwrap();
+    site.write_config(&config.replace("path = \"files\"", "path = \"around/files\""));
+    site.run(&["backup", "create", "notes"]).done();
+    let ran = full("around", &["backup", "restore", "notes", "--latest"]);
+    ran.failed(1, &["nothing was put back", "are free"]);
+    fs::rename(site.path("around/files"), site.path("files")).unwrap();
+    assert!(now() == before);
+    assert!(backups(&site, &[]).contains(&first));
 }

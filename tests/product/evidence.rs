@@ -138,6 +138,7 @@ fn evidence_of_a_server_that_runs_is_collected_checked_and_exported() {
     // It has none, and says so at `initialize`.
     assert_eq!(text(&second, &found, "t0/server/prompts.jsonl"), "");
     assert_eq!(text(&second, &found, "t0/server/resources.jsonl"), "");
+    assert_eq!(text(&second, &found, "t0/server/templates.jsonl"), "");
     let difference: Value =
         serde_json::from_str(&text(&second, &found, "t0/server/tools-difference.json")).unwrap();
     assert_eq!(difference["changed"][0]["members"], serde_json::json!(["description"]), "{difference}");

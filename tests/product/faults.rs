@@ -562,17 +562,17 @@ fn a_container() {
 }
 
 /// A PostgreSQL of this test; none where there is none on the machine, which is said.
-struct Postgres {
-    folder: tempfile::TempDir,
-    bin: PathBuf,
-    port: u16,
+pub(crate) struct Postgres {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) bin: PathBuf,
+    pub(crate) port: u16,
 }
 
 // === impl Postgres ===
 
 impl Postgres {
     /// With this many connections, more options, and lines that come first in `pg_hba.conf`.
-    fn start(connections: u32, more: &str, rules: &str) -> Option<Self> {
+    pub(crate) fn start(connections: u32, more: &str, rules: &str) -> Option<Self> {
         if !is_root() {
             return None;
         }
@@ -599,7 +599,7 @@ impl Postgres {
         Some(postgres)
     }
 
-    fn run(&self, program: &str, args: &[&str]) {
+    pub(crate) fn run(&self, program: &str, args: &[&str]) {
         let mut command = Command::new("runuser");
         command.args(["-u", "postgres", "--"]).arg(self.bin.join(program)).arg("-D");
         command.arg(self.folder.path().join("data")).args(args).current_dir("/");

@@ -51,6 +51,7 @@ mod real;
 mod receiver;
 mod reclaim;
 mod reports;
+mod restoring;
 mod right;
 mod rules;
 mod samples;

@@ -243,3 +243,32 @@ fn a_receiver_takes_what_it_can_and_says_what_it_can_not() {
     assert_eq!(names(list(&site, &["--slow", "5s"])), ["slow"]);
     assert!(site.metrics().contains("paramedic_traces_received_spans_total{outcome=\"rejected\"} 0"));
 }
+
+/// Bodies that are announced and do not come take the room of those that would; others are told when to come again.
+#[test]
+fn more_at_once_than_there_is_room_for() {
+    let mut site = Site::of(&Setup::default());
+    site.serve();
+    let json = ("content-type", "application/json");
+    let waiting: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut stream = TcpStream::connect(site.listen()).unwrap();
+            let head = format!(
+                "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                4 << 20
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let one = || send(&site, &[json], message(&"c".repeat(32), "late", 0, None).to_string().into_bytes()).0;
+    eventually("there is no room", || (one() == 429).then_some(()));
+    let mut stream = TcpStream::connect(site.listen()).unwrap();
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("retry-after: 1"), "{answer}");
+    drop(waiting);
+    eventually("there is room again", || (one() == 200).then_some(()));
+}

@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
-pub(crate) use backup::{BackupCommand, RestoreArguments, VerifyArguments};
+pub(crate) use backup::{BackupCommand, Before, RestoreArguments, VerifyArguments};
 pub(crate) use compat::CompatCommand;
 pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
 pub(crate) use diagnose::DiagnoseArguments;
@@ -38,7 +38,9 @@ pub(crate) use heap::{HeapDumpArguments, RuntimeArguments};
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
 pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
 pub(crate) use init::{InitArguments, UninstallArguments};
-pub(crate) use integrity::{BaselineArguments, CheckDataArguments, IntegrityCommand, Pace};
+pub(crate) use integrity::{
+    BaselineArguments, CheckDataArguments, IntegrityCommand, Pace, SumFormat, SumsArguments,
+};
 pub(crate) use logs::{LogsArguments, SearchArguments};
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};

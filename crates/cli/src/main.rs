@@ -7,6 +7,8 @@ mod fail;
 mod findings;
 mod hand;
 mod plot;
+mod progress;
+mod reading;
 #[cfg(test)]
 mod shipped;
 mod show;

@@ -10,12 +10,11 @@ use expect_test::expect;
 use crate::arguments::Arguments;
 
 /// Values for the parameters of all runbooks.
-const PARAMETERS: [(&str, &str); 5] = [
+const PARAMETERS: [(&str, &str); 4] = [
     ("SERVER_NAME", "notes"),
     ("INCIDENT_ID", "019ab0d2-0000-7000-8000-000000000000"),
     ("LOG_FILE", "/var/log/mcp-servers/notes.log"),
     ("DEPENDENCY_NAME", "disk"),
-    ("DAMAGED_SINCE", "2026-11-25T03:10:00Z"),
 ];
 
 /// The calls of the product in a statement, as bash cuts them into words. Nothing is run.

@@ -1,6 +1,6 @@
 //! Owns writing a bundle: what was gathered goes to the archive and the manifest, and after every step all of it is sealed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -46,6 +46,8 @@ pub struct Gathered {
     pub source: Option<String>,
     /// What that file said of itself before it was read.
     pub times: Option<Times>,
+    /// The extended attributes of that file: a text as it is, other bytes as `0x` and their digits.
+    pub attributes: BTreeMap<String, String>,
     /// The sum of what was read, where secrets are hidden in `bytes`.
     pub original_sha256: Option<Digest>,
     /// Why it is missing, or in what it is incomplete.
@@ -200,7 +202,16 @@ impl Writer {
     /// # Errors
     /// When it cannot be written; then nothing of it is in the bundle.
     pub fn take(&mut self, step: &str, gathered: Gathered) -> Result<(), Error> {
-        let Gathered { name, bytes, source, times, original_sha256, mut problem, keeps_length: _ } = gathered;
+        let Gathered {
+            name,
+            bytes,
+            source,
+            times,
+            attributes,
+            original_sha256,
+            mut problem,
+            keeps_length: _,
+        } = gathered;
         let name = self.free_name(&name);
         let Some(mut bytes) = bytes else {
             let problem = problem.unwrap_or_else(|| "it is not there".to_owned());
@@ -223,6 +234,7 @@ impl Writer {
             name,
             source,
             times,
+            attributes,
             original_sha256,
             problem,
         };

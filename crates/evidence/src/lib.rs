@@ -41,5 +41,6 @@ pub use export::{ExportError, export};
 pub use extent::Extent;
 pub use key::{PublicKey, SigningKey};
 pub use seal::{Seal, State};
+pub use signed::Signed;
 pub use times::Times;
 pub use verify::{Problem, Verdict, verify};

@@ -2,6 +2,8 @@
 //!
 //! What differs from one collection to the next of the same state (when a step ran, how long it took) is not in here.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -73,6 +75,9 @@ pub struct Item {
     /// What that file said of itself before it was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<Times>,
+    /// The extended attributes of that file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
     /// The sum of what was read, where the item is not that byte for byte: secrets are hidden in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original_sha256: Option<Digest>,

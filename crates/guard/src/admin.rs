@@ -31,7 +31,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub(crate) const BODY_BYTES_MAX: usize = 512 << 10;
 
 /// The paths, below `/admin/`.
-pub(crate) const VERBS: [(&str, Verb); 11] = [
+pub(crate) const VERBS: [(&str, Verb); 12] = [
     ("readonly-mode", Verb::ReadOnlyMode),
     ("enable-writes", Verb::EnableWrites),
     ("clear-cache", Verb::ClearCache),
@@ -41,6 +41,7 @@ pub(crate) const VERBS: [(&str, Verb); 11] = [
     ("status", Verb::Status),
     ("tools", Verb::Tools),
     ("resources", Verb::Resources),
+    ("templates", Verb::Templates),
     ("prompts", Verb::Prompts),
     ("controls", Verb::Controls),
 ];
@@ -57,6 +58,7 @@ pub(crate) enum Verb {
     Status,
     Tools,
     Resources,
+    Templates,
     Prompts,
     Controls,
 }
@@ -120,7 +122,7 @@ impl Verb {
 
     /// How it is called.
     pub(crate) fn method(self) -> Method {
-        if matches!(self, Self::Status | Self::Tools | Self::Resources | Self::Prompts) {
+        if matches!(self, Self::Status | Self::Tools | Self::Resources | Self::Templates | Self::Prompts) {
             Method::GET
         } else {
             Method::POST
@@ -217,6 +219,7 @@ async fn attempt<G: Governed>(
         Verb::Status => Ok((StatusCode::OK, guard.status())),
         Verb::Tools => listed(guard.tools().await),
         Verb::Resources => listed(guard.list(List::Resources).await),
+        Verb::Templates => listed(guard.list(List::Templates).await),
         Verb::Prompts => listed(guard.list(List::Prompts).await),
         Verb::Controls => Err(wrong("a body of JSON belongs here".to_owned())),
     }

@@ -96,6 +96,7 @@ impl Catalogue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum List {
     Resources,
+    Templates,
     Prompts,
 }
 
@@ -105,7 +106,7 @@ impl List {
     /// What a server says at `initialize` that it has, if it has some.
     fn capability(self) -> &'static str {
         match self {
-            Self::Resources => "resources",
+            Self::Resources | Self::Templates => "resources",
             Self::Prompts => "prompts",
         }
     }
@@ -115,17 +116,21 @@ impl List {
     /// # Errors
     /// When the server does not say, in words.
     pub(crate) async fn of(self, server: &Asked) -> Result<Vec<String>, String> {
-        pages(server, self.capability()).await
+        let method = match self {
+            Self::Resources => "resources/list",
+            Self::Templates => "resources/templates/list",
+            Self::Prompts => "prompts/list",
+        };
+        pages(server, self.capability(), method).await
     }
 }
 
 /// Asks a server for all its tools; none where it says at `initialize` that it has none.
 async fn ask(server: &Asked) -> Result<Vec<String>, String> {
-    pages(server, "tools").await
+    pages(server, "tools", "tools/list").await
 }
 
-async fn pages(server: &Asked, capability: &str) -> Result<Vec<String>, String> {
-    let method = format!("{capability}/list");
+async fn pages(server: &Asked, capability: &str, method: &str) -> Result<Vec<String>, String> {
     let initialized = server.initialized().await?;
     let capabilities = envelope::member(&initialized, "capabilities").ok().flatten();
     let has_some = capabilities.is_some_and(|all| matches!(envelope::member(all, capability), Ok(Some(_))));
@@ -135,8 +140,10 @@ async fn pages(server: &Asked, capability: &str) -> Result<Vec<String>, String> 
     }
     loop {
         let params = cursor.map(|cursor: String| format!("{{\"cursor\":{cursor}}}"));
-        let page = match server.ask(&method, params.as_deref(), PAGE_MAX).await {
+        let page = match server.ask(method, params.as_deref(), PAGE_MAX).await {
             Ok(Answer::Result(page)) => page,
+            // It has resources, and knows no templates of them.
+            Ok(Answer::Error(error)) if is_unknown_method(&error) => return Ok(pages),
             Ok(Answer::Error(error)) => {
                 return Err(format!("`{method}` was answered with the error {error}"));
             }
@@ -156,4 +163,9 @@ async fn pages(server: &Asked, capability: &str) -> Result<Vec<String>, String> 
             return Ok(pages);
         }
     }
+}
+
+fn is_unknown_method(error: &str) -> bool {
+    const METHOD_NOT_FOUND: &str = "-32601";
+    matches!(envelope::member(error, "code"), Ok(Some(METHOD_NOT_FOUND)))
 }

@@ -11,6 +11,7 @@
 //! tool = "read_file"
 //! arguments = { path = "/etc/hostname" }
 //! # resource = "file:///etc/hostname"
+//! expect = "web1"               # what has to stand in what is read; without it any answer will do
 //! timeout_seconds = 10
 //!
 //! [sessions]                    # whether they share a child, and their limits: see `own::sessions`
@@ -90,6 +91,8 @@ struct Said {
 pub struct TestRead {
     /// What; none where something is looked for.
     pub read: Option<Read>,
+    /// Words that have to stand in what is read: something that is known of the data.
+    pub expect: Option<String>,
     /// How long it may take.
     pub timeout: Duration,
 }
@@ -165,6 +168,7 @@ struct TestReadTable {
     #[serde(default)]
     arguments: serde_json::Map<String, serde_json::Value>,
     resource: Option<String>,
+    expect: Option<String>,
     timeout_seconds: Option<u64>,
 }
 
@@ -219,7 +223,7 @@ impl Default for File {
 
 impl Default for TestRead {
     fn default() -> Self {
-        Self { read: None, timeout: TEST_READ_TIMEOUT }
+        Self { read: None, expect: None, timeout: TEST_READ_TIMEOUT }
     }
 }
 
@@ -260,6 +264,10 @@ impl Own {
                 (None, Some(_)) => return Err(wrong("a resource has no `arguments`".to_owned())),
                 _ => return Err(wrong("`test_read` has either a `tool` or a `resource`".to_owned())),
             });
+            if table.expect.as_deref() == Some("") {
+                return Err(wrong("`expect` is in every answer where it is empty".to_owned()));
+            }
+            test_read.expect = table.expect;
             match table.timeout_seconds {
                 Some(0) => return Err(wrong("`timeout_seconds` must not be 0".to_owned())),
                 Some(seconds) => test_read.timeout = Duration::from_secs(seconds),

@@ -98,7 +98,8 @@ async fn within(
     };
     let Some(read) = read else { return Ok((None, Outcome::Nothing)) };
     let (method, params) = request(&read);
-    let outcome = judge(server.ask(method, Some(&params), timeout).await, timeout);
+    let outcome =
+        judge(server.ask(method, Some(&params), timeout).await, own.test_read.expect.as_deref(), timeout);
     Ok((Some(read), outcome))
 }
 
@@ -139,10 +140,13 @@ fn request(read: &Read) -> (&'static str, String) {
     }
 }
 
-fn judge(answer: Result<Answer, Unanswered>, timeout: Duration) -> Outcome {
+fn judge(answer: Result<Answer, Unanswered>, expect: Option<&str>, timeout: Duration) -> Outcome {
     match answer {
         Ok(Answer::Result(result)) => match envelope::member(&result, "isError") {
             Ok(Some("true")) => Outcome::Failed(format!("the tool says that it failed: {}", said(&result))),
+            Ok(_) if expect.is_some_and(|expect| !holds(&result, expect)) => {
+                Outcome::Failed(format!("what is expected is not in it, but this: {}", said(&result)))
+            }
             Ok(_) => Outcome::Read(result.len()),
             Err(_) => Outcome::Failed("the result is not understood".to_owned()),
         },
@@ -152,7 +156,15 @@ fn judge(answer: Result<Answer, Unanswered>, timeout: Duration) -> Outcome {
     }
 }
 
-/// What a tool said about its failure.
+/// Whether one of the texts of a result has these words in it.
+fn holds(result: &str, expect: &str) -> bool {
+    let result: Value = serde_json::from_str(result).unwrap_or_default();
+    let parts = ["content", "contents"].into_iter().filter_map(|name| result[name].as_array()).flatten();
+    let mut texts = parts.filter_map(|one| one["text"].as_str().or_else(|| one["resource"]["text"].as_str()));
+    texts.any(|text| text.contains(expect))
+}
+
+/// What a tool said.
 fn said(result: &str) -> String {
     let content = serde_json::from_str::<Value>(result).map(|result| result["content"].clone());
     let texts = content.unwrap_or_default();
@@ -276,13 +288,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_of_the_data_has_to_be_in_what_is_read() {
+        let check = |result: &str, right: bool| {
+            let answer = Ok(Answer::Result(result.to_owned()));
+            let outcome = judge(answer, Some("[(1, 'ada')]"), std::time::Duration::from_secs(1));
+            assert_eq!(matches!(outcome, Outcome::Read(_)), right, "{result}: {outcome:?}");
+        };
+        check(r#"{"content":[{"type":"text","text":"rows: [(1, 'ada')]"}]}"#, true);
+        check(r#"{"contents":[{"uri":"a:b","text":"[(1, 'ada')]"}]}"#, true);
+        check(r#"{"content":[{"type":"text","text":"[]"}]}"#, false);
+        check(r#"{"content":[]}"#, false);
+        check("{}", false);
+    }
+
+    #[test]
     fn only_a_result_that_is_no_error_is_a_read() {
         let second = std::time::Duration::from_secs(1);
-        let result = |text: &str| judge(Ok(Answer::Result(text.to_owned())), second);
+        let result = |text: &str| judge(Ok(Answer::Result(text.to_owned())), None, second);
         assert_eq!(result("{\"content\":[]}"), Outcome::Read(14));
         let failed = result(r#"{"isError":true,"content":[{"type":"text","text":"disk gone"}]}"#);
         assert_eq!(failed, Outcome::Failed("the tool says that it failed: disk gone".to_owned()));
-        assert!(matches!(judge(Ok(Answer::Error("{}".to_owned())), second), Outcome::Failed(_)));
+        assert!(matches!(judge(Ok(Answer::Error("{}".to_owned())), None, second), Outcome::Failed(_)));
         for (outcome, code) in [(Outcome::Read(1), 200), (failed, 503), (Outcome::Nothing, 501)] {
             assert_eq!(report("mem", None, &outcome, second).0.as_u16(), code);
         }

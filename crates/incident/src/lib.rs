@@ -62,9 +62,9 @@ pub use record::{
 };
 pub use recovery::{Goal, Progress, Reading, Recovery};
 pub use report::{
-    Alert, Answer, Cause, Change, Clock, Command, DutyReport, ErrorSeen, FollowUpReport, Moment, NotRun,
-    Note, PhaseTime, Question, Report, Shadow, StepReport, TroubleReport, Values, Withholding, describe,
-    duration, plain,
+    Alert, Answer, Cause, Change, Clock, Command, DataRecovery, DutyReport, ErrorSeen, FollowUpReport,
+    Moment, NotRun, Note, PhaseTime, Question, Report, Shadow, StepReport, TroubleReport, Values,
+    Withholding, describe, duration, plain,
 };
 pub use retention::Kept;
 pub use shelf::{Book, Shelf};

@@ -71,6 +71,14 @@ pub enum CheckError {
     /// A database cannot be looked at.
     #[error(transparent)]
     Sqlite(#[from] sqlite::SqliteError),
+    /// A database that lives elsewhere cannot be looked at.
+    #[error("the database {name} cannot be checked: {problem}")]
+    Database {
+        /// Its name.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
     /// The thread of the databases cannot be started.
     #[error("the databases cannot be looked at")]
     Runtime(#[source] std::io::Error),
@@ -103,6 +111,14 @@ impl Report {
             damaged: 0,
             differences: Vec::new(),
         }
+    }
+
+    /// What a look at a database that lives elsewhere found: so many tables, and those of them that are damaged.
+    pub fn of_database(place: &Path, tables: u64, damaged: Vec<Difference>) -> Self {
+        let mut report = Self { entries: tables, databases: 1, is_kept: true, ..Self::new(place, true) };
+        damaged.into_iter().for_each(|one| report.add(one));
+        report.is_kept = report.is_whole;
+        report
     }
 
     fn add(&mut self, difference: Difference) {

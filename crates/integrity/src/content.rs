@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
@@ -20,6 +21,13 @@ pub struct Throttle {
     bytes_per_second: u64,
     /// Up to when what was read so far is paid for.
     paid_until: Mutex<Option<Instant>>,
+}
+
+/// How far a look at a tree is: for whoever waits for it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    entries: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// Digests of one content.
@@ -57,12 +65,26 @@ impl Throttle {
     }
 }
 
+// === impl Progress ===
+
+impl Progress {
+    /// Things that were seen, and bytes that were read.
+    pub fn so_far(&self) -> (u64, u64) {
+        (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn seen(&self, entries: u64) {
+        self.entries.fetch_add(entries, Ordering::Relaxed);
+    }
+}
+
 /// Reads a file to its end.
 pub(crate) fn digests(
     file: &mut File,
     size: u64,
     with_sha256: bool,
     throttle: Option<&Throttle>,
+    progress: Option<&Progress>,
 ) -> io::Result<Digests> {
     let (mut blake3, mut sha256) = (blake3::Hasher::new(), with_sha256.then(Sha256::new));
     let piece_bytes = if size >= SHARED_BYTES_MIN { PIECE_BYTES * 4 } else { PIECE_BYTES };
@@ -90,6 +112,9 @@ pub(crate) fn digests(
             *kept = *byte;
         }
         bytes += n as u64;
+        if let Some(progress) = progress {
+            progress.bytes.fetch_add(n as u64, Ordering::Relaxed);
+        }
         if let Some(throttle) = throttle {
             throttle.pay(n);
         }

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+/// Names that databases of SQLite mostly end with: one whose first page is lost is known by nothing else.
+const SQLITE_ENDS: [&str; 3] = ["db", "sqlite", "sqlite3"];
 /// The first bytes of every SQLite database.
 const SQLITE_HEAD: &[u8; 16] = b"SQLite format 3\0";
 /// The longest line of a file of JSON lines.
@@ -142,4 +144,12 @@ impl<'de> Visitor<'de> for Text {
         while fields.next_entry::<Self, Self>()?.is_some() {}
         Ok(self)
     }
+}
+
+/// Whether a file is, or was, a database of SQLite, by its first bytes or else by its name.
+pub fn is_database(path: &Path) -> bool {
+    let mut head = [0; SQLITE_HEAD.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    let is_named_so = || path.extension().is_some_and(|end| SQLITE_ENDS.iter().any(|one| end == *one));
+    (read.is_ok() && head == *SQLITE_HEAD) || is_named_so()
 }

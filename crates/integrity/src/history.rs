@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::check::Report;
+use crate::compare::Change;
 
 /// So many damaged paths of one tree are remembered.
 const NAMED_MAX: usize = 50;
@@ -38,6 +39,9 @@ pub struct PastTree {
     /// The first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub named: Vec<String>,
+    /// Whether one of them was rotten: only a check that reads everything says anything against that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_rotten: bool,
     /// Why it could not be looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -46,7 +50,7 @@ pub struct PastTree {
 /// Between which two checks the damage of now began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Since {
-    /// The last check that found nothing, if there was one: milliseconds since 1970.
+    /// The last check that found nothing of this damage and would have, if there was one: milliseconds since 1970.
     pub last_whole_ms: Option<i64>,
     /// The first that found it.
     pub first_damaged_ms: i64,
@@ -81,6 +85,7 @@ impl PastTree {
             is_whole: Some(report.is_whole),
             damaged: report.damaged,
             named: damaged.take(NAMED_MAX).map(|one| one.path.as_path().display().to_string()).collect(),
+            is_rotten: report.counts.contains_key(&Change::Rotten),
             problem: report.is_empty.then(|| "everything is gone: is its disk mounted?".to_owned()),
         }
     }
@@ -140,16 +145,22 @@ impl History {
 
 /// Since when there is the damage that the last check found; nothing if it found none.
 ///
-/// A check that does not read every file says nothing against damage that a full one found before.
+/// A check that does not read every file says nothing against damage that a full one found before, nor for a file that
+/// is rotten now.
 pub fn damaged_since(pasts: &[Past]) -> Option<Since> {
     let mut since: Option<Since> = None;
-    let mut last_whole_ms = None;
+    let (mut last_whole_ms, mut last_full_ms) = (None, None);
     for past in pasts {
+        let is_rotten = past.trees.iter().any(|tree| tree.is_rotten);
+        let whole_ms = if is_rotten { last_full_ms } else { last_whole_ms };
         match (past.is_whole(), &mut since) {
-            (Some(false), None) => since = Some(Since { last_whole_ms, first_damaged_ms: past.at_ms }),
-            (Some(true), None) => last_whole_ms = Some(past.at_ms),
-            (Some(true), Some(_)) if past.reads_all => {
+            (Some(false), None) => {
+                since = Some(Since { last_whole_ms: whole_ms, first_damaged_ms: past.at_ms });
+            }
+            (Some(false), Some(since)) if is_rotten => since.last_whole_ms = last_full_ms,
+            (Some(true), open) if open.is_none() || past.reads_all => {
                 last_whole_ms = Some(past.at_ms);
+                last_full_ms = if past.reads_all { last_whole_ms } else { last_full_ms };
                 since = None;
             }
             _ => {}
@@ -163,8 +174,14 @@ mod tests {
     use super::*;
 
     fn past(at_ms: i64, is_whole: Option<bool>) -> Past {
-        let tree =
-            |is_whole| PastTree { root: "/srv".into(), is_whole, damaged: 0, named: vec![], problem: None };
+        let tree = |is_whole| PastTree {
+            root: "/srv".into(),
+            is_whole,
+            damaged: 0,
+            named: vec![],
+            is_rotten: false,
+            problem: None,
+        };
         Past { at_ms, reads_all: true, trees: vec![tree(Some(true)), tree(is_whole)] }
     }
 
@@ -192,6 +209,23 @@ mod tests {
         let since = damaged_since(&[quick(1, true), past(2, Some(false)), quick(3, true)]).unwrap();
         assert_eq!(since, Since { last_whole_ms: Some(1), first_damaged_ms: 2 });
         assert_eq!(damaged_since(&[past(2, Some(false)), quick(3, true), past(4, Some(true))]), None);
+    }
+
+    #[test]
+    fn what_is_rotten_was_last_whole_when_it_was_last_read() {
+        let quick = |at_ms| Past { reads_all: false, ..past(at_ms, Some(true)) };
+        let rotten = |at_ms| {
+            let mut one = past(at_ms, Some(false));
+            one.trees[1].is_rotten = true;
+            one
+        };
+        let check = |pasts: &[Past], last_whole_ms: Option<i64>, first_damaged_ms: i64| {
+            assert_eq!(damaged_since(pasts), Some(Since { last_whole_ms, first_damaged_ms }), "{pasts:?}");
+        };
+        check(&[past(1, Some(true)), quick(2), rotten(3)], Some(1), 3);
+        check(&[quick(2), rotten(3)], None, 3);
+        // Another damage was found before, and this one is older.
+        check(&[past(1, Some(true)), quick(2), past(3, Some(false)), rotten(4)], Some(1), 3);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::content::{self, Throttle};
+use crate::attributes::Attributes;
+use crate::content::{self, Progress, Throttle};
 use crate::entry::{Entry, Kind, TreePath};
 use crate::format::{Format, Wholeness};
-use crate::hex::Hex;
 use crate::walk::Root;
 
 /// How often a file that is being written is read again before that is said.
@@ -22,8 +22,6 @@ const TRIES: usize = 3;
 const JUST_NOW_NS: i64 = 2_000_000_000;
 /// How long such a one is waited for, each time.
 const SETTLE: Duration = Duration::from_millis(100);
-/// All names of the attributes of one file; the kernel's own limit.
-const NAMES_BYTES_MAX: usize = 64 << 10;
 
 /// How it is looked.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +31,7 @@ pub(crate) struct Look<'a> {
     /// Whether SHA-256 is computed beside BLAKE3.
     pub(crate) with_sha256: bool,
     pub(crate) throttle: Option<&'a Throttle>,
+    pub(crate) progress: Option<&'a Progress>,
     /// When it began: nanoseconds since 1970.
     pub(crate) began_ns: i64,
 }
@@ -87,7 +86,7 @@ impl Look<'_> {
             },
             Kind::Folder | Kind::Mount | Kind::Special => {}
         }
-        entry.attributes = self.attributes(path.as_path());
+        entry.attributes = Attributes::of(&self.root.path().join(path.as_path())).digest();
         Seen::Is { entry, format: None }
     }
 
@@ -112,7 +111,13 @@ impl Look<'_> {
                 if !before.is_file() {
                     return Err(io::Error::other("it is not a file any more"));
                 }
-                let digests = content::digests(&mut file, before.len(), self.with_sha256, self.throttle)?;
+                let digests = content::digests(
+                    &mut file,
+                    before.len(),
+                    self.with_sha256,
+                    self.throttle,
+                    self.progress,
+                )?;
                 let format = Format::of(path.as_path(), &digests.head[..digests.bytes.min(16) as usize]);
                 let wholeness = match format {
                     Some(format) => {
@@ -142,7 +147,7 @@ impl Look<'_> {
             }
             if stood_still {
                 (entry.blake3, entry.sha256) = (Some(digests.blake3), digests.sha256);
-                entry.attributes = self.attributes(path.as_path());
+                entry.attributes = Attributes::of(&self.root.path().join(path.as_path())).digest();
                 return match wholeness {
                     Wholeness::Whole => Seen::Is { entry, format },
                     Wholeness::Broken(how) => Seen::Broken(entry, how),
@@ -198,30 +203,6 @@ impl Look<'_> {
             sha256: None,
             attributes: None,
         }
-    }
-
-    /// A digest of the names and values of the extended attributes; none where there are none, or no such thing.
-    fn attributes(&self, path: &Path) -> Option<Hex<32>> {
-        let path = self.root.path().join(path);
-        let length = rustix::fs::llistxattr_query(&path)
-            .ok()
-            .filter(|length| (1..=NAMES_BYTES_MAX).contains(length))?;
-        let mut names = vec![0; length];
-        let length = rustix::fs::llistxattr(&path, &mut names[..]).ok()?;
-        let mut names: Vec<&[u8]> =
-            names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
-        names.sort_unstable();
-        let mut hasher = blake3::Hasher::new();
-        for name in names {
-            let value_length = rustix::fs::lgetxattr_query(&path, name).unwrap_or(0);
-            let mut value = vec![0; value_length];
-            let value_length = rustix::fs::lgetxattr(&path, name, &mut value[..]).unwrap_or(0);
-            for part in [name, &value[..value_length]] {
-                hasher.update(&(part.len() as u64).to_le_bytes());
-                hasher.update(part);
-            }
-        }
-        Some(Hex(*hasher.finalize().as_bytes()))
     }
 }
 

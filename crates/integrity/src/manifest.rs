@@ -4,7 +4,7 @@
 //! say, was cut or changed and is not used. Neither writing nor reading keeps more than a line in memory.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,8 @@ pub enum ManifestError {
     },
 }
 
+/// The last line has some hundred bytes.
+const END_BYTES_MAX: u64 = 4096;
 /// The last line; no entry begins with these bytes.
 const END_MARK: &[u8] = b"{\"end\":";
 
@@ -312,6 +314,17 @@ impl Sums {
         self.files += u64::from(entry.kind == Kind::File);
         self.bytes = self.bytes.saturating_add(entry.size);
     }
+}
+
+/// The end of a manifest, as it says itself and without a look at the rest; nothing where it has none.
+pub fn last_end(path: &Path) -> Option<End> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES_MAX))).ok()?;
+    let mut last = Vec::new();
+    file.take(END_BYTES_MAX).read_to_end(&mut last).ok()?;
+    let line = last.strip_suffix(b"\n")?.rsplit(|byte| *byte == b'\n').next()?;
+    serde_json::from_slice::<EndLine>(line).ok().map(|line| line.end)
 }
 
 fn io_error(path: &Path, source: io::Error) -> ManifestError {

@@ -9,7 +9,7 @@ use std::iter::Peekable;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::compare::{Difference, Expect, difference};
-use crate::content::Throttle;
+use crate::content::{Progress, Throttle};
 use crate::entry::{Entry, TreePath};
 use crate::format::Format;
 use crate::look::{Look, Seen};
@@ -35,6 +35,8 @@ pub struct Options<'a> {
     pub with_sha256: bool,
     /// How fast files are read.
     pub throttle: Option<&'a Throttle>,
+    /// Where is counted how far it is.
+    pub progress: Option<&'a Progress>,
 }
 
 /// One thing of the tree, or of what is known of it.
@@ -89,7 +91,14 @@ pub fn scan<E: From<ScanError>>(
     let device = rustix::fs::fstat(root.fd()).map_err(|error| unreadable(error.into()))?.st_dev;
     let mut walk = Walk::new(root).map_err(unreadable)?.peekable();
     let mut known = known.peekable();
-    let look = Look { root, device, with_sha256: options.with_sha256, throttle: options.throttle, began_ns };
+    let look = Look {
+        root,
+        device,
+        with_sha256: options.with_sha256,
+        throttle: options.throttle,
+        progress: options.progress,
+        began_ns,
+    };
     loop {
         let mut piece = Vec::with_capacity(PIECE);
         while piece.len() < PIECE {
@@ -103,6 +112,9 @@ pub fn scan<E: From<ScanError>>(
         }
         let outcomes: Vec<Outcome> =
             piece.into_par_iter().map(|pair| outcome(&look, options, known_since_ns, pair)).collect();
+        if let Some(progress) = options.progress {
+            progress.seen(outcomes.len() as u64);
+        }
         outcomes.into_iter().try_for_each(&mut hand_on)?;
     }
 }

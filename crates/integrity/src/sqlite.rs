@@ -138,7 +138,7 @@ fn states(path: &Path) -> io::Result<Vec<Option<State>>> {
     files(path).iter().map(state).collect()
 }
 
-fn copy_all(path: &Path, copy: &Path) -> io::Result<()> {
+pub(crate) fn copy_all(path: &Path, copy: &Path) -> io::Result<()> {
     remove_all(copy);
     let [database, logs @ ..] = files(path);
     let [its_copy, log_copies @ ..] = files(copy);
@@ -153,7 +153,7 @@ fn copy_all(path: &Path, copy: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn remove_all(copy: &Path) {
+pub(crate) fn remove_all(copy: &Path) {
     for file in files(copy).into_iter().chain([copy.with_extension("db-shm")]) {
         // What is not there need not go.
         let _ = fs::remove_file(file);

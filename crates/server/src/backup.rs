@@ -1,21 +1,25 @@
-//! Owns backups of a server's data: where they are, which of them is the right one, and its restore with all that has to be
-//! so before and after.
+//! Owns backups of a server's data: where they are, which of them is the right one, how one is made and proven.
 
-use std::fs::DirBuilder;
+mod dumped;
+mod error;
+mod putting;
+mod seal;
+
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use host::{Roots, Writer, writers_below};
 use incident::error_chain;
-use integrity::backup::{
-    Backup, Catalogue, Create, PackError, Placed, Proof, ProveError, Restore, RestoreError, Tree,
-};
-use integrity::{Keep, Patterns};
+use integrity::backup::{Backup, Catalogue, Create, Proof, Tree};
+use integrity::{Patterns, damaged_since};
 use process::lock::{Lock, LockError};
 
 use crate::config::{Config, Data};
-use crate::data::{DataError, Manner, PATIENCE, Subject};
+use crate::data::{DataError, PATIENCE, Subject};
+use crate::evidence::evidence_key_folder;
+pub use error::BackupError;
+pub use seal::verify_bundle;
 
 /// The backups of one server.
 #[derive(Debug)]
@@ -26,6 +30,10 @@ pub struct Backups {
     pub catalogue: Catalogue,
     subject: Subject,
     keep: usize,
+    /// Where the key of this host is.
+    keys: PathBuf,
+    /// Whether those count that this host has not sealed.
+    takes_unsealed: bool,
 }
 
 /// Which backup is meant.
@@ -42,60 +50,6 @@ pub enum Choice {
     },
 }
 
-/// Why something cannot be done about backups.
-#[derive(Debug, thiserror::Error)]
-pub enum BackupError {
-    /// The server has no data, or somebody works on them.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The folder of the backups cannot be used.
-    #[error("the folder `{}` of the backups cannot be used", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Something is being done about the same backups.
-    #[error("something is being done about the same backups; wait for it")]
-    Busy(#[source] LockError),
-    /// There is no such backup.
-    #[error("there is no such backup of `{server}`; `paramedic backup list {server}` shows what there is")]
-    None {
-        /// The server.
-        server: String,
-    },
-    /// It cannot be made.
-    #[error("no backup was made")]
-    Create(#[from] PackError),
-    /// It is not good.
-    #[error("the backup {id} is not good")]
-    Bad {
-        /// Its name.
-        id: String,
-        /// Why.
-        source: ProveError,
-    },
-    /// Whether it is good cannot be found out.
-    #[error("whether the backup {id} is good cannot be found out")]
-    NotKnown {
-        /// Its name.
-        id: String,
-        /// Why not.
-        source: ProveError,
-    },
-    /// Somebody would write into the data while they are exchanged, and go on with the old ones.
-    #[error("nothing was put back: {} has `{}` open to write; stop it first (`paramedic server stop`)", named(.0), .0.path)]
-    Writers(Writer),
-    /// Nothing was put back.
-    #[error("nothing was put back")]
-    Restore(#[from] RestoreError),
-}
-
-fn named(writer: &Writer) -> String {
-    format!("the process {} ({})", writer.pid, writer.name)
-}
-
 // === impl Backups ===
 
 impl Backups {
@@ -106,7 +60,14 @@ impl Backups {
     pub fn of_server(config: &Config, server: &str) -> Result<Self, BackupError> {
         let subject = Subject::of_server(config, server)?;
         let catalogue = Catalogue::at(config.backup.dir.join(server));
-        Ok(Self { server: server.to_owned(), catalogue, subject, keep: config.backup.keep })
+        Ok(Self {
+            server: server.to_owned(),
+            catalogue,
+            subject,
+            keep: config.backup.keep,
+            keys: evidence_key_folder(config),
+            takes_unsealed: false,
+        })
     }
 
     /// All backups, newest first, and the names beside them that belong to none.
@@ -127,10 +88,45 @@ impl Backups {
             Choice::Named(id) => self.list()?.0.into_iter().find(|one| one.id == *id),
             Choice::Newest { before_ms, proven } => self.list()?.0.into_iter().find(|one| {
                 before_ms.is_none_or(|before_ms| one.record.created_ms < before_ms)
-                    && (one.is_proven() || !proven)
+                    && (!proven || one.is_proven() && self.check_seal(&one.id).is_ok())
             }),
         };
         found.ok_or_else(|| BackupError::None { server: self.server.clone() })
+    }
+
+    /// The same, and those count as well that this host has not sealed: of a host that is lost, or made before there were
+    /// seals.
+    #[must_use]
+    pub fn with_unsealed(self) -> Self {
+        Self { takes_unsealed: true, ..self }
+    }
+
+    fn check_seal(&self, id: &str) -> Result<(), BackupError> {
+        if self.takes_unsealed { Ok(()) } else { seal::check_own(&self.catalogue, id, &self.keys) }
+    }
+
+    /// Whether this host stands for a backup.
+    pub fn is_sealed(&self, backup: &Backup) -> bool {
+        seal::check_own(&self.catalogue, &backup.id, &self.keys).is_ok()
+    }
+
+    /// The moment before which a backup is one from before the damage: milliseconds since 1970. It is the end of the
+    /// last check that found nothing.
+    ///
+    /// # Errors
+    /// If no check has found damage, or none has found none before.
+    pub fn before_damage(&self) -> Result<i64, BackupError> {
+        let history = self.subject.history();
+        let pasts = history
+            .read()
+            .map_err(|source| BackupError::Folder { path: self.subject.state.clone(), source })?;
+        let since =
+            damaged_since(&pasts).ok_or_else(|| BackupError::NoDamage { server: self.server.clone() })?;
+        // What was begun with that check is as good as it.
+        since
+            .last_whole_ms
+            .map(|ms| ms.saturating_add(1))
+            .ok_or_else(|| BackupError::AlwaysDamaged { server: self.server.clone() })
     }
 
     /// Makes a backup, proves it, and lets the oldest go. `now_ms` is when it begins, in milliseconds since 1970.
@@ -139,12 +135,28 @@ impl Backups {
     /// If it cannot be made. One that is made and not good stays, and has the proof of that with it.
     pub fn create(&self, now_ms: i64, clock: impl Fn() -> i64) -> Result<Backup, BackupError> {
         let (_lock, scratch) = self.begin()?;
-        let patterns = self.subject.trees.iter().map(patterns).collect::<Result<Vec<_>, _>>()?;
-        let trees: Vec<Tree<'_>> = (self.subject.trees.iter().zip(&patterns))
-            .map(|(tree, may_change)| Tree { root: &tree.path, may_change })
-            .collect();
-        let what = Create { server: &self.server, trees: &trees, scratch: &scratch, now_ms, throttle: None };
-        let backup = integrity::backup::create(&self.catalogue, &what)?;
+        let dumps = self.dump(&scratch)?;
+        let mut all: Vec<(&Path, Patterns)> = Vec::new();
+        for tree in &self.subject.trees {
+            all.push((&tree.path, patterns(tree)?));
+        }
+        if let Some(dumps) = &dumps {
+            all.push((dumps, Patterns::new([]).map_err(DataError::from)?));
+        }
+        let trees: Vec<Tree<'_>> = all.iter().map(|(root, may_change)| Tree { root, may_change }).collect();
+        let databases: Vec<String> = self.subject.databases.iter().map(|one| one.postgres.clone()).collect();
+        let what = Create {
+            server: &self.server,
+            trees: &trees,
+            databases: &databases,
+            scratch: &scratch,
+            now_ms,
+            throttle: None,
+        };
+        let created = integrity::backup::create(&self.catalogue, &what);
+        self.forget_dumps()?;
+        let backup = created?;
+        seal::set(&self.catalogue, &backup.id, &self.keys)?;
         let backup = self.prove_locked(backup, &scratch, clock())?;
         let (backups, _) = self.list()?;
         for old in Catalogue::surplus(&backups, self.keep) {
@@ -164,7 +176,10 @@ impl Backups {
     }
 
     fn prove_locked(&self, backup: Backup, scratch: &Path, now_ms: i64) -> Result<Backup, BackupError> {
-        let proven = integrity::backup::prove(&self.catalogue, &backup, scratch);
+        self.check_seal(&backup.id)?;
+        let proven = integrity::backup::prove(&self.catalogue, &backup, scratch, |trees| {
+            dumped::prove(&self.subject.databases, &backup, trees, scratch, now_ms)
+        });
         let id = backup.id.clone();
         let problem = match proven {
             Ok(()) => None,
@@ -180,32 +195,32 @@ impl Backups {
         }
     }
 
-    /// Puts a backup in the place of the data. Who may write there must have stopped; afterwards what was put back is
-    /// what later checks compare with.
-    ///
-    /// # Errors
-    /// If somebody would write, or the backup is not good, or it cannot be exchanged: then the data are as before.
-    pub fn restore(&self, backup: &Backup, now_ms: i64, roots: &Roots) -> Result<Vec<Placed>, BackupError> {
-        let (_lock, scratch) = self.begin()?;
-        for tree in &backup.record.trees {
-            if let Some(writer) = writers_below(roots, &tree.root).into_iter().next() {
-                return Err(BackupError::Writers(writer));
+    /// Where dumps are on their way into a backup and out of it.
+    fn dumps(&self) -> PathBuf {
+        self.subject.state.join("dumps")
+    }
+
+    fn forget_dumps(&self) -> Result<(), BackupError> {
+        let path = self.dumps();
+        match fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(BackupError::Folder { path, source })
             }
+            _ => Ok(()),
         }
-        let what = Restore { catalogue: &self.catalogue, backup, scratch: &scratch, now_ms };
-        let passes = |_: &[Placed]| {
-            let keep = Keep::Baseline { accepts_damage: false };
-            let manner = Manner { reads_all: true, keep, rate: None, threads: None, patience: PATIENCE };
-            let answers = self.subject.check(manner, now_ms).map_err(|error| error_chain(&error))?;
-            for (root, answer) in answers {
-                let report = answer.map_err(|error| error_chain(&error))?;
-                if !report.is_kept {
-                    return Err(format!("{} is damaged", root.display()));
-                }
-            }
-            Ok(())
-        };
-        Ok(integrity::backup::restore(&what, passes)?)
+    }
+
+    /// Dumps the databases, where there are any; returns the folder.
+    fn dump(&self, scratch: &Path) -> Result<Option<PathBuf>, BackupError> {
+        if self.subject.databases.is_empty() {
+            return Ok(None);
+        }
+        self.forget_dumps()?;
+        let path = self.dumps();
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|source| BackupError::Folder { path: path.clone(), source })?;
+        dumped::dump(&self.subject.databases, &path, scratch)?;
+        Ok(Some(path))
     }
 
     /// Nobody else does anything about these backups meanwhile; and a folder for what is needed in between.

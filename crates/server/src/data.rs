@@ -6,16 +6,18 @@ use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use incident::error_chain;
 use integrity::{
-    CheckError, Expect, History, Keep, Options, Past, PastTree, PatternError, Patterns, Places, Report,
-    Throttle,
+    CheckError, Expect, History, Keep, Options, Past, PastTree, PatternError, Patterns, Places, Progress,
+    Report, Throttle,
 };
 use process::lock::{Lock, LockError};
 
-use crate::config::{Config, Data};
+use crate::config::{Config, Data, Database};
+use crate::database::Postgres;
 
 /// How long a person or a step waits for whoever is at the same data or the same backups: `serve` looks often, and briefly.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +29,10 @@ pub struct Subject {
     pub state: PathBuf,
     /// Its trees.
     pub trees: Vec<Data>,
+    /// Its databases of PostgreSQL.
+    pub databases: Vec<Database>,
+    /// Where a check counts how far it is, if somebody looks.
+    pub progress: Option<Arc<Progress>>,
 }
 
 /// How a check goes about it.
@@ -51,7 +57,9 @@ pub type Answer = Result<Report, CheckError>;
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// There is no data to check.
-    #[error("the server `{server}` has no data in the configuration; name them in `[[server.data]]`")]
+    #[error(
+        "the server `{server}` has no data in the configuration; name them in `[[server.data]]` or `[[server.database]]`"
+    )]
     NoData {
         /// The server.
         server: String,
@@ -91,16 +99,18 @@ impl Subject {
     pub fn of_server(config: &Config, server: &str) -> Result<Self, DataError> {
         let found = config.server.iter().find(|one| one.name == server);
         let found = found.ok_or_else(|| DataError::NoServer { server: server.to_owned() })?;
-        if found.data.is_empty() {
+        if !found.has_data() {
             return Err(DataError::NoData { server: server.to_owned() });
         }
-        Ok(Self { state: config.data_dir.join("integrity").join(server), trees: found.data.clone() })
+        let state = config.data_dir.join("integrity").join(server);
+        Ok(Self { state, trees: found.data.clone(), databases: found.database.clone(), progress: None })
     }
 
     /// A folder that is nobody's; nothing in it may change.
     pub fn of_folder(config: &Config, folder: &Path) -> Self {
         let state = config.data_dir.join("integrity").join(format!("@{}", name_of(folder)));
-        Self { state, trees: vec![Data { path: folder.to_owned(), immutable: true, may_change: Vec::new() }] }
+        let tree = Data { path: folder.to_owned(), immutable: true, may_change: Vec::new() };
+        Self { state, trees: vec![tree], databases: Vec::new(), progress: None }
     }
 
     /// What all checks found.
@@ -111,6 +121,11 @@ impl Subject {
     /// The manifest of one of its trees.
     pub fn manifest(&self, tree: &Data) -> PathBuf {
         self.state.join(format!("{}.jsonl", name_of(&tree.path)))
+    }
+
+    /// How many bytes the files had at the last check that wrote its manifests, as far as that is known.
+    pub fn bytes_known(&self) -> Option<u64> {
+        self.trees.iter().map(|tree| Some(integrity::manifest::last_end(&self.manifest(tree))?.bytes)).sum()
     }
 
     /// Checks all trees, and writes down what was found. A tree that cannot be looked at is no reason to pass over the
@@ -144,12 +159,17 @@ impl Subject {
                 reads_all: manner.reads_all,
                 with_sha256: false,
                 throttle: throttle.as_ref(),
+                progress: self.progress.as_deref(),
             };
             let places = Places { manifest: &self.manifest(tree), scratch: &scratch };
             let now_ns = now_ms.saturating_mul(1_000_000);
             let answer =
                 threads.install(|| integrity::check(&tree.path, options, manner.keep, places, now_ns));
             answers.push((tree.path.clone(), answer));
+        }
+        // They have no times of change: a quick check has nothing to go by, and leaves them.
+        for database in self.databases.iter().filter(|_| manner.reads_all) {
+            answers.push((PathBuf::from(&database.postgres), ask(database, &scratch)));
         }
         let past = Past {
             at_ms: now_ms,
@@ -161,6 +181,13 @@ impl Subject {
     }
 }
 
+/// Reads a database.
+fn ask(database: &Database, scratch: &Path) -> Answer {
+    let unknown = |problem: String| CheckError::Database { name: database.name().to_owned(), problem };
+    let checked = Postgres::of(database, scratch).and_then(|one| one.check()).map_err(unknown)?;
+    Ok(Report::of_database(Path::new(&database.postgres), checked.tables, checked.damaged))
+}
+
 fn past_tree((root, answer): &(PathBuf, Answer)) -> PastTree {
     match answer {
         Ok(report) => PastTree::of(report),
@@ -169,6 +196,7 @@ fn past_tree((root, answer): &(PathBuf, Answer)) -> PastTree {
             is_whole: None,
             damaged: 0,
             named: Vec::new(),
+            is_rotten: false,
             problem: Some(error_chain(error)),
         },
     }

@@ -189,6 +189,14 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
             Some((whose, one.password.as_ref()?))
         })
     });
+    let databases = config.server.iter().flat_map(|server| {
+        server.database.iter().filter_map(|one| {
+            Some((
+                format!("`password` of the database `{}` of the server `{}`", one.name(), server.name),
+                one.password.as_ref()?,
+            ))
+        })
+    });
     let servers = config.server.iter().flat_map(|server| {
         server.environment.iter().filter_map(|(name, text)| {
             Some((format!("the variable `{name}` of the server `{}`", server.name), text.secret()?))
@@ -220,7 +228,14 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
             [("authorization", authorization), ("key", key)].into_iter().filter_map(of)
         })
     };
-    contacts.chain(servers).chain(passwords).chain(scrapes).chain(inbound).chain(alertmanager).chain(engines)
+    contacts
+        .chain(servers)
+        .chain(passwords)
+        .chain(databases)
+        .chain(scrapes)
+        .chain(inbound)
+        .chain(alertmanager)
+        .chain(engines)
 }
 
 /// What keeps others away from a file.

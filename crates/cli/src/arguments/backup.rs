@@ -1,5 +1,7 @@
 //! Owns the grammar of `paramedic backup`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::hold::moment;
@@ -18,9 +20,8 @@ pub(crate) enum BackupCommand {
         /// Only those that were read again and found whole
         #[arg(long)]
         verified: bool,
-        /// Only those that were begun before this time, such as 2026-11-24T06:00:00Z
-        #[arg(long, value_name = "TIME", value_parser = moment)]
-        before: Option<i64>,
+        #[command(flatten)]
+        before: Before,
     },
     /// Read a backup to its end, unpack it and ask whether it is whole; exit code 1 when it is not
     Verify(VerifyArguments),
@@ -32,19 +33,25 @@ pub(crate) enum BackupCommand {
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
     /// The server
-    pub(crate) server: String,
+    #[arg(required_unless_present = "bundle")]
+    pub(crate) server: Option<String>,
     /// The backup, by its name in the list
-    #[arg(required_unless_present_any = ["latest", "all"])]
+    #[arg(required_unless_present_any = ["latest", "all", "bundle"])]
     pub(crate) id: Option<String>,
+    /// The files of one backup, wherever they are, by the one that ends with `.tar.zst`: no configuration is asked for
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["server", "id", "latest", "all"])]
+    pub(crate) bundle: Option<PathBuf>,
+    /// The public key of the host that has made it, as `paramedic evidence key` prints it
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    pub(crate) key: Option<PathBuf>,
     /// The newest
     #[arg(long, conflicts_with = "id")]
     pub(crate) latest: bool,
     /// Every one
     #[arg(long, conflicts_with_all = ["id", "latest"])]
     pub(crate) all: bool,
-    /// Of those that were begun before this time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    pub(crate) before: Option<i64>,
+    #[command(flatten)]
+    pub(crate) before: Before,
 }
 
 #[derive(Debug, Args)]
@@ -52,12 +59,30 @@ pub(crate) struct RestoreArguments {
     /// The server
     pub(crate) server: String,
     /// The backup, by its name in the list
-    #[arg(required_unless_present = "latest")]
+    #[arg(required_unless_present = "latest", conflicts_with = "Before")]
     pub(crate) id: Option<String>,
     /// The newest that was read again and found whole
     #[arg(long, conflicts_with = "id")]
     pub(crate) latest: bool,
-    /// Of those that were begun before this time, such as 2026-11-24T06:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "id")]
+    /// Also one that this host has not sealed, such as of a host that is lost: what is in it is still compared with its
+    /// manifest, and nobody stands for that
+    #[arg(long)]
+    pub(crate) unsealed: bool,
+    /// Only the files that are damaged now; all others stay as they are
+    #[arg(long)]
+    pub(crate) damaged: bool,
+    #[command(flatten)]
+    pub(crate) before: Before,
+}
+
+/// Which backups count.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+pub(crate) struct Before {
+    /// Only those that were begun before this time, such as 2026-11-24T06:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) before: Option<i64>,
+    /// Only those that were begun before the damage that the checks have found, as far as that is known
+    #[arg(long)]
+    pub(crate) before_damage: bool,
 }

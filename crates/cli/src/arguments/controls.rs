@@ -31,11 +31,19 @@ pub(crate) struct WritesArguments {
     /// Only those of the client that calls itself so
     #[arg(long, value_name = "NAME")]
     pub(crate) client: Option<String>,
+    /// A part at a time, such as 10,50,100: after each the server, its test read and its data are looked at, and at the
+    /// first bad sign no client writes any more; exit code 1 then
+    #[arg(long, value_name = "PERCENTS", value_delimiter = ',', conflicts_with_all = ["percent", "client"],
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) steps: Vec<u8>,
+    /// How long all has to be well after each of the steps
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration, requires = "steps")]
+    pub(crate) hold: Duration,
     /// Why
     #[arg(long)]
     pub(crate) reason: Option<String>,
     /// Put back what the last of these commands has changed; in a step of `incident undo`, the change that it is about
-    #[arg(long, conflicts_with_all = ["percent", "client", "reason"])]
+    #[arg(long, conflicts_with_all = ["percent", "client", "reason", "steps"])]
     pub(crate) undo: bool,
 }
 

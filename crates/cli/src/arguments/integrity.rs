@@ -1,9 +1,10 @@
 //! Owns the grammar of `paramedic integrity`.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use server::config::Bytes;
 
 use super::duration;
@@ -22,6 +23,21 @@ pub(crate) enum IntegrityCommand {
         /// The time between two checks where nothing changes
         #[arg(long, value_name = "LENGTH", value_parser = duration, default_value = "5m")]
         interval: Duration,
+    },
+    /// Read all data of a server and show what of them is damaged, since when, which backup is from before that, and what
+    /// it does not have; exit code 1 when something is damaged
+    Scope {
+        /// A server of the configuration
+        server: String,
+    },
+    /// Write the sums of all files as `md5sum` and `sha256sum` do, or compare with such a list; exit code 1 when a file
+    /// differs
+    Sums(SumsArguments),
+    /// Ask a file system whether it is whole, by its own program, which only looks: ext4, XFS or btrfs on a device that is
+    /// not mounted, or on a snapshot; exit code 1 when it is not
+    Filesystem {
+        /// The device, or the file of an image
+        device: PathBuf,
     },
     /// Show what the checks found, and since when there is damage; exit code 1 when there is
     History {
@@ -53,6 +69,28 @@ pub(crate) struct CheckDataArguments {
     pub(crate) quick: bool,
     #[command(flatten)]
     pub(crate) pace: Pace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SumsArguments {
+    /// A server of the configuration with one folder of data, or a folder (with a `/` in it)
+    pub(crate) subject: String,
+    /// The list to compare with, such as `checksums.md5`; without it a list is written
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["format", "to"])]
+    pub(crate) check: Option<PathBuf>,
+    /// Which sums are written
+    #[arg(long, value_enum, default_value_t = SumFormat::Sha256)]
+    pub(crate) format: SumFormat,
+    /// Where to [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+/// Kinds of sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SumFormat {
+    Md5,
+    Sha256,
 }
 
 #[derive(Debug, Default, Args)]

@@ -38,6 +38,11 @@ pub(crate) enum ServerCommand {
     Readonly(ReadonlyArguments),
     /// Let clients write again, all of them or a part
     Writes(WritesArguments),
+    /// Read something through it, as a client would; exit code 1 when that fails, or what is expected is not in it
+    TestRead {
+        /// The server
+        name: String,
+    },
     /// Empty the caches of its guard
     ClearCache {
         /// The server

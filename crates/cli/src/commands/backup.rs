@@ -1,19 +1,22 @@
 //! Owns `paramedic backup`: making, listing, proving and putting back the data of a server.
 
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
+use diagnosis::{Finding, kind};
 use host::Roots;
 use incident::error_chain;
-use integrity::backup::Backup;
+use integrity::backup::{Backup, Placed};
 use serde::Serialize;
-use server::backup::{BackupError, Backups, Choice};
+use server::backup::{BackupError, Backups, Choice, verify_bundle};
 use server::config::Config;
 use server::data::DataError;
 use server::now_ms;
 
-use crate::arguments::{BackupCommand, Output, RestoreArguments, VerifyArguments};
+use crate::arguments::{BackupCommand, Before, Output, RestoreArguments, VerifyArguments};
 use crate::fail::{Code, Failure};
-use crate::{context, show};
+use crate::{context, findings, show};
 
 /// What was put back, for programs.
 #[derive(Debug, Serialize)]
@@ -21,6 +24,9 @@ struct Restored<'a> {
     backup: &'a str,
     created_ms: i64,
     trees: Vec<RestoredTree>,
+    /// The files that were put back, where it was not everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only: Option<Vec<PathBuf>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -31,6 +37,18 @@ struct RestoredTree {
 }
 
 pub(super) fn run(command: &BackupCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    if let BackupCommand::Verify(VerifyArguments { bundle: Some(bundle), key: Some(key), .. }) = command {
+        let scratch = std::env::temp_dir().join(format!("paramedic-verify-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&scratch).map_err(Failure::no)?;
+        let verified = verify_bundle(bundle, key, &scratch);
+        fs::remove_dir_all(&scratch).map_err(Failure::no)?;
+        let backup = verified.map_err(Failure::no)?;
+        tell(&backup, output);
+        show::line(
+            "it is sealed by that key, and all that is in it is whole; dumps of databases were not restored",
+        );
+        return Ok(Code::Done);
+    }
     let (config, _) = context::load(config)?;
     match command {
         BackupCommand::Create { server } => {
@@ -39,7 +57,9 @@ pub(super) fn run(command: &BackupCommand, config: Option<PathBuf>, output: Outp
             Ok(Code::Done)
         }
         BackupCommand::List { server, verified, before } => {
-            list(&of(&config, server)?, *verified, *before, output)
+            let backups = of(&config, server)?;
+            let before_ms = moment(*before, &backups)?;
+            list(&backups, *verified, before_ms, output)
         }
         BackupCommand::Verify(arguments) => verify(arguments, &config, output),
         BackupCommand::Restore(arguments) => restore(arguments, &config, output),
@@ -48,6 +68,11 @@ pub(super) fn run(command: &BackupCommand, config: Option<PathBuf>, output: Outp
 
 fn of(config: &Config, server: &str) -> Result<Backups, Failure> {
     Backups::of_server(config, server).map_err(failure)
+}
+
+/// The moment before which a backup has to be begun.
+fn moment(before: Before, backups: &Backups) -> Result<Option<i64>, Failure> {
+    if before.before_damage { backups.before_damage().map(Some).map_err(failure) } else { Ok(before.before) }
 }
 
 fn list(backups: &Backups, verified: bool, before: Option<i64>, output: Output) -> Result<Code, Failure> {
@@ -65,7 +90,11 @@ fn list(backups: &Backups, verified: bool, before: Option<i64>, output: Output) 
             files.to_string(),
             show::size(bytes),
             show::size(one.record.archive_bytes),
-            proof(one),
+            if backups.is_sealed(one) {
+                proof(one)
+            } else {
+                format!("{}, NOT SEALED by this host", proof(one))
+            },
         ]
     });
     if let (false, Output::Table) = (others.is_empty(), output) {
@@ -80,17 +109,17 @@ fn list(backups: &Backups, verified: bool, before: Option<i64>, output: Output) 
 }
 
 fn verify(arguments: &VerifyArguments, config: &Config, output: Output) -> Result<Code, Failure> {
-    let backups = of(config, &arguments.server)?;
+    let backups = of(config, arguments.server.as_deref().unwrap_or_default())?;
+    let before = moment(arguments.before, &backups)?;
     let chosen = match (&arguments.id, arguments.all) {
         (None, true) => {
             let (all, _) = backups.list().map_err(failure)?;
-            let is_meant =
-                |one: &Backup| arguments.before.is_none_or(|before_ms| one.record.created_ms < before_ms);
+            let is_meant = |one: &Backup| before.is_none_or(|before_ms| one.record.created_ms < before_ms);
             all.into_iter().filter(is_meant).collect()
         }
         (Some(id), _) => vec![backups.choose(&Choice::Named(id.clone())).map_err(failure)?],
         (None, false) => {
-            let newest = Choice::Newest { before_ms: arguments.before, proven: false };
+            let newest = Choice::Newest { before_ms: before, proven: false };
             vec![backups.choose(&newest).map_err(failure)?]
         }
     };
@@ -98,7 +127,9 @@ fn verify(arguments: &VerifyArguments, config: &Config, output: Output) -> Resul
     for backup in chosen {
         match backups.prove(backup, now_ms()) {
             Ok(backup) => tell(&backup, output),
-            Err(error @ (BackupError::Bad { .. } | BackupError::NotKnown { .. })) => {
+            Err(
+                error @ (BackupError::Bad { .. } | BackupError::NotKnown { .. } | BackupError::Seal { .. }),
+            ) => {
                 anstream::eprintln!("paramedic: {}", error_chain(&error));
                 code = Code::No;
             }
@@ -110,12 +141,20 @@ fn verify(arguments: &VerifyArguments, config: &Config, output: Output) -> Resul
 
 fn restore(arguments: &RestoreArguments, config: &Config, output: Output) -> Result<Code, Failure> {
     let backups = of(config, &arguments.server)?;
+    let backups = if arguments.unsealed { backups.with_unsealed() } else { backups };
     let choice = match &arguments.id {
         Some(id) => Choice::Named(id.clone()),
-        None => Choice::Newest { before_ms: arguments.before, proven: true },
+        None => Choice::Newest { before_ms: moment(arguments.before, &backups)?, proven: true },
     };
     let backup = backups.choose(&choice).map_err(failure)?;
-    let placed = backups.restore(&backup, now_ms(), &Roots::default()).map_err(failure)?;
+    let roots = Roots::default();
+    let (placed, files) = if arguments.damaged {
+        let (placed, files) = backups.restore_damaged(&backup, now_ms(), &roots).map_err(failure)?;
+        (placed, Some(files))
+    } else {
+        (backups.restore(&backup, now_ms(), &roots).map_err(failure)?, None)
+    };
+    findings::note(&[restored(&arguments.server, &backup, &placed, files.as_deref())]);
     let trees: Vec<RestoredTree> =
         placed.into_iter().map(|one| RestoredTree { root: one.root, kept: one.kept }).collect();
     match output {
@@ -125,6 +164,9 @@ fn restore(arguments: &RestoreArguments, config: &Config, output: Output) -> Res
                 backup.id,
                 show::time(backup.record.created_ms)
             ));
+            for file in files.iter().flatten() {
+                show::line(&format!("only {}", show::harmless(&file.display().to_string())));
+            }
             for tree in &trees {
                 let kept = tree.kept.as_ref().map_or("nothing was there before".to_owned(), |kept| {
                     format!("what was there before is {}", kept.display())
@@ -133,10 +175,31 @@ fn restore(arguments: &RestoreArguments, config: &Config, output: Output) -> Res
             }
         }
         Output::Json | Output::Jsonl => {
-            show::json_line(&Restored { backup: &backup.id, created_ms: backup.record.created_ms, trees });
+            show::json_line(&Restored {
+                backup: &backup.id,
+                created_ms: backup.record.created_ms,
+                trees,
+                only: files,
+            });
         }
     }
     Ok(Code::Done)
+}
+
+/// What the incident is told of it.
+fn restored(server: &str, backup: &Backup, placed: &[Placed], files: Option<&[PathBuf]>) -> Finding {
+    let what = files.map_or("all of it".to_owned(), |files| {
+        let named: Vec<String> = files.iter().take(5).map(|file| file.display().to_string()).collect();
+        format!("{} file(s) of it ({})", files.len(), named.join(", "))
+    });
+    let kept: Vec<String> =
+        placed.iter().filter_map(|one| Some(one.kept.as_ref()?.display().to_string())).collect();
+    let message = format!(
+        "{what}, as it was at {} UTC; what was there before is {}",
+        show::time(backup.record.created_ms),
+        kept.join(", ")
+    );
+    Finding::new(kind::DATA_RESTORED, server).with_value(backup.id.as_str()).with_message(&message)
 }
 
 fn tell(backup: &Backup, output: Output) {

@@ -1,17 +1,13 @@
 //! Owns `paramedic evidence`: bundles of evidence, with and without a running `serve`.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use ::server::config::Config;
 use ::server::{
     Collection, bundles, collect_evidence, evidence_key, evidence_public_key, now_ms, send_evidence,
 };
-use evidence::{
-    Deep, End, ExportError, Filter, PACKETS_MAX, Progress, PublicKey, State, Tier, Verdict, verify,
-};
+use evidence::{Deep, End, ExportError, Filter, PACKETS_MAX, PublicKey, State, Tier, Verdict, verify};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -19,10 +15,13 @@ use tokio::sync::watch;
 use crate::arguments::{DeepArguments, Depth, EvidenceCommand, Output};
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
+use crate::progress::{self, Reading, archive_bytes};
 use crate::show;
 
-/// What ends sooner shows no progress.
-const SHOW_AFTER: Duration = Duration::from_secs(1);
+/// How often an archive is read when it is checked: item by item, and as a whole.
+const READS_OF_CHECK: u64 = 2;
+/// The same where it is exported: checked, copied, the copy checked, and unpacked.
+const READS_OF_EXPORT: u64 = 2 * READS_OF_CHECK + 2;
 
 /// A bundle in a list.
 #[derive(Debug, Serialize)]
@@ -99,16 +98,20 @@ fn collect(config: Config, wanted: Collection, output: Output) -> Result<Code, F
         let mut stopping = stopping()?;
         let stop = stopping.clone();
         let stop = Arc::new(move || stop.borrow().clone());
-        let mut kept =
-            collect_evidence(Arc::new(config), wanted, stop, progress()).await.map_err(Failure::no)?;
-        end_progress();
+        let mut kept = collect_evidence(Arc::new(config), wanted, stop, progress::of_collection())
+            .await
+            .map_err(Failure::no)?;
+        progress::clear();
         let sent = match kept.on_its_way.take() {
-            Some(on_its_way) => Some(on_its_way.arrived(stopped(&mut stopping)).await),
+            Some(on_its_way) => {
+                let _reading = Reading::of("sending", archive_bytes(&kept.sealed.folder, 1));
+                Some(on_its_way.arrived(stopped(&mut stopping)).await)
+            }
             None => None,
         };
         Ok::<_, Failure>((kept, sent))
     });
-    let (kept, sent) = kept.inspect_err(|_| end_progress())?;
+    let (kept, sent) = kept.inspect_err(|_| progress::clear())?;
     let sealed = &kept.sealed;
     let mut code = Code::Done;
     show::rows(
@@ -179,7 +182,11 @@ fn send(config: &Config, bundle: &str) -> Result<Code, Failure> {
     context::runtime()?.block_on(async {
         let (mut stopping, mut code) = (stopping()?, Code::Done);
         for folder in folders {
-            match send_evidence(config, &folder, &exe, &actor(), now_ms(), stopped(&mut stopping)).await {
+            // It is checked before it is sent.
+            let reading = Reading::of("sending", archive_bytes(&folder, READS_OF_CHECK + 1));
+            let sent = send_evidence(config, &folder, &exe, &actor(), now_ms(), stopped(&mut stopping)).await;
+            drop(reading);
+            match sent {
                 Ok(sent) => anstream::eprintln!("paramedic: `{}`: {sent}", folder.display()),
                 Err(problem) => {
                     anstream::eprintln!("paramedic: `{}`: {problem}", folder.display());
@@ -189,28 +196,6 @@ fn send(config: &Config, bundle: &str) -> Result<Code, Failure> {
         }
         Ok(code)
     })
-}
-
-/// Says on a terminal how far it is, once it takes long.
-fn progress() -> Box<dyn FnMut(&Progress) + Send> {
-    let began = Instant::now();
-    let is_terminal = std::io::stderr().is_terminal();
-    Box::new(move |progress| {
-        if is_terminal && began.elapsed() >= SHOW_AFTER {
-            let Progress { step, done, all, bytes } = progress;
-            let bar = format!("{:<20}", "#".repeat(done * 20 / all.max(&1)));
-            let mut stderr = std::io::stderr();
-            let _ = write!(stderr, "\r\x1b[K[{bar}] {done}/{all} {step}, {} KiB", bytes >> 10);
-            let _ = stderr.flush();
-        }
-    })
-}
-
-fn end_progress() {
-    let mut stderr = std::io::stderr();
-    if stderr.is_terminal() {
-        let _ = write!(stderr, "\r\x1b[K");
-    }
 }
 
 fn list(
@@ -224,7 +209,10 @@ fn list(
         return Ok(empty(output));
     }
     let key = evidence_public_key(config).map_err(Failure::no)?;
+    let bytes = folders.iter().map(|folder| archive_bytes(folder, READS_OF_CHECK)).sum();
+    let reading = Reading::of("checking", bytes);
     let mut rows: Vec<Row> = folders.iter().map(|folder| row(folder, verify(folder, key))).collect();
+    drop(reading);
     rows.retain(|row| {
         incident.is_none_or(|wanted| row.incident.as_deref() == Some(wanted))
             && server.is_none_or(|wanted| row.server.as_deref() == Some(wanted))
@@ -252,7 +240,10 @@ fn check(config: &Config, bundle: Option<&str>, key: Option<&Path>, output: Outp
         None => evidence_public_key(config),
     };
     let key = key.map_err(Failure::no)?;
+    let bytes = folders.iter().map(|folder| archive_bytes(folder, READS_OF_CHECK)).sum();
+    let reading = Reading::of("checking", bytes);
     let rows: Vec<Row> = folders.iter().map(|folder| row(folder, verify(folder, key))).collect();
+    drop(reading);
     print(&rows, output);
     for row in &rows {
         row.remarks.iter().for_each(|remark| anstream::eprintln!("paramedic: {}: {remark}", row.bundle));
@@ -267,7 +258,10 @@ fn export(config: &Config, bundle: &str, to: Option<PathBuf>, output: Output) ->
     let key = evidence_key(config).map_err(Failure::no)?;
     let (mut done, mut code) = (Vec::new(), Code::Done);
     for folder in folders {
-        match evidence::export(&folder, &to, &key, &actor(), now_ms()) {
+        let reading = Reading::of("exporting", archive_bytes(&folder, READS_OF_EXPORT));
+        let exported = evidence::export(&folder, &to, &key, &actor(), now_ms());
+        drop(reading);
+        match exported {
             Ok(path) => done.push(path),
             // So a step that is run again ends as it did.
             Err(ExportError::Failed(evidence::Error::Exists { path }))

@@ -13,7 +13,7 @@ use server::now_ms;
 
 use crate::arguments::{BaselineArguments, CheckDataArguments, IntegrityCommand, Output, Pace};
 use crate::fail::{Code, Failure};
-use crate::{context, findings, show};
+use crate::{context, findings, reading, show};
 
 /// So many files are shown one by one.
 const SHOWN_MAX: usize = 40;
@@ -40,14 +40,21 @@ pub(super) fn run(
         IntegrityCommand::Baseline(arguments) => baseline(arguments, &config, output),
         IntegrityCommand::Check(arguments) => check(arguments, &config, output),
         IntegrityCommand::Watch { subject, interval } => watch(&find(&config, subject)?, *interval, output),
+        IntegrityCommand::Scope { server } => super::scope::run(server, &config, output),
+        IntegrityCommand::Sums(arguments) => {
+            super::sums::run(arguments, &find(&config, &arguments.subject)?, output)
+        }
+        IntegrityCommand::Filesystem { device } => super::sums::file_system(device, output),
         IntegrityCommand::History { subject } => history(&find(&config, subject)?, output),
     }
 }
 
 fn baseline(arguments: &BaselineArguments, config: &Config, output: Output) -> Result<Code, Failure> {
-    let subject = find(config, &arguments.subject)?;
+    let subject = reading::shown(find(config, &arguments.subject)?, true);
     let keep = Keep::Baseline { accepts_damage: arguments.force };
-    let answers = subject.check(manner(true, keep, &arguments.pace), now_ms()).map_err(Failure::usage)?;
+    let answers = subject.check(manner(true, keep, &arguments.pace), now_ms()).map_err(Failure::usage);
+    reading::end(subject);
+    let answers = answers?;
     tell(&answers, output);
     let refused = answers.iter().filter(|(_, answer)| !answer.as_ref().is_ok_and(|report| report.is_kept));
     for (root, answer) in refused.clone() {
@@ -62,7 +69,7 @@ fn baseline(arguments: &BaselineArguments, config: &Config, output: Output) -> R
 }
 
 fn check(arguments: &CheckDataArguments, config: &Config, output: Output) -> Result<Code, Failure> {
-    let with_data = config.server.iter().filter(|server| !server.data.is_empty());
+    let with_data = config.server.iter().filter(|server| server.has_data());
     let subjects: Vec<String> = match arguments.subjects.as_slice() {
         [] => with_data.map(|server| server.name.clone()).collect(),
         named => named.to_vec(),
@@ -74,9 +81,11 @@ fn check(arguments: &CheckDataArguments, config: &Config, output: Output) -> Res
     }
     let mut is_fine = true;
     for subject in &subjects {
-        let subject = find(config, subject)?;
+        let subject = reading::shown(find(config, subject)?, arguments.deep);
         let manner = manner(arguments.deep, Keep::IfWhole, &arguments.pace);
-        let answers = subject.check(manner, now_ms()).map_err(Failure::usage)?;
+        let answers = subject.check(manner, now_ms()).map_err(Failure::usage);
+        reading::end(subject);
+        let answers = answers?;
         tell(&answers, output);
         is_fine &= answers.iter().all(|(_, answer)| answer.as_ref().is_ok_and(|report| report.is_whole));
         findings::note(&answers.iter().map(finding).collect::<Vec<_>>());

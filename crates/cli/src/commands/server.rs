@@ -30,6 +30,7 @@ pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Outpu
         ServerCommand::Writes(arguments) => return controls::writes(&arguments, config, output),
         ServerCommand::Block(arguments) => return controls::block(&arguments, config, output),
         ServerCommand::Unblock(arguments) => return controls::unblock(&arguments, config, output),
+        ServerCommand::TestRead { name } => return controls::test_read(&name, config),
         ServerCommand::ClearCache { name } => return controls::clear_cache(&name, config, output),
         ServerCommand::HeapDump(arguments) => return super::heap::heap_dump(&arguments, config, output),
         ServerCommand::CollectGarbage(arguments) => return super::heap::collect_garbage(&arguments, config),

@@ -17,7 +17,7 @@ use crate::context;
 use crate::fail::{Code, Failure};
 use crate::show;
 
-/// Columns of a waterfall where `$COLUMNS` does not say how wide the terminal is.
+/// Columns of a waterfall where there is no terminal, and `$COLUMNS` does not say how many it shall have.
 const WIDTH: usize = 100;
 
 pub(super) fn run(command: TraceCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
@@ -158,7 +158,9 @@ const ERRORS_SHOWN: usize = 3;
 
 fn width() -> usize {
     let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    told.unwrap_or(WIDTH).clamp(40, 300)
+    let terminal =
+        || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    told.or_else(terminal).filter(|columns| *columns > 0).unwrap_or(WIDTH).clamp(40, 300)
 }
 
 /// A duration for people.

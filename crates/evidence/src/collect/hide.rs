@@ -46,6 +46,11 @@ impl Secrets {
     /// Hides them in something that was gathered, and keeps the sum of what it was.
     pub(crate) fn hide(&self, mut gathered: Gathered) -> Gathered {
         let keeps_length = gathered.keeps_length;
+        for value in gathered.attributes.values_mut() {
+            if self.0.iter().any(|secret| memmem::find(value.as_bytes(), secret).is_some()) {
+                *value = String::from_utf8_lossy(REDACTED).into_owned();
+            }
+        }
         let Some(bytes) = gathered.bytes.as_mut() else { return gathered };
         for secret in &self.0 {
             let finder = memmem::Finder::new(secret);

@@ -3,6 +3,7 @@
 //! A step runs in a thread of its own, because the kernel may hold a reader for ever. Whoever is not done in time is left
 //! behind: what it had found so far is kept, with a note of what it was doing.
 
+mod attributes;
 mod command;
 mod deleted;
 mod executables;

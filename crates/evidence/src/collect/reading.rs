@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+use super::attributes::{self, Attributes};
 use super::hide::hide_text;
 use crate::bundle::Gathered;
 use crate::manifest::{plain_name, plain_path};
@@ -61,12 +62,12 @@ pub(crate) fn copy(root: &Path, path: &Path, keep: Keep, kind: As, bytes_max: u6
     }
     match open_quietly(path).and_then(|file| of_file(file, keep, bytes_max)) {
         Err(error) => Gathered { problem: Some(error.to_string()), times: times_of_name(path), ..blank },
-        Ok(Copied { bytes, times, problem }) => {
+        Ok(Copied { bytes, times, attributes, problem }) => {
             let (bytes, original_sha256) = match kind {
                 As::Text => hide_text(bytes),
                 As::Bytes => (bytes, None),
             };
-            Gathered { bytes: Some(bytes), times, problem, original_sha256, ..blank }
+            Gathered { bytes: Some(bytes), times, attributes, problem, original_sha256, ..blank }
         }
     }
 }
@@ -75,12 +76,13 @@ pub(crate) fn copy(root: &Path, path: &Path, keep: Keep, kind: As, bytes_max: u6
 pub(crate) struct Copied {
     pub(crate) bytes: Vec<u8>,
     pub(crate) times: Option<Times>,
+    pub(crate) attributes: Attributes,
     pub(crate) problem: Option<String>,
 }
 
 /// Reads an open file, at most so many bytes of it.
 pub(crate) fn of_file(mut file: File, keep: Keep, bytes_max: u64) -> io::Result<Copied> {
-    let times = Times::of(&file);
+    let (times, attributes) = (Times::of(&file), attributes::of(&file));
     let of = file.metadata()?;
     if !of.is_file() {
         return Err(io::Error::other("it is no regular file"));
@@ -101,7 +103,7 @@ pub(crate) fn of_file(mut file: File, keep: Keep, bytes_max: u64) -> io::Result<
         let changed = "it was written to while it was read";
         problem = Some(problem.map_or(changed.to_owned(), |problem| format!("{problem}; {changed}")));
     }
-    Ok(Copied { bytes, times, problem })
+    Ok(Copied { bytes, times, attributes, problem })
 }
 
 /// Opens a file so that the time of its last reading stays, where we may.

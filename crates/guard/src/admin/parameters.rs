@@ -83,6 +83,7 @@ impl Parameters {
             | Verb::Status
             | Verb::Tools
             | Verb::Resources
+            | Verb::Templates
             | Verb::Prompts
             | Verb::Controls => &[],
         };

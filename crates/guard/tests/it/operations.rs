@@ -66,14 +66,15 @@ fn what_a_server_lists_is_told_to_evidence() {
     block_on(async {
         let exe = std::env::current_exe().unwrap();
         let guarded = DEFAULT.run(&[exe.to_str().unwrap(), "fixture"]).await;
-        for (list, member, first) in [
-            ("resources", "uri", "test://static-text"),
-            ("prompts", "name", "test_simple_prompt"),
-            ("tools", "name", "test_simple_text"),
+        for (list, key, member, first) in [
+            ("resources", "resources", "uri", "test://static-text"),
+            ("templates", "resourceTemplates", "uriTemplate", "test://template/{id}/data"),
+            ("prompts", "prompts", "name", "test_simple_prompt"),
+            ("tools", "tools", "name", "test_simple_text"),
         ] {
             let response = guarded.get(&format!("/admin/{list}")).await;
             let document: Value = response.json().await.unwrap();
-            let entries = document["pages"][0][list].as_array().unwrap();
+            let entries = document["pages"][0][key].as_array().unwrap();
             assert!(entries.iter().any(|entry| entry[member] == first), "{list}: {document}");
         }
     });

@@ -44,6 +44,7 @@ pub(super) fn document(report: &Report) -> Vec<Block> {
     servers(&mut out, report);
     timeline(&mut out, report);
     cause(&mut out, report);
+    super::recovery::data(&mut out, report);
     steps(&mut out, report);
     not_run(&mut out, &report.not_run);
     errors(&mut out, report);

@@ -11,6 +11,7 @@ mod markdown;
 mod model;
 mod people;
 mod phases;
+mod recovery;
 mod shadow;
 mod steps;
 mod text;
@@ -26,8 +27,8 @@ use crate::state::State;
 pub use line::describe;
 pub(crate) use line::outcome;
 pub use model::{
-    Alert, Answer, Cause, Change, Clock, Command, DutyReport, ErrorSeen, FollowUpReport, Moment, NotRun,
-    Note, PhaseTime, Question, Report, StepReport, TroubleReport, Values,
+    Alert, Answer, Cause, Change, Clock, Command, DataRecovery, DutyReport, ErrorSeen, FollowUpReport,
+    Moment, NotRun, Note, PhaseTime, Question, Report, StepReport, TroubleReport, Values,
 };
 pub use shadow::{Shadow, Withholding};
 pub(crate) use text::time;
@@ -56,6 +57,7 @@ impl Report {
             opened_ms: incident.opened_ms,
             resolved_ms: incident.resolved_ms,
             as_of_ms: incident.state.is_open().then_some(now_ms),
+            data: recovery::of(incident, &clocks),
             summary: summary(incident),
             began_ms: clocks.began_ms,
             clocks: self::clocks(incident, &clocks),

@@ -55,12 +55,36 @@ pub struct Report {
     pub follow_ups: Vec<FollowUpReport>,
     /// None where the runbook could not be read back.
     pub duties: Option<Vec<DutyReport>>,
+    /// Data that were damaged, and what became of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataRecovery>,
     /// The failed dependency that servers share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dependency: Option<String>,
     /// Its alerts, where it is about several servers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<TroubleReport>,
+}
+
+/// Data that were damaged, and what became of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each field is what its name says; what is special is said at the field")]
+pub struct DataRecovery {
+    pub detected_ms: i64,
+    /// Between which two checks it began, in words.
+    pub since: Option<String>,
+    /// The damaged files, the first of them, in words.
+    pub damaged: Vec<String>,
+    pub more_damaged: u64,
+    /// The backup that was put back.
+    pub backup: Option<String>,
+    /// How much of it, and where what was there before is kept, in words.
+    pub restored: Option<String>,
+    /// What was there and not in the backup, in words.
+    pub loss: Option<String>,
+    pub restored_ms: Option<i64>,
+    /// When clients could work again, verified.
+    pub recovered_ms: Option<i64>,
 }
 
 /// An alert of one of several servers.

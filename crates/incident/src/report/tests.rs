@@ -156,6 +156,38 @@ fn captured(text: &str, problem: Option<String>) -> Captured {
     }
 }
 
+#[test]
+fn damaged_data_fill_the_blanks_of_a_recovery_report() {
+    use diagnosis::{Finding, kind};
+    let found = |kind, subject: &str, value: &str, words: &str| {
+        Finding::new(kind, subject).with_value(value).with_message(words)
+    };
+    let (before, after): (Vec<_>, Vec<_>) = (
+        vec![
+            found(kind::DATA_DAMAGED, "/srv/notes.db", "broken", "table people: rows 3 to 9 cannot be read"),
+            found(kind::DATA_SINCE, "time", "2026-11-27T01:00:00Z", "damaged between 01:00 and 01:05 UTC"),
+            found(kind::DATA_LOSS, "time", "20261127T005900Z", "2 row(s) of table people"),
+        ],
+        vec![found(kind::DATA_RESTORED, "time", "20261127T005900Z", "all of it")],
+    );
+    let mut records = records();
+    records.push((61_000, Record::Found { unit: None, findings: before }));
+    let text = report(&records).markdown();
+    for words in [
+        "## Data recovery",
+        "rows 3 to 9 cannot be read",
+        "damaged between 01:00",
+        "nothing was put back yet",
+    ] {
+        assert!(text.contains(words), "`{words}` is missing: {text}");
+    }
+    records.push((64_000, Record::Found { unit: None, findings: after }));
+    let text = report(&records).markdown();
+    for words in ["20261127T005900Z", "2 row(s) of table people", "after it was detected"] {
+        assert!(text.contains(words), "`{words}` is missing: {text}");
+    }
+}
+
 fn found(text: &str) -> Vec<(i64, Record)> {
     let finding = diagnosis::Finding::new(diagnosis::kind::LOG_ERROR, "time").with_message(text);
     let (cause, why) = (Some("disk_full".to_owned()), vec![text.to_owned()]);

@@ -35,6 +35,9 @@ pub struct Record {
     /// Files that were written all the while they were read, so that nobody knows of which moment they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moving: Vec<String>,
+    /// Databases that live elsewhere, by their addresses: the last tree has a dump of each, `0.dump`, `1.dump` and so on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
     /// How many devices, pipes, sockets and files that may change were left out.
     #[serde(default)]
     pub left_out: u64,
@@ -126,7 +129,7 @@ impl Catalogue {
 
     /// One backup by its name, if it is whole enough to be one.
     pub fn find(&self, id: &str) -> Option<Backup> {
-        let record: Record = read_json(&self.folder.join(format!("{id}.json")))?;
+        let record: Record = read_json(&self.record(id))?;
         let is_there = self.archive(id).metadata().is_ok_and(|file| file.is_file());
         (record.version == 1 && is_there).then(|| {
             let proof = read_json(&self.proof_path(id));
@@ -154,6 +157,24 @@ impl Catalogue {
         self.folder.join(format!("{id}.{tree}.jsonl"))
     }
 
+    /// What a backup is, as it was written.
+    pub fn record(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+
+    /// Who stands for that.
+    pub fn seal(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.seal.json"))
+    }
+
+    /// Writes down who stands for a backup.
+    ///
+    /// # Errors
+    /// If the folder takes nothing more.
+    pub fn set_seal(&self, id: &str, seal: &impl Serialize) -> io::Result<()> {
+        self.write_json(&self.seal(id), seal)
+    }
+
     /// Writes down what came of reading a backup again.
     ///
     /// # Errors
@@ -164,7 +185,14 @@ impl Catalogue {
 
     /// Makes a backup one, when all its other files are on disk.
     pub(super) fn set_record(&self, id: &str, record: &Record) -> io::Result<()> {
-        self.write_json(&self.folder.join(format!("{id}.json")), record)
+        self.write_json(&self.record(id), record)
+    }
+
+    /// All files of a backup with so many trees, whether they are there or not; its record is the last.
+    fn files(&self, id: &str, trees: usize) -> Vec<PathBuf> {
+        let manifests = (0..trees).map(|tree| self.manifest(id, tree));
+        let first = std::iter::once(self.archive(id)).chain(manifests);
+        first.chain([self.proof_path(id), self.seal(id), self.record(id)]).collect()
     }
 
     /// Deletes a backup: its record first, so that it is none from then on.
@@ -172,10 +200,7 @@ impl Catalogue {
     /// # Errors
     /// If the folder cannot be written to.
     pub fn remove(&self, backup: &Backup) -> io::Result<()> {
-        let manifests = (0..backup.record.trees.len()).map(|tree| self.manifest(&backup.id, tree));
-        let record = self.folder.join(format!("{}.json", backup.id));
-        let proof = self.proof_path(&backup.id);
-        for path in [record, proof, self.archive(&backup.id)].into_iter().chain(manifests) {
+        for path in self.files(&backup.id, backup.record.trees.len()).into_iter().rev() {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -206,7 +231,7 @@ impl Catalogue {
     }
 }
 
-/// `20261126T201500Z`, and a number where there are several of one second.
+/// Whether this is the name of a backup: `20261126T201500Z`, and a number where there are several of one second.
 pub(super) fn is_id(text: &str) -> bool {
     let (time, number) = text.split_once('-').unwrap_or((text, "1"));
     let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -236,6 +261,7 @@ mod tests {
             archive_bytes: 0,
             archive_sha256: Hex([0; 32]),
             moving: Vec::new(),
+            databases: Vec::new(),
             left_out: 0,
         };
         let proof = is_proven.map(|good| Proof { at_ms: n, problem: (!good).then(|| "cut".to_owned()) });

@@ -9,6 +9,7 @@ use chrono::DateTime;
 
 use super::catalogue::{Backup, Catalogue, Record, TreeRecord, is_id};
 use super::pack::{Pack, PackError};
+use crate::attributes::Attributes;
 use crate::content::{Throttle, digest_of};
 use crate::entry::{Entry, Kind};
 use crate::format::Format;
@@ -38,8 +39,10 @@ pub struct Tree<'a> {
 pub struct Create<'a> {
     /// Whose data they are.
     pub server: &'a str,
-    /// The trees.
+    /// The trees; where there are databases, the last one has their dumps.
     pub trees: &'a [Tree<'a>],
+    /// Databases that live elsewhere, by their addresses.
+    pub databases: &'a [String],
     /// A folder of this process alone, for copies of databases.
     pub scratch: &'a Path,
     /// When it begins: milliseconds since 1970.
@@ -93,6 +96,7 @@ pub fn create(catalogue: &Catalogue, what: &Create<'_>) -> Result<Backup, PackEr
         archive_bytes: packed.bytes,
         archive_sha256: packed.sha256,
         moving,
+        databases: what.databases.to_vec(),
         left_out,
     };
     catalogue.set_record(&id, &record).map_err(unusable)?;
@@ -131,6 +135,7 @@ impl Under<'_> {
             device,
             with_sha256: false,
             throttle: self.what.throttle,
+            progress: None,
             began_ns: self.what.now_ms.saturating_mul(1_000_000),
         };
         let walk = Walk::new(&root).map_err(|source| unreadable(Path::new(""), source))?;
@@ -156,12 +161,17 @@ impl Under<'_> {
                 continue;
             }
             let mut target = None;
+            let attributes = Attributes::of(&tree.root.join(path.as_path()));
             match entry.kind {
                 Kind::File => match self.file(&look, &mut entry) {
                     Err(PackError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                         continue;
                     }
-                    packed => packed?.into_pack(&mut self.pack, n, &mut entry, &mut self.moving)?,
+                    packed => {
+                        let content = packed?;
+                        entry.attributes = attributes.digest();
+                        content.into_pack(&mut self.pack, n, &mut entry, &attributes, &mut self.moving)?;
+                    }
                 },
                 Kind::Link => {
                     let link = tree.root.join(path.as_path()).read_link();
@@ -174,7 +184,8 @@ impl Under<'_> {
                 Kind::Folder | Kind::Mount | Kind::Special => {}
             }
             if entry.kind != Kind::File {
-                self.pack.add(n, &entry, target.as_deref(), io::empty())?;
+                entry.attributes = attributes.digest();
+                self.pack.add(n, &entry, target.as_deref(), &attributes, io::empty())?;
             }
             writer.add(&entry)?;
         }
@@ -231,19 +242,20 @@ impl Content {
         pack: &mut Pack,
         tree: usize,
         entry: &mut Entry,
+        attributes: &Attributes,
         moving: &mut Vec<String>,
     ) -> Result<(), PackError> {
         let digest;
         match self {
             Self::Held(bytes) => {
                 digest = digest_of(&bytes);
-                pack.add(tree, entry, None, bytes.as_slice())?;
+                pack.add(tree, entry, None, attributes, bytes.as_slice())?;
             }
-            Self::Copy(file) => digest = stream(pack, tree, entry, file)?.0,
+            Self::Copy(file) => digest = stream(pack, tree, entry, attributes, file)?.0,
             Self::Stream(file) => {
                 let before = file.metadata().ok();
                 let again = file.try_clone();
-                let (found, is_short) = stream(pack, tree, entry, file)?;
+                let (found, is_short) = stream(pack, tree, entry, attributes, file)?;
                 digest = found;
                 let state = |file: Option<fs::Metadata>| file.map(|file| (file.len(), file.modified().ok()));
                 let after = again.ok().and_then(|file| file.metadata().ok());
@@ -258,9 +270,15 @@ impl Content {
 }
 
 /// Packs exactly as many bytes as the entry says: a file that became shorter is filled with zeros.
-fn stream(pack: &mut Pack, tree: usize, entry: &Entry, file: File) -> Result<(Hex<32>, bool), PackError> {
+fn stream(
+    pack: &mut Pack,
+    tree: usize,
+    entry: &Entry,
+    attributes: &Attributes,
+    file: File,
+) -> Result<(Hex<32>, bool), PackError> {
     let mut exact = Exact { file, left: entry.size, hasher: blake3::Hasher::new(), is_short: false };
-    pack.add(tree, entry, None, &mut exact)?;
+    pack.add(tree, entry, None, attributes, &mut exact)?;
     Ok((Hex(*exact.hasher.finalize().as_bytes()), exact.is_short))
 }
 

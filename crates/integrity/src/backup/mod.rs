@@ -6,6 +6,9 @@
 
 mod catalogue;
 mod create;
+mod lost;
+mod member;
+mod mend;
 mod pack;
 mod prove;
 mod restore;
@@ -13,7 +16,9 @@ mod unpack;
 
 pub use catalogue::{Backup, Catalogue, Proof, Record, TreeRecord};
 pub use create::{Create, Tree, create};
+pub use lost::{Lost, LostError, lost};
+pub use mend::MendError;
 pub use pack::PackError;
-pub use prove::{ProveError, prove};
+pub use prove::{ProveError, prove, take_out};
 pub use restore::{Placed, Restore, RestoreError, restore};
 pub use unpack::UnpackError;

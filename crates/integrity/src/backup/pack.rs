@@ -10,6 +10,8 @@ use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 use zstd::stream::write::Encoder;
 
+use super::member::{self, ATTRIBUTE};
+use crate::attributes::Attributes;
 use crate::entry::{Entry, Kind};
 use crate::hex::Hex;
 
@@ -103,6 +105,7 @@ impl Pack {
         tree: usize,
         entry: &Entry,
         target: Option<&Path>,
+        attributes: &Attributes,
         content: impl Read,
     ) -> Result<(), PackError> {
         let kind = match entry.kind {
@@ -117,8 +120,9 @@ impl Pack {
         header.set_gid(entry.gid.into());
         header.set_size(entry.size);
         header.set_mtime(u64::try_from(entry.modified_ns / 1_000_000_000).unwrap_or_default());
-        let name = member(tree, entry.path.as_path());
+        let name = member::name(tree, entry.path.as_path());
         let added = (|| {
+            self.attributes(attributes)?;
             self.name(EntryType::GNULongName, name.as_os_str(), &mut header, |header| {
                 &mut header.as_old_mut().name
             })?;
@@ -131,6 +135,18 @@ impl Pack {
             self.tar.append(&header, content)
         })();
         added.map_err(|source| PackError::Write { path: self.path.clone(), source })
+    }
+
+    /// Puts attributes before a member.
+    fn attributes(&mut self, attributes: &Attributes) -> io::Result<()> {
+        let named: Vec<(String, &[u8])> = attributes
+            .iter()
+            .map(|(name, value)| match std::str::from_utf8(name) {
+                Ok(name) => Ok((format!("{ATTRIBUTE}{name}"), value)),
+                Err(_) => Err(io::Error::other("the name of an attribute is no text")),
+            })
+            .collect::<io::Result<_>>()?;
+        self.tar.append_pax_extensions(named.iter().map(|(name, value)| (name.as_str(), *value)))
     }
 
     /// Puts a name into its place in a header, or before it where it is too long for that.
@@ -166,11 +182,6 @@ impl Pack {
         })();
         ended.map_err(|source| PackError::Write { path, source })
     }
-}
-
-/// The name of a thing in an archive.
-pub(super) fn member(tree: usize, path: &Path) -> PathBuf {
-    Path::new(&tree.to_string()).join(path)
 }
 
 impl Write for Summed {

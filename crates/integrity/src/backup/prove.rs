@@ -1,5 +1,6 @@
 //! Owns proving a backup: every byte of it read, unpacked into a tree of its own, and that tree asked whether it is whole.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,9 +9,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::catalogue::{Backup, Catalogue};
-use super::unpack::{UnpackError, unpack};
+use super::unpack::{UnpackError, extract, unpack};
 use crate::check::{CheckError, Keep, Places, check};
 use crate::compare::Expect;
+use crate::entry::TreePath;
 use crate::hex::Hex;
 use crate::manifest::{ManifestError, Reader};
 use crate::patterns::Patterns;
@@ -54,6 +56,22 @@ pub enum ProveError {
         /// The first of them.
         what: String,
     },
+    /// A dump in it cannot be restored.
+    #[error("the dump of the database {name} cannot be restored: {problem}")]
+    Dump {
+        /// The database.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
+    /// A dump in it cannot be tried. That says nothing about the backup.
+    #[error("the dump of the database {name} cannot be tried: {problem}")]
+    NoServer {
+        /// The database.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
     /// There is no room. That says nothing about the backup.
     #[error("unpacking takes {needed} bytes, and {free} are free in {}", path.display())]
     Room {
@@ -80,20 +98,32 @@ impl ProveError {
     /// Whether this says that the backup is bad; otherwise it says nothing about it.
     pub fn is_verdict(&self) -> bool {
         match self {
-            Self::Archive { .. } | Self::Other { .. } | Self::Damaged { .. } | Self::Moving { .. } => true,
+            Self::Archive { .. }
+            | Self::Other { .. }
+            | Self::Damaged { .. }
+            | Self::Moving { .. }
+            | Self::Dump { .. } => true,
             Self::Unpack(UnpackError::Differs { .. } | UnpackError::Manifest(_)) => true,
-            Self::Unpack(UnpackError::Io { .. }) | Self::Check(_) | Self::Room { .. } | Self::Io { .. } => {
-                false
-            }
+            Self::Unpack(UnpackError::Io { .. })
+            | Self::Check(_)
+            | Self::Room { .. }
+            | Self::Io { .. }
+            | Self::NoServer { .. } => false,
         }
     }
 }
 
-/// Proves a backup in a folder that is removed afterwards.
+/// Proves a backup in a folder that is removed afterwards. `more` looks at what was unpacked as well: where there are
+/// databases, the last of the folders has their dumps.
 ///
 /// # Errors
 /// If it is not good ([`ProveError::is_verdict`]), or that cannot be found out.
-pub fn prove(catalogue: &Catalogue, backup: &Backup, scratch: &Path) -> Result<(), ProveError> {
+pub fn prove(
+    catalogue: &Catalogue,
+    backup: &Backup,
+    scratch: &Path,
+    more: impl FnOnce(&[PathBuf]) -> Result<(), ProveError>,
+) -> Result<(), ProveError> {
     let folder = scratch.join(format!(".proof-{}", backup.id));
     let proven = (|| {
         let fresh = |source| ProveError::Io { path: folder.clone(), source };
@@ -102,7 +132,8 @@ pub fn prove(catalogue: &Catalogue, backup: &Backup, scratch: &Path) -> Result<(
         let trees: Vec<PathBuf> =
             (0..backup.record.trees.len()).map(|n| folder.join(n.to_string())).collect();
         place(catalogue, backup, &trees)?;
-        look(&trees, &folder)
+        look(&trees, &folder)?;
+        more(&trees)
     })();
     let removed = remove_tree(&folder).map_err(|source| ProveError::Io { path: folder.clone(), source });
     proven.and(removed)
@@ -110,6 +141,28 @@ pub fn prove(catalogue: &Catalogue, backup: &Backup, scratch: &Path) -> Result<(
 
 /// Reads a backup to its end and unpacks each of its trees into a folder that is not there yet.
 pub(super) fn place(catalogue: &Catalogue, backup: &Backup, trees: &[PathBuf]) -> Result<(), ProveError> {
+    let readers = readers(catalogue, backup)?;
+    for (path, tree) in trees.iter().zip(&backup.record.trees) {
+        room(path, tree.manifest.bytes)?;
+    }
+    Ok(unpack(&catalogue.archive(&backup.id), readers, trees)?)
+}
+
+/// Reads a backup to its end and unpacks some of its files, each to a path of its own. Returns how many it has of them.
+///
+/// # Errors
+/// If the backup is not what was written, or that cannot be found out.
+pub fn take_out(
+    catalogue: &Catalogue,
+    backup: &Backup,
+    wanted: &BTreeMap<(usize, TreePath), PathBuf>,
+) -> Result<usize, ProveError> {
+    let readers = readers(catalogue, backup)?;
+    Ok(extract(&catalogue.archive(&backup.id), readers, wanted)?)
+}
+
+/// The manifests of a backup, when it is proven that they and the archive are those that were written.
+fn readers(catalogue: &Catalogue, backup: &Backup) -> Result<Vec<Reader>, ProveError> {
     if let Some(what) = backup.record.moving.first() {
         return Err(ProveError::Moving { what: what.clone() });
     }
@@ -130,9 +183,8 @@ pub(super) fn place(catalogue: &Catalogue, backup: &Backup, trees: &[PathBuf]) -
             return Err(ProveError::Other { path });
         }
         readers.push(Reader::open(&path).map_err(unusable)?);
-        room(&trees[n], tree.manifest.bytes)?;
     }
-    Ok(unpack(&catalogue.archive(&backup.id), readers, trees)?)
+    Ok(readers)
 }
 
 /// Asks unpacked trees whether they are whole by themselves: databases and documents.
@@ -146,6 +198,7 @@ pub(super) fn look(trees: &[PathBuf], scratch: &Path) -> Result<(), ProveError> 
             reads_all: true,
             with_sha256: false,
             throttle: None,
+            progress: None,
         };
         let places = Places { manifest: &manifest, scratch };
         let report = check(tree, options, Keep::Look, places, i64::MAX)?;
@@ -186,7 +239,7 @@ fn same_archive(catalogue: &Catalogue, backup: &Backup) -> Result<(), ProveError
 }
 
 /// Whether so many bytes fit beside this path.
-fn room(path: &Path, bytes: u64) -> Result<(), ProveError> {
+pub(super) fn room(path: &Path, bytes: u64) -> Result<(), ProveError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let disk = rustix::fs::statvfs(folder)
         .map_err(|error| ProveError::Io { path: folder.to_owned(), source: error.into() })?;

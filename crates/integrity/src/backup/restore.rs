@@ -4,6 +4,7 @@
 //! beside it under a name of its own. A tree that is being unpacked has a mark beside it; without the mark it may be the
 //! old one, which nobody deletes.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -13,7 +14,9 @@ use chrono::DateTime;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::catalogue::{Backup, Catalogue};
+use super::mend::{MendError, mend};
 use super::prove::{ProveError, look, place, remove_tree};
+use crate::entry::TreePath;
 
 /// A restore.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +25,8 @@ pub struct Restore<'a> {
     pub catalogue: &'a Catalogue,
     /// What is put back.
     pub backup: &'a Backup,
+    /// Only these files, each with the number of its tree; all else stays as it is now. Everything where there is nothing.
+    pub only: Option<&'a BTreeSet<(usize, TreePath)>>,
     /// A folder of this process alone, for copies of databases.
     pub scratch: &'a Path,
     /// When it begins: milliseconds since 1970.
@@ -43,6 +48,9 @@ pub enum RestoreError {
     /// The backup is not good, or nobody knows.
     #[error(transparent)]
     Prove(#[from] ProveError),
+    /// Some files of it cannot be put among the others.
+    #[error(transparent)]
+    Mend(#[from] MendError),
     /// A folder is where it cannot be exchanged.
     #[error("{} is where another file system is mounted, or the topmost folder: it cannot be exchanged", path.display())]
     Mount {
@@ -90,9 +98,12 @@ pub fn restore(
         site.prepare()?;
     }
     let unpacked: Vec<PathBuf> = sites.iter().map(|site| site.beside.clone()).collect();
-    let ready = place(what.catalogue, what.backup, &unpacked)
-        .and_then(|()| look(&unpacked, what.scratch))
-        .map_err(RestoreError::from)
+    let filled = match what.only {
+        None => place(what.catalogue, what.backup, &unpacked).map_err(RestoreError::from),
+        Some(only) => mend(what.catalogue, what.backup, only, &unpacked).map_err(RestoreError::from),
+    };
+    let ready = filled
+        .and_then(|()| Ok(look(&unpacked, what.scratch)?))
         .and_then(|()| sites.iter().try_for_each(Site::seal));
     if let Err(error) = ready {
         for site in &sites {

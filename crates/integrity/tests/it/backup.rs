@@ -37,19 +37,31 @@ impl Site {
     fn create(&self) -> Backup {
         let may_change = Patterns::new([]).unwrap();
         let trees = [integrity::backup::Tree { root: &self.tree.root(), may_change: &may_change }];
-        let what =
-            Create { server: "notes", trees: &trees, scratch: &self.scratch, now_ms: NOW_MS, throttle: None };
+        let what = Create {
+            server: "notes",
+            trees: &trees,
+            databases: &[],
+            scratch: &self.scratch,
+            now_ms: NOW_MS,
+            throttle: None,
+        };
         create(&self.catalogue, &what).unwrap()
     }
 
     fn prove(&self, backup: &Backup) -> Result<(), ProveError> {
-        let proven = prove(&self.catalogue, backup, &self.scratch);
+        let proven = prove(&self.catalogue, backup, &self.scratch, |_| Ok(()));
         assert_eq!(fs::read_dir(&self.scratch).unwrap().count(), 0, "nothing of a proof stays");
         proven
     }
 
     fn restore(&self, backup: &Backup) -> Result<PathBuf, RestoreError> {
-        let what = Restore { catalogue: &self.catalogue, backup, scratch: &self.scratch, now_ms: NOW_MS };
+        let what = Restore {
+            catalogue: &self.catalogue,
+            backup,
+            only: None,
+            scratch: &self.scratch,
+            now_ms: NOW_MS,
+        };
         restore(&what, |_| Ok(())).map(|mut placed| placed.remove(0).kept.unwrap())
     }
 
@@ -345,8 +357,13 @@ fn what_does_not_pass_in_its_place_is_taken_back() {
     let backup = site.create();
     site.tree.write("notes-2", "damaged");
     let before = all(&site.tree.root());
-    let what =
-        Restore { catalogue: &site.catalogue, backup: &backup, scratch: &site.scratch, now_ms: NOW_MS };
+    let what = Restore {
+        catalogue: &site.catalogue,
+        backup: &backup,
+        only: None,
+        scratch: &site.scratch,
+        now_ms: NOW_MS,
+    };
     let error = restore(&what, |_| Err("the server does not like it".to_owned())).unwrap_err();
     expect![
         "what was put back did not pass, so the data from before stand again: the server does not like it"

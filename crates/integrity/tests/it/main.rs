@@ -5,5 +5,6 @@
 mod backup;
 mod check;
 mod manifest;
+mod mend;
 mod tree;
 mod watch;

@@ -67,6 +67,7 @@ impl Tree {
             reads_all,
             with_sha256: false,
             throttle: None,
+            progress: None,
         };
         let scratch = self.folder.path().join("scratch");
         let places = Places { manifest: &self.manifest(), scratch: &scratch };

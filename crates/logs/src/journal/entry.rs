@@ -1,14 +1,50 @@
 //! Owns one entry of a journal: its place, its fields, and how `journalctl -o json` writes it.
 
+use std::cell::OnceCell;
 use std::fmt::{self, Write as _};
+use std::rc::Rc;
 
 use super::file::Head;
 
-/// One entry with all that it has, each field a `NAME=value`.
+/// One entry with all that it has.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub(super) head: Head,
-    pub(super) fields: Vec<Vec<u8>>,
+    pub(super) fields: Vec<Rc<Field>>,
+}
+
+/// `NAME=value`, which many entries may share, and how JSON writes the value.
+#[derive(Debug)]
+pub(super) struct Field {
+    data: Vec<u8>,
+    name_bytes: usize,
+    json: OnceCell<String>,
+}
+
+// === impl Field ===
+
+impl Field {
+    /// `None` for what has no name.
+    pub(super) fn of(data: Vec<u8>) -> Option<Self> {
+        let name_bytes = memchr::memchr(b'=', &data)?;
+        Some(Self { data, name_bytes, json: OnceCell::new() })
+    }
+
+    fn name(&self) -> &[u8] {
+        &self.data[..self.name_bytes]
+    }
+
+    fn value(&self) -> &[u8] {
+        &self.data[self.name_bytes + 1..]
+    }
+
+    fn json(&self) -> &str {
+        self.json.get_or_init(|| {
+            let mut json = String::with_capacity(self.value().len() + 2);
+            push_value(&mut json, self.value());
+            json
+        })
+    }
 }
 
 /// The place of an entry, as `journalctl --after-cursor` takes it.
@@ -37,14 +73,8 @@ impl Entry {
 
     /// All values of a field.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.fields().filter(move |(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
-    }
-
-    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().filter_map(|field| {
-            let at = memchr::memchr(b'=', field)?;
-            Some((&field[..at], &field[at + 1..]))
-        })
+        let named = self.fields.iter().filter(move |field| field.name() == name.as_bytes());
+        named.map(|field| field.value())
     }
 
     /// Appends it as a line of JSON: texts as they are, other bytes as numbers, several values of one name as a list.
@@ -57,24 +87,24 @@ impl Entry {
             self.cursor(),
             Hex(&boot_id)
         );
-        let fields: Vec<(&[u8], &[u8])> = self.fields().filter(|(name, _)| *name != b"_BOOT_ID").collect();
-        for (number, (name, value)) in fields.iter().enumerate() {
-            if fields[..number].iter().any(|(known, _)| known == name) {
+        for (number, field) in self.fields.iter().enumerate() {
+            let is_other = |other: &&Rc<Field>| other.name() == field.name();
+            if field.name() == b"_BOOT_ID" || self.fields[..number].iter().any(|other| is_other(&other)) {
                 continue;
             }
             line.push(',');
-            push_text(line, &String::from_utf8_lossy(name));
+            push_text(line, &String::from_utf8_lossy(field.name()));
             line.push(':');
-            let mut others = fields[number + 1..].iter().filter(|(other, _)| other == name).peekable();
+            let mut others = self.fields[number + 1..].iter().filter(is_other).peekable();
             if others.peek().is_none() {
-                push_value(line, value);
+                line.push_str(field.json());
                 continue;
             }
             line.push('[');
-            push_value(line, value);
-            for (_, other) in others {
+            line.push_str(field.json());
+            for other in others {
                 line.push(',');
-                push_value(line, other);
+                line.push_str(other.json());
             }
             line.push(']');
         }
@@ -100,7 +130,7 @@ fn push_value(line: &mut String, value: &[u8]) {
 fn push_text(line: &mut String, text: &str) {
     line.push('"');
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         line.push_str(&rest[..at]);
         match rest.as_bytes()[at] {
             b'\n' => line.push_str("\\n"),

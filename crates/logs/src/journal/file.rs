@@ -9,12 +9,15 @@
 //! The file may be written meanwhile, cut, or be anything: it is read by `pread` and never mapped, what is not where it should
 //! be is not there, and nothing is written.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::hash::Hasher as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::rc::Rc;
 
 use super::Error;
+use super::entry::Field;
 
 const SIGNATURE: &[u8; 8] = b"LPKSHHRH";
 /// Up to the time of the last entry, which all versions have.
@@ -38,6 +41,10 @@ const PAGE_BYTES: usize = 64 << 10;
 /// A file of the usual size is held whole after its first look, and no more than 64 MiB of any.
 const PAGES_MAX: usize = 1024;
 
+/// Most data of an entry are those of many others (its unit, its program): so many short ones are held.
+const FIELDS_HELD_MAX: usize = 16_384;
+const FIELD_HELD_BYTES_MAX: usize = 512;
+
 /// One open file.
 pub(super) struct JournalFile {
     file: File,
@@ -45,6 +52,7 @@ pub(super) struct JournalFile {
     pages: Vec<Option<Box<[u8]>>>,
     pages_held: usize,
     header: Header,
+    fields: HashMap<u64, Rc<Field>>,
     unpacking: zstd::bulk::Decompressor<'static>,
 }
 
@@ -102,7 +110,7 @@ impl JournalFile {
         let header = Header::read(&head).map_err(unknown)?;
         let bytes = metadata.len();
         let unpacking = zstd::bulk::Decompressor::new().map_err(open)?;
-        Ok(Self { file, bytes, pages: Vec::new(), pages_held: 0, header, unpacking })
+        Ok(Self { file, bytes, pages: Vec::new(), pages_held: 0, header, fields: HashMap::new(), unpacking })
     }
 
     /// When its first and its last entry were written, by its header.
@@ -203,13 +211,35 @@ impl JournalFile {
     pub(super) fn data_of(&mut self, entry: u64, into: &mut Vec<u64>) -> Option<()> {
         into.clear();
         let (size, _) = self.object(entry, ENTRY)?;
-        let item_bytes: u64 = if self.header.is_compact { 4 } else { 16 };
-        let count = size.saturating_sub(64) / item_bytes;
-        for item in 0..count.min(FIELDS_MAX as u64) {
-            let at = entry + 64 + item * item_bytes;
-            into.push(if self.header.is_compact { self.short(at)? } else { self.number(at)? });
-        }
+        let item_bytes = if self.header.is_compact { 4 } else { 16 };
+        let items =
+            usize::try_from(size.saturating_sub(64)).unwrap_or(usize::MAX).min(FIELDS_MAX * item_bytes);
+        let mut bytes = vec![0; items];
+        self.read(entry + 64, &mut bytes)?;
+        let offset = |item: &[u8]| match item.first_chunk::<8>() {
+            Some(long) => u64::from_le_bytes(*long),
+            None => item.first_chunk().map_or(0, |short| u64::from(u32::from_le_bytes(*short))),
+        };
+        into.extend(bytes.chunks_exact(item_bytes).map(offset));
         Some(())
+    }
+
+    /// One of the data of an entry; those that many entries have are held.
+    pub(super) fn field(&mut self, offset: u64) -> Option<Rc<Field>> {
+        if let Some(known) = self.fields.get(&offset) {
+            return Some(Rc::clone(known));
+        }
+        let mut bytes = Vec::new();
+        self.payload(offset, &mut bytes)?;
+        let is_short = bytes.len() <= FIELD_HELD_BYTES_MAX;
+        let field = Rc::new(Field::of(bytes)?);
+        if is_short {
+            if self.fields.len() >= FIELDS_HELD_MAX {
+                self.fields.clear();
+            }
+            self.fields.insert(offset, Rc::clone(&field));
+        }
+        Some(field)
     }
 
     /// `NAME=value` of a DATA object, unpacked, cut at [`VALUE_BYTES_MAX`].

@@ -137,19 +137,13 @@ pub fn read(
         places.reverse();
     }
     let mut read = Read { entries: 0, is_cut };
-    let (mut data, mut fields) = (Vec::new(), Vec::new());
+    let mut data = Vec::new();
     for (number, head) in places {
         let file = &mut files[number].file;
         if file.data_of(head.offset, &mut data).is_none() {
             continue;
         }
-        for at in &data {
-            let mut field = Vec::new();
-            if file.payload(*at, &mut field).is_some() {
-                fields.push(field);
-            }
-        }
-        let entry = Entry { head, fields: std::mem::take(&mut fields) };
+        let entry = Entry { head, fields: data.iter().filter_map(|at| file.field(*at)).collect() };
         read.entries += 1;
         if take(&entry).is_break() {
             read.is_cut = true;

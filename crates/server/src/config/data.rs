@@ -1,4 +1,4 @@
-//! Owns `[integrity]` and `[[server.data]]`: the data of servers that are checked, and how often.
+//! Owns `[integrity]`, `[[server.data]]` and `[[server.database]]`: the data of servers that are checked, and how often.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use integrity::Patterns;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Config, Span};
+use super::{Bytes, Config, Secret, Server, Span, secret};
 
 /// `[integrity]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +36,59 @@ pub struct Data {
     pub may_change: Vec<String>,
 }
 
+/// `[[server.database]]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `postgresql://USER@HOST:PORT/DATABASE`, with what libpq takes behind a `?`, and without a password.
+    pub postgres: String,
+    /// Where the password of that user is; without it PostgreSQL's programs look where they always do (`~/.pgpass`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// The tables of which a full check reads every row, as SQL has them; all without this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// The folder of PostgreSQL's programs, where they are not in the search path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub programs: Option<PathBuf>,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Whether it keeps any data.
+    pub fn has_data(&self) -> bool {
+        !self.data.is_empty() || !self.database.is_empty()
+    }
+}
+
+// === impl Database ===
+
+impl Database {
+    /// The name of the database.
+    pub fn name(&self) -> &str {
+        let (_, name) = self.postgres.rsplit_once('/').unwrap_or(("", ""));
+        name.split('?').next().unwrap_or(name)
+    }
+
+    fn problem(&self) -> Option<String> {
+        let address =
+            self.postgres.strip_prefix("postgresql://").or_else(|| self.postgres.strip_prefix("postgres://"));
+        let place = address.and_then(|rest| rest.split('?').next()?.split_once('/'));
+        let plain = |name: &str| {
+            !name.is_empty()
+                && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter))
+        };
+        match place {
+            Some((place, name)) if plain(name) && !place.contains('/') => {
+                secret::has_password(&self.postgres)
+                    .then(|| "no password is written here; name where it is, as `password`".to_owned())
+            }
+            _ => Some(format!("`{}` is not postgresql://USER@HOST:PORT/DATABASE", self.postgres)),
+        }
+    }
+}
+
 // === impl Integrity ===
 
 impl Default for Integrity {
@@ -55,6 +108,8 @@ pub(super) fn problems(config: &Config) -> Vec<(&'static str, String)> {
     if config.integrity.rate.0 == 0 {
         problems.push(("rate", "nothing would ever be read; 1B is the least".to_owned()));
     }
+    let databases = config.server.iter().flat_map(|server| &server.database);
+    problems.extend(databases.filter_map(|one| Some(("postgres", one.problem()?))));
     for server in &config.server {
         for (n, data) in server.data.iter().enumerate() {
             if data.path.as_os_str().is_empty() {

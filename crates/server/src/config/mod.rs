@@ -42,7 +42,7 @@ pub use backup::Backups;
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
-pub use data::{Data, Integrity};
+pub use data::{Data, Database, Integrity};
 pub use dependency::Dependency;
 pub use error::{ConfigError, Problem};
 pub use evidence::{Evidence, Stream};
@@ -291,6 +291,9 @@ pub struct Server {
     /// The data that it keeps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<Data>,
+    /// Its databases of PostgreSQL.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub database: Vec<Database>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -373,6 +376,7 @@ impl Server {
             parameters: BTreeMap::new(),
             dependency: Vec::new(),
             data: Vec::new(),
+            database: Vec::new(),
         }
     }
 

@@ -114,6 +114,10 @@ impl Place {
             server.environment.values_mut().for_each(|text| text.settle(base));
             let passwords = server.dependency.iter_mut().filter_map(|one| one.password.as_mut());
             passwords.for_each(|secret| secret.settle(base));
+            for database in &mut server.database {
+                database.password.iter_mut().for_each(|secret| secret.settle(base));
+                database.programs = database.programs.take().map(|path| base.join(path));
+            }
         }
     }
 }

@@ -85,6 +85,7 @@ mod tests {
         ("`[[server]]`", "Server"),
         ("`[[server.dependency]]`", "Dependency"),
         ("`[[server.data]]`", "Data"),
+        ("`[[server.database]]`", "Database"),
         ("`[[contact]]`", "Contact"),
         ("`[escalation]`", "Escalation"),
         ("`[[escalation.level]]`", "EscalationLevel"),

@@ -1,4 +1,4 @@
-//! Owns what a server lists as evidence, its tools, resources and prompts: each with the sum of what it says of itself, and what is
+//! Owns what a server lists as evidence, its tools, resources, templates of resources, and prompts: each with the sum of what it says of itself, and what is
 //! another one since the list was last recorded. A description that changes behind one's back is how a client is turned against
 //! its user.
 
@@ -13,17 +13,20 @@ use serde_json::{Value, json};
 /// One kind of what servers list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct List {
-    /// As in `tools/list`.
+    /// The verb of its guard, and the name of its item.
     pub(super) name: &'static str,
+    /// The member of a page that has them, as in `tools/list`.
+    member: &'static str,
     /// The member that tells two of them apart.
     id: &'static str,
 }
 
 /// All of them, in the order in which a guard is asked.
-pub(super) const LISTS: [List; 3] = [
-    List { name: "tools", id: "name" },
-    List { name: "resources", id: "uri" },
-    List { name: "prompts", id: "name" },
+pub(super) const LISTS: [List; 4] = [
+    List { name: "tools", member: "tools", id: "name" },
+    List { name: "resources", member: "resources", id: "uri" },
+    List { name: "templates", member: "resourceTemplates", id: "uriTemplate" },
+    List { name: "prompts", member: "prompts", id: "name" },
 ];
 
 /// The list that was recorded last.
@@ -48,7 +51,7 @@ impl List {
     /// The items for the list that these pages are, and for its difference from the one before, which it then replaces.
     pub(super) fn keep(self, pages: &[Value], record: &Path, now_ms: i64) -> Vec<Gathered> {
         let mut entries: BTreeMap<String, Value> = BTreeMap::new();
-        for entry in pages.iter().filter_map(|page| page[self.name].as_array()).flatten() {
+        for entry in pages.iter().filter_map(|page| page[self.member].as_array()).flatten() {
             if let Some(id) = entry[self.id].as_str() {
                 entries.insert(id.to_owned(), entry.clone());
             }
@@ -141,6 +144,13 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(first[0].bytes.as_deref().unwrap()).lines().count(), 2);
         let other = text(&LISTS[1].keep(&page("z"), &record, 2), 1);
         assert_eq!(other["changed"][0]["name"], "notes://2");
+        let page = json!({"resourceTemplates": [{"name": "note", "uriTemplate": "notes://{id}"}]});
+        let templates = LISTS[2].keep(&[page], &folder.path().join("templates/notes.json"), 1);
+        let first = String::from_utf8_lossy(templates[0].bytes.as_deref().unwrap()).into_owned();
+        assert!(
+            templates[0].name == "t0/server/templates.jsonl" && first.contains("notes://{id}"),
+            "{first}"
+        );
     }
 
     fn text(gathered: &[super::Gathered], at: usize) -> Value {

@@ -25,7 +25,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 const REQUESTS_BYTES: u64 = 256 << 10;
 
 /// What a guard is asked for, in this order.
-const VERBS: [&str; 4] = ["status", "tools", "resources", "prompts"];
+const VERBS: [&str; 5] = ["status", "tools", "resources", "templates", "prompts"];
 
 /// What a guard has said to each.
 type Said = [Result<Value, String>; VERBS.len()];

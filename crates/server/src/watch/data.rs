@@ -34,7 +34,7 @@ struct Running {
 /// the last checks found, whoever made them. Nothing else waits for it.
 pub(crate) async fn watch_data(world: Arc<ServeWorld>, watch: Arc<Watch>) {
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
-    for server in world.config.server.iter().filter(|server| !server.data.is_empty()) {
+    for server in world.config.server.iter().filter(|server| server.has_data()) {
         known.insert(server.name.clone(), Known::default());
     }
     if known.is_empty() {
@@ -146,7 +146,14 @@ mod tests {
     use super::*;
 
     fn past(at_ms: i64, reads_all: bool, is_whole: Option<bool>) -> Past {
-        let tree = PastTree { root: "/srv".into(), is_whole, damaged: 0, named: vec![], problem: None };
+        let tree = PastTree {
+            root: "/srv".into(),
+            is_whole,
+            damaged: 0,
+            named: vec![],
+            is_rotten: false,
+            problem: None,
+        };
         Past { at_ms, reads_all, trees: vec![tree] }
     }
 

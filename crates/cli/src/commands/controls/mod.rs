@@ -2,6 +2,8 @@
 //! changes that can be taken back.
 
 mod door;
+mod ramp;
+mod signs;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::fail::{Code, Failure};
 use crate::show;
 
 pub(super) use door::Door;
+pub(super) use signs::{Read, Signs};
 
 /// A server whose controls are changed.
 struct Place {
@@ -54,10 +57,25 @@ pub(super) fn writes(
     if arguments.undo {
         return place.undo(output);
     }
+    if !arguments.steps.is_empty() {
+        return ramp::ramp(&place, arguments, output);
+    }
     let (client, reason) = (arguments.client.as_deref(), arguments.reason.as_deref());
     place.change(output, |controls, now_ms| {
         controls.enable_writes(arguments.percent, client, Set::new(&actor(), now_ms, reason))
     })
+}
+
+/// One real read through a server, right or not.
+pub(super) fn test_read(name: &str, named: Option<PathBuf>) -> Result<Code, Failure> {
+    let (config, _) = context::load(named)?;
+    match Signs::of(&config, name)?.read() {
+        Read::Right(words) => {
+            show::line(&format!("{name}: {}", show::harmless(&words)));
+            Ok(Code::Done)
+        }
+        Read::Wrong(why) | Read::Nothing(why) => Err(Failure::no(anyhow::anyhow!("{name}: {why}"))),
+    }
 }
 
 pub(super) fn block(

@@ -185,6 +185,62 @@ fn packets_of_a_port_are_captured_and_those_of_others_are_not() {
     assert_eq!((bytes[40], word(32)), (0x45, 20 + 8 + 14));
 }
 
+/// Of a server that has a network of its own, as in a container: its packets, and none of this machine's.
+#[test]
+fn packets_in_another_network_namespace_are_those_of_the_server() {
+    let ready = "ip link set lo up && echo ready && exec sleep 1000";
+    let spawned = std::process::Command::new("unshare")
+        .args(["--net", "--", "sh", "-c", ready])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    let Ok(mut server) = spawned else {
+        println!("SKIPPED: there is no `unshare`");
+        return;
+    };
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    let pid = i32::try_from(server.id()).unwrap();
+    let (place, is_over) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+    let folder = place.path().join("b");
+    let found = (line == "ready\n").then(|| {
+        std::thread::scope(|scope| {
+            let (sender, port) = mpsc::channel();
+            let is_over = &is_over;
+            scope.spawn(move || {
+                let theirs = fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
+                let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+                rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&theirs), kind).unwrap();
+                let [from, to] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+                let to_address = to.local_addr().unwrap();
+                sender.send(to_address.port()).unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    from.send_to(b"said in a network of its own", to_address).unwrap();
+                    std::thread::yield_now();
+                }
+            });
+            let subject = Subject { pid: Some(pid), ..Subject::default() };
+            let mut scene = Scene::new("/".into(), 1_700_000_000_000, subject);
+            scene.deep.packets = Duration::from_millis(300);
+            scene.deep.filter.port = Some(port.recv().unwrap());
+            let found = run(scene, only(&["packets"]), PLENTY, &folder, &|| None);
+            is_over.store(true, Ordering::Relaxed);
+            found
+        })
+    });
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let Some(found) = found else {
+        println!("SKIPPED: no network of our own");
+        return;
+    };
+    let pcap = found.items.iter().find(|item| item.name == "t2/packets.pcap").unwrap();
+    let file = std::io::BufReader::new(fs::File::open(folder.join("items.tar.zst")).unwrap());
+    let bytes = archive::item(file, pcap.at).unwrap();
+    assert!(memchr::memmem::find(&bytes, b"said in a network of its own").is_some(), "{} bytes", bytes.len());
+}
+
 /// Processes come and go while they are read.
 #[test]
 fn processes_that_end_while_they_are_read() {

@@ -5,6 +5,7 @@
 //! this protocol and are dropped.
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderName, HeaderValue};
 use memchr::memchr;
 
 use super::head::Malformed;
@@ -121,6 +122,9 @@ impl Chunked {
                 },
                 Self::Trailers(before) => match line(buffer)? {
                     Some(bytes) => {
+                        if bytes > 0 && !is_header(&buffer[..bytes]) {
+                            return Err(Malformed("one of its trailers is none"));
+                        }
                         buffer.advance(bytes + 2);
                         match (bytes, before + bytes) {
                             (0, _) => Self::Over,
@@ -150,12 +154,21 @@ fn line(buffer: &[u8]) -> Result<Option<usize>, Malformed> {
     }
 }
 
+/// Whether a line is a name and a value, as a header is.
+fn is_header(line: &[u8]) -> bool {
+    let colon = memchr(b':', line);
+    colon.is_some_and(|colon| {
+        let value = line[colon + 1..].trim_ascii();
+        HeaderName::from_bytes(&line[..colon]).is_ok() && HeaderValue::from_bytes(value).is_ok()
+    })
+}
+
 /// The size of a chunk; behind it there may be an extension.
 fn size(line: &[u8]) -> Result<u64, Malformed> {
     let wrong = Malformed("the size of a chunk is none");
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let rest = line[digits..].trim_ascii_start();
-    if !(1..=SIZE_DIGITS_MAX).contains(&digits) || !(rest.is_empty() || rest[0] == b';') {
+    let behind = line[digits..].iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+    if !(1..=SIZE_DIGITS_MAX).contains(&digits) || behind.is_some_and(|byte| *byte != b';') {
         return Err(wrong);
     }
     let text = std::str::from_utf8(&line[..digits]).map_err(|_| wrong)?;

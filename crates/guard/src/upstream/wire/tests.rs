@@ -82,9 +82,13 @@ fn what_can_be_read_in_two_ways_is_refused() {
         ("\r\n", "the size of a chunk is none"),
         ("-1\r\n", "the size of a chunk is none"),
         ("1 2\r\n", "the size of a chunk is none"),
+        ("1\u{c}\r\n", "the size of a chunk is none"),
         ("11111111111111111\r\n", "the size of a chunk is none"),
         ("1\na\n0\n\n", "a line between its chunks does not end as it has to"),
         ("1\r\nab\r\n0\r\n\r\n", "a chunk is longer than it says"),
+        ("0\r\na\r\n\r\n", "one of its trailers is none"),
+        ("0\r\n: a\r\n\r\n", "one of its trailers is none"),
+        ("0\r\na : b\r\n\r\n", "one of its trailers is none"),
     ] {
         check(&chunked(rest), Err(reason));
     }
@@ -171,9 +175,10 @@ proptest! {
         bytes in 1..50_usize,
     ) {
         let text = format!("HTTP/{version} {status} X\r\n{}\r\n{body}", headers.concat());
-        let whole = read([text.as_bytes()].into_iter());
-        prop_assert_eq!(&read(text.as_bytes().chunks(bytes)), &whole, "{:?}", text);
-        if let Ok(Whole { status, headers, body, .. }) = whole {
+        // What is wrong with it may be seen by another sign when less of it is there.
+        let whole = read([text.as_bytes()].into_iter()).ok();
+        prop_assert_eq!(&read(text.as_bytes().chunks(bytes)).ok(), &whole, "{:?}", text);
+        if let Some(Whole { status, headers, body, .. }) = whole {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let theirs = runtime.block_on(of_hyper(text.as_bytes()));
             let (their_status, their_headers, their_body) = theirs.map_err(|error| {
