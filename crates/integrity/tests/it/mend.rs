@@ -185,7 +185,8 @@ fn only_the_damaged_files_come_back() {
     let mut found = all(&tree.root());
     for folder in &folders {
         // What was damaged changed the time of its folder.
-        (expected.remove(folder), found.remove(folder));
+        expected.remove(folder);
+        found.remove(folder);
     }
     assert_eq!(found, expected);
     assert_eq!(wait(rows(&path)), 2000);
