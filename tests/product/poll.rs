@@ -23,7 +23,9 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
             return value;
         }
         assert!(Instant::now() < deadline, "{what}: not within {DEADLINE:?}");
-        thread::sleep((began.elapsed() * PAUSE_FACTOR).clamp(PAUSE, PAUSE_MAX));
+        let looked = began.elapsed();
+        pause();
+        thread::sleep((looked * PAUSE_FACTOR).min(PAUSE_MAX));
     }
 }
 
