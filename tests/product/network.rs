@@ -15,7 +15,7 @@ const RESTART: &str = "6.1";
 fn token(site: &Site, name: &str, arguments: &[&str]) -> String {
     let word = site.run(&[&["token", "create", name], arguments].concat()).done();
     let path = site.path(&format!("{name}.token"));
-    let mut file = fs::File::options().write(true).create(true).mode(0o600).open(&path).unwrap();
+    let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(&path).unwrap();
     std::io::Write::write_all(&mut file, word.as_bytes()).unwrap();
     path.to_str().unwrap().to_owned()
 }

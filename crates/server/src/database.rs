@@ -231,10 +231,7 @@ impl<'a> Postgres<'a> {
 
     /// The address of another database of the same server.
     fn url_of(&self, name: &str) -> String {
-        let address = &self.config.postgres;
-        let (before, _) = address.rsplit_once('/').unwrap_or((address, ""));
-        let query = address.split_once('?').map(|(_, query)| format!("?{query}")).unwrap_or_default();
-        format!("{before}/{name}{query}")
+        beside(&self.config.postgres, name)
     }
 
     fn maintenance(&self) -> String {
@@ -346,10 +343,31 @@ fn broken(table: &str, detail: String) -> Difference {
     Difference { path, change: Change::Broken, is_damage: true, detail }
 }
 
+/// An address with another database; a path may stand in its parameters.
+fn beside(address: &str, name: &str) -> String {
+    let (place, query) = address.split_once('?').unwrap_or((address, ""));
+    let (before, _) = place.rsplit_once('/').unwrap_or((place, ""));
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{before}/{name}{mark}{query}")
+}
+
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn text(words: &str) -> String {
     format!("'{}'", words.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beside;
+
+    #[test]
+    fn another_database_of_the_same_server() {
+        let check = |address: &str, expect: &str| assert_eq!(beside(address, "b"), expect);
+        check("postgres://u@h:1/a", "postgres://u@h:1/b");
+        check("postgres://u@h/a?sslmode=verify-full", "postgres://u@h/b?sslmode=verify-full");
+        check("postgres://u@h/a?sslrootcert=/etc/ca.pem", "postgres://u@h/b?sslrootcert=/etc/ca.pem");
+    }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use crate::alertmanager::{Alertmanager, compare, keep_silences};
-use crate::api::Guesses;
+use crate::api::Door;
 use crate::api::prometheus::Turns;
 use crate::backend::Backend;
 use crate::fleet::{Event, Fleet, Found, What};
@@ -16,7 +16,6 @@ use crate::inbound::Inbound;
 use crate::incident_clocks::IncidentClocks;
 use crate::notify::{Notifier, Told};
 use crate::remote_write::RemoteWrite;
-use crate::tokens::Keyring;
 use crate::traces::Traces;
 use crate::watch::{self, Kept, Watch};
 use crate::world::ServeWorld;
@@ -49,10 +48,8 @@ pub(crate) struct Flow {
     pub(crate) backend: Option<Backend>,
     /// Our samples on their way to another engine.
     pub(crate) remote_write: Option<RemoteWrite>,
-    /// Who comes in over the network by which word.
-    pub(crate) keyring: Keyring,
-    /// Who has tried wrong ones.
-    pub(crate) guesses: Guesses,
+    /// Who comes in over the network.
+    pub(crate) door: Door,
     /// What spans tell.
     pub(crate) traces: Arc<Traces>,
     /// Which runbooks and rule files are not used, and why.

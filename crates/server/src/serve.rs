@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::alertmanager::Alertmanager;
 use crate::alive::Parent;
 use crate::api;
-use crate::api::Guesses;
+use crate::api::Door;
 use crate::api::prometheus::Turns;
 use crate::backend::Backend;
 use crate::config::Config;
@@ -30,7 +30,6 @@ use crate::remote_write::RemoteWrite;
 use crate::retention::{data_dir, keep_within_budget};
 use crate::rules;
 use crate::secrets::Secrets;
-use crate::tokens::Keyring;
 use crate::traces::Traces;
 use crate::trust::{Trust, TrustError};
 use crate::watch::Watch;
@@ -172,8 +171,7 @@ impl Serve {
             told,
             clocks: IncidentClocks::default(),
             queries: Turns::default(),
-            keyring: Keyring::default(),
-            guesses: Guesses::default(),
+            door: Door::default(),
             inbound: Inbound::new(&config, secrets.clone()),
             alertmanager: config.alertmanager.as_ref().map(|one| Alertmanager::new(one, secrets.clone())),
             backend,
@@ -186,7 +184,6 @@ impl Serve {
         loops.spawn(keep_within_budget(Arc::clone(&config), dir));
         let (local_routes, public_routes) = (api::local(Arc::clone(&flow)), api::public(Arc::clone(&flow)));
         loops.spawn(async move { drop(axum::serve(local, local_routes).await) });
-        let public_routes = public_routes.into_make_service_with_connect_info::<SocketAddr>();
         loops.spawn(async move { drop(axum::serve(public, public_routes).await) });
         flow.engine.resume().await;
         Ok(Self { flow, loops, parent: None, _lock: lock })

@@ -105,7 +105,7 @@ fn is_of_api(command: &Command) -> bool {
     match command {
         Command::Query(_) | Command::Token(_) => true,
         Command::Incident(command) => !matches!(command, IncidentCommand::Verify),
-        Command::Alert(command) => matches!(command, AlertCommand::List { .. }),
+        Command::Alert(command) => matches!(command, AlertCommand::List),
         Command::Trace(command) => matches!(command, TraceCommand::List(_) | TraceCommand::Show { .. }),
         Command::Server(command) => matches!(
             command,

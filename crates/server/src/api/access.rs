@@ -16,14 +16,24 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-pub(crate) use guesses::Guesses;
+use guesses::Guesses;
 
 use super::BODY_BYTES_MAX;
 use super::handlers::{Failure, found};
 use crate::clock;
 use crate::flow::Flow;
 use crate::inbound::bearer;
-use crate::tokens::{NoEntry, Role, Token};
+use crate::tokens::{Keyring, NoEntry, Role, Token};
+
+/// What somebody is told who does not come in.
+type Refusal = Box<Response>;
+
+/// What the door knows: who comes in by which word, and who has tried wrong ones.
+#[derive(Default)]
+pub(crate) struct Door {
+    keyring: Keyring,
+    guesses: Guesses,
+}
 
 /// Lets a request pass to its handler whose token has this role at least.
 pub(super) async fn admit(
@@ -33,11 +43,11 @@ pub(super) async fn admit(
 ) -> Response {
     match admitted(&flow, least, request).await {
         Ok(request) => next.run(request).await,
-        Err(response) => response,
+        Err(response) => *response,
     }
 }
 
-async fn admitted(flow: &Arc<Flow>, least: Role, request: Request) -> Result<Request, Response> {
+async fn admitted(flow: &Arc<Flow>, least: Role, request: Request) -> Result<Request, Refusal> {
     let token = token(flow, &request)?;
     if token.role < least {
         let (role, least) = (word(token.role), word(least));
@@ -67,7 +77,7 @@ async fn admitted(flow: &Arc<Flow>, least: Role, request: Request) -> Result<Req
 }
 
 /// The token that comes with a request.
-fn token(flow: &Flow, request: &Request) -> Result<Token, Response> {
+fn token(flow: &Flow, request: &Request) -> Result<Token, Refusal> {
     let config = &flow.world.config;
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
     let unclear = || refuse(StatusCode::FORBIDDEN, "nobody knows where this comes from".to_owned());
@@ -80,7 +90,7 @@ fn token(flow: &Flow, request: &Request) -> Result<Token, Response> {
         return Err(refuse(StatusCode::FORBIDDEN, "this is not for pages in a browser".to_owned()));
     }
     let now_ms = clock::now_ms();
-    if let Some(seconds) = flow.guesses.wait(peer, now_ms) {
+    if let Some(seconds) = flow.door.guesses.wait(peer, now_ms) {
         let mut response =
             refuse(StatusCode::TOO_MANY_REQUESTS, "too many wrong words came from there".to_owned());
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -88,7 +98,7 @@ fn token(flow: &Flow, request: &Request) -> Result<Token, Response> {
     }
     let given = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let given = given.and_then(|given| std::str::from_utf8(given).ok());
-    let found = given.map(|given| flow.keyring.find(config, given, now_ms));
+    let found = given.map(|given| flow.door.keyring.find(config, given, now_ms));
     let words = match found {
         Some(Ok(token)) => return Ok(token),
         Some(Err(NoEntry::NoList(why))) => {
@@ -99,7 +109,7 @@ fn token(flow: &Flow, request: &Request) -> Result<Token, Response> {
             ));
         }
         Some(Err(no)) => {
-            flow.guesses.wrong(peer, now_ms);
+            flow.door.guesses.wrong(peer, now_ms);
             match no {
                 NoEntry::Over(words) => words,
                 _ => "nobody knows this token".to_owned(),
@@ -120,7 +130,7 @@ async fn within(
     path: &str,
     method: &Method,
     said: &Value,
-) -> Result<(), Response> {
+) -> Result<(), Refusal> {
     if token.servers.is_empty() {
         return Ok(());
     }
@@ -130,10 +140,11 @@ async fn within(
         ["incidents"] => said["server"].as_str().is_some_and(|server| token.is_for(server)),
         ["servers", name, ..] => token.is_for(name),
         ["incidents", typed, ..] => {
-            let id = found(flow, typed).await.map_err(IntoResponse::into_response)?;
+            let refuse = |failure: Failure| Box::new(failure.into_response());
+            let id = found(flow, typed).await.map_err(refuse)?;
             let is_for =
                 flow.engine.look(|all| all.filter(|one| one.id == id).all(|one| may_see(token, one)));
-            is_for.await.map_err(|error| Failure::from(error).into_response())?
+            is_for.await.map_err(|error| refuse(error.into()))?
         }
         _ => false,
     };
@@ -155,6 +166,6 @@ fn word(role: Role) -> &'static str {
     }
 }
 
-fn refuse(status: StatusCode, words: String) -> Response {
-    Failure::new(status, words).into_response()
+fn refuse(status: StatusCode, words: String) -> Refusal {
+    Box::new(Failure::new(status, words).into_response())
 }

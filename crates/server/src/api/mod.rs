@@ -17,11 +17,13 @@ mod traces;
 mod undo;
 pub mod wire;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
@@ -29,7 +31,7 @@ use crate::config::Config;
 use crate::flow::Flow;
 use crate::tokens::Role;
 
-pub(crate) use access::Guesses;
+pub(crate) use access::Door;
 
 /// The largest request body, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -48,7 +50,7 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
 }
 
 /// What the network address offers: the rest takes a token.
-pub(crate) fn public(flow: Arc<Flow>) -> Router {
+pub(crate) fn public(flow: Arc<Flow>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
     let mut routes = public_routes();
     if flow.world.config.inbound.token.is_some() {
         routes = routes
@@ -59,7 +61,8 @@ pub(crate) fn public(flow: Arc<Flow>) -> Router {
         let admit = from_fn_with_state((Arc::clone(&flow), role), access::admit);
         routes = routes.merge(of_role(role).route_layer(admit));
     }
-    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow)
+    let routes = routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow);
+    routes.into_make_service_with_connect_info()
 }
 
 const ROLES: [Role; 4] = [Role::Viewer, Role::Responder, Role::Approver, Role::Admin];

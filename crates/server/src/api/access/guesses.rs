@@ -12,7 +12,7 @@ const PLACES_MAX: usize = 4096;
 
 /// What was wrong lately: where it came from, since when, and how often.
 #[derive(Default)]
-pub(crate) struct Guesses {
+pub(super) struct Guesses {
     places: Mutex<HashMap<IpAddr, (i64, u32)>>,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Guesses {
 
 impl Guesses {
     /// For how many seconds a place has to wait, where it has to.
-    pub(crate) fn wait(&self, peer: IpAddr, now_ms: i64) -> Option<u64> {
+    pub(super) fn wait(&self, peer: IpAddr, now_ms: i64) -> Option<u64> {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let (since_ms, wrong) = *places.get(&place(peer))?;
         let left_ms = since_ms + WINDOW_MS - now_ms;
@@ -28,7 +28,7 @@ impl Guesses {
     }
 
     /// A wrong word has come from there.
-    pub(crate) fn wrong(&self, peer: IpAddr, now_ms: i64) {
+    pub(super) fn wrong(&self, peer: IpAddr, now_ms: i64) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.len() >= PLACES_MAX && !places.contains_key(&place(peer)) {
             places.retain(|_, (since_ms, _)| *since_ms + WINDOW_MS > now_ms);
