@@ -7,10 +7,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use expect_test::expect;
-use integrity::backup::{
-    Backup, Catalogue, Create, ProveError, Restore, RestoreError, create, prove, restore,
-};
-use integrity::{Expect, Patterns};
+use integrity::Expect;
+use integrity::backup::{Backup, Catalogue, ProveError, Restore, RestoreError, prove, restore};
 use sha2::{Digest as _, Sha256};
 
 use crate::check::database;
@@ -35,17 +33,7 @@ impl Site {
     }
 
     fn create(&self) -> Backup {
-        let may_change = Patterns::new([]).unwrap();
-        let trees = [integrity::backup::Tree { root: &self.tree.root(), may_change: &may_change }];
-        let what = Create {
-            server: "notes",
-            trees: &trees,
-            databases: &[],
-            scratch: &self.scratch,
-            now_ms: NOW_MS,
-            throttle: None,
-        };
-        create(&self.catalogue, &what).unwrap()
+        self.tree.back_up(&self.catalogue, &self.scratch)
     }
 
     fn prove(&self, backup: &Backup) -> Result<(), ProveError> {

@@ -6,9 +6,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use integrity::backup::{
-    Backup, Catalogue, Create, Lost, Restore, RestoreError, create, lost, prove, restore,
-};
+use integrity::backup::{Backup, Catalogue, Lost, Restore, RestoreError, lost, prove, restore};
 use integrity::{Expect, Patterns, TreePath, tables};
 use rustix::fs::XattrFlags;
 use sqlx::Connection as _;
@@ -38,17 +36,7 @@ impl Site {
     }
 
     fn create(&self) -> Backup {
-        let may_change = Patterns::new([]).unwrap();
-        let trees = [integrity::backup::Tree { root: &self.tree.root(), may_change: &may_change }];
-        let what = Create {
-            server: "notes",
-            trees: &trees,
-            databases: &[],
-            scratch: &self.scratch,
-            now_ms: NOW_MS,
-            throttle: None,
-        };
-        create(&self.catalogue, &what).unwrap()
+        self.tree.back_up(&self.catalogue, &self.scratch)
     }
 
     fn lost(&self, backup: &Backup) -> Lost {
