@@ -8,34 +8,21 @@ use std::path::{Path, PathBuf};
 
 use expect_test::expect;
 use integrity::Expect;
-use integrity::backup::{Backup, Catalogue, ProveError, Restore, RestoreError, prove, restore};
+use integrity::backup::{Backup, ProveError, RestoreError, prove, restore};
 use sha2::{Digest as _, Sha256};
 
 use crate::check::database;
-use crate::tree::{NOW_NS, Tree, lines};
+use crate::site::{Site, put_back};
+use crate::tree::{Tree, lines};
 
-const NOW_MS: i64 = NOW_NS / 1_000_000;
-
-/// A tree and its backups.
-struct Site {
-    tree: Tree,
-    catalogue: Catalogue,
-    scratch: PathBuf,
+fn site() -> Site {
+    let site = Site::of(Tree::new(Expect::Nothing));
+    site.tree.write("server.log.1", "left out");
+    site.tree.write("holes", [vec![1; 100], vec![0; 300_000], vec![2; 100]].concat());
+    site
 }
 
 impl Site {
-    fn new() -> Self {
-        let tree = Tree::new(Expect::Nothing);
-        tree.write("server.log.1", "left out");
-        tree.write("holes", [vec![1; 100], vec![0; 300_000], vec![2; 100]].concat());
-        let above = tree.root().parent().unwrap().to_owned();
-        Self { tree, catalogue: Catalogue::at(above.join("backup/notes")), scratch: above.join("scratch") }
-    }
-
-    fn create(&self) -> Backup {
-        self.tree.back_up(&self.catalogue, &self.scratch)
-    }
-
     fn prove(&self, backup: &Backup) -> Result<(), ProveError> {
         let proven = prove(&self.catalogue, backup, &self.scratch, |_| Ok(()));
         assert_eq!(fs::read_dir(&self.scratch).unwrap().count(), 0, "nothing of a proof stays");
@@ -43,14 +30,7 @@ impl Site {
     }
 
     fn restore(&self, backup: &Backup) -> Result<PathBuf, RestoreError> {
-        let what = Restore {
-            catalogue: &self.catalogue,
-            backup,
-            only: None,
-            scratch: &self.scratch,
-            now_ms: NOW_MS,
-        };
-        restore(&what, |_| Ok(())).map(|mut placed| placed.remove(0).kept.unwrap())
+        put_back(&self.restoring(backup, None))
     }
 
     /// What lies beside the tree.
@@ -94,7 +74,7 @@ fn blake3(bytes: &[u8]) -> String {
 
 #[test]
 fn what_is_put_back_is_what_was_there() {
-    let site = Site::new();
+    let site = site();
     let tree = &site.tree;
     let deep = format!("{}/{}", "d".repeat(120), "e".repeat(120));
     fs::create_dir_all(tree.path(&deep)).unwrap();
@@ -127,7 +107,7 @@ fn what_is_put_back_is_what_was_there() {
 fn a_database_in_use_is_backed_up_as_it_is_at_one_moment() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for mode in ["DELETE", "WAL"] {
-        let site = Site::new();
+        let site = site();
         let connection = runtime.block_on(database(&site.tree.path("notes.db"), mode));
         let backup = site.create();
         site.prove(&backup).unwrap();
@@ -143,7 +123,7 @@ fn a_database_in_use_is_backed_up_as_it_is_at_one_moment() {
 
 /// Does something to the files of a backup; it is found, and nothing is put back.
 fn check(what: impl Fn(&Site, &Backup), expected: &str) {
-    let site = Site::new();
+    let site = site();
     let backup = site.create();
     site.prove(&backup).unwrap();
     what(&site, &backup);
@@ -206,7 +186,7 @@ fn a_backup_that_was_changed_is_not_put_back() {
 
 #[test]
 fn what_was_damaged_when_it_was_backed_up_is_no_good_backup() {
-    let site = Site::new();
+    let site = site();
     site.tree.write("notes/deep/two.json", "{");
     let backup = site.create();
     let error = site.prove(&backup).unwrap_err();
@@ -304,7 +284,7 @@ fn a_forged_archive_writes_nothing_but_what_its_manifest_says() {
 
 #[test]
 fn what_did_not_come_to_its_end_is_no_backup_and_is_cleared_away() {
-    let site = Site::new();
+    let site = site();
     let first = site.create();
     let folder = site.catalogue.folder();
     fs::File::create(folder.join("20200101T000000Z.tar.zst")).unwrap().write_all(b"half").unwrap();
@@ -322,7 +302,7 @@ fn what_did_not_come_to_its_end_is_no_backup_and_is_cleared_away() {
 
 #[test]
 fn a_restore_that_was_interrupted_loses_neither_tree() {
-    let site = Site::new();
+    let site = site();
     let backup = site.create();
     site.tree.write("notes-2", "damaged");
     // It was unpacking.
@@ -341,17 +321,11 @@ fn a_restore_that_was_interrupted_loses_neither_tree() {
 
 #[test]
 fn what_does_not_pass_in_its_place_is_taken_back() {
-    let site = Site::new();
+    let site = site();
     let backup = site.create();
     site.tree.write("notes-2", "damaged");
     let before = all(&site.tree.root());
-    let what = Restore {
-        catalogue: &site.catalogue,
-        backup: &backup,
-        only: None,
-        scratch: &site.scratch,
-        now_ms: NOW_MS,
-    };
+    let what = site.restoring(&backup, None);
     let error = restore(&what, |_| Err("the server does not like it".to_owned())).unwrap_err();
     expect![
         "what was put back did not pass, so the data from before stand again: the server does not like it"

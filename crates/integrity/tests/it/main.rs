@@ -6,5 +6,6 @@ mod backup;
 mod check;
 mod manifest;
 mod mend;
+mod site;
 mod tree;
 mod watch;

@@ -6,53 +6,33 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use integrity::backup::{Backup, Catalogue, Lost, Restore, RestoreError, lost, prove, restore};
+use integrity::backup::{Backup, Lost, RestoreError, lost, prove};
 use integrity::{Expect, Patterns, TreePath, tables};
 use rustix::fs::XattrFlags;
 use sqlx::Connection as _;
 
 use crate::check::{database, rows};
-use crate::tree::{NOW_NS, Tree};
+use crate::site::{Site, put_back};
+use crate::tree::Tree;
 
-const NOW_MS: i64 = NOW_NS / 1_000_000;
+fn site() -> Site {
+    Site::of(Tree::new(Expect::Changes))
+}
 
-struct Site {
-    tree: Tree,
-    catalogue: Catalogue,
-    scratch: PathBuf,
+fn with_database() -> Site {
+    let site = site();
+    wait(async { database(&site.tree.path("base.db"), "DELETE").await.close().await.unwrap() });
+    site
 }
 
 impl Site {
-    fn new() -> Self {
-        let tree = Tree::new(Expect::Changes);
-        let above = tree.root().parent().unwrap().to_owned();
-        Self { tree, catalogue: Catalogue::at(above.join("backup/notes")), scratch: above.join("scratch") }
-    }
-
-    fn with_database() -> Self {
-        let site = Self::new();
-        wait(async { database(&site.tree.path("base.db"), "DELETE").await.close().await.unwrap() });
-        site
-    }
-
-    fn create(&self) -> Backup {
-        self.tree.back_up(&self.catalogue, &self.scratch)
-    }
-
     fn lost(&self, backup: &Backup) -> Lost {
         lost(&self.catalogue, backup, &[Patterns::new([]).unwrap()], &self.scratch).unwrap().remove(0)
     }
 
-    fn restore(&self, backup: &Backup, only: &[&str]) -> Result<PathBuf, RestoreError> {
+    fn restore_only(&self, backup: &Backup, only: &[&str]) -> Result<PathBuf, RestoreError> {
         let only: BTreeSet<_> = only.iter().map(|path| (0, TreePath::new(path).unwrap())).collect();
-        let what = Restore {
-            catalogue: &self.catalogue,
-            backup,
-            only: Some(&only),
-            scratch: &self.scratch,
-            now_ms: NOW_MS,
-        };
-        restore(&what, |_| Ok(())).map(|mut placed| placed.remove(0).kept.unwrap())
+        put_back(&self.restoring(backup, Some(&only)))
     }
 }
 
@@ -106,7 +86,7 @@ fn all(root: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64)> {
 
 #[test]
 fn rows_that_cannot_be_read_are_named() {
-    let site = Site::with_database();
+    let site = with_database();
     let path = site.tree.path("base.db");
     let whole = tables(&path, &site.scratch).unwrap();
     assert_eq!(
@@ -154,7 +134,7 @@ fn rows_that_cannot_be_read_are_named() {
 
 #[test]
 fn only_the_damaged_files_come_back() {
-    let site = Site::with_database();
+    let site = with_database();
     let tree = &site.tree;
     let path = tree.path("base.db");
     let backup = site.create();
@@ -167,7 +147,7 @@ fn only_the_damaged_files_come_back() {
     tree.write("notes/deep/two.json", "[");
     fs::remove_file(tree.path("notes/one.txt")).unwrap();
     let damaged = all(&tree.root());
-    let kept = site.restore(&backup, &["base.db", "notes/deep/two.json", "notes/one.txt"]).unwrap();
+    let kept = site.restore_only(&backup, &["base.db", "notes/deep/two.json", "notes/one.txt"]).unwrap();
     assert_eq!(all(&kept), damaged);
     let folders = ["notes", "notes/deep"].map(PathBuf::from);
     let mut found = all(&tree.root());
@@ -186,11 +166,11 @@ fn only_the_damaged_files_come_back() {
     for (only, words) in
         [("later.txt", "the backup does not have"), ("nowhere/x", "the backup does not have")]
     {
-        let error = site.restore(&backup, &[only]).unwrap_err().to_string();
+        let error = site.restore_only(&backup, &[only]).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
     fs::remove_dir_all(tree.path("notes")).unwrap();
-    let error = site.restore(&backup, &["notes/one.txt"]).unwrap_err().to_string();
+    let error = site.restore_only(&backup, &["notes/one.txt"]).unwrap_err().to_string();
     assert!(error.contains("the folder of") && error.contains("is gone"), "{error}");
     assert_eq!(all(&tree.root()).len(), before.len() - 5);
     let left = fs::read_dir(tree.root().parent().unwrap()).unwrap().count();
@@ -199,7 +179,7 @@ fn only_the_damaged_files_come_back() {
 
 #[test]
 fn extended_attributes_come_back() {
-    let site = Site::new();
+    let site = site();
     let file = site.tree.path("notes/one.txt");
     let set =
         |path: &Path, name: &str, value: &[u8]| rustix::fs::lsetxattr(path, name, value, XattrFlags::empty());
@@ -218,19 +198,12 @@ fn extended_attributes_come_back() {
         rustix::fs::lgetxattr(path, name, &mut value[..]).unwrap();
         value
     };
-    let what = Restore {
-        catalogue: &site.catalogue,
-        backup: &backup,
-        only: None,
-        scratch: &site.scratch,
-        now_ms: NOW_MS,
-    };
-    restore(&what, |_| Ok(())).unwrap();
+    put_back(&site.restoring(&backup, None)).unwrap();
     assert_eq!((value(&file, "user.origin"), value(&file, "user.empty")), (b"a\0b\n".to_vec(), Vec::new()));
     assert_eq!(value(&site.tree.path("notes"), "user.folder"), [7; 1500]);
     // What is copied from now keeps its own.
     set(&file, "user.origin", b"of now").unwrap();
     site.tree.write("notes-2", "damaged");
-    site.restore(&backup, &["notes-2"]).unwrap();
+    site.restore_only(&backup, &["notes-2"]).unwrap();
     assert_eq!(value(&file, "user.origin"), b"of now");
 }

@@ -4,7 +4,6 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use integrity::backup::{Backup, Catalogue, Create, create};
 use integrity::manifest::{Head, Reader, Writer};
 use integrity::{Entry, Expect, Hex, Keep, Options, Patterns, Places, Report, check};
 use tempfile::TempDir;
@@ -75,15 +74,6 @@ impl Tree {
         let report = check(&self.root(), options, keep, places, NOW_NS).unwrap();
         assert_eq!(fs::read_dir(scratch).unwrap().count(), 0, "copies of databases do not stay");
         report
-    }
-
-    /// A backup of it alone.
-    pub(crate) fn back_up(&self, catalogue: &Catalogue, scratch: &Path) -> Backup {
-        let may_change = Patterns::new([]).unwrap();
-        let trees = [integrity::backup::Tree { root: &self.root(), may_change: &may_change }];
-        let now_ms = NOW_NS / 1_000_000;
-        let what = Create { server: "notes", trees: &trees, databases: &[], scratch, now_ms, throttle: None };
-        create(catalogue, &what).unwrap()
     }
 
     /// Makes the manifest say that this file had another content, and nothing else of it another value: what a disk
