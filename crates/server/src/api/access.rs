@@ -55,8 +55,7 @@ async fn admitted(flow: &Arc<Flow>, least: Role, request: Request) -> Result<Req
             format!("{} is {role}, and this takes {least} (`paramedic token create --role`)", token.name);
         return Err(refuse(StatusCode::FORBIDDEN, words));
     }
-    let (mut head, body) = request.into_parts();
-    let mut body = body;
+    let (mut head, mut body) = request.into_parts();
     let mut said = Value::Null;
     if head.method == Method::POST {
         let bytes = to_bytes(body, BODY_BYTES_MAX).await;
