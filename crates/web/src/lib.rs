@@ -1,0 +1,13 @@
+//! Owns the pages of `serve`: what is known, as HTML. No clock, no network, no state: the time and all facts are arguments.
+//!
+//! A page is a frame ([`Frame`]) around parts ([`Part`]). A part has an id; whoever looks at a page is sent the parts that
+//! have changed, and the script puts them in the place of the old ones.
+
+mod assets;
+mod layout;
+mod part;
+
+pub use assets::{Asset, assets};
+pub use layout::{Frame, Place, Visitor};
+pub use maud::Markup;
+pub use part::Part;
