@@ -214,7 +214,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     tokio::spawn(reload::at_hangup(guard.clone()));
     tokio::spawn(reload::at_new_certificates(guard.clone()));
     tokio::spawn(session::reclaim(guard.clone()));
-    tokio::spawn(spans::send(guard.clone()));
+    tokio::spawn(spans::send(Arc::clone(&guard.spans)));
     let claimed = match (claimed, predecessor) {
         (Some(claimed), _) => Ok(claimed),
         (None, Some(predecessor)) => succeed(&guard, predecessor).await,
@@ -236,7 +236,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
             Err(error)
         }
     };
-    spans::send_last(&guard).await;
+    spans::send_last(&guard.spans).await;
     guard.log.flush();
     served
 }

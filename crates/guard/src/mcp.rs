@@ -116,7 +116,7 @@ async fn message(
     };
     match message {
         Incoming::Request { id, method, params } if method == "initialize" => {
-            greeting::initialize(guard, id, params, ends).await.map_err(|problem| problem.to(id))
+            greeting::initialize(guard, headers, (id, params), ends).await.map_err(|problem| problem.to(id))
         }
         Incoming::Request { id, method, params } => {
             let session = session(guard, headers).map_err(|problem| problem.to(id))?;

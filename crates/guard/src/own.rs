@@ -193,7 +193,6 @@ impl File {
         let tables = [
             ("[test_read]", self.test_read.is_some()),
             ("[sessions]", self.sessions.is_some()),
-            ("[traces]", self.traces != TraceSettings::default()),
             ("[clients]", !self.clients.is_empty()),
             ("[tls]", self.tls.is_some()),
             ("[admin]", self.admin.token_file.is_some()),

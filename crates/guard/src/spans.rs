@@ -30,7 +30,7 @@ use traces::{Context, Ids, TraceId};
 use crate::audit::SLOW;
 use crate::envelope::{self, Outcome};
 use crate::log::clip;
-use crate::metrics::{Method, Status};
+use crate::metrics::Method;
 
 pub(crate) use sending::{Endpoint, send, send_last};
 
@@ -75,11 +75,12 @@ pub(crate) struct Over<'a> {
     /// The beginning of the session's id.
     pub(crate) session: &'a str,
     pub(crate) took: Duration,
-    pub(crate) outcome: Outcome<'a>,
-    pub(crate) status: Status,
+    /// Why it failed, where it did.
+    pub(crate) failed: Option<&'a Failed>,
 }
 
 /// A span that waits to be sent.
+#[derive(Debug)]
 struct Waiting {
     own: Context,
     given: Option<Context>,
@@ -92,12 +93,14 @@ struct Waiting {
 }
 
 /// Why a request failed.
-struct Failed {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
     kind: Box<str>,
     reason: Box<str>,
 }
 
 /// The spans of one guard.
+#[derive(Debug)]
 pub(crate) struct Spans {
     server: Arc<str>,
     endpoint: Option<Endpoint>,
@@ -133,11 +136,6 @@ impl TraceSettings {
 }
 
 impl Part {
-    /// Where no spans are made: what the client says in the parameters.
-    pub(crate) fn told(params: Option<&str>) -> Self {
-        Self { given: given(params, &HeaderMap::new()), own: None }
-    }
-
     /// The trace, where the client has named one.
     pub(crate) fn given(&self) -> Option<TraceId> {
         self.given.map(|given| given.trace)
@@ -203,7 +201,7 @@ impl Spans {
     /// A request is over. Returns its trace, where it is kept.
     pub(crate) fn over(&self, over: &Over<'_>, now_ns: u64) -> Option<TraceId> {
         let own = over.part.own?;
-        if !own.sampled && over.status == Status::Success && over.took < SLOW {
+        if !own.sampled && over.failed.is_none() && over.took < SLOW {
             return None;
         }
         let waiting = Waiting {
@@ -214,7 +212,7 @@ impl Spans {
             session: over.session.into(),
             end_ns: now_ns,
             took: over.took,
-            error: (over.status == Status::Error).then(|| Failed::of(over.outcome)),
+            error: over.failed.cloned(),
         };
         let mut list = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if list.len() >= WAITING_MAX {
@@ -229,15 +227,24 @@ impl Spans {
 // === impl Failed ===
 
 impl Failed {
-    fn of(outcome: Outcome<'_>) -> Self {
+    /// What an answer that is an error says.
+    pub(crate) fn of(outcome: Outcome<'_>) -> Self {
         let Outcome::Error(error) = outcome else {
             return Self { kind: "tool_error".into(), reason: "the tool says that it failed".into() };
         };
         let member = |name| envelope::member(error, name).ok().flatten();
         let message = member("message").and_then(|json| serde_json::from_str::<String>(json).ok());
         let message = message.unwrap_or_default();
-        let reason = logs::redact::text(&message);
-        Self { kind: member("code").unwrap_or("error").into(), reason: clip(&reason, REASON_CHARS).into() }
+        Self::because(member("code").unwrap_or("error"), &message)
+    }
+
+    /// Nobody will answer it any more.
+    pub(crate) fn lost(reason: &str) -> Self {
+        Self::because("lost", reason)
+    }
+
+    pub(crate) fn because(kind: &str, reason: &str) -> Self {
+        Self { kind: kind.into(), reason: clip(&logs::redact::text(reason), REASON_CHARS).into() }
     }
 }
 
@@ -354,27 +361,15 @@ mod tests {
     #[test]
     fn what_was_slow_or_failed_is_kept_in_any_case() {
         let spans = spans(Some("unix:/x"), 0.0, 0);
-        let over = |status, seconds, outcome| {
-            let part = spans.part(None);
-            let took = Duration::from_secs(seconds);
-            let over = Over {
-                part,
-                method: Method::TOOLS_CALL,
-                tool: Some("a"),
-                session: "s",
-                took,
-                outcome,
-                status,
-            };
-            spans.over(&over, 9_000_000_000).is_some()
+        let over = |seconds, failed: Option<Failed>| {
+            let (part, took) = (spans.part(None), Duration::from_secs(seconds));
+            let (method, tool, failed) = (Method::TOOLS_CALL, Some("a"), failed.as_ref());
+            spans.over(&Over { part, method, tool, session: "s", took, failed }, 9_000_000_000).is_some()
         };
-        assert!(!over(Status::Success, 1, Outcome::Result("{}")));
-        assert!(over(Status::Success, 5, Outcome::Result("{}")));
-        assert!(over(
-            Status::Error,
-            0,
-            Outcome::Error("{\"code\":-32602,\"message\":\"token=abcdefghijkl\"}")
-        ));
+        assert!(!over(1, None));
+        assert!(over(5, None));
+        let error = "{\"code\":-32602,\"message\":\"token=abcdefghijkl\"}";
+        assert!(over(0, Some(Failed::of(Outcome::Error(error)))));
         let waiting = spans.waiting.lock().unwrap();
         let failed = waiting[1].error.as_ref().unwrap();
         assert_eq!((&*failed.kind, failed.reason.contains("abcdefghijkl")), ("-32602", false));
@@ -384,9 +379,9 @@ mod tests {
     fn what_a_receiver_that_is_away_takes_has_a_bound() {
         let spans = spans(Some("unix:/x"), 1.0, u32::MAX);
         for _ in 0..WAITING_MAX + 5 {
-            let (part, outcome) = (spans.part(None), Outcome::Result("{}"));
-            let (method, took, status) = (Method::TOOLS_CALL, Duration::ZERO, Status::Success);
-            spans.over(&Over { part, method, tool: None, session: "", took, outcome, status }, 1);
+            let (part, method) = (spans.part(None), Method::TOOLS_CALL);
+            spans
+                .over(&Over { part, method, tool: None, session: "", took: Duration::ZERO, failed: None }, 1);
         }
         assert_eq!(spans.counts(), [("sent", 0), ("dropped", 5)]);
     }

@@ -39,6 +39,7 @@ use crate::controls::Kept;
 use crate::log::Log;
 use crate::own::Own;
 use crate::restarts::Restarts;
+use crate::spans::{self, Spans};
 use crate::{Error, clock};
 use claim::Claim;
 use gate::Gate;
@@ -108,19 +109,21 @@ pub async fn run_stdio(settings: StdioSettings) -> Result<(), Error> {
     let outlet = Outlet::new(streams.stdout.try_clone().map_err(fail("use standard output"))?.into());
     let reason = format!("server `{}` has not been started yet", claim.name);
     let hold = HOLD_MAX.min(settings.start_timeout);
-    let record = Record::new(&claim.name, log, clock::now_ms());
+    let spans = Arc::new(Spans::new(&claim.name, &settings.own.traces, clock::seed()));
+    let record = Record::new(&claim.name, log, Arc::clone(&spans), clock::now_ms());
     let kept = settings.controls.as_ref().map(|folder| folder.join(format!("{}.json", claim.name)));
     let (restarts, problem) = Restarts::beside(kept.as_deref(), clock::now_ms());
     problem.iter().for_each(|problem| tracing::warn!("{problem}"));
     let kept = Arc::new(Kept::open(kept, clock::now_ms()));
     let word = u128::from_ne_bytes(word);
     let gate = Gate::new(Arc::clone(&kept), settings.own.reads.clone(), word, clock::now_ms);
-    let terms = Terms::new(&settings.own);
+    let terms = Terms::new(&settings.own, Arc::clone(&spans));
     let shortest = terms.shortest_timeout();
     let relay = Arc::new(Relay::new(outlet, record, word, (gate, terms), (hold, &reason), signals));
     if let Some(shortest) = shortest {
         tokio::spawn(time_out(Arc::clone(&relay), shortest));
     }
+    let sending = tokio::spawn(spans::send(Arc::clone(&spans)));
     pumps::listen_to_client(&relay, streams.stdin, streams.stdout).map_err(fail("start a thread"))?;
 
     let shared = Arc::new(Shared::new(settings, Arc::clone(&relay), kept, restarts));
@@ -132,6 +135,8 @@ pub async fn run_stdio(settings: StdioSettings) -> Result<(), Error> {
         },
         None => keeper.run().await,
     }
+    sending.abort();
+    spans::send_last(&spans).await;
     relay.record.flush();
     Ok(())
 }

@@ -51,7 +51,7 @@ pub(crate) struct GuardArguments {
     pub(crate) controls: Option<PathBuf>,
     /// Where the guard's spans go: http://HOST:PORT, or unix:PATH for the socket of `serve`; `endpoint` of [traces] in the
     /// settings says otherwise [default: nowhere]
-    #[arg(long, value_name = "ENDPOINT", conflicts_with = "stdio")]
+    #[arg(long, value_name = "ENDPOINT")]
     pub(crate) traces: Option<String>,
     /// The guard's own settings: what only reads, the test read, limits, who may come, TLS, the token of /admin
     #[arg(long, value_name = "FILE")]

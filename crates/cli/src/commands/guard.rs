@@ -35,9 +35,7 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
             )
         }
     };
-    let mut own = own(arguments.settings.as_deref())?;
-    own.traces.endpoint = own.traces.endpoint.or(arguments.traces);
-    own.traces.check().map_err(|reason| Failure::usage(anyhow::anyhow!(reason)))?;
+    let own = own(arguments.settings.as_deref(), arguments.traces)?;
     for folder in [control.parent(), log.parent()].into_iter().flatten() {
         server::private_folder(folder).map_err(Failure::usage)?;
     }
@@ -82,6 +80,9 @@ fn address(said: Option<SocketAddr>, socket: Option<&TcpListener>) -> Result<Soc
 }
 
 /// The settings of the guard itself, where a file of them is named.
-fn own(path: Option<&Path>) -> Result<Own, Failure> {
-    path.map_or_else(|| Ok(Own::default()), |path| Own::read(path).map_err(Failure::usage))
+fn own(path: Option<&Path>, traces: Option<String>) -> Result<Own, Failure> {
+    let mut own = path.map_or_else(|| Ok(Own::default()), |path| Own::read(path).map_err(Failure::usage))?;
+    own.traces.endpoint = own.traces.endpoint.or(traces);
+    own.traces.check().map_err(|reason| Failure::usage(anyhow::anyhow!(reason)))?;
+    Ok(own)
 }

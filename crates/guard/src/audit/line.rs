@@ -9,7 +9,7 @@ use crate::clock;
 use crate::envelope::{self, Outcome};
 use crate::log::{About, Field, Level, Log, clip};
 use crate::metrics::{Method, Metrics, Status};
-use crate::spans::Over;
+use crate::spans::{Failed, Over, Spans};
 use crate::state::Guard;
 
 /// An answer that took longer is marked in the log.
@@ -22,6 +22,8 @@ const MESSAGE_CHARS: usize = 500;
 pub(crate) struct Summary {
     words: String,
     bytes: usize,
+    /// Where it is one that says no.
+    failed: Option<Failed>,
 }
 
 /// A request that is over.
@@ -39,33 +41,17 @@ pub(crate) struct Line<'a> {
 impl Line<'_> {
     /// Writes it down.
     pub(crate) fn write(&self, guard: &Guard, outcome: Outcome<'_>, status: Status) {
-        let Self { method, tool, session, took, asked } = *self;
-        let over = Over { part: asked.part, method, tool, session, took, outcome, status };
-        let trace = guard.spans.over(&over, clock::now_ns()).or_else(|| asked.part.given());
-        self.tell_in(
-            trace,
-            &guard.metrics,
-            Some(&guard.log),
-            (&Summary::of(method, outcome, status), status),
-        );
+        let answer = Summary::of(self.method, outcome, status);
+        self.tell((&guard.spans, &guard.metrics), Some(&guard.log), &answer);
     }
 
-    /// Writes it down where the answer itself is gone already.
-    pub(crate) fn tell(&self, metrics: &Metrics, log: Option<&Log>, answer: &Summary, status: Status) {
-        self.tell_in(self.asked.part.given(), metrics, log, (answer, status));
-    }
-
-    fn tell_in(
-        &self,
-        trace: Option<TraceId>,
-        metrics: &Metrics,
-        log: Option<&Log>,
-        (answer, status): (&Summary, Status),
-    ) {
-        let (level, about, word) = match status {
-            Status::Error => (Level::Error, About::Error, "error"),
-            Status::Success if self.took >= SLOW => (Level::Warning, About::Performance, "success"),
-            Status::Success => (Level::Info, About::Response, "success"),
+    /// The same where the answer itself is gone already.
+    pub(crate) fn tell(&self, (spans, metrics): (&Spans, &Metrics), log: Option<&Log>, answer: &Summary) {
+        let trace = self.span(spans, answer.failed.as_ref());
+        let (level, about, word) = match answer.failed {
+            Some(_) => (Level::Error, About::Error, "error"),
+            None if self.took >= SLOW => (Level::Warning, About::Performance, "success"),
+            None => (Level::Info, About::Response, "success"),
         };
         metrics.answered(self.method, answer.bytes);
         let Some(log) = log else { return };
@@ -74,11 +60,19 @@ impl Line<'_> {
     }
 
     /// Writes down that nobody will answer it any more.
-    pub(crate) fn lost(&self, log: Option<&Log>, reason: &str) {
+    pub(crate) fn lost(&self, spans: &Spans, log: Option<&Log>, reason: &str) {
+        let trace = self.span(spans, Some(&Failed::lost(reason)));
         let Some(log) = log else { return };
         let words = format!("{} failed: {reason}", self.method);
-        let fields = self.fields("lost").chain(self.asked.fields()).chain(of_trace(self.asked.part.given()));
+        let fields = self.fields("lost").chain(self.asked.fields()).chain(of_trace(trace));
         log.write(Level::Error, About::Error, &words, fields);
+    }
+
+    /// Makes its span. Returns the trace that it is part of, where that is kept or the client's.
+    fn span(&self, spans: &Spans, failed: Option<&Failed>) -> Option<TraceId> {
+        let Self { method, tool, session, took, asked } = *self;
+        let over = Over { part: asked.part, method, tool, session, took, failed };
+        spans.over(&over, clock::now_ns()).or_else(|| asked.part.given())
     }
 
     fn fields(&self, outcome: &'static str) -> impl Iterator<Item = (&'static str, Field<'_>)> {
@@ -115,6 +109,6 @@ impl Summary {
                 (format!("{method} failed: {message}"), error.len())
             }
         };
-        Self { words, bytes }
+        Self { words, bytes, failed: (status == Status::Error).then(|| Failed::of(outcome)) }
     }
 }

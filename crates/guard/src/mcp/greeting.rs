@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::problem::Problem;
 use super::{SESSION, gate};
 use crate::admin::access::Ends;
+use crate::clock;
 use crate::envelope::{self, Outcome, SERVER_ERROR};
 use crate::http::{Body, json};
 use crate::inflight::Meaning;
@@ -18,18 +19,25 @@ use crate::private::{self, Leash, NotStarted};
 use crate::questions::Offers;
 use crate::revision::Revision;
 use crate::session::{Newcomer, Session};
+use crate::spans::Over;
 use crate::state::Guard;
 
 /// Answers `initialize` with a session of its own.
 pub(super) async fn initialize(
     guard: &Arc<Guard>,
-    id: &str,
-    params: Option<&str>,
+    headers: &HeaderMap,
+    (id, params): (&str, Option<&str>),
     ends: Ends,
 ) -> Result<Response<Body>, Problem> {
+    let (part, started) = (guard.spans.begin(params, headers), Instant::now());
     let asked = member(params, "protocolVersion").and_then(|json| json.strip_prefix('"')?.strip_suffix('"'));
     let revision = asked.and_then(Revision::of).unwrap_or_default();
-    let (session, result) = open(guard, params, ends, revision).await?;
+    let opened = open(guard, params, ends, revision).await;
+    let failed = opened.as_ref().err().map(Problem::failed);
+    let session = opened.as_ref().map_or("", |(session, _)| session.shown());
+    let (method, took, failed) = (Method::INITIALIZE, started.elapsed(), failed.as_ref());
+    guard.spans.over(&Over { part, method, tool: None, session, took, failed }, clock::now_ns());
+    let (session, result) = opened?;
     let mut response = json(StatusCode::OK, envelope::response(id, Outcome::Result(&result)));
     let value = HeaderValue::from_str(&session.id).expect("a session's id is hexadecimal");
     response.headers_mut().insert(&SESSION, value);
@@ -37,7 +45,7 @@ pub(super) async fn initialize(
 }
 
 /// Opens a session for a client that speaks this revision. Returns what it is greeted with as well.
-pub(super) async fn open(
+async fn open(
     guard: &Arc<Guard>,
     params: Option<&str>,
     ends: Ends,

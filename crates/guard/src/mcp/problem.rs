@@ -8,6 +8,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use crate::envelope::{self, SERVER_ERROR};
 use crate::http::{Body, json};
 use crate::metrics::Failure;
+use crate::spans::Failed;
 use crate::state::Guard;
 
 /// What the reference implementations say when a session is unknown.
@@ -92,6 +93,11 @@ impl Problem {
     /// The same, as the answer to the request with this id.
     pub(crate) fn to(self, id: &str) -> Self {
         Self { id: Some(id.into()), ..self }
+    }
+
+    /// What a span says of it.
+    pub(crate) fn failed(&self) -> Failed {
+        Failed::because(&self.code.to_string(), &self.reason)
     }
 
     /// The error alone, for an answer that has others beside it.

@@ -20,7 +20,6 @@ use traces::{Attributes, Kind, Resource, Span, attribute, to_protobuf};
 
 use super::{Spans, WAITING_MAX, Waiting};
 use crate::metrics::Method;
-use crate::state::Guard;
 
 /// How long spans are gathered.
 const GATHER: Duration = Duration::from_millis(500);
@@ -185,12 +184,12 @@ impl Spans {
 }
 
 /// Sends spans until the task is dropped.
-pub(crate) async fn send(guard: Arc<Guard>) {
-    let Some(endpoint) = guard.spans.endpoint.clone() else { return };
+pub(crate) async fn send(spans: Arc<Spans>) {
+    let Some(endpoint) = &spans.endpoint else { return };
     let mut failures = 0;
     loop {
         tokio::time::sleep(GATHER.saturating_mul(1 << failures)).await;
-        match guard.spans.send_all(&endpoint).await {
+        match spans.send_all(endpoint).await {
             Ok(()) => failures = 0,
             // The others are none the worse for it.
             Err(unsent) if !unsent.may_pass() => {
@@ -203,7 +202,7 @@ pub(crate) async fn send(guard: Arc<Guard>) {
                     tracing::info!(?endpoint, reason = %unsent, "spans are not taken; they are tried again");
                 }
                 if failures == TRIES_MAX {
-                    let spans = guard.spans.give_up();
+                    let spans = spans.give_up();
                     tracing::warn!(?endpoint, reason = %unsent, spans, "spans are not taken, and given up");
                     failures = 1;
                 }
@@ -213,9 +212,9 @@ pub(crate) async fn send(guard: Arc<Guard>) {
 }
 
 /// Sends the last of them, where that is quick.
-pub(crate) async fn send_last(guard: &Guard) {
-    if let Some(endpoint) = &guard.spans.endpoint {
-        let _ = tokio::time::timeout(LAST_MAX, guard.spans.send_all(endpoint)).await;
+pub(crate) async fn send_last(spans: &Spans) {
+    if let Some(endpoint) = &spans.endpoint {
+        let _ = tokio::time::timeout(LAST_MAX, spans.send_all(endpoint)).await;
     }
 }
 

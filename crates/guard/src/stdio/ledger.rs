@@ -28,6 +28,7 @@ use crate::envelope::{self, Incoming, Malformed};
 use crate::inflight::Meaning;
 use crate::limits::Slot;
 use crate::metrics::Method;
+use crate::spans;
 use served::{Call, Served};
 
 /// Requests beyond these are passed on all the same, and not waited for.
@@ -205,7 +206,13 @@ impl Ledger {
                     self.handshake.begins(frame, id);
                 }
                 let revision = self.handshake.revision_of(params);
+                // A greeting is kept, and repeated as the client has said it.
+                let own = served.asked.part.handed_on().filter(|_| method != "initialize");
                 self.wait(id, Method::of(&method), (tool, revision), now, served);
+                if let Some((own, params)) = own.zip(params) {
+                    let told = envelope::exchange(text, params, &spans::with_parent(params, own));
+                    return Verdict::Instead(told.into_bytes());
+                }
             }
             Ok(Incoming::Notification { method, params }) => match (&*method, frame) {
                 ("notifications/initialized", Some(frame)) => self.handshake.initialized(frame),

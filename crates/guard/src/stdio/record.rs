@@ -1,7 +1,7 @@
 //! Owns what is written down of what goes through: metrics, the server's log, and its last words on standard error.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -19,6 +19,7 @@ use crate::inflight::Meaning;
 use crate::limits::Held;
 use crate::log::{About, Level, Log, clip};
 use crate::metrics::{Failure, Method, Metrics, Status};
+use crate::spans::Spans;
 
 /// What an exit shows: a stack trace's end, which is where the reason stands.
 const TAIL_LINES: usize = 20;
@@ -32,6 +33,7 @@ pub(crate) struct Record {
     pub(crate) metrics: Metrics,
     /// None where it cannot be written: that is no reason to serve nobody.
     log: Option<Log>,
+    spans: Arc<Spans>,
     tail: Mutex<VecDeque<String>>,
     bytes: Family<Direction, Counter>,
     frames: Family<Direction, Counter>,
@@ -51,7 +53,7 @@ const TO_CLIENT: Direction = Direction { direction: "to_client" };
 // === impl Record ===
 
 impl Record {
-    pub(crate) fn new(name: &str, log: Option<Log>, now_ms: i64) -> Self {
+    pub(crate) fn new(name: &str, log: Option<Log>, spans: Arc<Spans>, now_ms: i64) -> Self {
         let mut metrics = Metrics::new(name, now_ms);
         let (bytes, frames) =
             (Family::<Direction, Counter>::default(), Family::<Direction, Counter>::default());
@@ -68,7 +70,12 @@ impl Record {
             refused.clone(),
         );
         let (name, tail) = (name.to_owned(), Mutex::default());
-        Self { name, metrics, log, tail, bytes, frames, refused, refusals: Held::default() }
+        Self { name, metrics, log, spans, tail, bytes, frames, refused, refusals: Held::default() }
+    }
+
+    /// What became of spans until now is among the metrics.
+    pub(crate) fn count_spans(&self) {
+        self.metrics.spans(self.spans.counts());
     }
 
     /// Waits until what was written down is in the log, for the end.
@@ -102,12 +109,8 @@ impl Record {
                     self.metrics.cached(*kind, true);
                     self.metrics.finished(*method, None, Meaning::Fine, Duration::ZERO);
                     let answer = Summary::of(*method, Outcome::Result(result), Status::Success);
-                    Line { method: *method, tool: None, session: "", took: Duration::ZERO, asked }.tell(
-                        &self.metrics,
-                        self.log.as_ref(),
-                        &answer,
-                        Status::Success,
-                    );
+                    let line = Line { method: *method, tool: None, session: "", took: Duration::ZERO, asked };
+                    line.tell((&self.spans, &self.metrics), self.log.as_ref(), &answer);
                 }
                 Note::NotKept(kind) => self.metrics.cached(*kind, false),
                 Note::Withheld(why) => {
@@ -177,14 +180,13 @@ impl Record {
     /// A request will never be answered by the server.
     pub(crate) fn lost(&self, request: &Waiting, took: Duration, reason: &str) {
         self.metrics.finished(request.method, request.tool.as_deref(), Meaning::Lost, took);
-        self.line(request, took).lost(self.log.as_ref(), reason);
+        self.line(request, took).lost(&self.spans, self.log.as_ref(), reason);
     }
 
     fn answered(&self, request: &Waiting, meaning: Meaning, took: Duration, answer: &Summary) {
-        let status = meaning.status();
         self.metrics.finished(request.method, request.tool.as_deref(), meaning, took);
         if request.method != Method::PING {
-            self.line(request, took).tell(&self.metrics, self.log.as_ref(), answer, status);
+            self.line(request, took).tell((&self.spans, &self.metrics), self.log.as_ref(), answer);
         }
     }
 

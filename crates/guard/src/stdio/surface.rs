@@ -130,6 +130,7 @@ async fn metrics(shared: &Arc<Shared>, format: Format) -> String {
         restarts: shared.restarts.now(),
         child_started: child.map_or(0.0, |child| child.started_ms as f64 / 1000.0),
     };
+    shared.relay.record.count_spans();
     shared.relay.record.metrics.page(&present, format, clock::now_ms())
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use serde_json::json;
 
 use crate::admin::Freed;
@@ -14,7 +15,7 @@ use crate::controls::Refused;
 use crate::envelope::SERVER_ERROR;
 use crate::limits::{Held, Limits, Slot};
 use crate::own::Own;
-use crate::spans::Part;
+use crate::spans::Spans;
 
 /// There is one client at a pipe, so all of its requests are counted together.
 const CLIENT: &str = "stdio";
@@ -22,7 +23,7 @@ const CLIENT: &str = "stdio";
 const GENERATION: u64 = 1;
 
 /// What holds for one pipe.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Terms {
     limits: Limits,
     held: Arc<Held>,
@@ -30,6 +31,7 @@ pub(crate) struct Terms {
     /// None where nothing is kept.
     keep: Option<CacheSettings>,
     cache: Cache,
+    spans: Arc<Spans>,
 }
 
 /// A message that is over a limit.
@@ -56,9 +58,10 @@ impl Over {
 }
 
 impl Terms {
-    pub(crate) fn new(own: &Own) -> Self {
+    pub(crate) fn new(own: &Own, spans: Arc<Spans>) -> Self {
         let keep = own.says_cache().then_some(own.cache);
-        Self { limits: own.limits.clone(), audit: own.audit.clone(), keep, ..Self::default() }
+        let (limits, audit) = (own.limits.clone(), own.audit.clone());
+        Self { limits, held: Arc::default(), audit, keep, cache: Cache::default(), spans }
     }
 
     /// What is wrong with a message of the client that is so long, if something is.
@@ -114,7 +117,7 @@ impl Terms {
         (shortest < Duration::MAX).then_some(shortest)
     }
 
-    /// What is known of a request, for its line in the log.
+    /// What is known of a request, for its line in the log and its span.
     pub(crate) fn asked(
         &self,
         client: &str,
@@ -123,7 +126,7 @@ impl Terms {
         bytes: usize,
     ) -> Asked {
         let arguments = tool.zip(params).and_then(|(tool, params)| self.audit.shown(tool, params));
-        let part = Part::told(params);
+        let part = self.spans.begin(params, &HeaderMap::new());
         Asked { client: client.into(), user: None, address: None, bytes, part, arguments }
     }
 
@@ -154,5 +157,10 @@ impl Terms {
     /// Forgets what is kept. Returns what was freed, where anything is kept at all.
     pub(crate) fn clear(&self) -> Vec<Freed> {
         self.keep.map_or_else(Vec::new, |_| self.cache.clear())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(own: &Own) -> Self {
+        Self::new(own, Arc::new(Spans::new("mem", &own.traces, 7)))
     }
 }

@@ -12,6 +12,7 @@ use super::fake_http::FakeHttp;
 use super::guarded::{Guarded, block_on, call, initialize};
 use super::limits::{with, with_settings};
 use super::poll::eventually;
+use super::stdio_client::StdioClient;
 use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -20,6 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("spans_are_tried_again_and_what_is_refused_is_counted", spans_are_tried_again),
     ("without_an_endpoint_nothing_is_added", without_an_endpoint_nothing_is_added),
     ("an_upstream_is_told_in_the_head", an_upstream_is_told_in_the_head),
+    ("stdio_requests_are_spans_too", stdio_requests_are_spans_too),
 ];
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -144,6 +146,8 @@ fn a_trace_begins_here() {
         let handed_on = Context::parse(got["traceparent"].as_str().unwrap()).unwrap();
         assert_eq!((handed_on.trace, handed_on.span, span.parent), (span.trace, span.id, None));
         assert!(got["progressToken"].is_u64(), "the token is the guard's: {got}");
+        let greeted = sink.span("initialize");
+        assert_eq!(greeted.text("mcp.session.id"), span.text("mcp.session.id"));
         // From the line in the log to the trace.
         let line = |log: &[Value]| {
             log.iter().any(|line| line["tool"] == "meta" && line["trace_id"] == span.trace.to_string())
@@ -196,4 +200,32 @@ fn an_upstream_is_told_in_the_head() {
         assert_eq!((handed_on.trace.to_string(), handed_on.span), (TRACE.to_owned(), span.id));
         assert_eq!(span.parent.unwrap().to_string(), "00f067aa0ba902b7");
     });
+}
+
+fn stdio_requests_are_spans_too() {
+    let sink = Sink::new(&[]);
+    let mut client = StdioClient::with_settings(&sink.settings(""));
+    client.initialize();
+    assert_eq!(sink.span("initialize").parent, None);
+    let params = |tool: &str, meta: Value| json!({"name": tool, "arguments": {}, "_meta": meta});
+    let answer = client.ask("tools/call", &params("meta", json!({"traceparent": PARENT, "mine": 7})));
+    let got: Value = serde_json::from_str(answer["result"]["content"][0]["text"].as_str().unwrap()).unwrap();
+    let span = sink.span("tools/call meta");
+    let handed_on = Context::parse(got["traceparent"].as_str().unwrap()).unwrap();
+    assert_eq!((handed_on.trace, handed_on.span, &got["mine"]), (span.trace, span.id, &json!(7)));
+    assert_eq!((span.trace.to_string(), span.server()), (TRACE.to_owned(), Some("fake")));
+    // Whoever has no parameters is passed on as it came.
+    client.ask("tools/list", &Value::Null);
+    sink.span("tools/list");
+    // A call whose server dies is one that failed.
+    client.ask("tools/call", &params("exit", json!({})));
+    let lost = sink.span("tools/call exit");
+    assert!(matches!(lost.status, Status::Error(_)), "{lost:?}");
+    assert_eq!(lost.text("error.type"), Some("lost"));
+    client.logged(&lost.trace.to_string());
+    // What is made last is sent before the guard ends.
+    client.ask("ping", &json!({}));
+    client.ask("tools/call", &params("echo", json!({})));
+    assert_eq!(client.leave(), Some(0));
+    assert!(sink.spans.lock().unwrap().iter().any(|span| span.name == "tools/call echo"));
 }

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: GuardArguments, config: Option<PathBuf>) -> Result<
         command: arguments.command,
         start_timeout: arguments.start_timeout,
         install_timeout: arguments.install_timeout,
-        own: super::own(arguments.settings.as_deref())?,
+        own: super::own(arguments.settings.as_deref(), arguments.traces)?,
         controls: Some(config.controls_dir),
         paramedic_exe: context::program()?,
     };

@@ -171,7 +171,7 @@ mod tests {
         fn new(settings: &str) -> Self {
             let own = Own::of(settings);
             let gate = Gate::new(Arc::default(), Reads::default(), 42, || 0);
-            Self { ledger: Ledger::new(7, gate, Terms::new(&own)), now: Instant::now() }
+            Self { ledger: Ledger::new(7, gate, Terms::of(&own)), now: Instant::now() }
         }
 
         fn client(&mut self, id: u32, method: &str, params: &str) -> (Verdict, Vec<Note>) {

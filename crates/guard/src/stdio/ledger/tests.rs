@@ -29,7 +29,7 @@ impl Talk {
             ledger: Ledger::new(
                 7,
                 Gate::new(Arc::default(), Reads::default(), 42, || 0),
-                Terms::new(&Own::default()),
+                Terms::of(&Own::default()),
             ),
             now: Instant::now(),
             notes: Vec::new(),
