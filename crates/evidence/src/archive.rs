@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
-use crate::digest::Digest;
+use crate::Digest;
 
 /// The most that one item may have, before it is compressed.
 pub const ITEM_BYTES_MAX: u64 = 64 << 20;
@@ -153,7 +153,7 @@ fn read_frame(reader: &mut impl BufRead, mut into: Option<&mut Vec<u8>>) -> Resu
     }
     let size = usize::try_from(bytes).unwrap_or(0);
     match rest_of_zeros(&mut decoder, size.next_multiple_of(BLOCK) - size).map_err(words)? {
-        true => Ok(Content::Item { name, bytes, sha256: Digest::finish(hasher) }),
+        true => Ok(Content::Item { name, bytes, sha256: hasher.into() }),
         false => Err(format!("something stands behind `{name}`")),
     }
 }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::Digest;
 use crate::archive::{self, ITEM_BYTES_MAX};
 use crate::custody::{self, Act};
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::extent::Extent;
 use crate::key::SigningKey;
@@ -358,7 +358,7 @@ impl Part {
     }
 
     fn sum(&self) -> Digest {
-        Digest::finish(self.hasher.clone())
+        self.hasher.clone().into()
     }
 }
 

@@ -13,8 +13,8 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use crate::Digest;
 use crate::bundle::{CUSTODY, CUSTODY_LENGTH, replace};
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::key::{PublicKey, SigningKey};
 use crate::signed::Signed;

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
-use crate::digest::Digest;
+use crate::Digest;
 use crate::error::Error;
 
 /// Of the private key, in the folder.

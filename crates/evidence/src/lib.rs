@@ -18,7 +18,6 @@ pub mod archive;
 mod bundle;
 mod collect;
 pub mod custody;
-mod digest;
 mod error;
 mod export;
 mod extent;
@@ -30,12 +29,13 @@ pub mod stream;
 mod times;
 mod verify;
 
+pub use checksum::Digest;
+
 pub use bundle::{End, Gathered, MANIFEST, Sealed, Writer};
 pub use collect::{
     Budget, Deep, Filter, Out, PACKETS_MAX, Progress, Run, Scene, Step, Subject, Tier, collect, hide_text,
     steps,
 };
-pub use digest::Digest;
 pub use error::Error;
 pub use export::{ExportError, export};
 pub use extent::Extent;

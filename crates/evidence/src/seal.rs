@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
+use crate::Digest;
 
 /// What a statement says that it is, so that no signature of one kind passes for another.
 const WHAT: &str = "paramedic evidence seal";

@@ -10,10 +10,10 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use serde::Serialize;
 
+use crate::Digest;
 use crate::archive::{self, Content, Frame};
 use crate::bundle::{ANALYSIS, ARCHIVE, CUSTODY, CUSTODY_LENGTH, MANIFEST, SEAL, STEPS};
 use crate::custody;
-use crate::digest::Digest;
 use crate::key::PublicKey;
 use crate::manifest::{self, Head, Item, Line};
 use crate::seal::{Seal, State};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use checksum::Digest;
 use sha2::{Digest as _, Sha256};
 
 use crate::id::IncidentId;
@@ -59,13 +60,8 @@ impl Binding<'_> {
         if self.people > 1 {
             part(&self.people.to_string());
         }
-        hex(&hasher.finalize())
+        Digest::from(hasher).to_string()
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::hex::{self, Hex};
+use crate::hex::Hex;
 
 /// A path in a tree: relative, without `.` or `..`, any bytes but NUL.
 ///
@@ -132,7 +132,7 @@ impl Serialize for TreePath {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.to_str() {
             Some(text) => serializer.serialize_str(text),
-            None => serializer.collect_map([("hex", hex::write(self.0.as_os_str().as_bytes()))]),
+            None => serializer.collect_map([("hex", checksum::hex::write(self.0.as_os_str().as_bytes()))]),
         }
     }
 }
@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for TreePath {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TreePath, A::Error> {
                 let bytes = match (map.next_entry::<String, String>()?, map.next_key::<String>()?) {
-                    (Some((key, digits)), None) if key == "hex" => hex::read(&digits),
+                    (Some((key, digits)), None) if key == "hex" => checksum::hex::read(&digits),
                     _ => None,
                 };
                 let path = bytes.and_then(|bytes| TreePath::new(OsStr::from_bytes(&bytes)));

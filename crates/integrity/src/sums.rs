@@ -15,7 +15,6 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::entry::TreePath;
-use crate::hex;
 use crate::patterns::Patterns;
 use crate::walk::{Root, Step, Walk};
 
@@ -199,7 +198,7 @@ fn line(sum: &[u8], path: &Path) -> Vec<u8> {
     let name = path.as_os_str().as_bytes();
     let is_odd = name.iter().any(|byte| b"\\\n\r".contains(byte));
     let mut line = if is_odd { b"\\".to_vec() } else { Vec::new() };
-    line.extend(hex::write(sum).as_bytes());
+    line.extend(checksum::hex::write(sum).as_bytes());
     line.extend(b"  ");
     for byte in name {
         match byte {
@@ -238,7 +237,7 @@ fn parse(line: &[u8]) -> Option<(TreePath, Vec<u8>)> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (is_odd, line) = line.strip_prefix(b"\\").map_or((false, line), |rest| (true, rest));
     let space = line.iter().position(|byte| *byte == b' ')?;
-    let sum = hex::read(&std::str::from_utf8(&line[..space]).ok()?.to_ascii_lowercase())?;
+    let sum = checksum::hex::read(&std::str::from_utf8(&line[..space]).ok()?.to_ascii_lowercase())?;
     Algorithm::of_digits(sum.len() * 2)?;
     let [b' ' | b'*', name @ ..] = &line[space + 1..] else { return None };
     let name = if is_odd { unescape(name)? } else { name.to_vec() };

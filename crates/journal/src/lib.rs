@@ -15,7 +15,6 @@ mod blobs;
 mod canonical;
 mod code;
 mod data_dir;
-mod digest;
 mod disk;
 mod entry;
 mod error;
@@ -28,9 +27,10 @@ mod schema;
 mod store;
 mod verify;
 
+pub use checksum::{Digest, DigestError};
+
 pub use blobs::{BlobError, BlobFile, BlobRef, Blobs};
 pub use data_dir::{DataDir, Freed};
-pub use digest::{Digest, DigestError};
 pub use entry::{Draft, Entry};
 pub use error::Error;
 pub use reading::Reading;

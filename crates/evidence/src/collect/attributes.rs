@@ -38,7 +38,7 @@ fn text(bytes: &[u8]) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     match std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|byte| is_plain(&byte))) {
         Some(text) if !text.starts_with("0x") => text.to_owned(),
-        _ => bytes.iter().fold("0x".to_owned(), |digits, byte| digits + &format!("{byte:02x}")),
+        _ => format!("0x{}", checksum::hex::write(bytes)),
     }
 }
 

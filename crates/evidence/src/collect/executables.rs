@@ -16,8 +16,8 @@ use super::Scene;
 use super::out::Out;
 use super::processes::folder;
 use super::reading::kernel;
+use crate::Digest;
 use crate::bundle::Gathered;
-use crate::digest::Digest;
 use crate::times::Times;
 
 const MEMORY_BYTES_MAX: u64 = 4 << 20;

@@ -6,8 +6,8 @@ use memchr::memmem;
 
 use super::Scene;
 use super::reading::kernel;
+use crate::Digest;
 use crate::bundle::Gathered;
-use crate::digest::Digest;
 
 /// A shorter value is a word that stands everywhere, such as `true`.
 const SECRET_BYTES_MIN: usize = 8;

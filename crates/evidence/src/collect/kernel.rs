@@ -14,8 +14,8 @@ use super::command::give;
 use super::out::Out;
 use super::reading::kernel;
 use super::tree::walk;
+use crate::Digest;
 use crate::bundle::Gathered;
-use crate::digest::Digest;
 
 const WITHIN: Duration = Duration::from_secs(4);
 const PINNED_MAX: usize = 10_000;

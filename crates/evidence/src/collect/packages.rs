@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use checksum::hex;
 use md5::{Digest as _, Md5};
 use serde::Serialize;
 
@@ -98,5 +99,5 @@ fn sum_of(path: &Path) -> std::io::Result<String> {
             length => hasher.update(&chunk[..length]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::write(&hasher.finalize()))
 }

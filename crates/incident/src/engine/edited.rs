@@ -5,11 +5,10 @@
 
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
+use checksum::Digest;
 
 use super::Engine;
 use super::walk::Walk;
-use crate::approval::hex;
 use crate::change::unified;
 use crate::world::World;
 
@@ -28,7 +27,7 @@ impl<W: World> Engine<W> {
     pub(super) fn edited(&self, walk: &Walk<'_>) -> Option<Edited> {
         let runbook = &walk.book.runbook;
         let now = self.inner.world.runbook(&runbook.name)?;
-        let sha256 = hex(&Sha256::digest(&now));
+        let sha256 = Digest::of(&now).to_string();
         (sha256 != runbook.sha256).then_some(Edited { sha256, now })
     }
 }

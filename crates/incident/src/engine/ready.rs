@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use checksum::Digest;
 use runbook::{Effect, Fence, Procedure, Unit};
-use sha2::{Digest as _, Sha256};
 
 use super::ask::Question;
 use super::changes::CHANGES_FILE;
 use super::conclude::FINDINGS_FILE;
 use super::walk::Walk;
 use super::{Engine, EngineError};
-use crate::approval::hex;
 use crate::fold::Incident;
 use crate::record::UnitRef;
 use crate::world::World;
@@ -226,5 +225,5 @@ fn parameters(
 }
 
 fn file_digest(path: &Path) -> Option<String> {
-    Some(hex(&Sha256::digest(std::fs::read(path).ok()?)))
+    Some(Digest::of(&std::fs::read(path).ok()?).to_string())
 }

@@ -11,7 +11,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
+use checksum::Digest;
 
 use crate::diagnostic::{Diagnostic, Lines, Remarks};
 use crate::front::{self, FrontMatter};
@@ -34,7 +34,7 @@ struct Reading<'t> {
 pub fn parse(name: &str, bytes: &[u8]) -> (Runbook, Vec<Diagnostic>) {
     let mut runbook = Runbook {
         name: name.to_owned(),
-        sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: Digest::of(bytes).to_string(),
         front: FrontMatter::default(),
         procedures: Vec::new(),
         reference: Vec::new(),

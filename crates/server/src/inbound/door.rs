@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use checksum::Digest;
 use incident::error_chain;
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ pub(crate) struct Door {
     config: config::Inbound,
     secrets: Secrets,
     /// The hash of the word, and when it was read.
-    word: Mutex<Option<(Instant, [u8; 32])>>,
+    word: Mutex<Option<(Instant, Digest)>>,
     room: Semaphore,
 }
 
@@ -57,15 +57,15 @@ impl Door {
     /// Why they may not come in.
     pub(crate) async fn enter(&self, headers: &HeaderMap) -> Result<SemaphorePermit<'_>, Refused> {
         let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        let given: [u8; 32] = Sha256::digest(given.ok_or(Refused::Stranger)?).into();
+        let given = Digest::of(given.ok_or(Refused::Stranger)?);
         let word = self.word().await?;
-        if !bool::from(given.ct_eq(&word)) {
+        if !bool::from(given.as_bytes().ct_eq(word.as_bytes())) {
             return Err(Refused::Stranger);
         }
         self.room.try_acquire().map_err(|_| Refused::Busy)
     }
 
-    async fn word(&self) -> Result<[u8; 32], Refused> {
+    async fn word(&self) -> Result<Digest, Refused> {
         let mut word = self.word.lock().await;
         if let Some((_, hash)) = word.as_ref().filter(|(at, _)| at.elapsed() < WORD_KEPT) {
             return Ok(*hash);
@@ -74,7 +74,7 @@ impl Door {
         let secret = self.config.token.as_ref().ok_or_else(|| Refused::NoWord("there is none".to_owned()))?;
         let revealed = self.secrets.read(secret).await;
         let revealed = revealed.map_err(|error| Refused::NoWord(error_chain(&error)))?;
-        let hash = Sha256::digest(revealed.reveal().trim().as_bytes()).into();
+        let hash = Digest::of(revealed.reveal().trim().as_bytes());
         *word = Some((Instant::now(), hash));
         Ok(hash)
     }

@@ -4,9 +4,9 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Mutex, PoisonError};
 
+use checksum::{Digest, hex};
 use incident::error_chain;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::config::Config;
@@ -208,11 +208,11 @@ impl Tokens {
             return Err(TokenError::Wish(format!("there are {TOKENS_MAX} tokens: some have to go first")));
         }
         let (name, secret) = random.split_at(NAME_BYTES);
-        let id = hex(name);
+        let id = hex::write(name);
         if self.tokens.iter().any(|one| one.token.id == id) {
             return Err(TokenError::Wish("another token has the same number: try again".to_owned()));
         }
-        let word = format!("{PREFIX}{id}_{}", hex(secret));
+        let word = format!("{PREFIX}{id}_{}", hex::write(secret));
         let token = Token {
             id,
             name: wish.name.clone(),
@@ -264,11 +264,7 @@ impl Wish {
 }
 
 fn hash(word: &str) -> String {
-    hex(&Sha256::digest(word.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Digest::of(word.as_bytes()).to_string()
 }
 
 // === impl Token ===

@@ -1,35 +1,62 @@
-//! Owns `Digest`, a SHA-256 value written as 64 lowercase hexadecimal digits.
+//! Owns `Digest`, a SHA-256 sum written as 64 lower-case hexadecimal digits.
 
 use std::fmt::{self, Debug, Display, Formatter};
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 of an entry or of a blob.
+use crate::hex;
+
+/// Read and summed at once.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// A SHA-256 sum.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Digest([u8; 32]);
 
-/// The text is not 64 lowercase hexadecimal digits.
+/// The text is not 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a digest is 64 lowercase hexadecimal digits")]
+#[error("a SHA-256 has 64 lower-case hexadecimal digits")]
 pub struct DigestError;
 
 // === impl Digest ===
 
 impl Digest {
-    /// What the first entry of a journal follows.
+    /// All zeros: what the first of a chain follows.
     pub const ZERO: Self = Self([0; 32]);
 
-    /// Returns the digest of `bytes`.
+    /// The sum of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Returns the 32 bytes.
+    /// The sum of all that can be read.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
+        let (mut hasher, mut chunk) = (Sha256::new(), vec![0; CHUNK_BYTES]);
+        loop {
+            match reader.read(&mut chunk) {
+                Ok(0) => return Ok(hasher.into()),
+                Ok(length) => hasher.update(&chunk[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The first 16 digits: enough to tell lines of one document apart.
+    pub fn short(self) -> String {
+        hex::write(&self.0[..8])
     }
 }
 
@@ -49,7 +76,7 @@ impl TryFrom<&[u8]> for Digest {
 
 impl Display for Digest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::write(&self.0))
     }
 }
 
@@ -63,18 +90,9 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        // Uppercase is refused: one value has one name, and blobs are files named by it.
-        let nibble = |digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err(DigestError),
-        };
-        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| DigestError)?;
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
-        Ok(Self(bytes))
+        // Upper case is refused: one value has one name, and blobs are files named by it.
+        let bytes = (text.len() == 64).then(|| hex::read(text)).flatten().ok_or(DigestError)?;
+        Self::try_from(&bytes[..])
     }
 }
 
@@ -94,7 +112,7 @@ impl TryFrom<String> for Digest {
 
 #[cfg(test)]
 mod tests {
-    use super::{Digest, DigestError};
+    use super::{CHUNK_BYTES, Digest, DigestError};
 
     #[test]
     fn has_one_text() {
@@ -102,6 +120,7 @@ mod tests {
         let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse(), Ok(digest));
+        assert_eq!(digest.short(), "ba7816bf8f01cfea");
         assert_eq!(serde_json::to_string(&digest).unwrap(), format!("\"{text}\""));
         assert_eq!(serde_json::from_str::<Digest>(&format!("\"{text}\"")).unwrap(), digest);
     }
@@ -111,5 +130,11 @@ mod tests {
         for text in ["", "00", &"0".repeat(63), &"A".repeat(64), &"g".repeat(64), &"é".repeat(32)] {
             assert_eq!(text.parse::<Digest>(), Err(DigestError), "{text}");
         }
+    }
+
+    #[test]
+    fn sums_what_is_read_in_pieces() {
+        let bytes = vec![7; CHUNK_BYTES + 1];
+        assert_eq!(Digest::of_reader(&bytes[..]).unwrap(), Digest::of(&bytes));
     }
 }
