@@ -8,6 +8,7 @@ mod assets;
 pub mod chart;
 pub mod fleet;
 mod layout;
+pub mod markdown;
 mod moment;
 mod part;
 
