@@ -38,6 +38,7 @@ mod trouble;
 mod trust;
 mod tuning;
 mod watch;
+mod web;
 mod world;
 
 pub use alive::Parent;

@@ -33,6 +33,7 @@ use crate::secrets::Secrets;
 use crate::traces::Traces;
 use crate::trust::{Trust, TrustError};
 use crate::watch::Watch;
+use crate::web;
 use crate::world::ServeWorld;
 
 /// The runbook that is used where the configuration names none.
@@ -182,7 +183,7 @@ impl Serve {
 
         let mut loops = flow.start(inbox);
         loops.spawn(keep_within_budget(Arc::clone(&config), dir));
-        let (local_routes, public_routes) = (api::local(Arc::clone(&flow)), api::public(Arc::clone(&flow)));
+        let (local_routes, public_routes) = (api::local(Arc::clone(&flow)), web::public(Arc::clone(&flow)));
         loops.spawn(async move { drop(axum::serve(local, local_routes).await) });
         loops.spawn(async move { drop(axum::serve(public, public_routes).await) });
         flow.engine.resume().await;

@@ -17,6 +17,8 @@ pub enum Place {
     Journal,
     /// The door.
     Login,
+    /// None of them.
+    None,
 }
 
 /// Who looks at a page.
@@ -41,6 +43,8 @@ pub struct Frame<'a> {
     pub visitor: Option<Visitor<'a>>,
     /// The stream that tells of parts that have changed, where the page has any.
     pub events: Option<&'a str>,
+    /// When it is made, in milliseconds since the Unix epoch; what counts by itself counts from there.
+    pub now_ms: Option<i64>,
 }
 
 const PLACES: [(Place, &str, &str); 4] = [
@@ -69,7 +73,7 @@ impl Frame<'_> {
                     link rel="stylesheet" href=(style.path);
                     script src=(script.path) defer {}
                 }
-                body data-events=[self.events] {
+                body data-events=[self.events] data-now=[self.now_ms] {
                     a.skip href="#main" { "To the content" }
                     header {
                         a.mark href="/" { "Paramedic" }

@@ -5,8 +5,12 @@
 
 mod address;
 mod assets;
+mod body;
 pub mod chart;
+mod door;
 pub mod fleet;
+mod incident;
+mod incidents;
 mod layout;
 pub mod markdown;
 mod moment;
@@ -14,7 +18,11 @@ mod part;
 
 pub use address::encoded;
 pub use assets::{Asset, assets};
+pub use body::{all, body, message};
+pub use door::{login, onward};
+pub use incident::{IncidentPage, May, incident};
+pub use incidents::{IncidentRow, incidents};
 pub use layout::{Frame, Place, Visitor};
 pub use maud::Markup;
-pub use moment::moment;
+pub use moment::{ago, clock, moment, since};
 pub use part::Part;

@@ -40,6 +40,11 @@ pub trait Beside {
         PreEscaped(String::new())
     }
 
+    /// What stands in the place of a block of code.
+    fn instead(&mut self, _code: &Block) -> Option<Markup> {
+        None
+    }
+
     /// What stands behind a block; of an item of a list, in it.
     fn after(&mut self, _block: &Block) -> Markup {
         PreEscaped(String::new())
@@ -56,8 +61,15 @@ pub fn markdown(text: &str, beside: &mut dyn Beside) -> Markup {
         std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
-    let mut writer =
-        Writer { out: String::new(), starts, beside, open: Vec::new(), last_id: 0, is_head: false };
+    let mut writer = Writer {
+        out: String::new(),
+        starts,
+        beside,
+        open: Vec::new(),
+        last_id: 0,
+        is_head: false,
+        is_replaced: false,
+    };
     for (event, bytes) in Parser::new_ext(text, options).into_offset_iter() {
         writer.take(event, bytes);
     }
@@ -75,6 +87,8 @@ struct Writer<'b> {
     last_id: usize,
     /// In the head of a table.
     is_head: bool,
+    /// In a block of code in whose place something else stands.
+    is_replaced: bool,
 }
 
 // === impl Writer ===
@@ -103,6 +117,9 @@ impl Writer<'_> {
     }
 
     fn text(&mut self, text: &str) {
+        if self.is_replaced {
+            return;
+        }
         self.out.push_str(&html! { (plain(text)) }.into_string());
     }
 
@@ -135,7 +152,10 @@ impl Writer<'_> {
         match tag {
             TagEnd::Paragraph => self.finish("</p>"),
             TagEnd::Heading(level) => self.finish(&format!("</{}>", heading(level))),
-            TagEnd::CodeBlock => self.finish("</code></pre>"),
+            TagEnd::CodeBlock => {
+                let end = if std::mem::take(&mut self.is_replaced) { "" } else { "</code></pre>" };
+                self.finish(end);
+            }
             TagEnd::Table => self.finish("</tbody></table>"),
             TagEnd::Item => {
                 if let Some(block) = self.open.pop() {
@@ -173,8 +193,13 @@ impl Writer<'_> {
     fn begin_code(&mut self, kind: &CodeBlockKind<'_>, bytes: Range<usize>) {
         let block = self.block(Kind::Code, bytes);
         let id = self.id(&block);
-        self.enter(block);
-        self.out.push_str(&format!("<pre{id}"));
+        self.enter(block.clone());
+        if let Some(instead) = self.beside.instead(&block) {
+            self.out.push_str(&instead.into_string());
+            self.is_replaced = true;
+            return;
+        }
+        self.out.push_str(&format!("<pre{id} tabindex=\"0\""));
         if let CodeBlockKind::Fenced(info) = kind
             && !info.is_empty()
         {
@@ -264,7 +289,7 @@ mod tests {
         );
         check(
             "```bash {verify=\"x\"}\nkill <$PID>\n```",
-            "<pre id=\"line-1\"><span class=\"fence\">bash {verify=&quot;x&quot;}</span><code>kill &lt;$PID&gt;\n</code></pre>",
+            "<pre id=\"line-1\" tabindex=\"0\"><span class=\"fence\">bash {verify=&quot;x&quot;}</span><code>kill &lt;$PID&gt;\n</code></pre>",
         );
         check("---\nowner: x\n---\n", "<pre class=\"front\">owner: x\n</pre>");
     }
@@ -332,7 +357,7 @@ mod tests {
             (Kind::Paragraph, 10..11),
         ];
         assert_eq!(lines.0, expect, "{shown}");
-        assert!(shown.contains("<b>6</b><pre id=\"line-6\">"), "{shown}");
+        assert!(shown.contains("<b>6</b><pre id=\"line-6\" tabindex=\"0\">"), "{shown}");
         assert!(shown.contains("</code></pre><i></i><i></i></li>"), "{shown}");
     }
 }

@@ -16,7 +16,7 @@ use crate::world::World;
 const EXCERPT_HALF: usize = 2_048;
 
 /// The largest blob that is read back, in bytes.
-const BLOB_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub(super) const BLOB_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 impl<W: World> Engine<W> {
     /// Writes down how a unit ended that ran.

@@ -99,7 +99,33 @@ impl<W: World> Engine<W> {
         by: &str,
         reason: &str,
     ) -> Result<(), EngineError> {
-        let (unit, _) = self.question(id, unit, None).await?;
+        self.say_no(id, unit, by, None, reason).await
+    }
+
+    /// A person says no to the question at `unit` that they have `read`, as [`Engine::approve`] takes it.
+    ///
+    /// # Errors
+    /// Where nothing is asked there, or another question stands there by now.
+    pub async fn reject_read(
+        &self,
+        id: &IncidentId,
+        unit: &str,
+        by: &str,
+        read: &str,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        self.say_no(id, unit, by, Some(read), reason).await
+    }
+
+    async fn say_no(
+        &self,
+        id: &IncidentId,
+        unit: &str,
+        by: &str,
+        read: Option<&str>,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let (unit, _) = self.question(id, unit, read).await?;
         let (end, by, reason) = (ApprovalEnd::Rejected, Some(by.to_owned()), reason.to_owned());
         self.record(id, Record::ApprovalEnded { unit, end, by, reason }).await
     }

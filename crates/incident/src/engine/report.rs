@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use super::output::BLOB_BYTES_MAX;
 use super::{Engine, EngineError};
 use crate::fold::Incident;
 use crate::id::IncidentId;
 use crate::record::Record;
 use crate::report::{Report, Shadow};
+use crate::shelf::Book;
 use crate::word::Word;
 use crate::world::World;
 
@@ -18,6 +20,30 @@ impl<W: World> Engine<W> {
     pub async fn report(&self, id: &IncidentId) -> Result<Report, EngineError> {
         let incident = self.incident(id).await?;
         self.report_of(&incident).await
+    }
+
+    /// The runbook that an incident follows, as it was when it began.
+    ///
+    /// # Errors
+    /// Where there is no such incident, or its runbook cannot be read back.
+    pub async fn runbook(&self, id: &IncidentId) -> Result<Book, EngineError> {
+        self.pinned(id).await
+    }
+
+    /// What is kept under this name for an incident: evidence, an output, its runbook; checked against the name.
+    /// Nothing where the incident keeps nothing of that name.
+    ///
+    /// # Errors
+    /// Where there is no such incident, or what was kept is gone or was changed.
+    pub async fn kept(&self, id: &IncidentId, sha256: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        let names = |incident: &Incident| {
+            let mut records = incident.timeline.iter().map(|(_, record)| record);
+            records.any(|record| record.blobs().iter().any(|(name, _)| *name == sha256))
+        };
+        match (self.inner.ledger.with(id, names).await?, sha256.parse()) {
+            (true, Ok(digest)) => Ok(Some(self.inner.blobs.read(digest, BLOB_BYTES_MAX)?)),
+            _ => Ok(None),
+        }
     }
 
     /// What would have been done in each incident, oldest first; without those in which nothing would have been.

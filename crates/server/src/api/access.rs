@@ -5,7 +5,7 @@
 
 mod guesses;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
@@ -21,6 +21,7 @@ use guesses::Guesses;
 use super::BODY_BYTES_MAX;
 use super::handlers::{Failure, found};
 use crate::clock;
+use crate::config::Config;
 use crate::flow::Flow;
 use crate::inbound::bearer;
 use crate::tokens::{Keyring, NoEntry, Role, Token};
@@ -33,6 +34,66 @@ type Refusal = Box<Response>;
 pub(crate) struct Door {
     keyring: Keyring,
     guesses: Guesses,
+}
+
+/// Why a word brings nobody in.
+pub(crate) enum Closed {
+    /// Words are taken from this machine only.
+    Beyond,
+    /// Too many wrong ones came from there: for so many seconds none is looked at.
+    Wait(u64),
+    /// Our own list cannot be read.
+    NoList,
+    /// It is no word of a token that is good, for people.
+    Wrong(String),
+}
+
+// === impl Door ===
+
+impl Door {
+    /// Whose word this is, that came from there; without one it is asked for.
+    pub(crate) fn enter(
+        &self,
+        config: &Config,
+        peer: IpAddr,
+        word: Option<&str>,
+        now_ms: i64,
+    ) -> Result<Token, Closed> {
+        if !peer.is_loopback() && !config.api.beyond_loopback {
+            return Err(Closed::Beyond);
+        }
+        if let Some(seconds) = self.guesses.wait(peer, now_ms) {
+            return Err(Closed::Wait(seconds));
+        }
+        let Some(word) = word else {
+            let words = "a token is needed: `Authorization: Bearer …` (`paramedic token create`)";
+            return Err(Closed::Wrong(words.to_owned()));
+        };
+        match self.keyring.find(config, word, now_ms) {
+            Ok(token) => Ok(token),
+            Err(NoEntry::NoList(why)) => {
+                tracing::error!("nobody comes in over the network: {why}");
+                Err(Closed::NoList)
+            }
+            Err(no) => {
+                self.guesses.wrong(peer, now_ms);
+                Err(Closed::Wrong(match no {
+                    NoEntry::Over(words) => words,
+                    _ => "nobody knows this token".to_owned(),
+                }))
+            }
+        }
+    }
+
+    /// A token that somebody came in by, as it stands now: nothing where it is good no longer.
+    pub(crate) fn still(&self, config: &Config, id: &str, now_ms: i64) -> Option<Token> {
+        self.keyring.by_id(config, id, now_ms).ok()
+    }
+}
+
+/// Where a request comes from.
+pub(crate) fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical())
 }
 
 /// Lets a request pass to its handler whose token has this role at least.
@@ -77,48 +138,50 @@ async fn admitted(flow: &Arc<Flow>, least: Role, request: Request) -> Result<Req
 
 /// The token that comes with a request.
 fn token(flow: &Flow, request: &Request) -> Result<Token, Refusal> {
-    let config = &flow.world.config;
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
     let unclear = || refuse(StatusCode::FORBIDDEN, "nobody knows where this comes from".to_owned());
-    let peer = peer.ok_or_else(unclear)?;
-    if !peer.is_loopback() && !config.api.beyond_loopback {
-        let words = "words of tokens are taken from this machine only: `listen` speaks no TLS (`beyond_loopback` of [api])";
-        return Err(refuse(StatusCode::FORBIDDEN, words.to_owned()));
-    }
+    let peer = peer(request).ok_or_else(unclear)?;
     if request.headers().contains_key(ORIGIN) {
         return Err(refuse(StatusCode::FORBIDDEN, "this is not for pages in a browser".to_owned()));
     }
-    let now_ms = clock::now_ms();
-    if let Some(seconds) = flow.door.guesses.wait(peer, now_ms) {
-        let mut response =
-            refuse(StatusCode::TOO_MANY_REQUESTS, "too many wrong words came from there".to_owned());
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-        return Err(response);
-    }
     let given = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let given = given.and_then(|given| std::str::from_utf8(given).ok());
-    let found = given.map(|given| flow.door.keyring.find(config, given, now_ms));
-    let words = match found {
-        Some(Ok(token)) => return Ok(token),
-        Some(Err(NoEntry::NoList(why))) => {
-            tracing::error!("nobody comes in over the network: {why}");
-            return Err(refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the list of tokens cannot be read".to_owned(),
-            ));
-        }
-        Some(Err(no)) => {
-            flow.door.guesses.wrong(peer, now_ms);
-            match no {
-                NoEntry::Over(words) => words,
-                _ => "nobody knows this token".to_owned(),
+    flow.door.enter(&flow.world.config, peer, given, clock::now_ms()).map_err(|closed| {
+        let (status, words) = closed.told();
+        let mut response = refuse(status, words);
+        match closed {
+            Closed::Wait(seconds) => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
+            Closed::Wrong(_) => {
+                response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Closed::Beyond | Closed::NoList => {}
         }
-        None => "a token is needed: `Authorization: Bearer …` (`paramedic token create`)".to_owned(),
-    };
-    let mut response = refuse(StatusCode::UNAUTHORIZED, words);
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    Err(response)
+        response
+    })
+}
+
+// === impl Closed ===
+
+impl Closed {
+    /// What is answered, for people.
+    pub(crate) fn told(&self) -> (StatusCode, String) {
+        let words = match self {
+            Self::Beyond => {
+                "words of tokens are taken from this machine only: `listen` speaks no TLS (`beyond_loopback` of [api])"
+            }
+            Self::Wait(_) => "too many wrong words came from there",
+            Self::NoList => "the list of tokens cannot be read",
+            Self::Wrong(words) => words,
+        };
+        let status = match self {
+            Self::Beyond => StatusCode::FORBIDDEN,
+            Self::Wait(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoList => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Wrong(_) => StatusCode::UNAUTHORIZED,
+        };
+        (status, words.to_owned())
+    }
 }
 
 /// Refuses what a token that is for some servers asks of others. Lists of servers and incidents are narrowed by their

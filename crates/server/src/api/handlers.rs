@@ -24,10 +24,10 @@ use crate::tokens::Token;
 pub(super) type Shared = State<Arc<Flow>>;
 
 /// What a handler answers when it cannot do what it was asked.
-pub(super) struct Failure(pub(super) StatusCode, pub(super) String);
+pub(crate) struct Failure(pub(crate) StatusCode, pub(crate) String);
 
 impl Failure {
-    pub(super) fn new(status: StatusCode, words: String) -> Self {
+    pub(crate) fn new(status: StatusCode, words: String) -> Self {
         Self(status, words)
     }
 }

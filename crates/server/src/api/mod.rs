@@ -17,13 +17,11 @@ mod traces;
 mod undo;
 pub mod wire;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
@@ -31,7 +29,8 @@ use crate::config::Config;
 use crate::flow::Flow;
 use crate::tokens::Role;
 
-pub(crate) use access::Door;
+pub(crate) use access::{Closed, Door, peer};
+pub(crate) use handlers::Failure;
 
 /// The largest request body, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -50,7 +49,7 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
 }
 
 /// What the network address offers: the rest takes a token.
-pub(crate) fn public(flow: Arc<Flow>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
+pub(crate) fn public(flow: Arc<Flow>) -> Router {
     let mut routes = public_routes();
     if flow.world.config.inbound.token.is_some() {
         routes = routes
@@ -61,8 +60,7 @@ pub(crate) fn public(flow: Arc<Flow>) -> IntoMakeServiceWithConnectInfo<Router, 
         let admit = from_fn_with_state((Arc::clone(&flow), role), access::admit);
         routes = routes.merge(of_role(role).route_layer(admit));
     }
-    let routes = routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow);
-    routes.into_make_service_with_connect_info()
+    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow)
 }
 
 const ROLES: [Role; 4] = [Role::Viewer, Role::Responder, Role::Approver, Role::Admin];

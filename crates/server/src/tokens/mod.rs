@@ -28,7 +28,7 @@ pub const LIFE_DAYS_MAX: i64 = 366;
 const KEPT_DAYS: i64 = 90;
 
 /// What somebody may do. Each may do what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Looks.
@@ -193,6 +193,20 @@ pub fn read_tokens(config: &Config) -> Result<Vec<Token>, DocumentError<TokenErr
     Ok(document::load::<Tokens>(config)?.tokens.into_iter().map(|one| one.token).collect())
 }
 
+// === impl Role ===
+
+impl Role {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Responder => "responder",
+            Self::Approver => "approver",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 // === impl Tokens ===
 
 impl Tokens {
@@ -295,6 +309,16 @@ pub(crate) struct Keyring {
 impl Keyring {
     /// The token whose word this is.
     pub(crate) fn find(&self, config: &Config, word: &str, now_ms: i64) -> Result<Token, NoEntry> {
+        let given = hash(word);
+        self.good(config, now_ms, |one| bool::from(one.sha256.as_bytes().ct_eq(given.as_bytes())))
+    }
+
+    /// The token of this id, whose word was known before.
+    pub(crate) fn by_id(&self, config: &Config, id: &str, now_ms: i64) -> Result<Token, NoEntry> {
+        self.good(config, now_ms, |one| one.token.id == id)
+    }
+
+    fn good(&self, config: &Config, now_ms: i64, is_it: impl Fn(&Kept) -> bool) -> Result<Token, NoEntry> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let of = std::fs::metadata(document::path::<Tokens>(config)).ok();
         let stamp = of.map(|of| (of.ino(), of.mtime(), of.mtime_nsec(), of.len()));
@@ -303,9 +327,7 @@ impl Keyring {
             let read = document::load::<Tokens>(config);
             *known = (stamp, read.map_err(|error| NoEntry::NoList(error_chain(&error)))?.tokens);
         }
-        let given = hash(word);
-        let is_it = |one: &&Kept| bool::from(one.sha256.as_bytes().ct_eq(given.as_bytes()));
-        let token = &known.1.iter().find(is_it).ok_or(NoEntry::Unknown)?.token;
+        let token = &known.1.iter().find(|one| is_it(one)).ok_or(NoEntry::Unknown)?.token;
         match &token.revoked {
             Some(revoked) => {
                 Err(NoEntry::Over(format!("the token of {} was taken back by {}", token.name, revoked.by)))
