@@ -124,7 +124,7 @@ fn the_newest_good_backup_from_before_the_damage_is_put_back() {
     fs::write(site.path("data/backup/notes/somebody's.tar.gz"), "foreign").unwrap();
     let verified = site.run(&["backup", "verify", "notes", "--all"]);
     verified.failed(1, &["is not the one that was written", &second]);
-    assert_eq!(backups(&site, &[]), [third, second, first.clone()]);
+    assert_eq!(backups(&site, &[]), [third, second, first.clone(), "somebody's.tar.gz".to_owned()]);
     assert_eq!(backups(&site, &["--verified"]), std::slice::from_ref(&first));
     fs::write(site.path("files/8.json"), "").unwrap();
     fs::remove_file(site.path("files/9.json")).unwrap();
@@ -144,6 +144,59 @@ fn the_newest_good_backup_from_before_the_damage_is_put_back() {
     let none = ["backup", "list", "notes", "--verified", "--before", "2020-01-01T00:00:00Z"];
     site.run(&none).failed(1, &[]);
     site.run(&["backup", "restore", "notes", "20200101T000000Z"]).failed(1, &["there is no such backup"]);
+}
+
+#[test]
+fn archives_that_are_alone_are_verified_and_put_back() {
+    let site = site("");
+    let good = all(&site.path("files"));
+    let folder = site.path("data/backup/notes");
+    site.run(&["backup", "create", "notes"]).done();
+    let [id] = backups(&site, &[]).try_into().unwrap();
+    site.run(&["evidence", "key"]);
+    let key = site.path("key.pem");
+    fs::write(&key, site.run(&["evidence", "key"]).done()).unwrap();
+    // All that is left of it is the archive, and somebody has packed it again.
+    let alone = format!("{id}.tar.gz");
+    let repack =
+        format!("zstd -d -q -c {id}.tar.zst | gzip > {alone} && rm {id}.*json {id}.*.jsonl {id}.tar.zst");
+    let packed = Command::new("sh").args(["-c", &repack]).current_dir(&folder).status().unwrap();
+    assert!(packed.success());
+    assert_eq!(backups(&site, &[]), [alone.as_str()]);
+    let verified = site.run(&["backup", "verify", "notes", &alone]).done();
+    assert!(verified.contains("good at"), "{verified}");
+    let archive = folder.join(&alone);
+    let bundle = ["backup", "verify", "--bundle", archive.to_str().unwrap(), "--key", key.to_str().unwrap()];
+    site.run(&bundle).done();
+    fs::write(site.path("files/one.json"), "[").unwrap();
+    let told = site.run(&["backup", "restore", "notes", &alone]).done();
+    assert!(told.contains(&id), "{told}");
+    assert_eq!(all(&site.path("files")), good);
+
+    // One of somebody else: nobody stands for it, and at most its own list of sums proves it.
+    let tar = "tar -czf \"$0\" -C .. files";
+    let theirs = folder.join("theirs.tar.gz");
+    let pack = |script: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).arg(&theirs).current_dir(site.path("files"));
+        assert!(shell.status().unwrap().success());
+    };
+    pack(tar);
+    site.run(&["backup", "verify", "notes", "theirs.tar.gz"]).failed(1, &["nothing proves what is in it"]);
+    pack(&format!("md5sum * > /tmp/$$.md5 && mv /tmp/$$.md5 checksums.md5 && {tar} && rm checksums.md5"));
+    let verified = site.run(&["backup", "verify", "notes", "theirs.tar.gz"]);
+    assert!(
+        verified.code == Some(0) && verified.stderr.contains("what its checksums.md5 says"),
+        "{verified:?}"
+    );
+    fs::write(site.path("files/one.json"), "[").unwrap();
+    site.run(&["backup", "restore", "notes", "theirs.tar.gz"]).failed(1, &["--unsealed"]);
+    site.run(&["backup", "restore", "notes", "theirs.tar.gz", "--unsealed", "--damaged"]).done();
+    assert_eq!(all(&site.path("files")), good);
+    let half = fs::read(&theirs).unwrap();
+    fs::write(&theirs, &half[..half.len() / 2]).unwrap();
+    site.run(&["backup", "verify", "notes", "theirs.tar.gz"]).failed(1, &["theirs.tar.gz cannot be used"]);
+    assert!(!folder.join("scratch/alone").exists(), "nothing of it stays");
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn one(what: &str, folder: &Path, tree: &Path) {
     let now_ns = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos()).unwrap();
     if what == "backup" {
         let catalogue = Catalogue::at(folder.join("backup"));
-        let trees = [Tree { root: tree, may_change: &may_change }];
+        let trees = [Tree { root: tree, at: tree, may_change: &may_change }];
         let what = Create {
             server: "bench",
             trees: &trees,
@@ -133,7 +133,7 @@ fn one(what: &str, folder: &Path, tree: &Path) {
             now_ms: now_ns / 1_000_000,
             throttle: None,
         };
-        let backup = create(&catalogue, &what).unwrap();
+        let backup = create(&catalogue, &what, |_, _| Ok(None)).unwrap();
         catalogue.remove(&backup).unwrap();
     } else {
         let manifest = folder.join(format!("{}.jsonl", tree.file_name().unwrap().display()));

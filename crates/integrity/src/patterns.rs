@@ -63,6 +63,11 @@ impl Patterns {
         all.build().map(Self).map_err(|error| bad("all of them", &error))
     }
 
+    /// No pattern at all, not even those that always hold: every file counts.
+    pub fn none() -> Self {
+        Self(GlobSet::empty())
+    }
+
     /// Whether this may change: itself, or a folder that it is in.
     pub fn hold(&self, path: &TreePath) -> bool {
         let mut at: Option<&Path> = Some(path.as_path());

@@ -1,5 +1,6 @@
 //! Owns backups of a server's data: where they are, which of them is the right one, how one is made and proven.
 
+mod alone;
 mod dumped;
 mod error;
 mod putting;
@@ -18,11 +19,12 @@ use process::lock::{Lock, LockError};
 use crate::config::{Config, Data};
 use crate::data::{DataError, PATIENCE, Subject};
 use crate::evidence::evidence_key_folder;
+pub use alone::{Alone, Word};
 pub use error::BackupError;
 pub use seal::verify_bundle;
 
 /// The backups of one server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Backups {
     /// Whose.
     pub server: String,
@@ -143,7 +145,8 @@ impl Backups {
         if let Some(dumps) = &dumps {
             all.push((dumps, Patterns::new([]).map_err(DataError::from)?));
         }
-        let trees: Vec<Tree<'_>> = all.iter().map(|(root, may_change)| Tree { root, may_change }).collect();
+        let trees: Vec<Tree<'_>> =
+            all.iter().map(|(root, may_change)| Tree { root, at: root, may_change }).collect();
         let databases: Vec<String> = self.subject.databases.iter().map(|one| one.postgres.clone()).collect();
         let what = Create {
             server: &self.server,
@@ -153,7 +156,9 @@ impl Backups {
             now_ms,
             throttle: None,
         };
-        let created = integrity::backup::create(&self.catalogue, &what);
+        let created = integrity::backup::create(&self.catalogue, &what, |id, record| {
+            seal::inside(id, record, &self.keys).map(Some).map_err(|error| error_chain(&error))
+        });
         self.forget_dumps()?;
         let backup = created?;
         seal::set(&self.catalogue, &backup.id, &self.keys)?;

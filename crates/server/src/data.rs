@@ -23,7 +23,7 @@ use crate::database::Postgres;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The data of one server, or a folder that somebody names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Subject {
     /// The folder of its manifests and its history.
     pub state: PathBuf,

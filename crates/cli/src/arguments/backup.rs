@@ -35,10 +35,10 @@ pub(crate) struct VerifyArguments {
     /// The server
     #[arg(required_unless_present = "bundle")]
     pub(crate) server: Option<String>,
-    /// The backup, by its name in the list
+    /// The backup, by its name in the list, or an archive alone: `*.tar.gz` or `*.tar.zst` in the folder, or its path
     #[arg(required_unless_present_any = ["latest", "all", "bundle"])]
     pub(crate) id: Option<String>,
-    /// The files of one backup, wherever they are, by the one that ends with `.tar.zst`: no configuration is asked for
+    /// A backup wherever it is, by its archive, with or without the files beside it: no configuration is asked for
     #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["server", "id", "latest", "all"])]
     pub(crate) bundle: Option<PathBuf>,
     /// The public key of the host that has made it, as `paramedic evidence key` prints it
@@ -58,7 +58,7 @@ pub(crate) struct VerifyArguments {
 pub(crate) struct RestoreArguments {
     /// The server
     pub(crate) server: String,
-    /// The backup, by its name in the list
+    /// The backup, by its name in the list, or an archive alone: `*.tar.gz` or `*.tar.zst` in the folder, or its path
     #[arg(required_unless_present = "latest", conflicts_with = "Before")]
     pub(crate) id: Option<String>,
     /// The newest that was read again and found whole

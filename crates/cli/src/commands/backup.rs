@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use diagnosis::{Finding, kind};
 use host::Roots;
 use incident::error_chain;
-use integrity::backup::{Backup, Placed};
+use integrity::backup::{Backup, LooseArchive, Placed, is_archive};
 use serde::Serialize;
-use server::backup::{BackupError, Backups, Choice, verify_bundle};
+use server::backup::{BackupError, Backups, Choice, Word, verify_bundle};
 use server::config::Config;
 use server::data::DataError;
 use server::now_ms;
@@ -75,27 +75,26 @@ fn moment(before: Before, backups: &Backups) -> Result<Option<i64>, Failure> {
     if before.before_damage { backups.before_damage().map(Some).map_err(failure) } else { Ok(before.before) }
 }
 
+/// A row of the list.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Row {
+    Backup(Box<Backup>),
+    Loose(LooseArchive),
+}
+
 fn list(backups: &Backups, verified: bool, before: Option<i64>, output: Output) -> Result<Code, Failure> {
     let (found, others) = backups.list().map_err(failure)?;
-    let is_meant = |one: &Backup| {
-        (!verified || one.is_proven()) && before.is_none_or(|before_ms| one.record.created_ms < before_ms)
-    };
-    let found: Vec<Backup> = found.into_iter().filter(is_meant).collect();
-    show::rows(output, &found, &["backup", "begun", "files", "bytes", "archive", "proof"], |one| {
-        let files: u64 = one.record.trees.iter().map(|tree| tree.manifest.files).sum();
-        let bytes: u64 = one.record.trees.iter().map(|tree| tree.manifest.bytes).sum();
-        vec![
-            one.id.clone(),
-            show::time(one.record.created_ms),
-            files.to_string(),
-            show::size(bytes),
-            show::size(one.record.archive_bytes),
-            if backups.is_sealed(one) {
-                proof(one)
-            } else {
-                format!("{}, NOT SEALED by this host", proof(one))
-            },
-        ]
+    let is_before = |begun_ms: i64| before.is_none_or(|before_ms| begun_ms < before_ms);
+    let is_meant = |one: &Backup| (!verified || one.is_proven()) && is_before(one.record.created_ms);
+    let loose = backups.catalogue.loose(&others);
+    let others: Vec<&String> =
+        others.iter().filter(|name| loose.iter().all(|loose| loose.name != **name)).collect();
+    let found = found.into_iter().filter(is_meant).map(|one| Row::Backup(Box::new(one)));
+    let loose = loose.into_iter().filter(|one| !verified && is_before(one.modified_ms)).map(Row::Loose);
+    let rows: Vec<Row> = found.chain(loose).collect();
+    show::rows(output, &rows, &["backup", "begun", "files", "bytes", "archive", "proof"], |row| {
+        row.cells(|one| backups.is_sealed(one))
     });
     if let (false, Output::Table) = (others.is_empty(), output) {
         let named: Vec<String> = others.iter().take(5).map(|name| show::harmless(name)).collect();
@@ -105,11 +104,70 @@ fn list(backups: &Backups, verified: bool, before: Option<i64>, output: Output) 
             named.join(", ")
         );
     }
-    Ok(if found.is_empty() { Code::No } else { Code::Done })
+    Ok(if rows.is_empty() { Code::No } else { Code::Done })
+}
+
+// === impl Row ===
+
+impl Row {
+    fn cells(&self, is_sealed: impl Fn(&Backup) -> bool) -> Vec<String> {
+        match self {
+            Self::Backup(one) => vec![
+                one.id.clone(),
+                show::time(one.record.created_ms),
+                one.record.trees.iter().map(|tree| tree.manifest.files).sum::<u64>().to_string(),
+                show::size(one.record.trees.iter().map(|tree| tree.manifest.bytes).sum()),
+                show::size(one.archive.bytes),
+                if is_sealed(one) { proof(one) } else { format!("{}, NOT SEALED by this host", proof(one)) },
+            ],
+            // What is in it is only known when it is read.
+            Self::Loose(one) => vec![
+                show::harmless(&one.name),
+                show::time(one.modified_ms),
+                String::new(),
+                String::new(),
+                show::size(one.archive_bytes),
+                "an archive alone: `backup verify` reads it".to_owned(),
+            ],
+        }
+    }
+}
+
+/// Reads an archive that is alone, and tells what stands for it.
+fn verify_alone(backups: &Backups, name: &str, output: Output) -> Result<Code, Failure> {
+    let alone = backups.alone(name).map_err(failure)?;
+    let backup = alone.backups.prove(alone.backup.clone(), now_ms()).map_err(failure)?;
+    tell(&backup, output);
+    let (is_good, words) = match &alone.word {
+        Word::Sealed => (true, "it has what this host has sealed in it, and is that".to_owned()),
+        Word::Unsealed(error) => (false, format!("it is what it says itself, and {}", error_chain(error))),
+        Word::Foreign(None) => {
+            (false, "it is not ours: nothing proves what is in it, and nothing in it is broken".to_owned())
+        }
+        Word::Foreign(Some(listed)) if listed.others > 0 => (
+            false,
+            format!(
+                "it is not ours: {} file(s) are what its checksums.md5 says, and nothing proves {} others",
+                listed.named, listed.others
+            ),
+        ),
+        Word::Foreign(Some(listed)) => (
+            true,
+            format!(
+                "it is not ours: all of its {} file(s) are what its checksums.md5 says, which finds accidents and no forgery",
+                listed.named
+            ),
+        ),
+    };
+    anstream::eprintln!("paramedic: {}: {words}", show::harmless(name));
+    Ok(if is_good { Code::Done } else { Code::No })
 }
 
 fn verify(arguments: &VerifyArguments, config: &Config, output: Output) -> Result<Code, Failure> {
     let backups = of(config, arguments.server.as_deref().unwrap_or_default())?;
+    if let Some(name) = arguments.id.as_deref().filter(|id| is_archive(id)) {
+        return verify_alone(&backups, name, output);
+    }
     let before = moment(arguments.before, &backups)?;
     let chosen = match (&arguments.id, arguments.all) {
         (None, true) => {
@@ -142,19 +200,33 @@ fn verify(arguments: &VerifyArguments, config: &Config, output: Output) -> Resul
 fn restore(arguments: &RestoreArguments, config: &Config, output: Output) -> Result<Code, Failure> {
     let backups = of(config, &arguments.server)?;
     let backups = if arguments.unsealed { backups.with_unsealed() } else { backups };
+    if let Some(name) = arguments.id.as_deref().filter(|id| is_archive(id)) {
+        let alone = backups.alone(name).map_err(failure)?;
+        alone.check_word(name, arguments.unsealed).map_err(failure)?;
+        return put_back(arguments, &alone.backups, &alone.backup, output);
+    }
     let choice = match &arguments.id {
         Some(id) => Choice::Named(id.clone()),
         None => Choice::Newest { before_ms: moment(arguments.before, &backups)?, proven: true },
     };
     let backup = backups.choose(&choice).map_err(failure)?;
+    put_back(arguments, &backups, &backup, output)
+}
+
+fn put_back(
+    arguments: &RestoreArguments,
+    backups: &Backups,
+    backup: &Backup,
+    output: Output,
+) -> Result<Code, Failure> {
     let roots = Roots::default();
     let (placed, files) = if arguments.damaged {
-        let (placed, files) = backups.restore_damaged(&backup, now_ms(), &roots).map_err(failure)?;
+        let (placed, files) = backups.restore_damaged(backup, now_ms(), &roots).map_err(failure)?;
         (placed, Some(files))
     } else {
-        (backups.restore(&backup, now_ms(), &roots).map_err(failure)?, None)
+        (backups.restore(backup, now_ms(), &roots).map_err(failure)?, None)
     };
-    findings::note(&[restored(&arguments.server, &backup, &placed, files.as_deref())]);
+    findings::note(&[restored(&arguments.server, backup, &placed, files.as_deref())]);
     let trees: Vec<RestoredTree> =
         placed.into_iter().map(|one| RestoredTree { root: one.root, kept: one.kept }).collect();
     match output {
@@ -208,7 +280,7 @@ fn tell(backup: &Backup, output: Output) {
             "{} of {}: {}, {}",
             backup.id,
             backup.record.server,
-            show::size(backup.record.archive_bytes),
+            show::size(backup.archive.bytes),
             proof(backup)
         )),
         Output::Json | Output::Jsonl => show::json_line(backup),

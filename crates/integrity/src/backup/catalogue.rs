@@ -2,22 +2,27 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::hex::Hex;
 use crate::manifest::End;
 
 /// A record has some hundred bytes, and a path for each tree and each file that was being written.
-const RECORD_BYTES_MAX: u64 = 1 << 20;
+pub(super) const RECORD_BYTES_MAX: u64 = 1 << 20;
 
 /// What else of ours is in the folder.
 const LOCK: &str = "lock";
 const SCRATCH: &str = "scratch";
 const OURS: [&str; 2] = [LOCK, SCRATCH];
 
-/// What a backup is. Written last, and never changed.
+/// How names of archives end.
+const ARCHIVES: [&str; 3] = [".tar.gz", ".tgz", ".tar.zst"];
+
+/// What a backup is: the last that the archive says of itself, and the last that is written beside it. Never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The form; 1.
@@ -28,10 +33,6 @@ pub struct Record {
     pub created_ms: i64,
     /// Its trees, in the order of the archive.
     pub trees: Vec<TreeRecord>,
-    /// The size of the archive.
-    pub archive_bytes: u64,
-    /// SHA-256 of the archive.
-    pub archive_sha256: Hex<32>,
     /// Files that were written all the while they were read, so that nobody knows of which moment they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moving: Vec<String>,
@@ -41,6 +42,38 @@ pub struct Record {
     /// How many devices, pipes, sockets and files that may change were left out.
     #[serde(default)]
     pub left_out: u64,
+}
+
+/// What the file of an archive is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// Its size.
+    #[serde(rename = "archive_bytes")]
+    pub bytes: u64,
+    /// SHA-256 of it.
+    #[serde(rename = "archive_sha256")]
+    pub sha256: Hex<32>,
+}
+
+/// What is written beside an archive: what an archive cannot say of itself is its own sum.
+#[derive(Serialize, Deserialize)]
+struct Written<R> {
+    #[serde(flatten)]
+    record: R,
+    #[serde(flatten)]
+    archive: Sum,
+}
+
+/// An archive in the folder that has no record beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LooseArchive {
+    /// The name of the file.
+    #[serde(rename = "id")]
+    pub name: String,
+    /// When it was written to last: milliseconds since 1970.
+    pub modified_ms: i64,
+    /// Its size.
+    pub archive_bytes: u64,
 }
 
 /// One tree of a backup.
@@ -69,6 +102,9 @@ pub struct Backup {
     /// What it is.
     #[serde(flatten)]
     pub record: Record,
+    /// What its archive is.
+    #[serde(flatten)]
+    pub archive: Sum,
     /// The last proof, if somebody has asked for one.
     pub proof: Option<Proof>,
 }
@@ -127,13 +163,29 @@ impl Catalogue {
         Ok((backups, others))
     }
 
+    /// The archives among names that belong to no backup, the newest first.
+    pub fn loose(&self, others: &[String]) -> Vec<LooseArchive> {
+        let look = |name: &String| {
+            let file = self.folder.join(name).symlink_metadata().ok().filter(|file| file.is_file())?;
+            Some(LooseArchive {
+                name: name.clone(),
+                modified_ms: file.mtime().saturating_mul(1000),
+                archive_bytes: file.len(),
+            })
+        };
+        let mut loose: Vec<LooseArchive> =
+            others.iter().filter(|name| is_archive(name)).filter_map(look).collect();
+        loose.sort_by(|one, two| (two.modified_ms, &two.name).cmp(&(one.modified_ms, &one.name)));
+        loose
+    }
+
     /// One backup by its name, if it is whole enough to be one.
     pub fn find(&self, id: &str) -> Option<Backup> {
-        let record: Record = read_json(&self.record(id))?;
+        let Written { record, archive } = read_json::<Written<Record>>(&self.record(id))?;
         let is_there = self.archive(id).metadata().is_ok_and(|file| file.is_file());
         (record.version == 1 && is_there).then(|| {
             let proof = read_json(&self.proof_path(id));
-            Backup { id: id.to_owned(), record, proof }
+            Backup { id: id.to_owned(), record, archive, proof }
         })
     }
 
@@ -184,8 +236,8 @@ impl Catalogue {
     }
 
     /// Makes a backup one, when all its other files are on disk.
-    pub(super) fn set_record(&self, id: &str, record: &Record) -> io::Result<()> {
-        self.write_json(&self.record(id), record)
+    pub(super) fn set_record(&self, id: &str, record: &Record, archive: Sum) -> io::Result<()> {
+        self.write_json(&self.record(id), &Written { record, archive })
     }
 
     /// All files of a backup with so many trees, whether they are there or not; its record is the last.
@@ -231,6 +283,16 @@ impl Catalogue {
     }
 }
 
+/// Whether this is the name of an archive.
+pub fn is_archive(name: &str) -> bool {
+    ARCHIVES.iter().any(|end| name.ends_with(end))
+}
+
+/// The name of a backup that was begun then, as far as the time makes it.
+pub(super) fn id_of(created_ms: i64) -> String {
+    DateTime::from_timestamp_millis(created_ms).unwrap_or_default().format("%Y%m%dT%H%M%SZ").to_string()
+}
+
 /// Whether this is the name of a backup: `20261126T201500Z`, and a number where there are several of one second.
 pub(super) fn is_id(text: &str) -> bool {
     let (time, number) = text.split_once('-').unwrap_or((text, "1"));
@@ -258,14 +320,13 @@ mod tests {
             server: "notes".to_owned(),
             created_ms: n,
             trees: Vec::new(),
-            archive_bytes: 0,
-            archive_sha256: Hex([0; 32]),
             moving: Vec::new(),
             databases: Vec::new(),
             left_out: 0,
         };
         let proof = is_proven.map(|good| Proof { at_ms: n, problem: (!good).then(|| "cut".to_owned()) });
-        Backup { id: n.to_string(), record, proof }
+        let archive = Sum { bytes: 0, sha256: Hex([0; 32]) };
+        Backup { id: n.to_string(), record, archive, proof }
     }
 
     #[test]
@@ -281,6 +342,21 @@ mod tests {
         // Without any that is proven nothing goes.
         check(&[bad, bad, nobody_knows, nobody_knows], 1, 0);
         check(&[good, good], 0, 1);
+    }
+
+    #[test]
+    fn a_record_is_read_as_versions_before_have_written_it() {
+        let text = r#"{"version": 1, "server": "notes", "created_ms": 5, "trees": [], "archive_bytes": 7,
+            "archive_sha256": "0000000000000000000000000000000000000000000000000000000000000000", "left_out": 2}"#;
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = Catalogue::at(folder.path().to_owned());
+        let id = id_of(0);
+        fs::write(catalogue.record(&id), text).unwrap();
+        fs::write(catalogue.archive(&id), "1234567").unwrap();
+        let found = catalogue.find(&id).unwrap();
+        assert_eq!((found.record.created_ms, found.record.left_out, found.archive.bytes), (5, 2, 7));
+        catalogue.set_record(&id, &found.record, found.archive).unwrap();
+        assert_eq!(catalogue.find(&id), Some(found));
     }
 
     #[test]

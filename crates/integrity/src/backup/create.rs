@@ -5,9 +5,8 @@ use std::io::{self, Read, Seek as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use chrono::DateTime;
-
-use super::catalogue::{Backup, Catalogue, Record, TreeRecord, is_id};
+use super::catalogue::{Backup, Catalogue, Record, TreeRecord, id_of, is_id};
+use super::inside::Inside;
 use super::pack::{Pack, PackError};
 use crate::attributes::Attributes;
 use crate::content::{Throttle, digest_of};
@@ -28,8 +27,10 @@ const TRIES: usize = 5;
 /// A tree that is backed up.
 #[derive(Clone, Copy, Debug)]
 pub struct Tree<'a> {
-    /// Where it is.
+    /// Where it belongs.
     pub root: &'a Path,
+    /// Where it is read: there, but for what was unpacked somewhere else.
+    pub at: &'a Path,
     /// Files that change all the time and are left out.
     pub may_change: &'a Patterns,
 }
@@ -66,11 +67,16 @@ enum Content {
     Stream(File),
 }
 
-/// Makes a backup. The caller makes sure that nobody else makes one in the same folder.
+/// Makes a backup. The caller makes sure that nobody else makes one in the same folder. `seal` makes what stands for a
+/// record of that name, if anything does; it goes into the archive.
 ///
 /// # Errors
 /// If a file cannot be read, a database not be copied whole, or the disk takes no more. Then there is no backup.
-pub fn create(catalogue: &Catalogue, what: &Create<'_>) -> Result<Backup, PackError> {
+pub fn create(
+    catalogue: &Catalogue,
+    what: &Create<'_>,
+    seal: impl FnOnce(&str, &[u8]) -> Result<Option<Vec<u8>>, String>,
+) -> Result<Backup, PackError> {
     let folder = catalogue.folder();
     let unusable = |source| PackError::Folder { path: folder.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
@@ -85,40 +91,63 @@ pub fn create(catalogue: &Catalogue, what: &Create<'_>) -> Result<Backup, PackEr
         under.tree(n, tree, &mut writer)?;
         trees.push(TreeRecord { root: tree.root.to_owned(), manifest: writer.finish()? });
     }
-    let Under { pack, moving, left_out, .. } = under;
-    let packed = pack.finish()?;
-    fs::rename(&beside, &archive).map_err(unusable)?;
+    let Under { mut pack, moving, left_out, .. } = under;
     let record = Record {
         version: 1,
         server: what.server.to_owned(),
         created_ms: what.now_ms,
         trees,
-        archive_bytes: packed.bytes,
-        archive_sha256: packed.sha256,
         moving,
         databases: what.databases.to_vec(),
         left_out,
     };
-    catalogue.set_record(&id, &record).map_err(unusable)?;
-    Ok(Backup { id, record, proof: None })
+    say_inside(&mut pack, catalogue, &id, &record, seal)?;
+    let packed = pack.finish()?;
+    fs::rename(&beside, &archive).map_err(unusable)?;
+    catalogue.set_record(&id, &record, packed).map_err(unusable)?;
+    Ok(Backup { id, record, archive: packed, proof: None })
+}
+
+/// Adds what an archive says of itself: only now are the digests of all that is in it known.
+fn say_inside(
+    pack: &mut Pack,
+    catalogue: &Catalogue,
+    id: &str,
+    record: &Record,
+    seal: impl FnOnce(&str, &[u8]) -> Result<Option<Vec<u8>>, String>,
+) -> Result<(), PackError> {
+    for n in 0..record.trees.len() {
+        let path = catalogue.manifest(id, n);
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (bytes, file) = opened.map_err(|source| PackError::Read { path, source })?;
+        pack.add_file(&Inside::Manifest(n).name(), bytes, record.created_ms, file)?;
+    }
+    let document = serde_json::to_vec_pretty(record).expect("a record is always JSON");
+    let sealed = seal(id, &document).map_err(|reason| PackError::Seal { reason })?;
+    let said = std::iter::once((Inside::Record, document)).chain(sealed.map(|seal| (Inside::Seal, seal)));
+    for (what, document) in said {
+        pack.add_file(&what.name(), document.len() as u64, record.created_ms, document.as_slice())?;
+    }
+    Ok(())
 }
 
 /// Removes what backups that did not come to their end have left, and finds a name that is free.
 fn begin(folder: &Path, now_ms: i64) -> io::Result<String> {
-    let time =
-        DateTime::from_timestamp_millis(now_ms).unwrap_or_default().format("%Y%m%dT%H%M%SZ").to_string();
+    let time = id_of(now_ms);
     let names: Vec<String> = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<io::Result<_>>()?;
-    let id_of = |name: &str| name.split_once('.').map(|(id, _)| id.to_owned()).filter(|id| is_id(id));
+    // An archive gets its name when it is whole, and one that was brought here alone still says what it is.
+    let is_whole = |id: &str| ["json", "tar.zst"].iter().any(|end| names.contains(&format!("{id}.{end}")));
     for name in &names {
-        let has_record = id_of(name).is_none_or(|id| names.contains(&format!("{id}.json")));
-        if !has_record {
+        let Some((id, rest)) = name.split_once('.').filter(|(id, _)| is_id(id)) else { continue };
+        let is_beside = [".jsonl", "proof.json", "seal.json"].iter().any(|end| rest.ends_with(end));
+        if rest.ends_with(".new") || rest == "new" || is_beside && !is_whole(id) {
             fs::remove_file(folder.join(name))?;
         }
     }
     let ids = std::iter::once(time.clone()).chain((2..1000).map(|n| format!("{time}-{n}")));
-    let mut free = ids.filter(|id| !names.contains(&format!("{id}.json")));
+    let mut free = ids.filter(|id| !is_whole(id));
     free.next().ok_or_else(|| io::Error::other("a thousand backups of one second are enough"))
 }
 
@@ -126,8 +155,8 @@ fn begin(folder: &Path, now_ms: i64) -> io::Result<String> {
 
 impl Under<'_> {
     fn tree(&mut self, n: usize, tree: &Tree<'_>, writer: &mut Writer) -> Result<(), PackError> {
-        let unreadable = |path: &Path, source| PackError::Read { path: tree.root.join(path), source };
-        let root = Root::open(tree.root).map_err(|source| unreadable(Path::new(""), source))?;
+        let unreadable = |path: &Path, source| PackError::Read { path: tree.at.join(path), source };
+        let root = Root::open(tree.at).map_err(|source| unreadable(Path::new(""), source))?;
         let device =
             rustix::fs::fstat(root.fd()).map_err(|error| unreadable(Path::new(""), error.into()))?.st_dev;
         let look = Look {
@@ -161,7 +190,7 @@ impl Under<'_> {
                 continue;
             }
             let mut target = None;
-            let attributes = Attributes::of(&tree.root.join(path.as_path()));
+            let attributes = Attributes::of(&tree.at.join(path.as_path()));
             match entry.kind {
                 Kind::File => match self.file(&look, &mut entry) {
                     Err(PackError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -174,7 +203,7 @@ impl Under<'_> {
                     }
                 },
                 Kind::Link => {
-                    let link = tree.root.join(path.as_path()).read_link();
+                    let link = tree.at.join(path.as_path()).read_link();
                     let link = link.map_err(|source| unreadable(path.as_path(), source))?;
                     entry.target = Some(link.to_string_lossy().into_owned());
                     entry.blake3 =

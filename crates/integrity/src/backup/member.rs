@@ -16,6 +16,15 @@ const EXTENSION_BYTES_MAX: u64 = 1 << 20;
 /// How attributes are named in an archive.
 pub(super) const ATTRIBUTE: &str = "SCHILY.xattr.";
 
+/// What records before a member say of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Records {
+    attributes: Attributes,
+    name: Option<PathBuf>,
+    link: Option<PathBuf>,
+    size: Option<u64>,
+}
+
 /// The next member of an archive.
 pub(super) struct Member<'a, R: Read> {
     pub(super) name: PathBuf,
@@ -31,10 +40,10 @@ pub(super) fn name(tree: usize, path: &Path) -> PathBuf {
 
 /// The next member, with what stands before it.
 pub(super) fn next<'a, R: Read>(members: &mut tar::Entries<'a, R>) -> io::Result<Option<Member<'a, R>>> {
-    let (mut name, mut link, mut attributes) = (None, None, None);
+    let (mut name, mut link, mut records) = (None, None, None);
     loop {
         let Some(member) = members.next() else {
-            return if name.is_none() && link.is_none() && attributes.is_none() {
+            return if name.is_none() && link.is_none() && records.is_none() {
                 Ok(None)
             } else {
                 Err(io::ErrorKind::UnexpectedEof.into())
@@ -45,12 +54,17 @@ pub(super) fn next<'a, R: Read>(members: &mut tar::Entries<'a, R>) -> io::Result
         match member.header().entry_type() {
             EntryType::GNULongName => put(&mut name, long_name(&mut member)?)?,
             EntryType::GNULongLink => put(&mut link, long_name(&mut member)?)?,
-            EntryType::XHeader => put(&mut attributes, extensions(&mut member)?)?,
+            EntryType::XHeader => put(&mut records, extensions(&mut member)?)?,
             _ => {
-                let name = name.unwrap_or_else(|| path(&member.header().path_bytes()));
-                let link = link.or_else(|| member.header().link_name_bytes().map(|bytes| path(&bytes)));
-                let attributes = attributes.unwrap_or_default();
-                return Ok(Some(Member { name, link, attributes, content: member }));
+                let said: Records = records.unwrap_or_default();
+                // Where they differ the content would be read from somewhere else than others read it.
+                if said.size.is_some_and(|size| size != member.size()) {
+                    return Err(io::Error::other("a member of the archive has two sizes"));
+                }
+                let name = said.name.or(name).unwrap_or_else(|| path(&member.header().path_bytes()));
+                let header_link = || member.header().link_name_bytes().map(|bytes| path(&bytes));
+                let link = said.link.or(link).or_else(header_link);
+                return Ok(Some(Member { name, link, attributes: said.attributes, content: member }));
             }
         }
     }
@@ -69,27 +83,37 @@ fn long_name(member: &mut tar::Entry<'_, impl Read>) -> io::Result<PathBuf> {
     Ok(PathBuf::from(OsStr::from_bytes(&bytes)))
 }
 
-fn extensions(member: &mut tar::Entry<'_, impl Read>) -> io::Result<Attributes> {
+fn extensions(member: &mut tar::Entry<'_, impl Read>) -> io::Result<Records> {
     let bytes = bounded(member, EXTENSION_BYTES_MAX)?;
     records(&bytes)
         .ok_or_else(|| io::Error::other("what stands before a member of the archive is not understood"))
 }
 
-/// The attributes among records of the form `LENGTH KEY=VALUE\n`; a value may hold any bytes, also the end of a line.
-/// Whatever else is said there of the member is not what the manifest says, and is of no use.
-fn records(mut bytes: &[u8]) -> Option<Attributes> {
-    let mut all = Vec::new();
+/// Records of the form `LENGTH KEY=VALUE\n`; a value may hold any bytes, also the end of a line. What is not attributes,
+/// names or a size is of no use.
+fn records(mut bytes: &[u8]) -> Option<Records> {
+    let (mut said, mut all) = (Records::default(), Vec::new());
+    let path = |value: &[u8]| Some(PathBuf::from(OsStr::from_bytes(value)));
     while !bytes.is_empty() {
         let space = bytes.iter().position(|byte| *byte == b' ')?;
         let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
         let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
         let equals = record.iter().position(|byte| *byte == b'=')?;
-        if let Some(name) = record[..equals].strip_prefix(ATTRIBUTE.as_bytes()) {
-            all.push((name.to_vec(), record[equals + 1..].to_vec()));
+        let (key, value) = (&record[..equals], &record[equals + 1..]);
+        match key {
+            b"path" => said.name = path(value),
+            b"linkpath" => said.link = path(value),
+            b"size" => said.size = Some(std::str::from_utf8(value).ok()?.parse().ok()?),
+            _ => {
+                if let Some(name) = key.strip_prefix(ATTRIBUTE.as_bytes()) {
+                    all.push((name.to_vec(), value.to_vec()));
+                }
+            }
         }
         bytes = &bytes[length..];
     }
-    Some(all.into_iter().collect())
+    said.attributes = all.into_iter().collect();
+    Some(said)
 }
 
 fn bounded(member: &mut tar::Entry<'_, impl Read>, most: u64) -> io::Result<Vec<u8>> {
@@ -109,7 +133,7 @@ mod tests {
     fn records_are_read_by_their_length() {
         let check = |text: &[u8], expected: Option<&[(&[u8], &[u8])]>| {
             let found = records(text);
-            let found = found.as_ref().map(|all| all.iter().collect::<Vec<_>>());
+            let found = found.as_ref().map(|all| all.attributes.iter().collect::<Vec<_>>());
             assert_eq!(found.as_deref(), expected, "{:?}", String::from_utf8_lossy(text));
         };
         check(b"", Some(&[]));
@@ -127,9 +151,13 @@ mod tests {
             b"99999999999999999999999 a=b\n",
             b"x a=b\n",
             b"7 abcd\n",
+            b"10 size=x\n",
             b"\n",
         ] {
             check(bad, None);
         }
+        let said = records(b"12 path=a/b\n13 linkpath=\n10 size=7\n").unwrap();
+        let expected = (Some("a/b".into()), Some(PathBuf::new()), Some(7));
+        assert_eq!((said.name, said.link, said.size), expected);
     }
 }

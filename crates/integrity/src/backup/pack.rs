@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 use zstd::stream::write::Encoder;
 
+use super::catalogue::Sum;
 use super::member::{self, ATTRIBUTE};
 use crate::attributes::Attributes;
 use crate::entry::{Entry, Kind};
@@ -52,6 +53,12 @@ pub enum PackError {
     /// The manifest cannot be written.
     #[error(transparent)]
     Manifest(#[from] crate::manifest::ManifestError),
+    /// Nobody could stand for it.
+    #[error("the backup could not be sealed: {reason}")]
+    Seal {
+        /// Why not.
+        reason: String,
+    },
     /// A database cannot be copied as it is at one moment.
     #[error("no whole copy of the database {} could be made: {reason}", path.display())]
     Database {
@@ -66,13 +73,6 @@ pub enum PackError {
 pub(super) struct Pack {
     path: PathBuf,
     tar: Builder<Encoder<'static, Summed>>,
-}
-
-/// What the file of an archive is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Packed {
-    pub(super) bytes: u64,
-    pub(super) sha256: Hex<32>,
 }
 
 /// A file, and the digest of all that was written to it.
@@ -137,6 +137,26 @@ impl Pack {
         added.map_err(|source| PackError::Write { path: self.path.clone(), source })
     }
 
+    /// Adds a file that is of no tree.
+    pub(super) fn add_file(
+        &mut self,
+        name: &Path,
+        bytes: u64,
+        created_ms: i64,
+        content: impl Read,
+    ) -> Result<(), PackError> {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Regular);
+        header.set_mode(0o600);
+        header.set_size(bytes);
+        header.set_mtime(u64::try_from(created_ms / 1000).unwrap_or_default());
+        let added = header.set_path(name).and_then(|()| {
+            header.set_cksum();
+            self.tar.append(&header, content)
+        });
+        added.map_err(|source| PackError::Write { path: self.path.clone(), source })
+    }
+
     /// Puts attributes before a member.
     fn attributes(&mut self, attributes: &Attributes) -> io::Result<()> {
         let named: Vec<(String, &[u8])> = attributes
@@ -173,12 +193,12 @@ impl Pack {
     }
 
     /// Ends the archive, on disk before this returns.
-    pub(super) fn finish(self) -> Result<Packed, PackError> {
+    pub(super) fn finish(self) -> Result<Sum, PackError> {
         let Self { path, tar } = self;
         let ended = (|| {
             let Summed { file, hasher, bytes } = tar.into_inner()?.finish()?;
             file.sync_all()?;
-            Ok(Packed { bytes, sha256: Hex(hasher.finalize().into()) })
+            Ok(Sum { bytes, sha256: Hex(hasher.finalize().into()) })
         })();
         ended.map_err(|source| PackError::Write { path, source })
     }

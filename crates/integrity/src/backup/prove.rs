@@ -1,19 +1,17 @@
 //! Owns proving a backup: every byte of it read, unpacked into a tree of its own, and that tree asked whether it is whole.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use super::catalogue::{Backup, Catalogue};
+use super::stream;
 use super::unpack::{UnpackError, extract, unpack};
 use crate::check::{CheckError, Keep, Places, check};
 use crate::compare::Expect;
 use crate::entry::TreePath;
-use crate::hex::Hex;
 use crate::manifest::{ManifestError, Reader};
 use crate::patterns::Patterns;
 use crate::scan::Options;
@@ -103,7 +101,12 @@ impl ProveError {
             | Self::Damaged { .. }
             | Self::Moving { .. }
             | Self::Dump { .. } => true,
-            Self::Unpack(UnpackError::Differs { .. } | UnpackError::Manifest(_)) => true,
+            Self::Unpack(
+                UnpackError::Differs { .. }
+                | UnpackError::Damaged { .. }
+                | UnpackError::Refused { .. }
+                | UnpackError::Manifest(_),
+            ) => true,
             Self::Unpack(UnpackError::Io { .. })
             | Self::Check(_)
             | Self::Room { .. }
@@ -218,37 +221,36 @@ pub(super) fn look(trees: &[PathBuf], scratch: &Path) -> Result<(), ProveError> 
 fn same_archive(catalogue: &Catalogue, backup: &Backup) -> Result<(), ProveError> {
     let path = catalogue.archive(&backup.id);
     let failed = |source| ProveError::Io { path: path.clone(), source };
-    let other = |how: String| ProveError::Archive { path: path.clone(), how };
-    let mut file = File::open(&path).map_err(failed)?;
-    let (found, expected) = (file.metadata().map_err(failed)?.len(), backup.record.archive_bytes);
+    let other = |how: String| Err(ProveError::Archive { path: path.clone(), how });
+    let (found, expected) = (fs::metadata(&path).map_err(failed)?.len(), backup.archive.bytes);
     if found != expected {
-        return Err(other(format!("it has {found} bytes, not {expected}")));
+        return other(format!("it has {found} bytes, not {expected}"));
     }
-    let (mut hasher, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut piece).map_err(failed)? {
-            0 => break,
-            n => hasher.update(&piece[..n]),
-        }
-    }
-    if Hex(hasher.finalize().into()) == backup.record.archive_sha256 {
-        Ok(())
-    } else {
-        Err(other("its SHA-256 is another".to_owned()))
+    match stream::sum(&path).map_err(failed)? == backup.archive {
+        true => Ok(()),
+        false => other("its SHA-256 is another".to_owned()),
     }
 }
 
 /// Whether so many bytes fit beside this path.
 pub(super) fn room(path: &Path, bytes: u64) -> Result<(), ProveError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let disk = rustix::fs::statvfs(folder)
-        .map_err(|error| ProveError::Io { path: folder.to_owned(), source: error.into() })?;
-    let (needed, free) = (bytes.saturating_add(SPARE_BYTES), disk.f_bavail.saturating_mul(disk.f_frsize));
+    let failed = |source| ProveError::Io { path: folder.to_owned(), source };
+    let (needed, free) = (bytes.saturating_add(SPARE_BYTES), free_bytes(folder).map_err(failed)?);
     if free < needed { Err(ProveError::Room { path: folder.to_owned(), needed, free }) } else { Ok(()) }
 }
 
+/// How many bytes may be written into a folder.
+pub(super) fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Removes a tree of ours, whatever its folders allow; it need not be there.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// If something of it cannot be removed.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),

@@ -5,22 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Gid, Timespec, Timestamps, Uid};
-use tar::{Archive, EntryType};
-use zstd::stream::read::Decoder;
+use tar::EntryType;
 
+use super::inside::Inside;
 use super::member::{self, Member};
+use super::stream;
 use crate::attributes::Attributes;
 use crate::entry::{Entry, Kind, TreePath};
 use crate::manifest::{ManifestError, Reader};
 
-/// Memory that a frame may ask for: 128 MiB, the most that our own level can.
-const WINDOW_LOG_MAX: u32 = 27;
 /// Copied at once; a whole piece of zeros becomes a hole.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -41,9 +40,35 @@ pub enum UnpackError {
         /// In what.
         what: String,
     },
+    /// The archive is not whole, or takes more memory than it may.
+    #[error("the archive {} cannot be unpacked: {reason}", path.display())]
+    Damaged {
+        /// The archive.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Something in it is not unpacked, whoever made it.
+    #[error("the archive is not unpacked: {what}")]
+    Refused {
+        /// What.
+        what: String,
+    },
     /// A manifest of it cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+}
+
+// === impl UnpackError ===
+
+impl UnpackError {
+    /// An archive could not be read on: because of the disk, or because of what it is.
+    pub(super) fn of_archive(path: &Path, source: io::Error) -> Self {
+        match stream::is_of_the_disk(&source) {
+            true => Self::Io { path: path.to_owned(), source },
+            false => Self::Damaged { path: path.to_owned(), reason: source.to_string() },
+        }
+    }
 }
 
 /// Folders whose owner, permissions and times are set when all that is in them is there.
@@ -99,14 +124,11 @@ pub(super) fn extract(
 fn each(
     archive: &Path,
     manifests: Vec<Reader>,
-    mut take: impl FnMut(usize, Entry, Member<'_, Decoder<'_, BufReader<File>>>) -> Result<(), UnpackError>,
+    mut take: impl FnMut(usize, Entry, Member<'_, stream::Bytes>) -> Result<(), UnpackError>,
 ) -> Result<(), UnpackError> {
-    let unreadable = |source| UnpackError::Io { path: archive.to_owned(), source };
-    let file = File::open(archive).map_err(unreadable)?;
-    let mut decoder = Decoder::with_buffer(BufReader::with_capacity(1 << 20, file)).map_err(unreadable)?;
-    decoder.window_log_max(WINDOW_LOG_MAX).map_err(unreadable)?;
-    let mut archive = Archive::new(decoder);
-    let mut members = archive.entries().map_err(unreadable)?.raw(true);
+    let unreadable = |source| UnpackError::of_archive(archive, source);
+    let mut opened = stream::open(archive).map_err(unreadable)?;
+    let mut members = opened.entries().map_err(unreadable)?.raw(true);
     for (n, manifest) in manifests.into_iter().enumerate() {
         for entry in manifest {
             let entry = entry?;
@@ -124,10 +146,13 @@ fn each(
             take(n, entry, member)?;
         }
     }
-    match member::next(&mut members).map_err(unreadable)? {
-        None => Ok(()),
-        Some(more) => Err(UnpackError::Differs { what: format!("{} is too many", more.name.display()) }),
+    while let Some(more) = member::next(&mut members).map_err(unreadable)? {
+        // What it says of itself was read where that is needed.
+        if Inside::of(&more).is_none() {
+            return Err(UnpackError::Differs { what: format!("{} is too many", more.name.display()) });
+        }
     }
+    stream::end(opened).map_err(unreadable)
 }
 
 // === impl Folders ===

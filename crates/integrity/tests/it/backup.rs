@@ -1,7 +1,6 @@
 //! Owns that a backup is what the tree was, that a bad one is never put back, and that what stood there before is kept.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -137,7 +136,7 @@ fn check(what: impl Fn(&Site, &Backup), expected: &str) {
             assert_eq!(all(&site.tree.root()), before);
             assert_eq!(site.beside(), ["backup", "data", "scratch"]);
             let folder = site.catalogue.folder().display().to_string();
-            let bytes = backup.record.archive_bytes.to_string();
+            let bytes = backup.archive.bytes.to_string();
             error.to_string().replace(&folder, "FOLDER").replace(&format!("not {bytes}"), "not BYTES")
         }
     };
@@ -203,11 +202,11 @@ fn forge(site: &Site, backup: &Backup, edit: impl Fn(&mut tar::Builder<Vec<u8>>,
     edit(&mut forged, &mut tar::Archive::new(real.as_slice()));
     let packed = zstd::encode_all(forged.into_inner().unwrap().as_slice(), 1).unwrap();
     fs::write(&path, &packed).unwrap();
-    let mut record = backup.record.clone();
-    record.archive_bytes = packed.len() as u64;
-    record.archive_sha256 = integrity::Hex(Sha256::digest(&packed).into());
-    let record_path = site.catalogue.folder().join(format!("{}.json", backup.id));
-    fs::write(record_path, serde_json::to_vec(&record).unwrap()).unwrap();
+    let mut forged = backup.clone();
+    forged.archive.bytes = packed.len() as u64;
+    forged.archive.sha256 = integrity::Hex(Sha256::digest(&packed).into());
+    let record_path = site.catalogue.record(&backup.id);
+    fs::write(record_path, serde_json::to_vec(&forged).unwrap()).unwrap();
 }
 
 /// Copies all members, and lets one be another.
@@ -287,8 +286,12 @@ fn what_did_not_come_to_its_end_is_no_backup_and_is_cleared_away() {
     let site = site();
     let first = site.create();
     let folder = site.catalogue.folder();
-    fs::File::create(folder.join("20200101T000000Z.tar.zst")).unwrap().write_all(b"half").unwrap();
-    fs::write(folder.join("20200102T000000Z.tar.zst.new"), "half").unwrap();
+    for half in ["tar.zst.new", "0.jsonl", "1.jsonl.new", "seal.json"] {
+        fs::write(folder.join(format!("20200102T000000Z.{half}")), "half").unwrap();
+    }
+    // Nobody has said that this is one; it may be one all the same.
+    fs::write(folder.join("20200101T000000Z.tar.zst"), "brought here").unwrap();
+    fs::write(folder.join("20200103T000000Z.tar.gz"), "foreign").unwrap();
     fs::write(folder.join("somebody's.tar.gz"), "foreign").unwrap();
     // What is there while something is done about them.
     fs::write(site.catalogue.lock(), "1\n").unwrap();
@@ -297,7 +300,10 @@ fn what_did_not_come_to_its_end_is_no_backup_and_is_cleared_away() {
     assert_ne!(first.id, second.id);
     let (backups, others) = site.catalogue.list().unwrap();
     assert_eq!(backups.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), [second.id, first.id]);
-    assert_eq!(others, ["somebody's.tar.gz"]);
+    assert_eq!(others, ["20200101T000000Z.tar.zst", "20200103T000000Z.tar.gz", "somebody's.tar.gz"]);
+    let loose = site.catalogue.loose(&others);
+    assert_eq!(loose.len(), 3);
+    assert!(loose.iter().any(|one| one.name == "somebody's.tar.gz" && one.archive_bytes == 7), "{loose:?}");
 }
 
 #[test]

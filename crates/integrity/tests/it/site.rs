@@ -25,7 +25,11 @@ impl Site {
 
     pub(crate) fn create(&self) -> Backup {
         let may_change = Patterns::new([]).unwrap();
-        let trees = [integrity::backup::Tree { root: &self.tree.root(), may_change: &may_change }];
+        let trees = [integrity::backup::Tree {
+            root: &self.tree.root(),
+            at: &self.tree.root(),
+            may_change: &may_change,
+        }];
         let what = Create {
             server: "notes",
             trees: &trees,
@@ -34,7 +38,7 @@ impl Site {
             now_ms: NOW_MS,
             throttle: None,
         };
-        create(&self.catalogue, &what).unwrap()
+        create(&self.catalogue, &what, |_, _| Ok(None)).unwrap()
     }
 
     /// How a backup is put back, or these files of it alone.

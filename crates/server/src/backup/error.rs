@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use host::Writer;
-use integrity::backup::{LostError, PackError, ProveError, RestoreError};
+use integrity::backup::{LostError, PackError, ProveError, RestoreError, UnpackError};
 use process::lock::LockError;
 
 use crate::data::DataError;
@@ -60,6 +60,20 @@ pub enum BackupError {
     /// The key of this host cannot be used.
     #[error("the key that seals backups cannot be used")]
     Key(#[from] evidence::Error),
+    /// An archive that is alone cannot be used.
+    #[error("the archive {name} cannot be used")]
+    Alone {
+        /// Its name.
+        name: String,
+        /// Why not.
+        source: UnpackError,
+    },
+    /// Nobody stands for an archive of somebody else.
+    #[error("nothing in {name} says who made it; with `--unsealed` it is put back all the same")]
+    Foreign {
+        /// Its name.
+        name: String,
+    },
     /// A database cannot be dumped or asked.
     #[error("the database {name}: {problem}")]
     Database {
