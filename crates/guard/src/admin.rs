@@ -225,6 +225,14 @@ async fn attempt<G: Governed>(
     }
 }
 
+/// Tells of each hold that is over by its time.
+pub(crate) async fn tell_of_ends<G: Governed>(guard: &G) {
+    loop {
+        guard.kept().hold_over().await;
+        guard.tools_changed();
+    }
+}
+
 /// Whether something is another now, and why it will be forgotten, where it could not be written down.
 struct Changed {
     anew: bool,

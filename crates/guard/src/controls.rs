@@ -1,7 +1,7 @@
 //! Owns what operators have laid down for a server while it runs: which clients may write, and who and what is blocked.
 //!
 //! It is a JSON file, so that it survives every restart: `{"version": 1, "writes": {"percent": 0, "clients": {NAME:
-//! PERCENT}, "set": {"by", "at_ms", "reason"}}, "blocks": [{"kind": "address"|"client"|"tool", "name", "until_ms",
+//! PERCENT}, "set": {"by", "at_ms", "reason"}, "until_ms"}, "blocks": [{"kind": "address"|"client"|"tool", "name", "until_ms",
 //! "set"}]}`. No file is no restriction. A file that cannot be read or is not understood makes the server read-only:
 //! whoever wrote it meant something.
 //!
@@ -56,6 +56,10 @@ pub struct Writes {
     /// Who has said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<Set>,
+    /// From when on everybody may write again, in milliseconds since 1970: it is taken back also where whoever has said it
+    /// is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<i64>,
 }
 
 /// Who has laid something down.
@@ -141,7 +145,7 @@ impl Refused {
 
 impl Default for Writes {
     fn default() -> Self {
-        Self { percent: 100, clients: BTreeMap::new(), set: None }
+        Self { percent: 100, clients: BTreeMap::new(), set: None, until_ms: None }
     }
 }
 
@@ -222,9 +226,45 @@ impl Controls {
 
     /// Nobody writes any more. What is so already stays as it was said first.
     pub fn read_only(&mut self, set: Set) {
-        if self.writes.percent > 0 || !self.writes.clients.is_empty() {
-            self.writes = Writes { percent: 0, clients: BTreeMap::new(), set: Some(set) };
+        if self.writes.percent > 0 || !self.writes.clients.is_empty() || self.writes.until_ms.is_some() {
+            self.writes = Writes { percent: 0, set: Some(set), ..Writes::default() };
         }
+    }
+
+    /// Nobody writes until then, in milliseconds since 1970. Only where everybody does: what somebody else has laid down
+    /// stays. Returns whether it is so now by this.
+    pub fn hold(&mut self, set: Set, until_ms: i64) -> bool {
+        if self.writes.are_open() {
+            self.writes =
+                Writes { percent: 0, set: Some(set), until_ms: Some(until_ms), ..Writes::default() };
+            return true;
+        }
+        false
+    }
+
+    /// Ends what [`Controls::hold`] of the same has begun. Returns whether it held until now.
+    pub fn release(&mut self, set: &Set) -> bool {
+        let held = self.writes.until_ms.is_some() && self.writes.set.as_ref() == Some(set);
+        if held {
+            self.writes = Writes::default();
+        }
+        held
+    }
+
+    /// The controls as they are by then: a hold may be over.
+    #[must_use]
+    pub fn at(self, now_ms: i64) -> Self {
+        if self.is_over(now_ms) { self.without_hold() } else { self }
+    }
+
+    /// Whether a hold is over by then.
+    pub(crate) fn is_over(&self, now_ms: i64) -> bool {
+        self.writes.until_ms.is_some_and(|until_ms| until_ms <= now_ms)
+    }
+
+    /// The same without a hold that is over.
+    pub(crate) fn without_hold(&self) -> Self {
+        Self { writes: Writes::default(), ..self.clone() }
     }
 
     /// So many of all sessions write, or of those of one client. All of all forgets what was said of single clients.
@@ -241,7 +281,7 @@ impl Controls {
         match client {
             Some(client) => drop(writes.clients.insert(client.to_owned(), percent)),
             None if percent == 100 => writes = Writes::default(),
-            None => writes.percent = percent,
+            None => (writes.percent, writes.until_ms) = (percent, None),
         }
         if (writes.percent, &writes.clients) != (self.writes.percent, &self.writes.clients) {
             writes.set = (!writes.are_open()).then_some(set);
@@ -343,8 +383,10 @@ impl Controls {
             true => "the server is in read-only mode".to_owned(),
             false => format!("only a part of the sessions may write ({} %)", self.writes.percent),
         };
+        let until =
+            self.writes.until_ms.map(|until_ms| format!(" until {}", crate::clock::rfc3339(until_ms)));
         match &self.writes.set {
-            Some(set) => format!("{mode}: {set}"),
+            Some(set) => format!("{mode}{}: {set}", until.unwrap_or_default()),
             None => mode,
         }
     }

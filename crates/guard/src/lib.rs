@@ -214,6 +214,8 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     tokio::spawn(reload::at_hangup(guard.clone()));
     tokio::spawn(reload::at_new_certificates(guard.clone()));
     tokio::spawn(session::reclaim(guard.clone()));
+    let told = guard.clone();
+    tokio::spawn(async move { admin::tell_of_ends(&*told).await });
     tokio::spawn(spans::send(Arc::clone(&guard.spans)));
     let claimed = match (claimed, predecessor) {
         (Some(claimed), _) => Ok(claimed),

@@ -6,8 +6,12 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::{BYTES_MAX, Controls, ControlsError, Set};
+use crate::clock;
 
 /// Who sees them must not be everybody: names of clients stand in it.
 const MODE: u32 = 0o600;
@@ -22,6 +26,8 @@ pub(crate) struct Kept {
     turn: Mutex<()>,
     /// Why the file could not be used at the start, for `status`.
     problem: Option<String>,
+    /// They are others.
+    changed: Notify,
 }
 
 /// What came of a change that names what was there before.
@@ -58,7 +64,13 @@ impl Kept {
                 (controls, Some(problem))
             }
         };
-        Self { path, now: RwLock::new(Arc::new(controls)), turn: Mutex::default(), problem }
+        Self {
+            path,
+            now: RwLock::new(Arc::new(controls)),
+            turn: Mutex::default(),
+            problem,
+            changed: Notify::new(),
+        }
     }
 
     /// The controls as they are.
@@ -68,6 +80,19 @@ impl Kept {
 
     /// The same, and they do not change while this is held: never across an await.
     pub(crate) fn hold(&self) -> RwLockReadGuard<'_, Arc<Controls>> {
+        let held = self.now.read().unwrap_or_else(PoisonError::into_inner);
+        if held.writes.until_ms.is_none() || !held.is_over(clock::now_ms()) {
+            return held;
+        }
+        let open = held.without_hold();
+        drop(held);
+        // Where somebody looks or changes just now the next one does it. The file may say what is over: whoever reads it
+        // knows that it is.
+        if let Ok(mut now) = self.now.try_write()
+            && now.is_over(clock::now_ms())
+        {
+            *now = Arc::new(open);
+        }
         self.now.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -121,6 +146,27 @@ impl Kept {
 
     fn set(&self, controls: Controls) {
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(controls);
+        self.changed.notify_one();
+    }
+
+    /// Waits until a hold is over by its time, for the one who tells others of that.
+    pub(crate) async fn hold_over(&self) {
+        loop {
+            let until_ms = self.now.read().unwrap_or_else(PoisonError::into_inner).writes.until_ms;
+            let Some(until_ms) = until_ms else {
+                self.changed.notified().await;
+                continue;
+            };
+            let left_ms = u64::try_from(until_ms.saturating_sub(clock::now_ms())).unwrap_or(0);
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(left_ms)) => {
+                    // A request may have seen it already.
+                    drop(self.hold());
+                    return;
+                }
+                () = self.changed.notified() => {}
+            }
+        }
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {

@@ -138,3 +138,35 @@ fn the_file_is_what_was_written_and_fails_closed() {
     let (changed, problem) = nowhere.change(read_only).unwrap();
     assert!(changed && problem.is_some() && nowhere.now().is_read_only(), "it holds all the same");
 }
+
+#[test]
+fn a_hold_ends_by_itself_and_takes_back_nothing_of_others() {
+    let mut controls = Controls::default();
+    assert!(controls.hold(set(), 100) && controls.is_read_only());
+    assert!(controls.words().contains(" until 1970-01-01T00:00:00.100Z"), "{}", controls.words());
+    assert_eq!(Controls::parse(controls.to_text().as_deref()).unwrap(), controls);
+    assert!(!controls.is_over(99) && controls.is_over(100));
+    // Who holds it ends it, and nobody else.
+    assert!(!controls.release(&Set::new("ben", 9, None)) && controls.release(&set()));
+    assert!(!controls.is_restricting());
+    // What an operator says meanwhile stays.
+    assert!(controls.hold(set(), 100));
+    controls.read_only(Set::new("ben", 9, None));
+    assert!(!controls.release(&set()) && !controls.is_over(1000) && controls.is_read_only());
+    // And where he has said so before, nothing is held.
+    assert!(!controls.hold(set(), 100) && controls.is_read_only());
+
+    let kept = Kept::default();
+    let over_ms = crate::clock::now_ms() + 60_000;
+    let hold = |until_ms: i64| {
+        move |controls: &mut Controls| {
+            assert!(controls.hold(set(), until_ms));
+            Ok(())
+        }
+    };
+    kept.change(hold(over_ms)).unwrap();
+    assert!(kept.now().is_read_only());
+    let kept = Kept::default();
+    kept.change(hold(over_ms - 120_000)).unwrap();
+    assert!(!kept.hold().is_restricting());
+}

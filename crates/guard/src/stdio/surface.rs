@@ -5,6 +5,7 @@
 //! that is its client's.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,8 +38,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves until it is dropped.
 pub(crate) async fn serve(shared: Arc<Shared>, socket: &Socket) {
     let mut connections = JoinSet::new();
+    let mut telling = pin!(admin::tell_of_ends(&*shared));
     loop {
         tokio::select! {
+            () = &mut telling => {}
             Some(_) = connections.join_next() => {}
             accepted = socket.listener().accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {

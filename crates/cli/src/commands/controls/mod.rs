@@ -2,6 +2,7 @@
 //! changes that can be taken back.
 
 mod door;
+mod hold;
 mod ramp;
 mod signs;
 
@@ -22,6 +23,7 @@ use crate::fail::{Code, Failure};
 use crate::show;
 
 pub(super) use door::Door;
+pub(super) use hold::Hold;
 pub(super) use signs::{Read, Signs};
 
 /// A server whose controls are changed.
@@ -168,7 +170,9 @@ impl Place {
                 "`{path}`: {error:#}; the server is read-only until it is mended or removed"
             ))
         })?;
-        change(&mut controls, ::server::now_ms()).map_err(Failure::usage)?;
+        let now_ms = ::server::now_ms();
+        controls = controls.at(now_ms);
+        change(&mut controls, now_ms).map_err(Failure::usage)?;
         let next = controls.to_text();
         let planned = Change::plan(Kind::ServerControls, &self.name, [(path, next)]).map_err(failure)?;
         let Some(planned) = planned else {
