@@ -200,6 +200,50 @@ fn archives_that_are_alone_are_verified_and_put_back() {
 }
 
 #[test]
+fn nobody_writes_while_files_are_copied_and_everybody_does_after_a_kill() {
+    let mut site = site("");
+    // It takes a while to copy, and no room.
+    fs::File::create(site.path("files/holes")).unwrap().set_len(3 << 30).unwrap();
+    site.serve_until_ready(&["notes"]);
+    let restriction = || site.status("notes").restriction;
+    let create = ["backup", "create", "notes", "--read-only", "--read-only-most"];
+    let mut going = site.command(&[&create[..], &["5s"]].concat());
+    let mut going = going.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let held = eventually("nobody may write", restriction);
+    assert!(held.contains("read-only mode until") && held.contains("a backup is made"), "{held}");
+    going.kill().unwrap();
+    going.wait().unwrap();
+    eventually("the guard lets everybody write again", || restriction().is_none().then_some(()));
+    assert!(backups(&site, &[]).is_empty(), "half a backup is none");
+    // It is taken back as soon as all is copied.
+    fs::remove_file(site.path("files/holes")).unwrap();
+    let made = site.run(&[&create[..], &["10m"]].concat()).done();
+    assert!(made.contains("read-only") && made.contains("clients may write"), "{made}");
+    assert_eq!(restriction(), None);
+    // What an operator has laid down stays.
+    site.run(&["server", "readonly", "notes"]).done();
+    site.run(&[&create[..], &["10m"]].concat()).done();
+    assert!(restriction().is_some_and(|words| !words.contains("until")));
+}
+
+#[test]
+fn a_snapshot_is_backed_up_in_the_place_of_the_data() {
+    let site = site("");
+    let good = all(&site.path("files"));
+    // As a file system makes one at one moment.
+    let snapshot = site.path("snapshot");
+    let made = Command::new("cp").arg("-a").arg(site.path("files")).arg(&snapshot).status().unwrap();
+    assert!(made.success());
+    fs::write(site.path("files/one.json"), "[2]").unwrap();
+    let of = |folder: &str| format!("{}={}", site.path(folder).display(), snapshot.display());
+    site.run(&["backup", "create", "notes", "--read-at", &of("elsewhere")])
+        .failed(1, &["is no folder of the data"]);
+    site.run(&["backup", "create", "notes", "--read-at", &of("files")]).done();
+    site.run(&["backup", "restore", "notes", "--latest"]).done();
+    assert_eq!(all(&site.path("files")), good);
+}
+
+#[test]
 fn a_restore_that_is_killed_leaves_the_old_tree_or_the_new_one() {
     let site = site("");
     for n in 0..300 {

@@ -22,6 +22,7 @@ mod controls;
 mod crash;
 mod data;
 mod demo;
+mod elsewhere;
 mod engines;
 mod evidence;
 mod faults;

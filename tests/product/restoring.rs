@@ -404,3 +404,56 @@ fn a_database_of_postgresql_is_checked_backed_up_and_put_back() {
         psql(&postgres, "postgres", "SELECT datname FROM pg_database WHERE datname LIKE 'notes_before%'");
     assert_eq!(psql(&postgres, &kept, "SELECT count(*) FROM small"), "0");
 }
+
+#[test]
+fn a_damaged_database_of_postgresql_comes_back_by_the_runbook() {
+    let Some(postgres) = Postgres::start(20, "", "") else { return };
+    psql(&postgres, "postgres", "CREATE DATABASE notes");
+    let filled =
+        "CREATE TABLE people AS SELECT id, 'name ' || id AS name FROM generate_series(1, 3000) AS id";
+    psql(&postgres, "notes", filled);
+    let (address, bin) = (format!("postgresql://postgres@127.0.0.1:{}/notes", postgres.port), &postgres.bin);
+    let keys = format!(
+        "guard_settings = \"notes.toml\"\n[[server.database]]\npostgres = {address:?}\nprograms = {bin:?}\ntables = [\"public.people\"]"
+    );
+    let mut site = Site::of(&Setup {
+        keys: "runbooks = [\"book.md\"]",
+        tables: "[integrity]\nquick = \"500ms\"\n[policy]\nmode = \"auto\"",
+        servers: &[Server::notes("notes").with(&keys)],
+        verify_seconds: 0,
+    });
+    write_book(&site);
+    let settings = "reads = [\"list_notes\"]\n[test_read]\ntool = \"list_notes\"\narguments = {}\n";
+    fs::write(site.path("notes.toml"), settings).unwrap();
+    site.run(&["backup", "create", "notes"]).done();
+    let [good] = backups(&site, "notes", &["--verified"]).try_into().unwrap();
+    site.run(&["integrity", "check", "notes", "--deep"]).done();
+    // Somebody works with it, and then a page of it is lost.
+    psql(&postgres, "notes", "INSERT INTO people VALUES (5000, 'later')");
+    let file = psql(&postgres, "notes", "CHECKPOINT; SELECT pg_relation_filepath('people')");
+    postgres.run("pg_ctl", &["-w", "-s", "-m", "fast", "stop"]);
+    overwrite(&postgres.folder.path().join("data").join(file), 8192, &[0xff; 8192]);
+    let options =
+        format!("-p {} -k {} -c listen_addresses=127.0.0.1", postgres.port, postgres.folder.path().display());
+    postgres.run("pg_ctl", &["-w", "-s", "-l", "/dev/null", "-o", &options, "start"]);
+    assert_eq!(site.run(&["integrity", "check", "notes", "--deep"]).code, Some(1));
+    let scope = site.run(&["integrity", "scope", "notes"]);
+    for words in ["public.people", "XX001", &good, "1 row(s) of table public.people", "the backup has 3000"] {
+        assert!(scope.stdout.contains(words), "`{words}` is missing: {scope:?}");
+    }
+    let databases = "SELECT count(*) FROM pg_database WHERE datname LIKE 'notes_restore%'";
+    assert_eq!(psql(&postgres, "postgres", databases), "0", "what was compared with is gone again");
+
+    site.serve_until_ready(&["notes"]);
+    let story = carry_out(&site, "notes");
+    for words in ["integrity check", "server start", "server writes", "backup create"] {
+        assert!(is_done(&story, words), "{words}: {story}");
+    }
+    assert_eq!(psql(&postgres, "notes", "SELECT count(*), max(id) FROM people"), "3000|3000");
+    let report = site.run(&["incident", "report", story.id()]).done();
+    for words in ["## Data recovery", "damaged between", &good, "1 row(s) of table public.people"] {
+        assert!(report.contains(words), "`{words}` is missing: {report}");
+    }
+    let kept = "SELECT datname FROM pg_database WHERE datname LIKE 'notes_before%'";
+    assert!(psql(&postgres, "postgres", kept).starts_with("notes_before_"));
+}

@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use probe::CheckType;
 
 pub(crate) use alert::{AddArguments, AlertCommand, SilenceCommand};
-pub(crate) use backup::{BackupCommand, Before, RestoreArguments, VerifyArguments};
+pub(crate) use backup::{BackupCommand, Before, CreateArguments, RestoreArguments, VerifyArguments};
 pub(crate) use compat::CompatCommand;
 pub(crate) use controls::{BlockArguments, ReadonlyArguments, UnblockArguments, What, WritesArguments};
 pub(crate) use diagnose::DiagnoseArguments;

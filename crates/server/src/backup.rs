@@ -5,6 +5,7 @@ mod dumped;
 mod error;
 mod putting;
 mod seal;
+mod target;
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -16,12 +17,13 @@ use integrity::backup::{Backup, Catalogue, Create, Proof, Tree};
 use integrity::{Patterns, damaged_since};
 use process::lock::{Lock, LockError};
 
-use crate::config::{Config, Data};
+use crate::config::{self, Config, Data};
 use crate::data::{DataError, PATIENCE, Subject};
 use crate::evidence::evidence_key_folder;
 pub use alone::{Alone, Word};
 pub use error::BackupError;
 pub use seal::verify_bundle;
+pub use target::Elsewhere;
 
 /// The backups of one server.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Backups {
     pub catalogue: Catalogue,
     subject: Subject,
     keep: usize,
+    /// Where they go as well.
+    target: Option<config::Target>,
     /// Where the key of this host is.
     keys: PathBuf,
     /// Whether those count that this host has not sealed.
@@ -67,6 +71,7 @@ impl Backups {
             catalogue,
             subject,
             keep: config.backup.keep,
+            target: config.backup.target.clone(),
             keys: evidence_key_folder(config),
             takes_unsealed: false,
         })
@@ -131,11 +136,23 @@ impl Backups {
             .ok_or_else(|| BackupError::AlwaysDamaged { server: self.server.clone() })
     }
 
-    /// Makes a backup, proves it, and lets the oldest go. `now_ms` is when it begins, in milliseconds since 1970.
+    /// Makes a backup, proves it, and lets the oldest go. `now_ms` is when it begins, in milliseconds since 1970. The data
+    /// are read where `read_at` says for their folders, and otherwise in them; `copied` hears when that is over.
     ///
     /// # Errors
     /// If it cannot be made. One that is made and not good stays, and has the proof of that with it.
-    pub fn create(&self, now_ms: i64, clock: impl Fn() -> i64) -> Result<Backup, BackupError> {
+    pub fn create(
+        &self,
+        now_ms: i64,
+        clock: impl Fn() -> i64,
+        read_at: &[(PathBuf, PathBuf)],
+        copied: impl FnOnce(),
+    ) -> Result<Backup, BackupError> {
+        if let Some((root, _)) =
+            read_at.iter().find(|(root, _)| self.subject.trees.iter().all(|tree| tree.path != *root))
+        {
+            return Err(BackupError::NoFolder { server: self.server.clone(), path: root.clone() });
+        }
         let (_lock, scratch) = self.begin()?;
         let dumps = self.dump(&scratch)?;
         let mut all: Vec<(&Path, Patterns)> = Vec::new();
@@ -145,8 +162,13 @@ impl Backups {
         if let Some(dumps) = &dumps {
             all.push((dumps, Patterns::new([]).map_err(DataError::from)?));
         }
-        let trees: Vec<Tree<'_>> =
-            all.iter().map(|(root, may_change)| Tree { root, at: root, may_change }).collect();
+        let trees: Vec<Tree<'_>> = all
+            .iter()
+            .map(|(root, may_change)| {
+                let at = read_at.iter().find(|(of, _)| of == root).map_or(*root, |(_, at)| at.as_path());
+                Tree { root, at, may_change }
+            })
+            .collect();
         let databases: Vec<String> = self.subject.databases.iter().map(|one| one.postgres.clone()).collect();
         let what = Create {
             server: &self.server,
@@ -159,6 +181,7 @@ impl Backups {
         let created = integrity::backup::create(&self.catalogue, &what, |id, record| {
             seal::inside(id, record, &self.keys).map(Some).map_err(|error| error_chain(&error))
         });
+        copied();
         self.forget_dumps()?;
         let backup = created?;
         seal::set(&self.catalogue, &backup.id, &self.keys)?;

@@ -181,6 +181,16 @@ impl Subject {
     }
 }
 
+/// Whether it is time for a check that reads everything.
+pub fn is_full_due(pasts: &[Past], now_ms: i64, full_ms: i64) -> bool {
+    is_over(pasts.iter().rfind(|past| past.reads_all), now_ms, full_ms)
+}
+
+/// Whether a check was so long ago. A clock that was set back makes one due: what says that it is from later is of no use.
+pub(crate) fn is_over(past: Option<&Past>, now_ms: i64, span_ms: i64) -> bool {
+    past.is_none_or(|past| !(0..span_ms).contains(&(now_ms - past.at_ms)))
+}
+
 /// Reads a database.
 fn ask(database: &Database, scratch: &Path) -> Answer {
     let unknown = |problem: String| CheckError::Database { name: database.name().to_owned(), problem };

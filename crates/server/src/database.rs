@@ -1,6 +1,8 @@
 //! Owns databases of PostgreSQL as data of a server: checked, dumped, restored beside and exchanged by name. All of it is
 //! done by PostgreSQL's own programs; a password goes to them in their environment and nowhere else.
 
+mod rows;
+
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};

@@ -121,7 +121,7 @@ pub fn scope(config: &Config, server: &str, now_ms: i64) -> Result<Scope, ScopeE
     let mut scope =
         Scope { server: server.to_owned(), since, trees, backup: None, lost: Vec::new(), problem: None };
     if scope.is_damaged() {
-        match would_lose(config, server) {
+        match would_lose(config, server, now_ms) {
             Ok((chosen, lost)) => (scope.backup, scope.lost) = (Some(chosen), lost),
             Err(error) => scope.problem = Some(error_chain(&error)),
         }
@@ -138,11 +138,11 @@ fn tables_of(path: &Path, scratch: &Path, left: &mut usize) -> Vec<Table> {
     tables(path, scratch).unwrap_or_default()
 }
 
-fn would_lose(config: &Config, server: &str) -> Result<(Chosen, Vec<Lost>), BackupError> {
+fn would_lose(config: &Config, server: &str, now_ms: i64) -> Result<(Chosen, Vec<Lost>), BackupError> {
     let backups = Backups::of_server(config, server)?;
     let before_ms = Some(backups.before_damage()?);
     let backup = backups.choose(&Choice::Newest { before_ms, proven: true })?;
-    let lost = backups.lost(&backup)?;
+    let lost = backups.lost(&backup, now_ms)?;
     Ok((Chosen { id: backup.id, created_ms: backup.record.created_ms }, lost))
 }
 

@@ -215,6 +215,11 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
         };
         all.into_iter().filter_map(of)
     });
+    let target = config.backup.target.iter().flat_map(|one| {
+        let access = one.access_key.secret().map(|secret| ("access_key", secret));
+        let all = access.into_iter().chain([("secret_key", &one.secret_key)]);
+        all.map(|(key, secret)| (format!("`{key}` of [backup.target]"), secret))
+    });
     let engines = {
         let (backend, write) = (config.metrics.backend.as_ref(), config.metrics.remote_write.as_ref());
         let export = config.traces.export.as_ref();
@@ -235,6 +240,7 @@ fn places<'a>(config: &'a Config) -> impl Iterator<Item = (String, &'a Secret)> 
         .chain(scrapes)
         .chain(inbound)
         .chain(alertmanager)
+        .chain(target)
         .chain(engines)
 }
 

@@ -1,18 +1,17 @@
 //! Owns the grammar of `paramedic backup`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::duration;
 use super::hold::moment;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackupCommand {
     /// Back up the data of a server while it works, and prove the backup by reading it again
-    Create {
-        /// The server
-        server: String,
-    },
+    Create(CreateArguments),
     /// Show the backups of a server, newest first; exit code 1 when there is none of that kind
     List {
         /// The server
@@ -20,6 +19,9 @@ pub(crate) enum BackupCommand {
         /// Only those that were read again and found whole
         #[arg(long)]
         verified: bool,
+        /// Those at the target, and not those here
+        #[arg(long)]
+        target: bool,
         #[command(flatten)]
         before: Before,
     },
@@ -28,6 +30,29 @@ pub(crate) enum BackupCommand {
     /// Put a backup in the place of the data, at one stroke; what was there is kept under another name. Nobody may have
     /// the data open to write
     Restore(RestoreArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArguments {
+    /// The server
+    pub(crate) server: String,
+    /// Let nobody write through its guard while the data are copied, so that all files are of one moment
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// After this time the guard lets everybody write again by itself
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration, requires = "read_only")]
+    pub(crate) read_only_most: Duration,
+    /// Read the data of a folder somewhere else, such as in a snapshot of it
+    #[arg(long, value_name = "FOLDER=WHERE", value_parser = place)]
+    pub(crate) read_at: Vec<(PathBuf, PathBuf)>,
+}
+
+/// `FOLDER=WHERE`
+fn place(text: &str) -> Result<(PathBuf, PathBuf), String> {
+    let places = text.split_once('=').filter(|(folder, at)| !folder.is_empty() && !at.is_empty());
+    places
+        .map(|(folder, at)| (PathBuf::from(folder), PathBuf::from(at)))
+        .ok_or_else(|| "this is not FOLDER=WHERE".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +75,9 @@ pub(crate) struct VerifyArguments {
     /// Every one
     #[arg(long, conflicts_with_all = ["id", "latest"])]
     pub(crate) all: bool,
+    /// Those at the target, and not those here
+    #[arg(long)]
+    pub(crate) target: bool,
     #[command(flatten)]
     pub(crate) before: Before,
 }
@@ -68,6 +96,9 @@ pub(crate) struct RestoreArguments {
     /// manifest, and nobody stands for that
     #[arg(long)]
     pub(crate) unsealed: bool,
+    /// One at the target, and not here
+    #[arg(long)]
+    pub(crate) target: bool,
     /// Only the files that are damaged now; all others stay as they are
     #[arg(long)]
     pub(crate) damaged: bool,

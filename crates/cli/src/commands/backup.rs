@@ -14,7 +14,8 @@ use server::config::Config;
 use server::data::DataError;
 use server::now_ms;
 
-use crate::arguments::{BackupCommand, Before, Output, RestoreArguments, VerifyArguments};
+use super::controls::Hold;
+use crate::arguments::{BackupCommand, Before, CreateArguments, Output, RestoreArguments, VerifyArguments};
 use crate::fail::{Code, Failure};
 use crate::{context, findings, show};
 
@@ -49,21 +50,57 @@ pub(super) fn run(command: &BackupCommand, config: Option<PathBuf>, output: Outp
         );
         return Ok(Code::Done);
     }
+    let named = config.clone();
     let (config, _) = context::load(config)?;
     match command {
-        BackupCommand::Create { server } => {
-            let backup = of(&config, server)?.create(now_ms(), now_ms).map_err(failure)?;
-            tell(&backup, output);
-            Ok(Code::Done)
-        }
-        BackupCommand::List { server, verified, before } => {
+        BackupCommand::Create(arguments) => create(arguments, &config, named, output),
+        BackupCommand::List { server, verified, target, before } => {
             let backups = of(&config, server)?;
             let before_ms = moment(*before, &backups)?;
+            if *target {
+                let there = backups.at_target().map_err(failure)?;
+                return list(&there.backups, *verified, before_ms, output);
+            }
             list(&backups, *verified, before_ms, output)
         }
         BackupCommand::Verify(arguments) => verify(arguments, &config, output),
         BackupCommand::Restore(arguments) => restore(arguments, &config, output),
     }
+}
+
+fn create(
+    arguments: &CreateArguments,
+    config: &Config,
+    named: Option<PathBuf>,
+    output: Output,
+) -> Result<Code, Failure> {
+    let backups = of(config, &arguments.server)?;
+    let hold = match arguments.read_only {
+        true => Hold::begin(&arguments.server, named, arguments.read_only_most, output)?,
+        false => None,
+    };
+    let mut ended = Ok(true);
+    let created = backups.create(now_ms(), now_ms, &arguments.read_at, || {
+        ended = hold.as_ref().map_or(Ok(true), Hold::end);
+    });
+    // Where copying did not even begin, nobody has ended it.
+    let created = created.map_err(|error| {
+        let _ = hold.as_ref().map(Hold::end);
+        failure(error)
+    });
+    let was_held = ended?;
+    let backup = created?;
+    tell(&backup, output);
+    if !was_held {
+        let words =
+            "others could write again before all was copied: give it more time with `--read-only-most`";
+        return Err(Failure::no(anyhow::anyhow!(words)));
+    }
+    backups.send(now_ms()).map_err(|error| {
+        let words = format!("{} is here and good, and was not sent: {}", backup.id, error_chain(&error));
+        Failure::no(anyhow::anyhow!(words))
+    })?;
+    Ok(Code::Done)
 }
 
 fn of(config: &Config, server: &str) -> Result<Backups, Failure> {
@@ -164,11 +201,13 @@ fn verify_alone(backups: &Backups, name: &str, output: Output) -> Result<Code, F
 }
 
 fn verify(arguments: &VerifyArguments, config: &Config, output: Output) -> Result<Code, Failure> {
-    let backups = of(config, arguments.server.as_deref().unwrap_or_default())?;
+    let here = of(config, arguments.server.as_deref().unwrap_or_default())?;
+    let there = if arguments.target { Some(here.at_target().map_err(failure)?) } else { None };
+    let backups = there.as_ref().map_or(&here, |there| &there.backups);
     if let Some(name) = arguments.id.as_deref().filter(|id| is_archive(id)) {
-        return verify_alone(&backups, name, output);
+        return verify_alone(backups, name, output);
     }
-    let before = moment(arguments.before, &backups)?;
+    let before = moment(arguments.before, backups)?;
     let chosen = match (&arguments.id, arguments.all) {
         (None, true) => {
             let (all, _) = backups.list().map_err(failure)?;
@@ -183,7 +222,14 @@ fn verify(arguments: &VerifyArguments, config: &Config, output: Output) -> Resul
     };
     let mut code = if chosen.is_empty() { Code::No } else { Code::Done };
     for backup in chosen {
-        match backups.prove(backup, now_ms()) {
+        if let Some(there) = &there {
+            there.fetch(&backup).map_err(failure)?;
+        }
+        let proven = backups.prove(backup.clone(), now_ms());
+        if let Some(there) = &there {
+            there.give_back(&backup).map_err(failure)?;
+        }
+        match proven {
             Ok(backup) => tell(&backup, output),
             Err(
                 error @ (BackupError::Bad { .. } | BackupError::NotKnown { .. } | BackupError::Seal { .. }),
@@ -209,6 +255,12 @@ fn restore(arguments: &RestoreArguments, config: &Config, output: Output) -> Res
         Some(id) => Choice::Named(id.clone()),
         None => Choice::Newest { before_ms: moment(arguments.before, &backups)?, proven: true },
     };
+    if arguments.target {
+        let there = backups.at_target().map_err(failure)?;
+        let backup = there.backups.choose(&choice).map_err(failure)?;
+        there.fetch(&backup).map_err(failure)?;
+        return put_back(arguments, &there.backups, &backup, output);
+    }
     let backup = backups.choose(&choice).map_err(failure)?;
     put_back(arguments, &backups, &backup, output)
 }

@@ -8,7 +8,7 @@ use incident::error_chain;
 use integrity::{Keep, Past, Report, Watcher, damaged_since};
 use serde::Serialize;
 use server::config::Config;
-use server::data::{Answer, DataError, Manner, PATIENCE, Subject};
+use server::data::{Answer, DataError, Manner, PATIENCE, Subject, is_full_due};
 use server::now_ms;
 
 use crate::arguments::{BaselineArguments, CheckDataArguments, IntegrityCommand, Output, Pace};
@@ -39,7 +39,9 @@ pub(super) fn run(
     match command {
         IntegrityCommand::Baseline(arguments) => baseline(arguments, &config, output),
         IntegrityCommand::Check(arguments) => check(arguments, &config, output),
-        IntegrityCommand::Watch { subject, interval } => watch(&find(&config, subject)?, *interval, output),
+        IntegrityCommand::Watch { subject, interval } => {
+            watch(&find(&config, subject)?, *interval, config.integrity.full.ms(), output)
+        }
         IntegrityCommand::Scope { server } => super::scope::run(server, &config, output),
         IntegrityCommand::Sums(arguments) => {
             super::sums::run(arguments, &find(&config, &arguments.subject)?, output)
@@ -93,15 +95,16 @@ fn check(arguments: &CheckDataArguments, config: &Config, output: Output) -> Res
     Ok(if is_fine { Code::Done } else { Code::No })
 }
 
-/// Checks what was written to whenever something was, and after each interval. It ends when a person says so.
-fn watch(subject: &Subject, interval: Duration, output: Output) -> Result<Code, Failure> {
+/// Checks what was written to whenever something was, and after each interval; and everything when that was long ago. It ends
+/// when a person says so.
+fn watch(subject: &Subject, interval: Duration, full_ms: i64, output: Output) -> Result<Code, Failure> {
     let roots = subject.trees.iter().map(|tree| tree.path.clone()).collect();
     let watcher = Watcher::new(roots).map_err(Failure::usage)?;
     loop {
-        match subject.check(
-            Manner { patience: Duration::ZERO, ..manner(false, Keep::IfWhole, &Pace::default()) },
-            now_ms(),
-        ) {
+        let pasts = subject.history().read().unwrap_or_default();
+        let reads_all = is_full_due(&pasts, now_ms(), full_ms);
+        let manner = manner(reads_all, Keep::IfWhole, &Pace::default());
+        match subject.check(Manner { patience: Duration::ZERO, ..manner }, now_ms()) {
             Ok(answers) => tell(&answers, output),
             // Whoever checks meanwhile finds the same.
             Err(DataError::Busy(_)) => {}

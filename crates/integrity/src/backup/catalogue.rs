@@ -113,6 +113,8 @@ pub struct Backup {
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     folder: PathBuf,
+    /// Whether a record is enough: the archive is elsewhere.
+    is_of_records: bool,
 }
 
 // === impl Backup ===
@@ -129,7 +131,12 @@ impl Backup {
 impl Catalogue {
     /// The backups in this folder; it need not be there yet.
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, is_of_records: false }
+    }
+
+    /// The same, where records alone are in the folder: a backup is there before its archive is.
+    pub fn of_records(folder: PathBuf) -> Self {
+        Self { folder, is_of_records: true }
     }
 
     /// The folder.
@@ -182,7 +189,7 @@ impl Catalogue {
     /// One backup by its name, if it is whole enough to be one.
     pub fn find(&self, id: &str) -> Option<Backup> {
         let Written { record, archive } = read_json::<Written<Record>>(&self.record(id))?;
-        let is_there = self.archive(id).metadata().is_ok_and(|file| file.is_file());
+        let is_there = self.is_of_records || self.archive(id).metadata().is_ok_and(|file| file.is_file());
         (record.version == 1 && is_there).then(|| {
             let proof = read_json(&self.proof_path(id));
             Backup { id: id.to_owned(), record, archive, proof }
@@ -240,9 +247,10 @@ impl Catalogue {
         self.write_json(&self.record(id), &Written { record, archive })
     }
 
-    /// All files of a backup with so many trees, whether they are there or not; its record is the last.
-    fn files(&self, id: &str, trees: usize) -> Vec<PathBuf> {
-        let manifests = (0..trees).map(|tree| self.manifest(id, tree));
+    /// All files of a backup, whether they are there or not; its record is the last.
+    pub fn files_of(&self, backup: &Backup) -> Vec<PathBuf> {
+        let id = &backup.id;
+        let manifests = (0..backup.record.trees.len()).map(|tree| self.manifest(id, tree));
         let first = std::iter::once(self.archive(id)).chain(manifests);
         first.chain([self.proof_path(id), self.seal(id), self.record(id)]).collect()
     }
@@ -252,7 +260,7 @@ impl Catalogue {
     /// # Errors
     /// If the folder cannot be written to.
     pub fn remove(&self, backup: &Backup) -> io::Result<()> {
-        for path in self.files(&backup.id, backup.record.trees.len()).into_iter().rev() {
+        for path in self.files_of(backup).into_iter().rev() {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -294,7 +302,7 @@ pub(super) fn id_of(created_ms: i64) -> String {
 }
 
 /// Whether this is the name of a backup: `20261126T201500Z`, and a number where there are several of one second.
-pub(super) fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     let (time, number) = text.split_once('-').unwrap_or((text, "1"));
     let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_time = time

@@ -19,13 +19,13 @@ mod restore;
 mod stream;
 mod unpack;
 
-pub use catalogue::{Backup, Catalogue, LooseArchive, Proof, Record, Sum, TreeRecord, is_archive};
+pub use catalogue::{Backup, Catalogue, LooseArchive, Proof, Record, Sum, TreeRecord, is_archive, is_id};
 pub use create::{Create, Tree, create};
 pub use foreign::{Foreign, Listed, open_foreign};
 pub use loose::{Told, told};
-pub use lost::{Lost, LostError, lost};
+pub use lost::{DatabaseLoss, Lost, LostError, lost};
 pub use mend::MendError;
 pub use pack::PackError;
-pub use prove::{ProveError, prove, remove_tree, take_out};
+pub use prove::{ProveError, free_bytes, prove, remove_tree, take_out};
 pub use restore::{Placed, Restore, RestoreError, restore};
 pub use unpack::UnpackError;

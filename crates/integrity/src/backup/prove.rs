@@ -241,7 +241,10 @@ pub(super) fn room(path: &Path, bytes: u64) -> Result<(), ProveError> {
 }
 
 /// How many bytes may be written into a folder.
-pub(super) fn free_bytes(folder: &Path) -> io::Result<u64> {
+///
+/// # Errors
+/// If it is not there.
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(folder)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -39,7 +39,7 @@ pub enum Word {
 
 /// A folder that goes with whoever has it.
 #[derive(Debug)]
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 // === impl Folder ===
 

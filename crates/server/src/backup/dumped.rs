@@ -1,8 +1,11 @@
 //! Owns the databases of a backup: dumped into it, tried in databases of their own, and exchanged by name.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use integrity::backup::{Backup, ProveError};
+use integrity::TreePath;
+use integrity::backup::{Backup, Catalogue, DatabaseLoss, Lost, ProveError, take_out};
 
 use super::BackupError;
 use crate::config::Database;
@@ -43,6 +46,48 @@ pub(super) fn prove(
         server.drop(&name).map_err(unknown)?;
     }
     Ok(())
+}
+
+/// What the databases have that the dumps of a backup do not have.
+pub(super) fn lost(
+    databases: &[Database],
+    catalogue: &Catalogue,
+    backup: &Backup,
+    scratch: &Path,
+    now_ms: i64,
+) -> Result<Vec<Lost>, ProveError> {
+    let Some(tree) = backup.record.trees.len().checked_sub(1) else { return Ok(Vec::new()) };
+    let mut wanted = BTreeMap::new();
+    for n in 0..backup.record.databases.len() {
+        let name = TreePath::new(format!("{n}.dump")).expect("a plain name is a path");
+        wanted.insert((tree, name), scratch.join(format!("lost-{n}.dump")));
+    }
+    let forget = || wanted.values().for_each(|file| drop(fs::remove_file(file)));
+    forget();
+    if !wanted.is_empty() {
+        take_out(catalogue, backup, &wanted)?;
+    }
+    let mut all = Vec::new();
+    for (n, address) in backup.record.databases.iter().enumerate() {
+        let compared = (|| {
+            let database = databases.iter().find(|one| one.postgres == *address);
+            let database = database.ok_or("it is not in the configuration any more")?;
+            let server = Postgres::of(database, scratch)?;
+            let before = server.restore_beside(&scratch.join(format!("lost-{n}.dump")), now_ms)?;
+            let losses = server.losses(&before);
+            server.drop(&before)?;
+            losses
+        })();
+        let (tables, problem) =
+            compared.map_or_else(|why: String| (Vec::new(), Some(why)), |tables| (tables, None));
+        let name = databases.iter().find(|one| one.postgres == *address).map_or("database", Database::name);
+        let path =
+            TreePath::new(name).unwrap_or_else(|| TreePath::new("database").expect("a plain name is a path"));
+        let databases = vec![DatabaseLoss { path, tables, problem }];
+        all.push(Lost { root: PathBuf::from(address), databases, ..Lost::default() });
+    }
+    forget();
+    Ok(all)
 }
 
 /// Whether nobody would go on writing into a database that is put aside.

@@ -74,6 +74,25 @@ pub enum BackupError {
         /// Its name.
         name: String,
     },
+    /// The target is away, or does not take it.
+    #[error("{target}: {problem}")]
+    Target {
+        /// Where.
+        target: String,
+        /// Why.
+        problem: String,
+    },
+    /// There is no target.
+    #[error("the configuration has no `[backup.target]`")]
+    NoTarget,
+    /// It is no folder of the data.
+    #[error("`{}` is no folder of the data of `{server}`", path.display())]
+    NoFolder {
+        /// The server.
+        server: String,
+        /// The folder.
+        path: PathBuf,
+    },
     /// A database cannot be dumped or asked.
     #[error("the database {name}: {problem}")]
     Database {

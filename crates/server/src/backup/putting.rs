@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use host::{Roots, writers_below};
 use incident::error_chain;
-use integrity::backup::{Backup, Lost, Placed, Restore, TreeRecord};
+use integrity::backup::{Backup, Lost, LostError, Placed, Restore, TreeRecord};
 use integrity::{Change, Keep, Patterns, TreePath};
 
 use super::{BackupError, Backups, dumped, patterns};
@@ -76,15 +76,20 @@ impl Backups {
     ///
     /// # Errors
     /// If the data or the backup cannot be read.
-    pub fn lost(&self, backup: &Backup) -> Result<Vec<Lost>, BackupError> {
+    pub fn lost(&self, backup: &Backup, now_ms: i64) -> Result<Vec<Lost>, BackupError> {
         let (_lock, scratch) = self.begin()?;
         let may_change = |tree: &TreeRecord| {
             let known = self.subject.trees.iter().find(|one| one.path == tree.root);
             known.map_or_else(|| Ok(Patterns::new([]).map_err(DataError::from)?), patterns)
         };
+        // The last is that of the dumps, where there are any, and only on the way.
+        let trees = backup.record.trees.len() - usize::from(!backup.record.databases.is_empty());
         let may_change =
-            backup.record.trees.iter().map(may_change).collect::<Result<Vec<_>, BackupError>>()?;
-        Ok(integrity::backup::lost(&self.catalogue, backup, &may_change, &scratch)?)
+            backup.record.trees[..trees].iter().map(may_change).collect::<Result<Vec<_>, BackupError>>()?;
+        let mut lost = integrity::backup::lost(&self.catalogue, backup, &may_change, &scratch)?;
+        let of_databases = dumped::lost(&self.subject.databases, &self.catalogue, backup, &scratch, now_ms);
+        lost.extend(of_databases.map_err(LostError::from)?);
+        Ok(lost)
     }
 
     fn restore_some(

@@ -88,11 +88,8 @@ impl Target {
             Ok::<_, BackupError>((access, secret, tls.map_err(|error| said(&error))?))
         })?;
         let client = probe::client_with(&tls).map_err(|error| failed(error.to_string()))?;
-        let retry = RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries: TRIES,
-            retry_timeout: TRIED_FOR,
-        };
+        let retry =
+            RetryConfig { backoff: BackoffConfig::default(), max_retries: TRIES, retry_timeout: TRIED_FOR };
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(&config.region)
@@ -104,7 +101,8 @@ impl Target {
             builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
         }
         let store = builder.build().map_err(|error| failed(error.to_string()))?;
-        let prefix = [prefix, server].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        let prefix =
+            [prefix, server].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
         Ok(Self { store, prefix, shown, runtime })
     }
 
@@ -295,7 +293,8 @@ impl Elsewhere {
         let free = integrity::backup::free_bytes(folder)
             .map_err(|source| BackupError::Folder { path: folder.to_owned(), source })?;
         if backup.archive.bytes > free {
-            let problem = format!("{} bytes are to be fetched, and {free} are free here", backup.archive.bytes);
+            let problem =
+                format!("{} bytes are to be fetched, and {free} are free here", backup.archive.bytes);
             return Err(self.target.problem(problem));
         }
         let manifests = (0..backup.record.trees.len()).map(|n| catalogue.manifest(&backup.id, n));

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Target;
+
 /// `[backup]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -14,12 +16,15 @@ pub struct Backups {
     pub dir: PathBuf,
     /// How many backups of a server stay; a newer one than the newest that is proven good never goes.
     pub keep: usize,
+    /// Where they go as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
 }
 
 // === impl Backups ===
 
 impl Default for Backups {
     fn default() -> Self {
-        Self { dir: PathBuf::new(), keep: 7 }
+        Self { dir: PathBuf::new(), keep: 7, target: None }
     }
 }

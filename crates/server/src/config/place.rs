@@ -82,6 +82,7 @@ impl Place {
             _ => config.data_dir.join("backup"),
         };
         settle(&mut config.backup.dir, backup, base);
+        config.backup.target.iter_mut().for_each(|target| target.settle(base));
         self.fill_evidence(config, moved, base);
         let kill_switch = config.policy.kill_switch.get_or_insert_default();
         settle(kill_switch, config.data_dir.join("kill-switch"), base);

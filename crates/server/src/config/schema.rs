@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 29] = [
+    const TABLES: [(&str, &str); 30] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -74,6 +74,7 @@ mod tests {
         ("`[verify]`", "Verify"),
         ("`[integrity]`", "Integrity"),
         ("`[backup]`", "Backups"),
+        ("`[backup.target]`", "Target"),
         ("`[api]`", "Api"),
         ("`[evidence]`", "Evidence"),
         ("`[evidence.stream]`", "Stream"),

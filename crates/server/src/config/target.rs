@@ -39,7 +39,8 @@ impl Target {
     pub(crate) fn place(&self) -> Option<(&str, &str)> {
         let rest = self.url.strip_prefix("s3://")?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte));
+        let is_plain =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte));
         let is_path = !prefix.split('/').any(|part| part == "." || part == "..");
         (!bucket.is_empty() && is_plain(rest) && is_path).then_some((bucket, prefix.trim_matches('/')))
     }
@@ -61,7 +62,8 @@ pub(super) fn problems(config: &Config) -> Vec<(&'static str, String)> {
     }
     if let Some(endpoint) = &target.endpoint {
         let parsed = reqwest::Url::parse(endpoint).ok();
-        let is_good = parsed.is_some_and(|url| ["http", "https"].contains(&url.scheme()) && url.query().is_none());
+        let is_good =
+            parsed.is_some_and(|url| ["http", "https"].contains(&url.scheme()) && url.query().is_none());
         if !is_good || secret::has_password(endpoint) {
             problems.push(("endpoint", "this is no address of HTTP or HTTPS, without a password".to_owned()));
         }
@@ -82,7 +84,9 @@ mod tests {
         };
         check("s3://bucket", Some(("bucket", "")));
         check("s3://bucket/a/b/", Some(("bucket", "a/b")));
-        for bad in ["", "s3://", "s3:///a", "https://bucket/a", "s3://bucket/../a", "s3://bucket/a?b", "s3://a:b@c"] {
+        for bad in
+            ["", "s3://", "s3:///a", "https://bucket/a", "s3://bucket/../a", "s3://bucket/a?b", "s3://a:b@c"]
+        {
             check(bad, None);
         }
     }

@@ -10,12 +10,16 @@ use integrity::{Keep, Past, damaged_since};
 use tokio::task::JoinHandle;
 
 use super::Watch;
+use super::noticing::Noticed;
 use crate::clock;
-use crate::data::{DataError, Manner, Subject};
+use crate::data::{DataError, Manner, Subject, is_full_due, is_over};
 use crate::world::ServeWorld;
 
 /// What is exported: 1 is whole, 0 is damaged.
 const STATUS: &str = "mcp_data_integrity_status";
+
+/// So many checks at most are made for changes in the time between two that are made anyway.
+const CHANGES_PER_QUICK: i64 = 10;
 
 /// What the history of a server's checks said when it was read last.
 #[derive(Debug, Default)]
@@ -46,11 +50,16 @@ pub(crate) async fn watch_data(world: Arc<ServeWorld>, watch: Arc<Watch>) {
     // A check is due at a quick interval, and begins and is told of at a scrape.
     let fresh_ms = 2 * (world.config.integrity.quick.ms() + interval.ms());
     let mut running: Option<Running> = None;
+    let noticed = Arc::new(Noticed::default());
+    for server in world.config.server.iter().filter(|server| !server.data.is_empty()) {
+        noticed.watch(&server.name, server.data.iter().map(|data| data.path.clone()).collect());
+    }
     loop {
         // One that could not be made waits for the next scrape.
         let (is_tick, may_begin) = tokio::select! {
             _ = ticks.tick() => (true, true),
             was_made = ended(&mut running) => (false, was_made),
+            () = noticed.news(), if running.is_none() => (false, true),
         };
         for (server, known) in &mut known {
             if let Ok(subject) = Subject::of_server(&world.config, server) {
@@ -64,7 +73,7 @@ pub(crate) async fn watch_data(world: Arc<ServeWorld>, watch: Arc<Watch>) {
             }
         }
         if running.is_none() && may_begin {
-            running = next(&world, &known);
+            running = next(&world, &known, &noticed);
         }
     }
 }
@@ -86,11 +95,17 @@ async fn ended(running: &mut Option<Running>) -> bool {
 }
 
 /// Begins the check that is due, of the server whose last one was longest ago.
-fn next(world: &ServeWorld, known: &BTreeMap<String, Known>) -> Option<Running> {
+fn next(world: &ServeWorld, known: &BTreeMap<String, Known>, noticed: &Noticed) -> Option<Running> {
     let (now_ms, integrity) = (clock::now_ms(), &world.config.integrity);
-    let is_due = |known: &Known| due(&known.pasts, now_ms, integrity.quick.ms(), integrity.full.ms());
-    let all = known.iter().filter_map(|(server, known)| Some((server, known, is_due(known)?)));
+    // Who writes all the time is not checked all the time.
+    let least_ms = integrity.quick.ms() / CHANGES_PER_QUICK;
+    let is_due = |server: &str, known: &Known| {
+        let quick_ms = if noticed.has_settled(server, now_ms) { least_ms } else { integrity.quick.ms() };
+        due(&known.pasts, now_ms, quick_ms, integrity.full.ms())
+    };
+    let all = known.iter().filter_map(|(server, known)| Some((server, known, is_due(server, known)?)));
     let (server, _, reads_all) = all.min_by_key(|(_, known, _)| known.pasts.last().map(|past| past.at_ms))?;
+    noticed.begin(server);
     let (config, name, rate) = (Arc::clone(&world.config), server.clone(), integrity.rate.0);
     let check = tokio::task::spawn_blocking(move || {
         let manner = Manner {
@@ -108,13 +123,10 @@ fn next(world: &ServeWorld, known: &BTreeMap<String, Known>) -> Option<Running> 
 
 /// Whether a check is due, and whether it is one that reads every file.
 fn due(pasts: &[Past], now_ms: i64, quick_ms: i64, full_ms: i64) -> Option<bool> {
-    // A clock that was set back makes a check due: what says that it is from later is of no use.
-    let is_over =
-        |past: Option<&Past>, span_ms| past.is_none_or(|past| !(0..span_ms).contains(&(now_ms - past.at_ms)));
-    if is_over(pasts.iter().rfind(|past| past.reads_all), full_ms) {
+    if is_full_due(pasts, now_ms, full_ms) {
         return Some(true);
     }
-    is_over(pasts.last(), quick_ms).then_some(false)
+    is_over(pasts.last(), now_ms, quick_ms).then_some(false)
 }
 
 /// Whether the data are whole, as far as anybody knows.

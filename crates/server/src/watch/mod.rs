@@ -4,6 +4,7 @@ mod answers;
 mod data;
 mod evaluating;
 mod keeping;
+mod noticing;
 mod pages;
 mod probing;
 mod pulse;
