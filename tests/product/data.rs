@@ -200,6 +200,28 @@ fn archives_that_are_alone_are_verified_and_put_back() {
 }
 
 #[test]
+fn a_change_is_checked_soon_and_not_only_when_it_is_time() {
+    let server = Server::notes("notes").with("[[server.data]]\npath = \"files\"");
+    let mut site =
+        Site::of(&Setup { tables: "[integrity]\nquick = \"40s\"", servers: &[server], ..Setup::default() });
+    fs::create_dir_all(site.path("files/below")).unwrap();
+    fs::write(site.path("files/below/one.json"), "[1]").unwrap();
+    site.serve();
+    let pasts = || -> Vec<serde_json::Value> {
+        let ran = site.run(&["integrity", "history", "notes", "-o", "json"]);
+        serde_json::from_str(&ran.stdout).unwrap_or_default()
+    };
+    let at_ms = |past: &serde_json::Value| past["at_ms"].as_i64().unwrap();
+    let first = eventually("the first check is over", || pasts().first().map(at_ms));
+    fs::write(site.path("files/below/one.json"), "[").unwrap();
+    let is_whole = |past: &serde_json::Value| past["trees"][0]["is_whole"].as_bool();
+    let found = eventually("the damage is found", || {
+        pasts().iter().find(|past| is_whole(past) == Some(false)).map(at_ms)
+    });
+    assert!(found - first < 40_000, "it was found when it was time: {first} {found}");
+}
+
+#[test]
 fn nobody_writes_while_files_are_copied_and_everybody_does_after_a_kill() {
     let mut site = site("");
     // It takes a while to copy, and no room.

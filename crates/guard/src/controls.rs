@@ -9,6 +9,7 @@
 //! while its place is below the percentage. So a higher percentage only adds sessions.
 
 mod block;
+mod held;
 mod kept;
 #[cfg(test)]
 mod tests;
@@ -229,42 +230,6 @@ impl Controls {
         if self.writes.percent > 0 || !self.writes.clients.is_empty() || self.writes.until_ms.is_some() {
             self.writes = Writes { percent: 0, set: Some(set), ..Writes::default() };
         }
-    }
-
-    /// Nobody writes until then, in milliseconds since 1970. Only where everybody does: what somebody else has laid down
-    /// stays. Returns whether it is so now by this.
-    pub fn hold(&mut self, set: Set, until_ms: i64) -> bool {
-        if self.writes.are_open() {
-            self.writes =
-                Writes { percent: 0, set: Some(set), until_ms: Some(until_ms), ..Writes::default() };
-            return true;
-        }
-        false
-    }
-
-    /// Ends what [`Controls::hold`] of the same has begun. Returns whether it held until now.
-    pub fn release(&mut self, set: &Set) -> bool {
-        let held = self.writes.until_ms.is_some() && self.writes.set.as_ref() == Some(set);
-        if held {
-            self.writes = Writes::default();
-        }
-        held
-    }
-
-    /// The controls as they are by then: a hold may be over.
-    #[must_use]
-    pub fn at(self, now_ms: i64) -> Self {
-        if self.is_over(now_ms) { self.without_hold() } else { self }
-    }
-
-    /// Whether a hold is over by then.
-    pub(crate) fn is_over(&self, now_ms: i64) -> bool {
-        self.writes.until_ms.is_some_and(|until_ms| until_ms <= now_ms)
-    }
-
-    /// The same without a hold that is over.
-    pub(crate) fn without_hold(&self) -> Self {
-        Self { writes: Writes::default(), ..self.clone() }
     }
 
     /// So many of all sessions write, or of those of one client. All of all forgets what was said of single clients.

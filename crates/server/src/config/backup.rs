@@ -1,11 +1,14 @@
 //! Owns `[backup]`: where backups of servers' data go, and how many stay.
 
+mod target;
+
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Target;
+pub use target::Target;
+pub(super) use target::problems as target_problems;
 
 /// `[backup]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

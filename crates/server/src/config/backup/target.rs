@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, Secret, Text, secret};
+use crate::config::{Config, Secret, Text, secret};
 
 /// `[backup.target]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +46,7 @@ impl Target {
     }
 
     /// Makes relative paths relative to `base`.
-    pub(super) fn settle(&mut self, base: &Path) {
+    pub(in crate::config) fn settle(&mut self, base: &Path) {
         self.access_key.settle(base);
         self.secret_key.settle(base);
         self.ca.iter_mut().for_each(|path| *path = base.join(&*path));
@@ -54,7 +54,7 @@ impl Target {
 }
 
 /// What is wrong with it: the key, and why.
-pub(super) fn problems(config: &Config) -> Vec<(&'static str, String)> {
+pub(in crate::config) fn problems(config: &Config) -> Vec<(&'static str, String)> {
     let Some(target) = &config.backup.target else { return Vec::new() };
     let mut problems = Vec::new();
     if target.place().is_none() {
