@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::error::{ConfigError, Problem};
 use super::{
     Config, Dependency, Place, Server, alertmanager, backend, backup, contact, data, evidence, inbound,
-    scrape, target, traces,
+    scrape, traces,
 };
 use crate::fleet::upstream_address;
 
