@@ -125,7 +125,7 @@ fn what_the_journal_refuses_is_told_again_and_nothing_is_lost() {
     let lock = Lock::of(&site);
     let (status, said) = send(&site, ALERTMANAGER, Some("s3cret"), message("notes"));
     assert_eq!(status, 503, "{said}");
-    let error = said["error"].as_str().unwrap();
+    let error = said["detail"].as_str().unwrap();
     assert!(error.contains("it could not be written down"), "{said}");
     assert!(standing(&site).is_empty());
     // An Alertmanager tells it again by itself.
@@ -224,7 +224,7 @@ fn what_a_message_left_out_is_asked_for_until_it_is_there() {
     });
     let (status, said) = send(&site, ALERTMANAGER, Some("s3cret"), message.to_string());
     assert_eq!(status, 503, "{said}");
-    assert!(said["error"].as_str().unwrap().contains("left out could not be asked for"), "{said}");
+    assert!(said["detail"].as_str().unwrap().contains("left out could not be asked for"), "{said}");
     // What it did not leave out is taken all the same.
     assert_eq!(standing(&site), ["notes"]);
     let stub = Stub::at(port, |_| (200, String::new(), of_api(&["notes", "other"])));
@@ -289,7 +289,7 @@ fn others_are_asked_over_tls_by_those_who_know_each_other() {
             assert_eq!(reason.matches("invalid peer certificate").count(), 2, "{reason}");
             let (status, said) = send(&site, ALERTMANAGER, Some("s3cret"), left_out.clone());
             assert_eq!(status, 503, "{said}");
-            assert!(said["error"].as_str().unwrap().contains("invalid peer certificate"), "{said}");
+            assert!(said["detail"].as_str().unwrap().contains("invalid peer certificate"), "{said}");
             assert_eq!(stub.asked("").len(), so_far);
             assert!(site.incidents().is_empty());
         }

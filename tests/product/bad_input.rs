@@ -70,7 +70,7 @@ fn without_any_runbook_serve_is_not_healthy() {
     let mut site = Site::of(&Setup { keys, servers: &[Server::notes("notes")], ..Setup::default() });
     site.serve_until_ready(&["notes"]);
     let mut stream = UnixStream::connect(site.path("data/run/paramedic.sock")).unwrap();
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("no runbook with an alert"), "{answer}");

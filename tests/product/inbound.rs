@@ -169,7 +169,7 @@ fn strangers_halves_and_what_is_no_message_are_refused() {
     }
     let check = |path: &str, body: String, status: u16, words: &str| {
         let (answered, said) = send(&site, path, Some("s3cret"), body);
-        let error = said["error"].as_str().unwrap_or_default();
+        let error = said["detail"].as_str().unwrap_or_default();
         assert_eq!(answered, status, "{said}");
         assert!(error.contains(words), "`{words}`: {error}");
     };
@@ -189,7 +189,7 @@ fn strangers_halves_and_what_is_no_message_are_refused() {
     let stream = |lines: &str, more: &mut dyn FnMut(&mut TcpStream)| {
         let mut stream = TcpStream::connect(site.listen()).unwrap();
         let head = format!(
-            "POST {ALERTMANAGER} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer s3cret\r\nConnection: close\r\n{lines}\r\n"
+            "POST {ALERTMANAGER} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer s3cret\r\nConnection: close\r\n{lines}\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         more(&mut stream);

@@ -186,7 +186,7 @@ impl FullDisk {
     fn health(&self) -> Option<String> {
         use std::io::Read as _;
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.listen)).ok()?;
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         Some(answer)

@@ -8,6 +8,7 @@
 mod machine;
 
 mod alertmanager;
+mod api;
 mod approval;
 mod authoring;
 mod away;

@@ -12,7 +12,7 @@ use crate::site::{Ran, Server, Site, block_on, run};
 const RESTART: &str = "6.1";
 
 /// Makes a token by the command; returns the file with its word.
-fn token(site: &Site, name: &str, arguments: &[&str]) -> String {
+pub(crate) fn token(site: &Site, name: &str, arguments: &[&str]) -> String {
     let word = site.run(&[&["token", "create", name], arguments].concat()).done();
     let path = site.path(&format!("{name}.token"));
     let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(&path).unwrap();
@@ -21,7 +21,7 @@ fn token(site: &Site, name: &str, arguments: &[&str]) -> String {
 }
 
 /// Lets a command speak over the network.
-fn over(site: &Site, mut command: Command, file: &str) -> Ran {
+pub(crate) fn over(site: &Site, mut command: Command, file: &str) -> Ran {
     command.env("PARAMEDIC_SERVER_URL", format!("http://{}", site.listen()));
     command.env("PARAMEDIC_TOKEN_FILE", file).env_remove("PARAMEDIC_CONFIG");
     run(command)
@@ -66,7 +66,7 @@ fn a_token_does_what_its_role_and_its_servers_allow_and_its_owner_is_written_dow
     over(&site, site.approval(id, RESTART), &responder)
         .failed(4, &["rob is a responder", "takes an approver"]);
     as_(&approver, &["token", "list"]).failed(4, &["takes an admin"]);
-    as_(&admin, &["kill-switch", "status"]).failed(2, &["the machine that it runs on"]);
+    as_(&admin, &["doctor"]).failed(2, &["the machine that it runs on"]);
 
     // One that is for another server sees that one alone.
     let seen = as_(&of_other, &["server", "list"]).done();

@@ -254,7 +254,7 @@ fn more_at_once_than_there_is_room_for() {
         .map(|_| {
             let mut stream = TcpStream::connect(site.listen()).unwrap();
             let head = format!(
-                "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                 4 << 20
             );
             stream.write_all(head.as_bytes()).unwrap();
@@ -264,7 +264,7 @@ fn more_at_once_than_there_is_room_for() {
     let one = || send(&site, &[json], message(&"c".repeat(32), "late", 0, None).to_string().into_bytes()).0;
     eventually("there is no room", || (one() == 429).then_some(()));
     let mut stream = TcpStream::connect(site.listen()).unwrap();
-    let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -49,7 +49,7 @@ fn a_runbook_that_others_may_write_is_not_used() {
 
 fn health(site: &Site) -> String {
     let mut stream = UnixStream::connect(site.path("data/run/paramedic.sock")).unwrap();
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Context;
 
 const USAGE: &str = "usage: cargo xtask tidy    checks the rules of this workspace that no compiler checks
-       cargo xtask docs    writes docs/commands.md anew, from the command line itself
+       cargo xtask docs    writes docs/commands.md and docs/openapi.json anew, from the program itself
        cargo xtask promqltest DIR
                            runs the PromQL cases of the files DIR/*.test, and says which do not hold";
 
@@ -51,9 +51,18 @@ fn run_promqltest(folder: &str) -> anyhow::Result<ExitCode> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The test that holds the page to the program writes it as well.
+/// The tests that hold the pages to the program write them as well.
 fn write_docs() -> anyhow::Result<ExitCode> {
-    let test = ["test", "--quiet", "-p", "cli", "--test", "product", "the_reference_in_the_documentation"];
-    let status = Command::new(env!("CARGO")).args(test).env("UPDATE_EXPECT", "1").status()?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let tests: [&[&str]; 2] = [
+        &["-p", "server", "--lib", "the_description_in_the_documentation"],
+        &["-p", "cli", "--test", "product", "the_reference_in_the_documentation"],
+    ];
+    for test in tests {
+        let mut cargo = Command::new(env!("CARGO"));
+        let status = cargo.args(["test", "--quiet"]).args(test).env("UPDATE_EXPECT", "1").status()?;
+        if !status.success() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

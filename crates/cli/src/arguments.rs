@@ -12,6 +12,7 @@ mod hold;
 mod incident;
 mod init;
 mod integrity;
+mod journal;
 mod logs;
 mod metrics;
 mod query;
@@ -41,6 +42,7 @@ pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use integrity::{
     BaselineArguments, CheckDataArguments, IntegrityCommand, Pace, SumFormat, SumsArguments,
 };
+pub(crate) use journal::{JournalCommand, JournalListArguments};
 pub(crate) use logs::{LogsArguments, SearchArguments};
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
@@ -205,17 +207,6 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum JournalCommand {
-    /// Say what the data directory takes, and what would be given up by its budget
-    Status,
-    /// Copy the journal as it is at this moment to a new file, also while `serve` runs, and check the copy
-    Backup {
-        /// The file; its folder has to be there
-        file: PathBuf,
-    },
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     /// The server [default: all]
@@ -252,6 +243,8 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunbookCommand {
+    /// List the runbooks that `serve` uses, and how many findings the linter has in each
+    List,
     /// Show what a runbook says: procedures, phases, steps, statements and their effects
     Show {
         /// The runbook

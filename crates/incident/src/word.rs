@@ -1,5 +1,6 @@
 //! Owns what a person can say to an incident, and what is written down of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fold::Incident;
@@ -10,7 +11,7 @@ use crate::state::Refusal;
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// What a person says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "word", rename_all = "snake_case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "each field is what its name says")]
 pub enum Word {

@@ -204,7 +204,7 @@ impl Journal {
         Ok(bytes.unsigned_abs())
     }
 
-    fn entry(&self, row: Stored) -> Result<Entry, Error> {
+    pub(crate) fn entry(&self, row: Stored) -> Result<Entry, Error> {
         let seq = row.seq;
         row.into_entry().ok_or_else(|| self.damaged(seq))
     }

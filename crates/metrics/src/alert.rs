@@ -10,6 +10,7 @@ mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use error::EvaluationError;
@@ -25,7 +26,7 @@ const RESOLVED_RETENTION_MS: i64 = 15 * 60_000;
 const ALERTS_PER_RULE_MAX: usize = 1_000;
 
 /// Where an alert stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertState {
     /// Its element has gone before it fired.

@@ -3,6 +3,7 @@
 //! They are stored as one JSON document, `{"version":1,"last":3,"silences":[…]}`, in version 1 of its form, with the
 //! matchers as text. What is not understood of it silences nothing: whoever reads it has to say so.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::labels::Labels;
@@ -21,7 +22,7 @@ const EXPIRED_RETENTION_MS: i64 = 5 * 24 * 60 * 60_000;
 const TEXT_BYTES_MAX: usize = 1_024;
 
 /// Where a silence stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SilenceState {
     /// It has not begun.
@@ -42,12 +43,13 @@ pub enum Breadth {
 }
 
 /// A stretch of time in which the alerts that match are silent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Silence {
     /// Its number, by which it is ended. No other silence ever has it.
     pub number: u32,
     /// All of them have to match.
+    #[schemars(with = "Vec<String>")]
     pub matchers: Vec<Matcher>,
     /// When it begins, in milliseconds since the Unix epoch.
     pub starts_ms: i64,

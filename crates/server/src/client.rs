@@ -3,15 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LINK};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use crate::api::wire::Problem;
+use crate::api::wire::{Detail, Problem};
 
 /// How long an answer may take that waits for nothing.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// How long an answer may take for which much is read.
+const PATIENCE_MAX: Duration = Duration::from_secs(600);
+
+/// Parts of a list that are asked for, one after another: whoever has more has no end.
+const PARTS_MAX: usize = 1_000;
 
 /// A client of one `serve`.
 #[derive(Debug, Clone)]
@@ -20,12 +26,27 @@ pub struct Client {
     at: At,
 }
 
+/// A file on its way.
+#[derive(Debug)]
+pub struct Download(reqwest::Response);
+
 /// Where it is.
 #[derive(Debug, Clone)]
 enum At {
     Socket(PathBuf),
     /// Without a slash at its end.
     Url(String),
+}
+
+/// What a refusal says.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Problem(Problem),
+    /// As Prometheus says it.
+    Error {
+        error: String,
+    },
 }
 
 /// Why there is no answer, or a bad one.
@@ -124,8 +145,91 @@ impl Client {
         path: &str,
         timeout: Duration,
     ) -> Result<T, ClientError> {
+        Ok(self.part(path, timeout).await?.0)
+    }
+
+    /// Asks for JSON for which much has to be read first.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn get_patiently<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get_within(path, PATIENCE_MAX).await
+    }
+
+    /// Asks for a file.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn download(&self, path: &str) -> Result<Download, ClientError> {
+        Ok(Download(self.send(self.http.get(self.url(path)).timeout(PATIENCE_MAX)).await?))
+    }
+
+    /// Asks for a list, until its end or until it has `most`.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str, most: usize) -> Result<Vec<T>, ClientError> {
+        let (mut all, mut next) = (Vec::new(), Some(path.to_owned()));
+        for _ in 0..PARTS_MAX {
+            let Some(path) = next.filter(|_| all.len() < most) else { break };
+            let (part, following): (Vec<T>, _) = self.part(&path, ANSWER_MAX).await?;
+            all.extend(part);
+            next = following;
+        }
+        all.truncate(most);
+        Ok(all)
+    }
+
+    /// Asks a question for a list, until its end or until it has `most`.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn find<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        question: &impl Serialize,
+        most: usize,
+    ) -> Result<Vec<T>, ClientError> {
+        self.list(&with_query(path, question)?, most).await
+    }
+
+    /// Asks a question for JSON.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn question<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        question: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.get(&with_query(path, question)?).await
+    }
+
+    /// Asks for an incident, whole.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer is a refusal.
+    pub async fn incident(&self, typed: &str) -> Result<Detail, ClientError> {
+        let first = format!("/api/v1/incidents/{typed}");
+        let (mut whole, mut next): (Detail, _) = self.part(&first, ANSWER_MAX).await?;
+        for _ in 0..PARTS_MAX {
+            let Some(path) = next else { break };
+            let (part, following): (Detail, _) = self.part(&path, ANSWER_MAX).await?;
+            whole.timeline.extend(part.timeline);
+            next = following;
+        }
+        Ok(whole)
+    }
+
+    /// Asks for JSON, and where it goes on.
+    async fn part<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<(T, Option<String>), ClientError> {
         let response = self.send(self.http.get(self.url(path)).timeout(timeout)).await?;
-        response.json().await.map_err(ClientError::Answer)
+        let next = response.headers().get(LINK).and_then(|link| next_of(path, link.to_str().ok()?));
+        Ok((response.json().await.map_err(ClientError::Answer)?, next))
     }
 
     /// Asks for JSON with parameters in the query string.
@@ -179,10 +283,11 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
-        let message = match response.json::<Problem>().await {
-            Ok(problem) => problem.error,
-            Err(_) => format!("paramedic serve answered {status}"),
-        };
+        let said = response.json::<Said>().await.ok().map(|said| match said {
+            Said::Problem(problem) => problem.detail,
+            Said::Error { error } => error,
+        });
+        let message = said.unwrap_or_else(|| format!("paramedic serve answered {status}"));
         Err(ClientError::Refused { status: status.as_u16(), message })
     }
 
@@ -199,5 +304,49 @@ impl Client {
             At::Socket(_) => format!("http://paramedic{path}"),
             At::Url(url) => format!("{url}{path}"),
         }
+    }
+}
+
+// === impl Download ===
+
+impl Download {
+    /// What comes next of it; nothing at its end.
+    ///
+    /// # Errors
+    /// Where it breaks off.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        let chunk = self.0.chunk().await.map_err(ClientError::Answer)?;
+        Ok(chunk.map(Vec::from))
+    }
+}
+
+fn with_query(path: &str, question: &impl Serialize) -> Result<String, ClientError> {
+    let unclear = |error| ClientError::Unusable(format!("the question has no form: {error}"));
+    let query = serde_urlencoded::to_string(question).map_err(unclear)?;
+    Ok(format!("{path}?{query}"))
+}
+
+/// Where a list goes on, as its `Link` says: `<?cursor=…>; rel="next"`, beside the path of the part before.
+fn next_of(path: &str, link: &str) -> Option<String> {
+    let query = link.strip_prefix('<')?.strip_suffix(">; rel=\"next\"")?;
+    let path = path.split('?').next()?;
+    query.starts_with('?').then(|| format!("{path}{query}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_of;
+
+    #[test]
+    fn a_list_goes_on_at_the_same_place() {
+        let check = |link: &str, expect: Option<&str>| {
+            assert_eq!(next_of("/api/v1/x?limit=1", link).as_deref(), expect, "{link}");
+        };
+        check("<?limit=1&cursor=ab>; rel=\"next\"", Some("/api/v1/x?limit=1&cursor=ab"));
+        // It goes nowhere else with the word of a token.
+        check("<http://evil.example/?cursor=ab>; rel=\"next\"", None);
+        check("<//evil.example?cursor=ab>; rel=\"next\"", None);
+        check("<?cursor=ab>; rel=\"last\"", None);
+        check("", None);
     }
 }

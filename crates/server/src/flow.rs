@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incident::{Engine, EngineError, Incident, Record, Word};
+use journal::Journal;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
@@ -29,6 +30,8 @@ pub(crate) struct Flow {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) engine: Engine<ServeWorld>,
+    /// The journal, for whoever reads it: the engine alone writes it.
+    pub(crate) journal: Journal,
     /// Whose turn it is to evaluate and to act on it, one at a time: another evaluation knows nothing of how a
     /// process ended, and what an older one has not seen yet must not pass for resolved.
     pub(crate) turn: Mutex<()>,

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod client;
 mod clock;
 pub mod config;
+mod controls;
 pub mod data;
 mod database;
 mod document;
@@ -18,8 +19,11 @@ pub mod growth;
 mod identity;
 mod inbound;
 mod incident_clocks;
+mod journal_view;
 mod kill_switch;
+mod listening;
 mod lock;
+mod log_view;
 mod maintenance;
 mod neighbours;
 mod notify;
@@ -27,6 +31,7 @@ mod remote;
 mod remote_write;
 mod retention;
 mod rules;
+mod runbook_view;
 pub mod scope;
 mod secrets;
 mod serve;
@@ -43,6 +48,7 @@ mod world;
 
 pub use alive::Parent;
 pub use clock::now_ms;
+pub use controls::{BlockKind, Control};
 pub use document::DocumentError;
 pub use evidence::{
     CollectError, Collection, Kept as KeptEvidence, OnItsWay, bundles, collect as collect_evidence,

@@ -25,6 +25,7 @@ use crate::fleet::{Fleet, Surroundings};
 use crate::flow::Flow;
 use crate::inbound::Inbound;
 use crate::incident_clocks::IncidentClocks;
+use crate::listening;
 use crate::notify::{Notifier, Told};
 use crate::remote_write::RemoteWrite;
 use crate::retention::{data_dir, keep_within_budget};
@@ -151,7 +152,7 @@ impl Serve {
         });
         let dir = data_dir(&config, journal.clone(), blobs.clone());
         let settings = engine_settings(&config);
-        let engine = Engine::start(Arc::clone(&world), journal, blobs, shelf, settings).await?;
+        let engine = Engine::start(Arc::clone(&world), journal.clone(), blobs, shelf, settings).await?;
         let secrets = Secrets::of_process(&surroundings.exe);
         let backend = config.metrics.backend.as_ref().map(|backend| {
             let interval = config.metrics.evaluation_interval.get();
@@ -161,14 +162,14 @@ impl Serve {
         // Nobody else sets it.
         let _ = world.watch.set(Arc::clone(&watch));
         let told = Arc::new(Told::default());
-        let notifier = Arc::new(Notifier::new(&world, &told));
         let flow = Arc::new(Flow {
+            notifier: Arc::new(Notifier::new(&world, &told)),
             world,
             fleet,
             watch,
             engine,
+            journal,
             turn: Mutex::default(),
-            notifier,
             told,
             clocks: IncidentClocks::default(),
             queries: Turns::default(),
@@ -185,7 +186,7 @@ impl Serve {
         loops.spawn(keep_within_budget(Arc::clone(&config), dir));
         let (local_routes, public_routes) = (api::local(Arc::clone(&flow)), web::public(Arc::clone(&flow)));
         loops.spawn(async move { drop(axum::serve(local, local_routes).await) });
-        loops.spawn(async move { drop(axum::serve(public, public_routes).await) });
+        loops.spawn(listening::answer(public, public_routes));
         flow.engine.resume().await;
         Ok(Self { flow, loops, parent: None, _lock: lock })
     }

@@ -26,7 +26,7 @@ pub(super) fn run(command: AlertCommand, config: Option<PathBuf>, output: Output
 async fn answer(command: AlertCommand, config: Option<PathBuf>, output: Output) -> Result<(), Failure> {
     let client = context::client(config.clone())?;
     match command {
-        AlertCommand::List => list(&client.get::<Vec<AlertStatus>>("/api/v1/alerts").await?, output),
+        AlertCommand::List => list(&client.list::<AlertStatus>("/api/v1/alerts", usize::MAX).await?, output),
         AlertCommand::Silence(SilenceCommand::Add(arguments)) => add(&client, config, arguments).await?,
         AlertCommand::Silence(SilenceCommand::List { all }) => {
             list_silences(silences(&client, config).await?, all, output);
@@ -98,7 +98,7 @@ async fn add(client: &Client, config: Option<PathBuf>, arguments: AddArguments) 
 }
 
 async fn silences(client: &Client, config: Option<PathBuf>) -> Result<Vec<SilenceStatus>, Failure> {
-    match client.get("/api/v1/silences").await {
+    match client.list("/api/v1/silences", usize::MAX).await {
         Err(ClientError::NotReachable { .. }) => {
             let now_ms = now_ms();
             let silences = read_silences(&context::load_or_default(config)?.0).map_err(failure)?;

@@ -17,6 +17,11 @@ pub(super) fn run(command: &ConfigCommand, named: Option<PathBuf>, output: Outpu
         show::json(&::server::config::schema());
         return Ok(Code::Done);
     }
+    if let Some(client) = context::far() {
+        let config: serde_json::Value = context::runtime()?.block_on(client.get("/api/v1/config"))?;
+        show::json(&config);
+        return Ok(Code::Done);
+    }
     let (config, path) = context::load(named)?;
     match command {
         ConfigCommand::Check => {

@@ -1,4 +1,6 @@
-//! Owns `paramedic evidence`: bundles of evidence, with and without a running `serve`.
+//! Owns `paramedic evidence`: bundles of evidence, with and without a running `serve`; those of another machine by its API.
+
+mod far;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +41,9 @@ struct Row {
 }
 
 pub(super) fn run(command: EvidenceCommand, named: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    if let Some(client) = context::far() {
+        return far::run(&client, command, output);
+    }
     let (config, _) = context::load_or_default(named)?;
     match command {
         EvidenceCommand::Collect { server, incident, depth, deep } => {

@@ -1,13 +1,16 @@
-//! Owns `paramedic journal`: what the data directory takes, and a copy of the journal; with and without a running `serve`.
+//! Owns `paramedic journal`: what the data directory takes, and a copy of the journal, with and without a running `serve`;
+//! what stands in it, by its API.
 
 use std::path::{Path, PathBuf};
 
 use incident::Kept;
 use serde::Serialize;
+use server::api::wire::{JournalEntry, JournalQuestion, JournalVerification, LIMIT_MAX};
+use server::client::Client;
 use server::config::{Bytes, Config};
 use server::{data_dir, now_ms, open_stores, retention};
 
-use crate::arguments::{JournalCommand, Output};
+use crate::arguments::{JournalCommand, JournalListArguments, Output};
 use crate::context;
 use crate::fail::{Code, Failure};
 use crate::show;
@@ -34,6 +37,15 @@ pub(super) fn run(
     config: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
+    match command {
+        JournalCommand::List(arguments) => {
+            return context::runtime()?.block_on(list(&context::client(config)?, arguments, output));
+        }
+        JournalCommand::Verify => {
+            return context::runtime()?.block_on(verify(&context::client(config)?, output));
+        }
+        JournalCommand::Status | JournalCommand::Backup { .. } => {}
+    }
     let (config, _) = context::load_or_default(config)?;
     let path = config.data_dir.join("journal.db");
     if !path.exists() {
@@ -41,10 +53,41 @@ pub(super) fn run(
     }
     context::threaded_runtime()?.block_on(async {
         match command {
-            JournalCommand::Status => status(&config, output).await,
             JournalCommand::Backup { file } => backup(&config, file).await,
+            _ => status(&config, output).await,
         }
     })
+}
+
+async fn list(client: &Client, arguments: &JournalListArguments, output: Output) -> Result<Code, Failure> {
+    let JournalListArguments { incident, server, kind, limit } = arguments.clone();
+    let question =
+        JournalQuestion { incident, server, kind, limit: Some(limit.min(LIMIT_MAX)), cursor: None };
+    let entries: Vec<JournalEntry> = client.find("/api/v1/journal", &question, limit as usize).await?;
+    let header = ["seq", "when (UTC)", "incident", "kind", "says"];
+    show::rows(output, &entries, &header, |one| {
+        vec![
+            one.seq.to_string(),
+            show::time(one.at_ms),
+            one.incident.clone().unwrap_or_default(),
+            one.kind.clone(),
+            show::harmless(&one.body.to_string()),
+        ]
+    });
+    Ok(Code::Done)
+}
+
+async fn verify(client: &Client, output: Output) -> Result<Code, Failure> {
+    let found: JournalVerification = client.get_patiently("/api/v1/journal/verification").await?;
+    if output == Output::Table {
+        show::line(&match &found.broken {
+            None => format!("{} entries, all whole", found.entries),
+            Some(broken) => format!("BROKEN: {broken}; the {} before it are whole", found.entries),
+        });
+    } else {
+        show::json(&found);
+    }
+    Ok(if found.broken.is_none() { Code::Done } else { Code::No })
 }
 
 async fn status(config: &Config, output: Output) -> Result<Code, Failure> {

@@ -1,5 +1,6 @@
 //! Owns `paramedic logs`: logs searched, summed up, followed; secrets in them are hidden.
 
+mod far;
 mod follow;
 mod report;
 
@@ -38,6 +39,9 @@ pub(super) fn run(
 ) -> Result<Code, Failure> {
     may_follow(arguments.follow, output)?;
     let now_ms = server::now_ms();
+    if let Some(client) = context::far() {
+        return far::run(&client, arguments, now_ms, output);
+    }
     let pattern = match arguments.search.as_deref() {
         Some(text) if arguments.regex => Some(Pattern::regex(text).map_err(Failure::usage)?),
         text => text.map(Pattern::literal),

@@ -1,8 +1,13 @@
-//! Owns `paramedic maintenance`: windows in a file, with and without a running `serve`, which reads it before every change.
+//! Owns `paramedic maintenance`: windows in a file, with and without a running `serve`, which reads it before every change;
+//! those of another machine by its API.
 
 use std::path::PathBuf;
 
+use std::time::Duration;
+
 use incident::Window;
+use server::api::wire::{By, StartMaintenance};
+use server::client::Client;
 use server::config::Config;
 use server::{MaintenanceFileError, change_maintenance, maintenance_path, now_ms, read_maintenance};
 
@@ -11,42 +16,100 @@ use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
 
+/// How long the API may take.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// Where the windows are.
+enum Place {
+    Here(Box<Config>),
+    Far(Client),
+}
+
 pub(super) fn run(
     command: MaintenanceCommand,
     config: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
-    let (config, _) = context::load_or_default(config)?;
+    let place = match context::far() {
+        Some(client) => Place::Far(client),
+        None => Place::Here(Box::new(context::load_or_default(config)?.0)),
+    };
     match command {
-        MaintenanceCommand::Start(arguments) => start(&config, arguments)?,
+        MaintenanceCommand::Start(arguments) => start(&place, arguments)?,
         MaintenanceCommand::End { number } => {
-            let ended = change_maintenance(&config, |all| all.end(number, now_ms()));
-            let ended = ended.map_err(|error| failure(&config, error))?;
-            anstream::eprintln!("ended: {} ({})", subject(&ended), ended.reason);
+            let ended = place.end(number)?;
+            anstream::eprintln!("ended: {} ({})", subject(&ended), show::harmless(&ended.reason));
         }
-        MaintenanceCommand::List => list(&config, output)?,
+        MaintenanceCommand::List => list(&place.windows()?, output),
     }
     Ok(Code::Done)
 }
 
-fn start(config: &Config, arguments: StartArguments) -> Result<(), Failure> {
-    let StartArguments { server, length, until, from, reason, .. } = arguments;
-    let is_known = |name: &String| config.server.iter().any(|server| server.name == *name);
-    if let Some(name) = server.as_ref().filter(|name| !is_known(name)) {
-        let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
-        return Err(Failure::usage(anyhow::anyhow!(
-            "`{name}` is no server of the configuration; there are: {}",
-            known.join(", ")
-        )));
+// === impl Place ===
+
+impl Place {
+    fn windows(&self) -> Result<Vec<Window>, Failure> {
+        match self {
+            Self::Here(config) => {
+                let all = read_maintenance(config).map_err(|error| failure(config, error))?;
+                Ok(all.windows(now_ms()).cloned().collect())
+            }
+            Self::Far(client) => {
+                let all = context::runtime()?.block_on(client.list("/api/v1/maintenance", usize::MAX));
+                Ok(all?)
+            }
+        }
     }
+
+    /// Begins a window; returns its number.
+    fn begin(&self, window: Window) -> Result<u32, Failure> {
+        match self {
+            Self::Here(config) => {
+                check_server(config, window.server.as_ref())?;
+                let number = change_maintenance(config, |all| all.start(window, now_ms()));
+                number.map_err(|error| failure(config, error))
+            }
+            Self::Far(client) => {
+                let Window { server, from_ms, until_ms, reason, by, .. } = window;
+                let start = StartMaintenance { server, from_ms, until_ms, reason, by };
+                let begun = client.post::<Window>("/api/v1/maintenance", &start, ANSWER_MAX);
+                Ok(context::runtime()?.block_on(begun)?.number)
+            }
+        }
+    }
+
+    fn end(&self, number: u32) -> Result<Window, Failure> {
+        match self {
+            Self::Here(config) => {
+                let ended = change_maintenance(config, |all| all.end(number, now_ms()));
+                ended.map_err(|error| failure(config, error))
+            }
+            Self::Far(client) => {
+                let path = format!("/api/v1/maintenance/{number}/end");
+                let by = By { by: actor() };
+                Ok(context::runtime()?.block_on(client.post(&path, &by, ANSWER_MAX))?)
+            }
+        }
+    }
+}
+
+fn check_server(config: &Config, server: Option<&String>) -> Result<(), Failure> {
+    let is_known = |name: &String| config.server.iter().any(|server| server.name == *name);
+    let Some(name) = server.filter(|name| !is_known(name)) else { return Ok(()) };
+    let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
+    let message = format!("`{name}` is no server of the configuration; there are: {}", known.join(", "));
+    Err(Failure::usage(anyhow::anyhow!(message)))
+}
+
+fn start(place: &Place, arguments: StartArguments) -> Result<(), Failure> {
+    let StartArguments { server, length, until, from, reason, .. } = arguments;
     let now_ms = now_ms();
     let from_ms = from.unwrap_or(now_ms);
     let length_ms = length.map_or(0, millis);
     let until_ms = until.unwrap_or(from_ms.saturating_add(length_ms));
     let window = Window { number: 0, server, from_ms, until_ms, reason, by: actor() };
     let what = subject(&window);
-    let number = change_maintenance(config, |all| all.start(window, now_ms));
-    let number = number.map_err(|error| failure(config, error))?;
+    let number = place.begin(window)?;
     show::line(&number.to_string());
     anstream::eprintln!(
         "{what}: changes wait from {} until {} (UTC); `paramedic maintenance end {number}` ends it early",
@@ -56,15 +119,13 @@ fn start(config: &Config, arguments: StartArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn list(config: &Config, output: Output) -> Result<(), Failure> {
-    let windows = read_maintenance(config).map_err(|error| failure(config, error))?;
-    let windows: Vec<&Window> = windows.windows(now_ms()).collect();
+fn list(windows: &[Window], output: Output) {
     if windows.is_empty() && output == Output::Table {
         anstream::eprintln!("no maintenance");
-        return Ok(());
+        return;
     }
     let header = ["number", "server", "from (UTC)", "until (UTC)", "by", "reason"];
-    show::rows(output, &windows, &header, |one| {
+    show::rows(output, windows, &header, |one| {
         vec![
             one.number.to_string(),
             subject(one),
@@ -74,7 +135,6 @@ fn list(config: &Config, output: Output) -> Result<(), Failure> {
             one.reason.clone(),
         ]
     });
-    Ok(())
 }
 
 fn subject(window: &Window) -> String {

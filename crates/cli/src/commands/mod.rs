@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Alert(command) => alert::run(command, config, output),
         Command::Server(command) => server::run(command, config, output),
         Command::Maintenance(command) => maintenance::run(command, config, output),
-        Command::KillSwitch(command) => kill_switch::run(command, config, output),
+        Command::KillSwitch(command) => kill_switch::run(&command, config, output),
         Command::Token(command) => token::run(command, config, output),
         Command::Evidence(command) => evidence::run(command, config, output),
         Command::Journal(command) => journal::run(&command, config, output),
@@ -101,11 +101,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
 
 /// Whether a command needs nothing but the API of a `serve`.
 fn is_of_api(command: &Command) -> bool {
-    use crate::arguments::{AlertCommand, IncidentCommand, ServerCommand, TraceCommand};
+    use crate::arguments::{
+        ConfigCommand, IncidentCommand, JournalCommand, RunbookCommand, ServerCommand, TraceCommand,
+    };
     match command {
-        Command::Query(_) | Command::Token(_) => true,
+        Command::Query(_) | Command::Token(_) | Command::KillSwitch(_) | Command::Maintenance(_) => true,
         Command::Incident(command) => !matches!(command, IncidentCommand::Verify),
-        Command::Alert(command) => matches!(command, AlertCommand::List),
+        Command::Alert(_) | Command::Evidence(_) | Command::Logs(_) => true,
+        Command::Journal(command) => matches!(command, JournalCommand::List(_) | JournalCommand::Verify),
+        Command::Runbook(command) => matches!(command, RunbookCommand::List),
+        Command::Config(command) => matches!(command, ConfigCommand::Show),
         Command::Trace(command) => matches!(command, TraceCommand::List(_) | TraceCommand::Show { .. }),
         Command::Server(command) => matches!(
             command,
@@ -114,6 +119,11 @@ fn is_of_api(command: &Command) -> bool {
                 | ServerCommand::Restart { .. }
                 | ServerCommand::Start { .. }
                 | ServerCommand::Stop { .. }
+                | ServerCommand::Readonly(_)
+                | ServerCommand::Writes(_)
+                | ServerCommand::Block(_)
+                | ServerCommand::Unblock(_)
+                | ServerCommand::ClearCache { .. }
         ),
         _ => false,
     }

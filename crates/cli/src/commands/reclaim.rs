@@ -89,14 +89,14 @@ pub(super) fn run(
 
 /// Nothing is deleted where somebody may have broken in: it may be what tells how.
 async fn refuse_where_attacked(client: &Client) -> Result<(), Failure> {
-    let open: Vec<Summary> = match client.get("/api/v1/incidents").await {
+    let open: Vec<Summary> = match client.list("/api/v1/incidents", usize::MAX).await {
         Ok(all) => all,
         // Without `serve` there is no incident that would be spoiled.
         Err(ClientError::NotReachable { .. }) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
     for one in open.iter().filter(|one| one.state.is_open()) {
-        let detail: Detail = client.get(&format!("/api/v1/incidents/{}", one.id)).await?;
+        let detail: Detail = client.incident(one.id.as_str()).await?;
         if detail.fold().is_some_and(|incident| incident::is_security(&incident)) {
             let reason = anyhow::anyhow!(
                 "incident {} of {} may be an attack: nothing is deleted before it is over",

@@ -44,7 +44,7 @@ pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Outpu
 async fn answer(client: &Client, command: ServerCommand, output: Output) -> Result<Code, Failure> {
     match command {
         ServerCommand::List => {
-            let servers: Vec<ServerStatus> = client.get("/api/v1/servers").await?;
+            let servers: Vec<ServerStatus> = client.list("/api/v1/servers", usize::MAX).await?;
             show::rows(
                 output,
                 &servers,

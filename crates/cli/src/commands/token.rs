@@ -51,7 +51,7 @@ async fn answer(place: &Place, command: TokenCommand, output: Output) -> Result<
         TokenCommand::List => {
             let tokens = match place {
                 Place::Here(config) => read_tokens(config).map_err(Failure::usage)?,
-                Place::Far(client) => client.get("/api/v1/tokens").await?,
+                Place::Far(client) => client.list("/api/v1/tokens", usize::MAX).await?,
             };
             let now_ms = now_ms();
             let header = ["id", "name", "role", "servers", "made by", "until", "state"];

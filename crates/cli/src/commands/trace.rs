@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use serde_json::Value;
-use server::api::wire::{TraceQuestion, TraceSummary};
+use server::api::wire::{LIMIT_MAX, TraceQuestion, TraceSummary};
 use server::client::ClientError;
 use server::config::Config;
 use traces::{Encoding, Filter, Span, TraceId};
@@ -36,9 +35,10 @@ fn list(arguments: TraceListArguments, config: Option<PathBuf>, output: Output) 
         slow_ms: slow.map(|slow| u64::try_from(millis(slow)).unwrap_or(0)),
         errors,
         since_ms: since.map(|since| since.at_ms(server::now_ms())),
-        limit: Some(limit as usize),
+        limit: Some(limit.min(LIMIT_MAX)),
+        cursor: None,
     };
-    let found = find(question, config)?;
+    let found = find(question, limit as usize, config)?;
     let header = ["trace", "began", "server", "span", "took", "trace took", "spans", "errors", "error"];
     show::rows(output, &found, &header, |one| {
         vec![
@@ -57,30 +57,15 @@ fn list(arguments: TraceListArguments, config: Option<PathBuf>, output: Output) 
     Ok(Code::Done)
 }
 
-fn find(question: TraceQuestion, config: Option<PathBuf>) -> Result<Vec<TraceSummary>, Failure> {
+fn find(question: TraceQuestion, most: usize, config: Option<PathBuf>) -> Result<Vec<TraceSummary>, Failure> {
     let client = context::client(config.clone())?;
-    let query =
-        serde_json::to_value(&question).context("cannot write the question").map_err(Failure::usage)?;
-    let parameters: Vec<(&str, String)> = [("server", "server"), ("tool", "tool"), ("slow_ms", "slow_ms")]
-        .into_iter()
-        .chain([("errors", "errors"), ("since_ms", "since_ms"), ("limit", "limit")])
-        .filter_map(|(name, key)| Some((name, plain(query.get(key)?)?)))
-        .collect();
-    match context::runtime()?.block_on(client.ask("/api/v1/traces", &parameters)) {
+    match context::runtime()?.block_on(client.find("/api/v1/traces", &question, most)) {
         Ok(found) => Ok(found),
         Err(ClientError::NotReachable { .. }) => {
-            let filter = Filter::from(question);
+            let filter = Filter { limit: most, ..Filter::from(question) };
             Ok(kept(config)?.find(&filter).into_iter().map(TraceSummary::from).collect())
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
     }
 }
 

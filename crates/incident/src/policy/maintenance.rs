@@ -3,6 +3,7 @@
 //! They are stored as one JSON document, `{"version":1,"windows":[…]}`, in version 1 of its form. What is not understood
 //! of it is no list without windows: whoever reads it has to take it for a window over everything.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::time;
@@ -17,7 +18,7 @@ const WINDOWS_MAX: usize = 1_000;
 const TEXT_BYTES_MAX: usize = 1_024;
 
 /// A stretch of time in which people work on a server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// Its number, by which it is ended.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::model::NotRun;
@@ -12,9 +13,10 @@ use crate::record::Withheld;
 use crate::state::State;
 
 /// What would have been done in one incident.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "each field is what its name says")]
 pub struct Shadow {
+    #[schemars(with = "String")]
     pub id: IncidentId,
     pub server: String,
     pub title: String,
@@ -25,7 +27,7 @@ pub struct Shadow {
 }
 
 /// One statement that would have been run, or asked about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "each field is what its name says")]
 pub struct Withholding {
     pub at_ms: i64,

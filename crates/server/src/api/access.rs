@@ -4,36 +4,41 @@
 //! token; the token has a role, and maybe servers that it is for. Who acts is then its owner, whatever the message says.
 
 mod guesses;
+mod names;
+mod windows;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use guesses::Guesses;
+use windows::Windows;
 
-use super::BODY_BYTES_MAX;
-use super::handlers::{Failure, found};
+use super::change::arrived;
+use super::handlers::found;
+use super::once::Keys;
+use super::problem::Failure;
 use crate::clock;
 use crate::config::Config;
 use crate::flow::Flow;
 use crate::inbound::bearer;
 use crate::tokens::{Keyring, NoEntry, Role, Token};
 
-/// What somebody is told who does not come in.
-type Refusal = Box<Response>;
-
-/// What the door knows: who comes in by which word, and who has tried wrong ones.
+/// What the door knows: who comes in by which word, who has tried wrong ones, who asks how often, and what was answered.
 #[derive(Default)]
 pub(crate) struct Door {
     keyring: Keyring,
     guesses: Guesses,
+    /// Requests by the ids of tokens.
+    asked: Windows<String>,
+    keys: Keys,
 }
 
 /// Why a word brings nobody in.
@@ -51,6 +56,11 @@ pub(crate) enum Closed {
 // === impl Door ===
 
 impl Door {
+    /// What was answered under keys.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Whose word this is, that came from there; without one it is asked for.
     pub(crate) fn enter(
         &self,
@@ -96,6 +106,21 @@ pub(crate) fn peer(request: &Request) -> Option<IpAddr> {
     request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical())
 }
 
+/// Lets a request pass that asks under a name of ours.
+pub(super) async fn asked_by_name(State(flow): State<Arc<Flow>>, request: Request, next: Next) -> Response {
+    let config = &flow.world.config;
+    let named = request.headers().get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    let named = named.chain(request.uri().authority().map(|authority| authority.as_str()));
+    // Only HTTP/1.0 knows no host, and no browser speaks it.
+    match named.into_iter().find(|host| !names::is_ours(config, host)) {
+        None => next.run(request).await,
+        Some(host) => {
+            let words = format!("{host:?} is no name of this `serve` (`names` of [api])");
+            Failure::new(StatusCode::MISDIRECTED_REQUEST, words).into_response()
+        }
+    }
+}
+
 /// Lets a request pass to its handler whose token has this role at least.
 pub(super) async fn admit(
     State((flow, least)): State<(Arc<Flow>, Role)>,
@@ -108,56 +133,92 @@ pub(super) async fn admit(
     }
 }
 
-async fn admitted(flow: &Arc<Flow>, least: Role, request: Request) -> Result<Request, Refusal> {
+async fn admitted(flow: &Arc<Flow>, least: Role, request: Request) -> Result<Request, Box<Response>> {
     let token = token(flow, &request)?;
+    may_ask(flow, &token)?;
+    let path = request.uri().path();
     if token.role < least {
-        let (role, least) = (word(token.role), word(least));
+        let (role, needed) = (word(token.role), word(least));
+        tracing::warn!(
+            event = "audit",
+            by = token.name,
+            path,
+            outcome = 403,
+            "somebody asked for what they may not"
+        );
         let words =
-            format!("{} is {role}, and this takes {least} (`paramedic token create --role`)", token.name);
-        return Err(refuse(StatusCode::FORBIDDEN, words));
+            format!("{} is {role}, and this takes {needed} (`paramedic token create --role`)", token.name);
+        return Err(refused(Failure::new(StatusCode::FORBIDDEN, words).needing(least)));
     }
     let (mut head, mut body) = request.into_parts();
     let mut said = Value::Null;
     if head.method == Method::POST {
-        let bytes = to_bytes(body, BODY_BYTES_MAX).await;
-        let bytes = bytes.map_err(|error| refuse(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()))?;
-        said = serde_json::from_slice(&bytes)
-            .map_err(|error| refuse(StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}")))?;
-        let Value::Object(fields) = &mut said else {
-            return Err(refuse(StatusCode::BAD_REQUEST, "the body is no object of JSON".to_owned()));
-        };
-        fields.insert("by".to_owned(), token.name.clone().into());
+        let bytes = arrived(body).await.map_err(refused)?;
+        said = acting(&head.headers, &bytes, &token).map_err(refused)?;
         head.headers.remove(CONTENT_LENGTH);
         body = Body::from(said.to_string());
     }
-    within(flow, &token, head.uri.path(), &head.method, &said).await?;
+    within(flow, &token, head.uri.path(), &head.method, &said).await.map_err(refused)?;
     let mut request = Request::from_parts(head, body);
     request.extensions_mut().insert(token);
     Ok(request)
 }
 
+/// What is said, by the owner of the token.
+fn acting(headers: &HeaderMap, bytes: &[u8], token: &Token) -> Result<Value, Failure> {
+    let kind = headers.get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default());
+    let is_json =
+        kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"));
+    if !is_json {
+        let words = "the body is `application/json`, and `Content-Type` says so";
+        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
+    }
+    let malformed = |words: String| Failure::new(StatusCode::BAD_REQUEST, words);
+    let mut said =
+        serde_json::from_slice(bytes).map_err(|error| malformed(format!("the body is no JSON: {error}")))?;
+    let Value::Object(fields) = &mut said else {
+        return Err(malformed("the body is no object of JSON".to_owned()));
+    };
+    fields.insert("by".to_owned(), token.name.clone().into());
+    Ok(said)
+}
+
+/// Counts what a token asks for.
+fn may_ask(flow: &Flow, token: &Token) -> Result<(), Box<Response>> {
+    let (asked, now_ms) = (&flow.door.asked, clock::now_ms());
+    let allowed = flow.world.config.api.requests_per_minute;
+    if let Some(seconds) = asked.wait(&token.id, allowed, now_ms) {
+        let words = format!(
+            "{} asks for too much: {allowed} requests a minute (`requests_per_minute` of [api])",
+            token.name
+        );
+        return Err(refused(Failure::new(StatusCode::TOO_MANY_REQUESTS, words).after_s(seconds)));
+    }
+    asked.count(token.id.clone(), now_ms);
+    Ok(())
+}
+
 /// The token that comes with a request.
-fn token(flow: &Flow, request: &Request) -> Result<Token, Refusal> {
-    let unclear = || refuse(StatusCode::FORBIDDEN, "nobody knows where this comes from".to_owned());
-    let peer = peer(request).ok_or_else(unclear)?;
+fn token(flow: &Flow, request: &Request) -> Result<Token, Box<Response>> {
+    let refuse = |words: &str| refused(Failure::new(StatusCode::FORBIDDEN, words));
+    let peer = peer(request).ok_or_else(|| refuse("nobody knows where this comes from"))?;
     if request.headers().contains_key(ORIGIN) {
-        return Err(refuse(StatusCode::FORBIDDEN, "this is not for pages in a browser".to_owned()));
+        return Err(refuse("this is not for pages in a browser"));
     }
     let given = request.headers().get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let given = given.and_then(|given| std::str::from_utf8(given).ok());
     flow.door.enter(&flow.world.config, peer, given, clock::now_ms()).map_err(|closed| {
         let (status, words) = closed.told();
-        let mut response = refuse(status, words);
+        let failure = Failure::new(status, words);
         match closed {
-            Closed::Wait(seconds) => {
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-            }
+            Closed::Wait(seconds) => refused(failure.after_s(seconds)),
             Closed::Wrong(_) => {
+                let mut response = refused(failure);
                 response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
             }
-            Closed::Beyond | Closed::NoList => {}
+            Closed::Beyond | Closed::NoList => refused(failure),
         }
-        response
     })
 }
 
@@ -192,7 +253,7 @@ async fn within(
     path: &str,
     method: &Method,
     said: &Value,
-) -> Result<(), Refusal> {
+) -> Result<(), Failure> {
     if token.servers.is_empty() {
         return Ok(());
     }
@@ -202,16 +263,15 @@ async fn within(
         ["incidents"] => said["server"].as_str().is_some_and(|server| token.is_for(server)),
         ["servers", name, ..] => token.is_for(name),
         ["incidents", typed, ..] => {
-            let refuse = |failure: Failure| Box::new(failure.into_response());
-            let id = found(flow, typed).await.map_err(refuse)?;
+            let id = found(flow, typed).await?;
             let is_for =
                 flow.engine.look(|all| all.filter(|one| one.id == id).all(|one| may_see(token, one)));
-            is_for.await.map_err(|error| refuse(error.into()))?
+            is_for.await?
         }
         _ => false,
     };
     let words = || format!("the token of {} is for {} only", token.name, token.servers.join(", "));
-    if is_for { Ok(()) } else { Err(refuse(StatusCode::FORBIDDEN, words())) }
+    if is_for { Ok(()) } else { Err(Failure::new(StatusCode::FORBIDDEN, words())) }
 }
 
 /// Whether an incident is about servers of a token alone.
@@ -228,6 +288,6 @@ fn word(role: Role) -> &'static str {
     }
 }
 
-fn refuse(status: StatusCode, words: String) -> Refusal {
-    Box::new(Failure::new(status, words).into_response())
+fn refused(failure: Failure) -> Box<Response> {
+    Box::new(failure.into_response())
 }

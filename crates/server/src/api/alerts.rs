@@ -1,13 +1,15 @@
 //! Owns the handlers of alerts and silences: which alerts there are, what keeps them quiet, and what people say to that.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use incident::{Suppressed, error_chain};
 use metrics::{Alert, AlertState, Labels, SilenceError};
 
-use super::handlers::{Failure, Shared};
-use super::wire::{AddSilence, AlertStatus, By, SilenceStatus};
+use super::handlers::Shared;
+use super::listing::{Listed, Order};
+use super::problem::Failure;
+use super::wire::{AddSilence, AlertStatus, By, ListQuestion, SilenceStatus};
 use crate::clock;
 use crate::document::DocumentError;
 use crate::flow::Flow;
@@ -23,17 +25,29 @@ impl From<SilenceFileError> for Failure {
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self(status, error_chain(&error))
+        Self::new(status, error_chain(&error))
     }
 }
 
-pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
+pub(super) async fn alerts(
+    State(flow): Shared,
+    Query(question): Query<ListQuestion>,
+) -> Result<Listed<AlertStatus>, Failure> {
+    // Those that fire come first; a source may tell of one that others know as well.
+    let key = |one: &AlertStatus| {
+        let rank = u8::from(one.state != AlertState::Firing);
+        format!("{rank} {} {} {}", one.name, one.fingerprint, one.from)
+    };
+    Listed::of(question, Order::Up, all(&flow).await.into_iter().map(|one| (key(&one), one)))
+}
+
+async fn all(flow: &Flow) -> Vec<AlertStatus> {
     let alerts: Vec<Alert> = flow.watch.alerts().active().cloned().collect();
     let told = inbound::told(&flow.engine, &flow.fleet, &alerts).await;
     let (opening, quiet): (Vec<&Told>, Vec<&Told>) = told.iter().partition(|one| one.opens_nothing.is_none());
     let (firing, others): (Vec<&Alert>, Vec<&Alert>) =
         alerts.iter().partition(|alert| alert.state == AlertState::Firing);
-    let ours = firing.iter().map(|alert| status(&flow, alert));
+    let ours = firing.iter().map(|alert| status(flow, alert));
     let mut all: Vec<AlertStatus> = ours.chain(opening.into_iter().map(status_of_told)).collect();
     let suppressed = |all: &[AlertStatus]| -> Vec<Suppressed> {
         let labels: Vec<Labels> = all.iter().map(|one| one.labels.clone()).collect();
@@ -46,14 +60,14 @@ pub(super) async fn alerts(State(flow): Shared) -> Json<Vec<AlertStatus>> {
         one.silenced_by = suppressed.silenced_by;
     }
     // What does not fire inhibits nothing and is not inhibited; a silence holds for it all the same.
-    let others = others.iter().map(|alert| status(&flow, alert));
+    let others = others.iter().map(|alert| status(flow, alert));
     let mut others: Vec<AlertStatus> = others.chain(quiet.into_iter().map(status_of_told)).collect();
     let quieted = suppressed(&others);
     for (one, suppressed) in others.iter_mut().zip(quieted) {
         one.silenced_by = suppressed.silenced_by;
     }
     all.append(&mut others);
-    Json(all)
+    all
 }
 
 fn status(flow: &Flow, alert: &Alert) -> AlertStatus {
@@ -94,11 +108,14 @@ fn status_of_told(told: &Told) -> AlertStatus {
     }
 }
 
-pub(super) async fn silences(State(flow): Shared) -> Result<Json<Vec<SilenceStatus>>, Failure> {
+pub(super) async fn silences(
+    State(flow): Shared,
+    Query(question): Query<ListQuestion>,
+) -> Result<Listed<SilenceStatus>, Failure> {
     let now_ms = clock::now_ms();
     let all = read_silences(&flow.world.config)?;
     let status = |one: &metrics::Silence| SilenceStatus { state: one.state(now_ms), silence: one.clone() };
-    Ok(Json(all.all(now_ms).map(status).collect()))
+    Listed::of(question, Order::Up, all.all(now_ms).map(|one| (format!("{:010}", one.number), status(one))))
 }
 
 pub(super) async fn silence(

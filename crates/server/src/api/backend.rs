@@ -5,7 +5,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::handlers::{Failure, Shared};
+use super::handlers::Shared;
+use super::problem::Failure;
 
 /// What may be asked: what looks, and changes nothing.
 const QUESTIONS: [&str; 4] = ["query", "query_range", "rules", "alerts"];

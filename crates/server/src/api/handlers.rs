@@ -2,17 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use incident::{EngineError, Incident, IncidentId, Record};
+use incident::{Incident, IncidentId, Record};
 use process::control::Status;
+use schemars::SchemaGenerator;
 
 use super::access::may_see;
+use super::etag::tag_of;
 use super::exposition;
+use super::listing::{self, Listed, link};
+use super::problem::Failure;
+use super::signature::{Answers, Operation};
 use super::wire::{
-    Approve, By, Detail, Done, Health, Open, Order, Problem, Reject, Say, ServerStatus, Summary,
+    Approve, By, Detail, Done, Happened, Health, ListQuestion, Open, Order, Reject, Say, ServerStatus,
+    Summary,
 };
 use crate::backend::Backend;
 use crate::clock;
@@ -22,54 +29,6 @@ use crate::remote_write::RemoteWrite;
 use crate::tokens::Token;
 
 pub(super) type Shared = State<Arc<Flow>>;
-
-/// What a handler answers when it cannot do what it was asked.
-pub(crate) struct Failure(pub(crate) StatusCode, pub(crate) String);
-
-impl Failure {
-    pub(crate) fn new(status: StatusCode, words: String) -> Self {
-        Self(status, words)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        (self.0, Json(Problem { error: self.1 })).into_response()
-    }
-}
-
-impl From<EngineError> for Failure {
-    fn from(error: EngineError) -> Self {
-        let status = match &error {
-            EngineError::NoIncident(_) => StatusCode::NOT_FOUND,
-            EngineError::Refused(_)
-            | EngineError::NothingAsked { .. }
-            | EngineError::AskedAnew { .. }
-            | EngineError::Expired
-            | EngineError::CannotUndo { .. }
-            | EngineError::NotWell(_) => StatusCode::CONFLICT,
-            EngineError::UndoForbidden { .. } => StatusCode::FORBIDDEN,
-            EngineError::Ambiguous { .. }
-            | EngineError::Missing(_)
-            | EngineError::Reserved(_)
-            | EngineError::NoDuty { .. }
-            | EngineError::NoProcedure { .. } => StatusCode::BAD_REQUEST,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self(status, incident::error_chain(&error))
-    }
-}
-
-impl From<OrderError> for Failure {
-    fn from(error: OrderError) -> Self {
-        let status = match &error {
-            OrderError::NoServer(_) => StatusCode::NOT_FOUND,
-            OrderError::NotOurs(_) | OrderError::OfClient(_) => StatusCode::FORBIDDEN,
-            OrderError::Failed(_) | OrderError::TimedOut(..) => StatusCode::CONFLICT,
-        };
-        Self(status, incident::error_chain(&error))
-    }
-}
 
 pub(super) async fn health(State(flow): Shared) -> Response {
     let servers = flow.fleet.members().count();
@@ -104,16 +63,21 @@ pub(super) async fn health(State(flow): Shared) -> Response {
 pub(super) async fn metrics(State(flow): Shared) -> Result<Response, Failure> {
     let page = exposition::page(&flow).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], page).into_response())
+    Ok(([(CONTENT_TYPE, kind)], page).into_response())
 }
 
 pub(super) async fn incidents(
     State(flow): Shared,
     token: Option<Extension<Token>>,
-) -> Result<Json<Vec<Summary>>, Failure> {
+    Query(question): Query<ListQuestion>,
+) -> Result<Listed<Summary>, Failure> {
     let incidents = flow.engine.incidents().await?;
     let seen = incidents.iter().filter(|one| token.as_ref().is_none_or(|token| may_see(token, one)));
-    Ok(Json(seen.map(Summary::from).collect()))
+    Listed::of(
+        question,
+        listing::Order::Up,
+        seen.map(|one| (listing::key(one.opened_ms, &one.id), one.into())),
+    )
 }
 
 pub(super) async fn found(flow: &Flow, typed: &str) -> Result<IncidentId, Failure> {
@@ -124,12 +88,42 @@ async fn detail(flow: &Flow, id: &IncidentId) -> Result<Json<Detail>, Failure> {
     Ok(Json(Detail::from(flow.engine.incident(id).await?)))
 }
 
+/// An incident as far as it is asked for, with the tag of all of it.
+pub(super) struct Read {
+    tag: String,
+    detail: Detail,
+    next: Option<String>,
+}
+
+impl IntoResponse for Read {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.detail).into_response();
+        let tag = HeaderValue::try_from(self.tag).ok().map(|tag| (ETAG, tag));
+        response.headers_mut().extend(tag.into_iter().chain(self.next.as_deref().and_then(link)));
+        response
+    }
+}
+
+impl Answers for Read {
+    fn answers(operation: &mut Operation, schemas: &mut SchemaGenerator) {
+        Json::<Detail>::answers(operation, schemas);
+        operation.is_part = true;
+    }
+}
+
 pub(super) async fn incident(
     State(flow): Shared,
     Path(typed): Path<String>,
-) -> Result<Json<Detail>, Failure> {
+    Query(question): Query<ListQuestion>,
+) -> Result<Read, Failure> {
     let id = found(&flow, &typed).await?;
-    detail(&flow, &id).await
+    let incident = flow.engine.incident(&id).await?;
+    let tag = tag_of(&incident);
+    // What happened is only added to: its place is its key.
+    let records = incident.timeline.into_iter().enumerate();
+    let records = records.map(|(at, (at_ms, record))| (format!("{at:08}"), Happened { at_ms, record }));
+    let (timeline, next) = Listed::of(question, listing::Order::Up, records)?.into_parts();
+    Ok(Read { tag, detail: Detail { id, timeline }, next })
 }
 
 pub(super) async fn open(
@@ -183,9 +177,16 @@ pub(super) async fn reject(
     detail(&flow, &id).await
 }
 
-pub(super) async fn servers(State(flow): Shared, token: Option<Extension<Token>>) -> Json<Vec<ServerStatus>> {
+pub(super) async fn servers(
+    State(flow): Shared,
+    token: Option<Extension<Token>>,
+    Query(question): Query<ListQuestion>,
+) -> Result<Listed<ServerStatus>, Failure> {
     let is_for = |member: &Arc<Member>| token.as_ref().is_none_or(|token| token.is_for(&member.config.name));
-    Json(flow.fleet.members().filter(is_for).map(|member| server_status(&flow, &member)).collect())
+    // They are in the order of the configuration, and those that clients start come behind.
+    let all = flow.fleet.members().filter(is_for).enumerate();
+    let all = all.map(|(at, member)| (format!("{at:08}"), server_status(&flow, &member)));
+    Listed::of(question, listing::Order::Up, all)
 }
 
 pub(super) async fn server(

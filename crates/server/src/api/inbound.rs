@@ -14,7 +14,8 @@ use http_body_util::LengthLimitError;
 use incident::error_chain;
 use serde::Serialize;
 
-use super::handlers::{Failure, Shared};
+use super::handlers::Shared;
+use super::problem::Failure;
 use crate::clock;
 use crate::flow::Flow;
 use crate::inbound::{Message, NotMessage, Payload, Refused, read_webhook};

@@ -7,11 +7,27 @@
 mod access;
 mod alerts;
 mod backend;
+mod change;
+mod controls;
+mod etag;
+mod evidence;
 pub(crate) mod exposition;
 mod handlers;
 mod inbound;
+mod journal;
+mod listing;
+mod logs;
+mod once;
+mod openapi;
+mod problem;
 pub mod prometheus;
 mod reading;
+mod route;
+mod routes;
+mod runbooks;
+mod settings;
+mod signature;
+mod switches;
 mod tokens;
 mod traces;
 mod undo;
@@ -22,15 +38,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::http::Method;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::routing::any;
 
 use crate::config::Config;
 use crate::flow::Flow;
-use crate::tokens::Role;
+use route::{Route, Who};
 
 pub(crate) use access::{Closed, Door, peer};
-pub(crate) use handlers::Failure;
+pub use openapi::description;
+pub(crate) use problem::Failure;
 
 /// The largest request body, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -42,69 +60,46 @@ pub fn socket_path(config: &Config) -> PathBuf {
 
 /// What the local socket offers.
 pub(crate) fn local(flow: Arc<Flow>) -> Router {
-    let routes = ROLES.into_iter().fold(public_routes(), |routes, role| routes.merge(of_role(role)));
-    // What a command has changed on this machine is told from this machine.
-    let routes = routes.route("/api/v1/changes", post(undo::note_change));
-    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow)
+    let routes = routes::table().filter(|route| route.who != Who::Teller);
+    let add = |router: Router<Arc<Flow>>, route: Route| {
+        let handler = match route.who {
+            Who::Everybody | Who::Teller => route.handler,
+            Who::Local | Who::Role(_) if route.method == Method::POST => {
+                route.handler.route_layer(from_fn_with_state(Arc::clone(&flow), change::around))
+            }
+            Who::Local | Who::Role(_) => route.handler.route_layer(from_fn(etag::tagged)),
+        };
+        router.route(route.path, handler)
+    };
+    finished(routes.fold(Router::new(), add), flow)
 }
 
-/// What the network address offers: the rest takes a token.
+/// What the network address offers: most of it takes a token.
 pub(crate) fn public(flow: Arc<Flow>) -> Router {
-    let mut routes = public_routes();
-    if flow.world.config.inbound.token.is_some() {
-        routes = routes
-            .route("/api/v1/alerts/alertmanager", post(inbound::alertmanager))
-            .route("/api/v1/alerts/webhook", post(inbound::webhook));
-    }
-    for role in ROLES {
+    let is_told = flow.world.config.inbound.token.is_some();
+    // What a command has changed on this machine is told from this machine.
+    let routes =
+        routes::table().filter(|route| route.who != Who::Local && (is_told || route.who != Who::Teller));
+    let add = |router: Router<Arc<Flow>>, route: Route| {
+        let Who::Role(role) = route.who else { return router.route(route.path, route.handler) };
+        let handler = match route.method {
+            Method::POST => route.handler.route_layer(from_fn_with_state(Arc::clone(&flow), change::around)),
+            _ => route.handler.route_layer(from_fn(etag::tagged)),
+        };
         let admit = from_fn_with_state((Arc::clone(&flow), role), access::admit);
-        routes = routes.merge(of_role(role).route_layer(admit));
-    }
-    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(flow)
+        router.route(route.path, handler.route_layer(admit))
+    };
+    let router = routes.fold(Router::new(), add);
+    let asked_by_name = from_fn_with_state(Arc::clone(&flow), access::asked_by_name);
+    finished(router, flow).layer(asked_by_name)
 }
 
-const ROLES: [Role; 4] = [Role::Viewer, Role::Responder, Role::Approver, Role::Admin];
-
-/// What takes this role, and no higher one.
-fn of_role(role: Role) -> Router<Arc<Flow>> {
-    let routes = Router::new();
-    match role {
-        Role::Viewer => routes
-            .route("/api/v1/incidents", get(handlers::incidents))
-            .route("/api/v1/incidents/{id}", get(handlers::incident))
-            .route("/api/v1/incidents/{id}/report", get(reading::report))
-            .route("/api/v1/incidents/{id}/watch", get(reading::watch))
-            .route("/api/v1/would", get(reading::would))
-            .route("/api/v1/backend/{what}", get(backend::ask))
-            .route("/api/v1/alerts", get(alerts::alerts))
-            .route("/api/v1/traces", get(traces::list))
-            .route("/api/v1/traces/{id}", get(traces::show))
-            .route("/api/v1/silences", get(alerts::silences))
-            .route("/api/v1/servers", get(handlers::servers))
-            .route("/api/v1/servers/{name}", get(handlers::server)),
-        Role::Responder => routes
-            .route("/api/v1/incidents", post(handlers::open))
-            .route("/api/v1/incidents/{id}/say", post(handlers::say))
-            .route("/api/v1/incidents/{id}/resolve", post(handlers::resolve))
-            .route("/api/v1/silences", post(alerts::silence))
-            .route("/api/v1/silences/{number}/expire", post(alerts::expire)),
-        Role::Approver => routes
-            .route("/api/v1/incidents/{id}/approve", post(handlers::approve))
-            .route("/api/v1/incidents/{id}/reject", post(handlers::reject))
-            .route("/api/v1/incidents/{id}/undo", post(undo::undo))
-            .route("/api/v1/servers/{name}/restart", post(handlers::restart))
-            .route("/api/v1/servers/{name}/start", post(handlers::start))
-            .route("/api/v1/servers/{name}/stop", post(handlers::stop)),
-        Role::Admin => routes
-            .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
-            .route("/api/v1/tokens/{typed}/revoke", post(tokens::revoke)),
-    }
-}
-
-fn public_routes() -> Router<Arc<Flow>> {
-    Router::new()
-        .route("/health", get(handlers::health))
-        .route("/metrics", get(handlers::metrics))
-        .route("/v1/traces", post(traces::receive))
-        .nest("/prometheus", prometheus::routes())
+/// What holds for all of it.
+fn finished(routes: Router<Arc<Flow>>, flow: Arc<Flow>) -> Router {
+    routes
+        .route("/api/{*rest}", any(problem::unknown))
+        .nest("/prometheus", prometheus::routes().layer(from_fn(change::arriving)))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(map_response(problem::of_framework))
+        .with_state(flow)
 }

@@ -8,8 +8,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use incident::Shadow;
 
-use super::handlers::{Failure, Shared, found};
-use super::wire::{Asked, Detail, Happened, ReportFormat, Watch};
+use super::handlers::{Shared, found};
+use super::listing::{self, Listed, Order};
+use super::problem::Failure;
+use super::wire::{Asked, Detail, Happened, ListQuestion, ReportFormat, Watch};
 
 /// How long a watcher is kept waiting for something new before it has to ask again.
 const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -35,8 +37,16 @@ pub(super) async fn report(
     })
 }
 
-pub(super) async fn would(State(flow): Shared) -> Result<Json<Vec<Shadow>>, Failure> {
-    Ok(Json(flow.engine.shadows().await?))
+pub(super) async fn would(
+    State(flow): Shared,
+    Query(question): Query<ListQuestion>,
+) -> Result<Listed<Shadow>, Failure> {
+    let shadows = flow.engine.shadows().await?;
+    Listed::of(
+        question,
+        Order::Up,
+        shadows.into_iter().map(|one| (listing::key(one.opened_ms, &one.id), one)),
+    )
 }
 
 /// What has happened in an incident after so many records; waits for it where there is nothing yet.

@@ -1,12 +1,14 @@
 //! Owns the handlers of tokens: who has one, a new one, and one that is taken back.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use incident::error_chain;
 
-use super::handlers::{Failure, Shared};
-use super::wire::{By, NewToken};
+use super::handlers::Shared;
+use super::listing::{self, Listed, Order};
+use super::problem::Failure;
+use super::wire::{By, ListQuestion, NewToken};
 use crate::clock;
 use crate::document::DocumentError;
 use crate::tokens::{Token, TokenError, Wish, create_token, random_token, read_tokens, revoke_token};
@@ -23,8 +25,12 @@ impl From<DocumentError<TokenError>> for Failure {
     }
 }
 
-pub(super) async fn list(State(flow): Shared) -> Result<Json<Vec<Token>>, Failure> {
-    Ok(Json(read_tokens(&flow.world.config)?))
+pub(super) async fn list(
+    State(flow): Shared,
+    Query(question): Query<ListQuestion>,
+) -> Result<Listed<Token>, Failure> {
+    let all = read_tokens(&flow.world.config)?;
+    Listed::of(question, Order::Up, all.into_iter().map(|one| (listing::key(one.created_ms, &one.id), one)))
 }
 
 pub(super) async fn create(State(flow): Shared, Json(wish): Json<Wish>) -> Result<Json<NewToken>, Failure> {

@@ -16,14 +16,19 @@ use axum::response::{IntoResponse, Response};
 use incident::error_chain;
 use traces::{Encoding, Filter, Malformed, TraceId, answer, decode, gunzip, refusal, to_json};
 
-use super::handlers::{Failure, Shared};
+use super::handlers::Shared;
+use super::listing::{self, Listed, Order};
+use super::problem::Failure;
 use super::wire::{TraceQuestion, TraceSummary};
 
 /// How long a message may take to arrive.
 const ARRIVAL_MAX: Duration = Duration::from_secs(10);
 
-/// Traces that are told of at once.
+/// Traces that are looked at for an answer.
 const FOUND_MAX: usize = 10_000;
+
+/// Traces that are told of where nobody says how many.
+const LIMIT: u32 = 100;
 
 /// Takes a message of spans in.
 pub(super) async fn receive(State(flow): Shared, request: Request) -> Response {
@@ -124,13 +129,14 @@ fn is_packed(headers: &HeaderMap) -> Result<bool, (StatusCode, String)> {
 /// The last traces that are wanted.
 pub(super) async fn list(
     State(flow): Shared,
-    Query(question): Query<TraceQuestion>,
-) -> Json<Vec<TraceSummary>> {
-    let mut filter = Filter::from(question);
-    filter.limit = filter.limit.min(FOUND_MAX);
+    Query(mut question): Query<TraceQuestion>,
+) -> Result<Listed<TraceSummary>, Failure> {
+    question.limit.get_or_insert(LIMIT);
+    let filter = Filter { limit: FOUND_MAX, ..Filter::from(question.clone()) };
     let traces = flow.traces.clone();
     let found = tokio::task::spawn_blocking(move || traces.find(&filter)).await.unwrap_or_default();
-    Json(found.into_iter().map(TraceSummary::from).collect())
+    let found = found.into_iter().map(TraceSummary::from);
+    Listed::of(question, Order::Down, found.map(|one| (listing::key(one.start_ms, &one.trace_id), one)))
 }
 
 /// One trace, by its id or the digits with which it begins, in OTLP's JSON.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
-use super::handlers::Failure;
+use super::problem::Failure;
 use super::wire::{Made, Undo, Undone};
 use crate::flow::Flow;
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use checksum::{Digest, hex};
 use incident::error_chain;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
@@ -28,7 +29,7 @@ pub const LIFE_DAYS_MAX: i64 = 366;
 const KEPT_DAYS: i64 = 90;
 
 /// What somebody may do. Each may do what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Looks.
@@ -42,7 +43,7 @@ pub enum Role {
 }
 
 /// A token, without its word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Token {
     /// Eight hexadecimal digits, which its word has too.
     pub id: String,
@@ -64,7 +65,7 @@ pub struct Token {
 }
 
 /// That a token was taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revoked {
     /// When, in milliseconds since the Unix epoch.
@@ -74,10 +75,11 @@ pub struct Revoked {
 }
 
 /// A token that somebody wants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wish {
     /// For whom.
+    #[schemars(length(min = 1, max = 100))]
     pub name: String,
     /// What they may do.
     pub role: Role,
@@ -85,6 +87,7 @@ pub struct Wish {
     #[serde(default)]
     pub servers: Vec<String>,
     /// For how many days, [`LIFE_DAYS_MAX`] at most.
+    #[schemars(range(min = 1, max = 366))]
     pub days: i64,
     /// Who makes it.
     pub by: String,

@@ -89,7 +89,7 @@ pub(super) async fn report(
         ("report.md", Ok(report)) => {
             ([(CONTENT_TYPE, "text/plain; charset=utf-8")], report.markdown()).into_response()
         }
-        (_, Err(Failure(status, words))) => shown::message(&guest, status, &words),
+        (_, Err(Failure { status, words, .. })) => shown::message(&guest, status, &words),
         _ => shown::message(&guest, StatusCode::NOT_FOUND, "there is no such page of an incident"),
     }
 }
@@ -113,7 +113,7 @@ pub(super) async fn kept(
                 [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CONTENT_SECURITY_POLICY, REPORT_POLICY)];
             (headers, bytes).into_response()
         }
-        Err(Failure(status, words)) => shown::message(&guest, status, &words),
+        Err(Failure { status, words, .. }) => shown::message(&guest, status, &words),
     }
 }
 

@@ -11,12 +11,10 @@ mod session;
 mod shown;
 mod stream;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Path;
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
@@ -25,6 +23,7 @@ use axum::routing::{get, post};
 
 use crate::api;
 use crate::flow::Flow;
+pub(crate) use outside::is_ours;
 use session::Sessions;
 use stream::Streams;
 
@@ -41,8 +40,8 @@ pub(crate) struct Web {
 }
 
 /// What the network address offers: the API, and beside it the pages.
-pub(crate) fn public(flow: Arc<Flow>) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
-    api::public(Arc::clone(&flow)).merge(routes(flow)).into_make_service_with_connect_info()
+pub(crate) fn public(flow: Arc<Flow>) -> Router {
+    api::public(Arc::clone(&flow)).merge(routes(flow))
 }
 
 fn routes(flow: Arc<Flow>) -> Router {

@@ -63,7 +63,7 @@ fn refused(names: &[String], method: &Method, headers: &HeaderMap) -> Option<(St
 
 /// Whether a browser that comes by this name means us. A name of somebody else may have been led to our address; an
 /// address itself cannot.
-fn is_ours(names: &[String], host: &str) -> bool {
+pub(crate) fn is_ours(names: &[String], host: &str) -> bool {
     let name = host_name(host);
     let is_address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     is_address || name == "localhost" || names.iter().any(|one| one.to_ascii_lowercase() == name)

@@ -17,7 +17,7 @@ pub(super) async fn page(web: &Web, guest: &Guest, uri: &Uri, refused: Option<Fa
     let eye = Eye::of(web, &guest.token);
     let view = match view(web, uri.path(), uri.query().unwrap_or_default(), &eye).await {
         Ok(view) => view,
-        Err(Failure(status, words)) => return message(guest, status, &words),
+        Err(Failure { status, words, .. }) => return message(guest, status, &words),
     };
     let query = serde_urlencoded::to_string([("page", here), ("seen", &digest(&view.body))]);
     let events = format!("{EVENTS}?{}", query.unwrap_or_default());
@@ -29,7 +29,7 @@ pub(super) async fn page(web: &Web, guest: &Guest, uri: &Uri, refused: Option<Fa
         now_ms: Some(clock::now_ms()),
     };
     let (status, words) = match refused {
-        Some(Failure(status, words)) => (status, Some(words)),
+        Some(Failure { status, words, .. }) => (status, Some(words)),
         None => (StatusCode::OK, None),
     };
     let text = frame.page(&web::body(words.as_deref(), &view.body));

@@ -82,7 +82,7 @@ pub(super) async fn events(
     let topic = Topic { page: wanted.page, eye: Eye::of(&web, &guest.token) };
     let shown = match subscribe(&web, topic).await {
         Ok(shown) => shown,
-        Err(Failure(status, words)) => return (status, words).into_response(),
+        Err(Failure { status, words, .. }) => return (status, words).into_response(),
     };
     // A browser that comes again by itself says what it has seen last.
     let last = headers.get("last-event-id").and_then(|last| last.to_str().ok());

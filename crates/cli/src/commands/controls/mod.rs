@@ -2,6 +2,7 @@
 //! changes that can be taken back.
 
 mod door;
+mod far;
 mod hold;
 mod ramp;
 mod signs;
@@ -9,6 +10,7 @@ mod signs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::server::Control;
 use ::server::config::Config;
 use guard::{Block, BlockKind, Controls, ControlsError, Set};
 use incident::change::{Change, What as Kind, read_place};
@@ -39,6 +41,13 @@ pub(super) fn readonly(
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
+    if let Some(client) = context::far() {
+        if arguments.undo {
+            return Err(far::only_there("--undo"));
+        }
+        let reason = arguments.reason.as_deref();
+        return far::order(&client, &arguments.name, reason, Control::ReadOnly, output);
+    }
     let place = Place::find(&arguments.name, named, arguments.wait)?;
     if arguments.undo {
         return place.undo(output);
@@ -55,6 +64,13 @@ pub(super) fn writes(
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
+    if let Some(client) = context::far() {
+        if arguments.undo || !arguments.steps.is_empty() {
+            return Err(far::only_there("--undo` and `--steps"));
+        }
+        let order = Control::Writes { percent: arguments.percent, client: arguments.client.clone() };
+        return far::order(&client, &arguments.name, arguments.reason.as_deref(), order, output);
+    }
     let place = Place::find(&arguments.name, named, Duration::ZERO)?;
     if arguments.undo {
         return place.undo(output);
@@ -85,8 +101,13 @@ pub(super) fn block(
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
-    let place = Place::find(&arguments.name, named, Duration::ZERO)?;
     let (kind, name) = what(&arguments.what);
+    if let Some(client) = context::far() {
+        let for_s = arguments.duration.map(|length| u32::try_from(length.as_secs()).unwrap_or(u32::MAX));
+        let order = Control::Block { kind: far_kind(kind), name, for_s };
+        return far::order(&client, &arguments.name, arguments.reason.as_deref(), order, output);
+    }
+    let place = Place::find(&arguments.name, named, Duration::ZERO)?;
     place.change(output, |controls, now_ms| {
         let until_ms = arguments.duration.map(|length| now_ms.saturating_add(millis(length)));
         let set = Set::new(&actor(), now_ms, arguments.reason.as_deref());
@@ -99,8 +120,12 @@ pub(super) fn unblock(
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
-    let place = Place::find(&arguments.name, named, Duration::ZERO)?;
     let (kind, name) = what(&arguments.what);
+    if let Some(client) = context::far() {
+        let order = Control::Unblock { kind: far_kind(kind), name };
+        return far::order(&client, &arguments.name, None, order, output);
+    }
+    let place = Place::find(&arguments.name, named, Duration::ZERO)?;
     place.change(output, |controls, now_ms| {
         controls.unblock(kind, &name, now_ms);
         Ok(())
@@ -108,6 +133,9 @@ pub(super) fn unblock(
 }
 
 pub(super) fn clear_cache(name: &str, named: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
+    if let Some(client) = context::far() {
+        return far::order(&client, name, None, Control::ClearCache, output);
+    }
     let place = Place::find(name, named, Duration::ZERO)?;
     super::tune::may_change(&place.config)?;
     let answer = context::runtime()?.block_on(place.door.ask("clear-cache", &actor(), String::new()))?;
@@ -133,6 +161,14 @@ pub(super) fn clear_cache(name: &str, named: Option<PathBuf>, output: Output) ->
         _ => show::json(&document),
     }
     Ok(Code::Done)
+}
+
+fn far_kind(kind: BlockKind) -> ::server::BlockKind {
+    match kind {
+        BlockKind::Tool => ::server::BlockKind::Tool,
+        BlockKind::Client => ::server::BlockKind::Client,
+        BlockKind::Address => ::server::BlockKind::Address,
+    }
 }
 
 fn what(what: &What) -> (BlockKind, String) {

@@ -51,7 +51,7 @@ impl Desk {
 
     pub(super) async fn list(&self) -> Result<Vec<Summary>, Failure> {
         match self {
-            Self::Serve(client) => Ok(client.get("/api/v1/incidents").await?),
+            Self::Serve(client) => Ok(client.list("/api/v1/incidents", usize::MAX).await?),
             Self::Journal(engine, _) => {
                 let incidents = engine.incidents().await.map_err(failure)?;
                 Ok(incidents.iter().map(Summary::from).collect())
@@ -61,7 +61,7 @@ impl Desk {
 
     pub(super) async fn detail(&self, typed: &str) -> Result<Detail, Failure> {
         match self {
-            Self::Serve(client) => Ok(client.get(&format!("/api/v1/incidents/{typed}")).await?),
+            Self::Serve(client) => Ok(client.incident(typed).await?),
             Self::Journal(engine, _) => {
                 let id = engine.find(typed).await.map_err(failure)?;
                 Ok(Detail::from(engine.incident(&id).await.map_err(failure)?))
@@ -84,7 +84,7 @@ impl Desk {
     /// What would have been done in each incident.
     pub(super) async fn shadows(&self) -> Result<Vec<Shadow>, Failure> {
         match self {
-            Self::Serve(client) => Ok(client.get("/api/v1/would").await?),
+            Self::Serve(client) => Ok(client.list("/api/v1/would", usize::MAX).await?),
             Self::Journal(engine, _) => engine.shadows().await.map_err(failure),
         }
     }

@@ -3,6 +3,7 @@
 mod by_hand;
 mod effects;
 mod lint;
+mod list;
 mod new;
 mod plan;
 mod view;
@@ -17,6 +18,7 @@ use crate::fail::{Code, Failure};
 
 pub(super) fn run(command: RunbookCommand, config: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
     match command {
+        RunbookCommand::List => list::run(config, output),
         RunbookCommand::Show { file, tree } => {
             view::show(&read(&file)?.runbook, tree, output);
             Ok(Code::Done)

@@ -1,19 +1,16 @@
 //! Owns how many wrong words may come from one place: enough for a person who mistypes, and few for a program that tries.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
 
-/// Wrong words from one place in a window.
+use super::windows::Windows;
+
+/// Wrong words from one place in a minute.
 const WRONG_MAX: u32 = 20;
-const WINDOW_MS: i64 = 60_000;
-/// Places that are remembered; where there are more, the oldest are forgotten.
-const PLACES_MAX: usize = 4096;
 
-/// What was wrong lately: where it came from, since when, and how often.
+/// What was wrong lately, by where it came from.
 #[derive(Default)]
 pub(super) struct Guesses {
-    places: Mutex<HashMap<IpAddr, (i64, u32)>>,
+    places: Windows<IpAddr>,
 }
 
 // === impl Guesses ===
@@ -21,27 +18,12 @@ pub(super) struct Guesses {
 impl Guesses {
     /// For how many seconds a place has to wait, where it has to.
     pub(super) fn wait(&self, peer: IpAddr, now_ms: i64) -> Option<u64> {
-        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since_ms, wrong) = *places.get(&place(peer))?;
-        let left_ms = since_ms + WINDOW_MS - now_ms;
-        (wrong >= WRONG_MAX && left_ms > 0).then(|| u64::try_from(left_ms).unwrap_or(0).div_ceil(1000))
+        self.places.wait(&place(peer), WRONG_MAX, now_ms)
     }
 
     /// A wrong word has come from there.
     pub(super) fn wrong(&self, peer: IpAddr, now_ms: i64) {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.len() >= PLACES_MAX && !places.contains_key(&place(peer)) {
-            places.retain(|_, (since_ms, _)| *since_ms + WINDOW_MS > now_ms);
-            if places.len() >= PLACES_MAX {
-                let oldest = places.iter().min_by_key(|(_, (since_ms, _))| *since_ms).map(|(peer, _)| *peer);
-                oldest.map(|oldest| places.remove(&oldest));
-            }
-        }
-        let entry = places.entry(place(peer)).or_insert((now_ms, 0));
-        if entry.0 + WINDOW_MS <= now_ms {
-            *entry = (now_ms, 0);
-        }
-        entry.1 = entry.1.saturating_add(1);
+        self.places.count(place(peer), now_ms);
     }
 }
 
@@ -73,14 +55,5 @@ mod tests {
             ["2001:db8::1", "2001:db8::ffff", "2001:db8:0:1::1"].map(|ip| ip.parse().unwrap());
         (0..WRONG_MAX).for_each(|_| guesses.wrong(six, 0));
         assert!(guesses.wait(same, 0).is_some() && guesses.wait(else_where, 0).is_none());
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let guesses = Guesses::default();
-        for number in 0..20_000_u32 {
-            guesses.wrong(IpAddr::V4(number.into()), i64::from(number));
-        }
-        assert!(guesses.places.lock().unwrap().len() <= PLACES_MAX);
     }
 }

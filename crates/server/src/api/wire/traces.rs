@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use traces::{Filter, Summary};
 
 /// Which traces are wanted: those with a span that is all of it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TraceQuestion {
     /// Of this server.
@@ -25,11 +26,16 @@ pub struct TraceQuestion {
     pub since_ms: Option<i64>,
     /// So many at most, the last ones; without it a hundred.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u32>,
+    /// Where to go on: what `Link` (`rel="next"`) of the answer before has, as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 600))]
+    pub cursor: Option<String>,
 }
 
 /// One trace.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceSummary {
     /// Its id: 32 hexadecimal digits.
     pub trace_id: String,
@@ -59,10 +65,10 @@ const LIMIT: usize = 100;
 
 impl From<TraceQuestion> for Filter {
     fn from(question: TraceQuestion) -> Self {
-        let TraceQuestion { server, tool, slow_ms, errors, since_ms, limit } = question;
+        let TraceQuestion { server, tool, slow_ms, errors, since_ms, limit, cursor: _ } = question;
         let since_ns = since_ms.map(|ms| u64::try_from(ms).unwrap_or(0).saturating_mul(1_000_000));
         let slow = slow_ms.map(Duration::from_millis);
-        Self { server, tool, slow, errors, since_ns, limit: limit.unwrap_or(LIMIT) }
+        Self { server, tool, slow, errors, since_ns, limit: limit.map_or(LIMIT, |limit| limit as usize) }
     }
 }
 

@@ -37,7 +37,7 @@ impl Source {
 
     /// The incident that a person means.
     pub(super) async fn find(&mut self, typed: &str) -> Result<IncidentId, Failure> {
-        match self.client.get::<Detail>(&format!("/api/v1/incidents/{typed}")).await {
+        match self.client.incident(typed).await {
             Ok(detail) => Ok(detail.id),
             Err(error) => self.fall_back(error).await?.find(typed).await.map_err(failure),
         }
@@ -59,7 +59,7 @@ impl Source {
     }
 
     async fn open(&mut self) -> Result<Vec<Summary>, Failure> {
-        let mut incidents: Vec<Summary> = match self.client.get("/api/v1/incidents").await {
+        let mut incidents: Vec<Summary> = match self.client.list("/api/v1/incidents", usize::MAX).await {
             Ok(incidents) => self.is_there(incidents),
             Err(error) => {
                 let incidents = self.fall_back(error).await?.incidents().await.map_err(failure)?;

@@ -1,0 +1,219 @@
+//! Owns what operators have the guard of a server do, by its control socket: what its clients may do is changed, and written
+//! down with the value before, so that it can be taken back.
+
+use std::io;
+use std::time::Duration;
+
+use incident::change::{Change, What, read_place};
+use incident::{EngineError, Kill};
+use process::control::{Client, Message, Request};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::flow::Flow;
+use crate::kill_switch::kill_switch;
+use crate::tuning::{control_socket, controls_path};
+
+/// How long a guard may take, what it waits for included.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+
+/// What a guard can be had do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "control", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Control {
+    /// No client writes any more.
+    ReadOnly,
+    /// Clients write again: so many of the sessions, or those of one client.
+    Writes {
+        /// How many of the sessions, in percent.
+        #[schemars(range(min = 0, max = 100))]
+        percent: u8,
+        /// Only those of the client that calls itself so.
+        #[serde(default)]
+        client: Option<String>,
+    },
+    /// A tool, a client or an address is refused.
+    Block {
+        /// What it is.
+        kind: BlockKind,
+        /// Its name.
+        name: String,
+        /// For how many seconds; without it until it is taken back.
+        #[serde(default)]
+        for_s: Option<u32>,
+    },
+    /// It is refused no longer.
+    Unblock {
+        /// What it is.
+        kind: BlockKind,
+        /// Its name.
+        name: String,
+    },
+    /// What the guard remembers of answers is forgotten.
+    ClearCache,
+}
+
+/// What can be blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockKind {
+    /// A tool, by its name.
+    Tool,
+    /// A client, by what it calls itself.
+    Client,
+    /// An address or a network.
+    Address,
+}
+
+/// Why it is not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    #[error("there is no server `{0}`")]
+    NoServer(String),
+    #[error("the kill switch is on: nothing is changed until `paramedic kill-switch off`")]
+    KillSwitch,
+    #[error("no guard runs in front of `{0}`")]
+    NoGuard(String),
+    #[error("the guard of `{0}` does not answer")]
+    Silent(String, #[source] io::Error),
+    #[error("the guard does not do it: {reason}")]
+    Refused { code: u16, reason: String },
+    #[error("it is done, and could not be written down")]
+    Note(#[from] EngineError),
+}
+
+/// How the guard of a server is, with what operators have laid down.
+///
+/// # Errors
+/// Where there is no such server, or no guard that answers.
+pub(crate) async fn status(flow: &Flow, server: &str, by: &str) -> Result<Value, ControlError> {
+    tell(flow, server, "status", by, String::new()).await
+}
+
+/// Has the guard of a server do something; returns what it says to that.
+///
+/// # Errors
+/// Where the kill switch is on, there is no such server, no guard that answers, or it refuses.
+pub(crate) async fn order(
+    flow: &Flow,
+    server: &str,
+    by: &str,
+    reason: Option<&str>,
+    control: &Control,
+) -> Result<Value, ControlError> {
+    if kill_switch(&flow.world.config) == Kill::On {
+        return Err(ControlError::KillSwitch);
+    }
+    let (verb, mut form) = control.form();
+    form.extend(reason.map(|reason| ("reason".to_owned(), reason.into())));
+    let path = controls_path(&flow.world.config, server);
+    let before = read_place(&path).ok().flatten();
+    let told = tell(flow, server, verb, by, Value::Object(form).to_string()).await?;
+    // The other way round it is the change that was made.
+    let back = Change::plan(What::ServerControls, server, [(path, before)]).ok().flatten();
+    if let Some(back) = back {
+        flow.engine.note_change(Some(server), by, back.reversed(None)).await?;
+    }
+    Ok(told)
+}
+
+async fn tell(flow: &Flow, server: &str, verb: &str, by: &str, body: String) -> Result<Value, ControlError> {
+    let member = flow.fleet.get(server).ok_or_else(|| ControlError::NoServer(server.to_owned()))?;
+    let name = member.config.name.as_str();
+    let socket = control_socket(&flow.world.config, name);
+    let silent = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ControlError::NoGuard(name.to_owned()),
+        _ => ControlError::Silent(name.to_owned(), error),
+    };
+    let asked = async {
+        let (client, mut messages) = Client::connect(&socket).await?;
+        let (by, verb, query) = (by.to_owned(), verb.to_owned(), String::new());
+        client.send(&Request::Admin { id: 1, by, verb, query, body }).await?;
+        while let Some(message) = messages.recv().await {
+            if let Message::Answered { id: 1, code, document } = message {
+                return Ok((code, document));
+            }
+        }
+        Err(io::ErrorKind::UnexpectedEof.into())
+    };
+    let answered = tokio::time::timeout(ANSWER_MAX, asked).await;
+    let answered = answered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let (code, document) = answered.map_err(silent)?;
+    let document: Value = serde_json::from_str(&document).unwrap_or_default();
+    if (200..300).contains(&code) {
+        return Ok(document);
+    }
+    let reason = document["error"].as_str().unwrap_or("it does not say why").to_owned();
+    Err(ControlError::Refused { code, reason })
+}
+
+// === impl Control ===
+
+impl Control {
+    /// The verb of the guard, and its parameters, which are texts.
+    fn form(&self) -> (&'static str, Map<String, Value>) {
+        let mut form = Map::new();
+        let mut say = |name: &str, value: &dyn ToString| {
+            form.insert(name.to_owned(), value.to_string().into());
+        };
+        let verb = match self {
+            Self::ReadOnly => "readonly-mode",
+            Self::Writes { percent, client } => {
+                say("percent", percent);
+                client.iter().for_each(|client| say("client", client));
+                "enable-writes"
+            }
+            Self::Block { kind, name, for_s } => {
+                say(kind.name(), name);
+                for_s.iter().for_each(|seconds| say("for", &format!("{seconds}s")));
+                "block"
+            }
+            Self::Unblock { kind, name } => {
+                say(kind.name(), name);
+                "unblock"
+            }
+            Self::ClearCache => "clear-cache",
+        };
+        (verb, form)
+    }
+}
+
+// === impl BlockKind ===
+
+impl BlockKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Client => "client",
+            Self::Address => "address",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_to_a_guard() {
+        let check = |control: Value, verb: &str, form: Value| {
+            let control: Control = serde_json::from_value(control).unwrap();
+            assert_eq!(control.form(), (verb, form.as_object().unwrap().clone()), "{control:?}");
+        };
+        check(json!({ "control": "read_only" }), "readonly-mode", json!({}));
+        check(json!({ "control": "writes", "percent": 10 }), "enable-writes", json!({ "percent": "10" }));
+        check(
+            json!({ "control": "block", "kind": "tool", "name": "x&y", "for_s": 60 }),
+            "block",
+            json!({ "tool": "x&y", "for": "60s" }),
+        );
+        check(
+            json!({ "control": "unblock", "kind": "address", "name": "10.0.0.0/8" }),
+            "unblock",
+            json!({ "address": "10.0.0.0/8" }),
+        );
+    }
+}
