@@ -14,6 +14,8 @@ pub fn login(next: &str, refused: Option<&str>) -> String {
         }
         form.door method="post" action="/login" {
             input type="hidden" name="next" value=(next);
+            // Browsers that keep words keep them by a name.
+            input type="text" name="name" value="paramedic" autocomplete="username" hidden;
             label for="word" { "The word of your token" }
             input #word type="password" name="word" required autofocus autocomplete="current-password" spellcheck="false";
             button.main { "Sign in" }

@@ -92,7 +92,7 @@ pub fn incidents(rows: &[IncidentRow]) -> Vec<Part> {
             @if over.is_empty() {
                 p.soft { "None yet." }
             } @else {
-                div.wide tabindex="0" role="region" aria-labelledby="over-title" { (table(&over)) }
+                div.wide.over tabindex="0" role="region" aria-label="Table of incidents that are over" { (table(&over)) }
             }
         }
     };

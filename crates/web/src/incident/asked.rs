@@ -37,7 +37,7 @@ fn question(page: &IncidentPage<'_>, unit: &UnitRef, view: &UnitView, asked: &As
                 div { dt { "Effect" } dd { span.effect.(asked.effect) { (plain(&asked.effect)) } } }
                 div { dt { "Acts on" } dd { (plain(&page.incident.server)) } }
                 div { dt { "Asked because" } dd { (plain(&asked.reason)) } }
-                div { dt { "Expires" } dd { "in " (since(asked.expires_ms)) " (" (moment(asked.expires_ms)) " UTC)" } }
+                div { dt { "Expires" } dd { (since(asked.expires_ms)) " (" (moment(asked.expires_ms)) " UTC)" } }
                 @if asked.people > 1 {
                     div { dt { "People" } dd {
                         (asked.people) " have to say yes"

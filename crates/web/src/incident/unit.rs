@@ -59,6 +59,8 @@ fn outcome(page: &IncidentPage<'_>, command: &Command) -> Markup {
     let tone = match (&command.end, command.exit_code) {
         (None, _) => "run",
         (Some(_), Some(0)) => "good",
+        // A no is an answer, and no failure.
+        (Some(end), _) if end.starts_with("answered") => "warn",
         (Some(_), _) => "bad",
     };
     html! {
