@@ -33,9 +33,9 @@ pub use inhibition::{InhibitRule, inhibitors};
 pub use labels::{Labels, METRIC_NAME, Sample, is_label_name};
 pub use matcher::{Comparison, Matcher, MatcherError, all_match, parse_matchers};
 pub use promql::{
-    Annotation, AnnotationKind, Answer, Element, Elsewhere, Engine, Portable, Position, Query, QueryBounds,
-    QueryError, QueryLimits, QueryNeeds, SelectorError, Series, SeriesSelector, Steps, Value, duration_ms,
-    series, shown,
+    Annotation, AnnotationKind, Answer, Element, Elsewhere, Engine, Limit, Portable, Position, Query,
+    QueryBounds, QueryError, QueryLimits, QueryNeeds, SelectorError, Series, SeriesSelector, Steps, Value,
+    duration_ms, series, shown,
 };
 pub use rule::{
     ALERT_NAME, AlertingRule, RecordingRule, Rule, RuleGroup, RuleLevel, RuleProblem, parse_rules,

@@ -32,7 +32,7 @@ pub use query::{Filter, Summary};
 pub use span::{Attributes, Event, Kind, Link, Resource, Span, Status, Value, attribute};
 pub use store::{Counts, Limits, Store};
 pub use to_json::to_json;
-pub use waterfall::waterfall;
+pub use waterfall::{Row, rows, waterfall};
 
 /// Spans of one message; those beyond are rejected, and the sender is told how many.
 pub const SPANS_MAX: usize = 50_000;

@@ -17,11 +17,14 @@ const BAR_MIN: usize = 10;
 const LABEL_MAX: usize = 60;
 
 /// One span, and how deep it is below the one that began it all.
-struct Row<'a> {
-    depth: usize,
-    span: &'a Span,
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// How deep.
+    pub depth: usize,
+    /// The span.
+    pub span: &'a Span,
     /// What it was done for is not here.
-    is_orphan: bool,
+    pub is_orphan: bool,
 }
 
 /// Returns the waterfall of the spans of one trace, in lines of `width` columns. Whatever stands in names and messages,
@@ -57,7 +60,7 @@ pub fn waterfall(spans: &[Arc<Span>], width: usize) -> String {
 }
 
 /// Spans in the order in which they are shown. Each is there once, whatever they say of each other.
-fn rows(spans: &[Arc<Span>]) -> Vec<Row<'_>> {
+pub fn rows(spans: &[Arc<Span>]) -> Vec<Row<'_>> {
     let ids: HashSet<SpanId> = spans.iter().map(|span| span.id).collect();
     let mut children: HashMap<SpanId, Vec<&Span>> = HashMap::new();
     let mut roots: Vec<&Span> = Vec::new();

@@ -24,17 +24,21 @@ const SUBQUERY_STEP_MS: i64 = 60_000;
 impl Query {
     /// Returns what the query reads.
     pub fn needs(&self) -> QueryNeeds {
-        let mut needs = QueryNeeds { selectors: Vec::new(), reach_ms: 0, has_moment: false };
-        needs.take(&self.0.expr, 0);
-        needs.selectors.sort();
-        needs.selectors.dedup();
-        needs
+        QueryNeeds::of(&self.0.expr)
     }
 }
 
 // === impl QueryNeeds ===
 
 impl QueryNeeds {
+    pub(super) fn of(expr: &Expr) -> Self {
+        let mut needs = Self { selectors: Vec::new(), reach_ms: 0, has_moment: false };
+        needs.take(expr, 0);
+        needs.selectors.sort();
+        needs.selectors.dedup();
+        needs
+    }
+
     /// Adds what an expression reads that is evaluated so long before the moment.
     fn take(&mut self, expr: &Expr, before_ms: i64) {
         match &expr.kind {
