@@ -29,7 +29,8 @@ fn main() {
     let (parts, _) = best(rounds, || fleet.parts(&Wanted::default()));
     let mut ask = |query: &Query, steps| query.range(&store, steps).unwrap();
     let (drawing, drawn) = best(rounds, || charts("server-0007", (NOW_MS, 3_600_000), &[], &[], &mut ask));
-    let (figures, bytes) = best(rounds, || drawn.iter().map(|chart| chart.figure().into_string().len()).sum::<usize>());
+    let (figures, bytes) =
+        best(rounds, || drawn.iter().map(|chart| chart.figure().into_string().len()).sum::<usize>());
     println!("| {servers} servers | |\n|---|---|");
     println!("| asking for the last hour of all, once in 10 s | {} |", ms(asking));
     println!("| putting the servers together | {} |", ms(gathering));

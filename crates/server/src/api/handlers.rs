@@ -222,7 +222,12 @@ pub(super) async fn stop(
 }
 
 /// Carries out an order and writes restarts down, whoever ordered them.
-async fn carry_out(flow: &Flow, name: &str, verb: Verb, order: Order) -> Result<Json<Done>, Failure> {
+pub(crate) async fn carry_out(
+    flow: &Flow,
+    name: &str,
+    verb: Verb,
+    order: Order,
+) -> Result<Json<Done>, Failure> {
     let member = flow.fleet.get(name).ok_or_else(|| OrderError::NoServer(name.to_owned()))?;
     let started_ms = clock::now_ms();
     let since_ms = if verb == Verb::Restart { since(flow, &order.key).await? } else { None };
@@ -255,7 +260,8 @@ async fn since(flow: &Flow, key: &str) -> Result<Option<i64>, Failure> {
     Ok(flow.engine.look(|all| all.filter(|one| one.id.as_str() == id).find_map(opened)).await?)
 }
 
-fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
+/// How a server is.
+pub(crate) fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
     let supervised = member.supervised();
     let looked = flow.watch.looked(&member.config.name).filter(|_| !member.is_absent());
     let report = looked.map(|looked| looked.readiness);

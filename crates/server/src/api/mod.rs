@@ -47,6 +47,7 @@ use crate::flow::Flow;
 use route::{Route, Who};
 
 pub(crate) use access::{Closed, Door, peer};
+pub(crate) use handlers::{carry_out, server_status};
 pub use openapi::description;
 pub(crate) use problem::Failure;
 

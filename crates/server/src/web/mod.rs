@@ -3,10 +3,15 @@
 //! A page is a path (`pages`) and the parts that stand there for whoever looks; `stream` tells browsers of parts that have
 //! changed. A form is sent to the path of what it is about, and does what the API does.
 
+mod asking;
 mod door;
+mod fleet;
 mod incidents;
+mod journal;
+mod library;
 mod outside;
 mod pages;
+mod servers;
 mod session;
 mod shown;
 mod stream;
@@ -23,6 +28,8 @@ use axum::routing::{get, post};
 
 use crate::api;
 use crate::flow::Flow;
+use asking::Hours;
+use journal::Checks;
 pub(crate) use outside::is_ours;
 use session::Sessions;
 use stream::Streams;
@@ -35,6 +42,8 @@ pub(crate) struct Web {
     flow: Arc<Flow>,
     sessions: Sessions,
     streams: Streams,
+    hours: Hours,
+    checks: Arc<Checks>,
     /// Stands where the word of a session belongs in what is rendered once for several of them. Nobody can guess it.
     csrf_mark: String,
 }
@@ -49,12 +58,20 @@ fn routes(flow: Arc<Flow>) -> Router {
     // Without randomness nobody gets a session either.
     let _ = getrandom::fill(&mut random);
     let csrf_mark = format!("csrf-{}", checksum::hex::write(&random));
-    let web = Arc::new(Web { flow, sessions: Sessions::default(), streams: Streams::default(), csrf_mark });
+    let web = Arc::new(Web {
+        flow,
+        sessions: Sessions::default(),
+        streams: Streams::default(),
+        hours: Hours::default(),
+        checks: Arc::default(),
+        csrf_mark,
+    });
     let signed_in = Router::new()
         .route(EVENTS, get(stream::events))
         .route("/logout", post(door::leave))
         .route("/incidents/{id}/{act}", post(incidents::act).get(incidents::report))
         .route("/incidents/{id}/kept/{sha256}", get(incidents::kept))
+        .route("/servers/{name}/{act}", post(servers::act))
         .fallback(pages::show)
         .layer(from_fn_with_state(Arc::clone(&web), door::signed_in));
     Router::new()

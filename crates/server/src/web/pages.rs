@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use web::{Markup, Part, Place};
 
 use super::door::Guest;
-use super::{Web, incidents, shown};
+use super::{Web, fleet, incidents, journal, library, servers, shown};
 use crate::api::Failure;
 use crate::tokens::{Role, Token};
 
@@ -39,10 +39,16 @@ pub(super) struct Eye {
 /// What stands at a path.
 ///
 /// Another page is another line here: parts of one function, for a path of words.
-pub(super) async fn view(web: &Web, path: &str, _query: &str, eye: &Eye) -> Result<View, Failure> {
+pub(super) async fn view(web: &Web, path: &str, query: &str, eye: &Eye) -> Result<View, Failure> {
     let words: Vec<&str> = path.trim_matches('/').split('/').collect();
     match words[..] {
-        ["" | "incidents"] => incidents::list(&web.flow, eye).await,
+        [""] => fleet::page(web, query, eye).await,
+        ["servers", name] => servers::page(web, name, query, eye).await,
+        ["traces", typed] => library::trace(&web.flow, typed, eye),
+        ["runbooks"] => library::list(&web.flow, eye).await,
+        ["runbooks", name] => library::one(&web.flow, name, eye).await,
+        ["journal"] => journal::page(web, query, eye).await,
+        ["incidents"] => incidents::list(&web.flow, eye).await,
         ["incidents", typed] => incidents::one(&web.flow, typed, eye).await,
         _ => Err(Failure::new(StatusCode::NOT_FOUND, format!("there is no page `{path}`"))),
     }
