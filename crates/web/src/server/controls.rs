@@ -113,11 +113,6 @@ impl ServerPage {
             label { "For how long " input name="for" placeholder="1h; empty: until let in again" autocomplete="off"; }
             (reason)
         };
-        let (drain, word) = if controls.draining {
-            ("undrain", "Take requests again")
-        } else {
-            ("drain", "Take no new requests")
-        };
         html! {
             div.acts {
                 @if controls.percent > 0 {
@@ -127,7 +122,6 @@ impl ServerPage {
                     (more("writes", "Let write", &form(csrf, &self.path("writes"), &html! { (part) (reason) }, "Let clients write")))
                 }
                 (more("block", "Shut out", &form(csrf, &self.path("block"), &whom, "Shut out")))
-                (more("drain", word, &form(csrf, &self.path(drain), &html! {}, word)))
                 (more("clear", "Empty caches", &form(csrf, &self.path("clear-cache"), &html! {}, "Empty its guard's caches")))
             }
         }
