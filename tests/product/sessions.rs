@@ -12,9 +12,9 @@ use crate::webdriver::plainly;
 const RESTART: &str = "6.1";
 
 /// A browser without a screen: it says where its forms come from, and brings its cookie.
-struct Visit<'a> {
+pub(crate) struct Visit<'a> {
     site: &'a Site,
-    cookie: String,
+    pub(crate) cookie: String,
 }
 
 // === impl Visit ===
@@ -24,7 +24,7 @@ impl<'a> Visit<'a> {
         Self { site, cookie: String::new() }
     }
 
-    fn signed_in(site: &'a Site, word: &str) -> Self {
+    pub(crate) fn signed_in(site: &'a Site, word: &str) -> Self {
         let mut visit = Self::new(site);
         let (status, headers, text) = visit.sends("/login", &[("word", word)]);
         assert_eq!(status, 303, "{text}");
@@ -38,11 +38,11 @@ impl<'a> Visit<'a> {
         request.header(COOKIE, &self.cookie)
     }
 
-    fn gets(&self, path: &str) -> (u16, HeaderMap, String) {
+    pub(crate) fn gets(&self, path: &str) -> (u16, HeaderMap, String) {
         plainly(self.asks(Method::GET, path))
     }
 
-    fn sends(&self, path: &str, fields: &[(&str, &str)]) -> (u16, HeaderMap, String) {
+    pub(crate) fn sends(&self, path: &str, fields: &[(&str, &str)]) -> (u16, HeaderMap, String) {
         plainly(self.form(path, fields).header(ORIGIN, format!("http://{}", self.site.listen())))
     }
 
@@ -58,7 +58,7 @@ impl<'a> Visit<'a> {
     }
 
     /// The word that the forms of this session bring back.
-    fn csrf(&self) -> String {
+    pub(crate) fn csrf(&self) -> String {
         value(&self.gets("/incidents").2, "csrf")
     }
 }
