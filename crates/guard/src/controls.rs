@@ -126,6 +126,8 @@ pub(crate) enum Refused {
     Concurrency,
     /// It is too long, or its answer is.
     Size,
+    /// It looks like an attack, for sure.
+    Attack,
 }
 
 // === impl Refused ===
@@ -133,7 +135,7 @@ pub(crate) enum Refused {
 impl Refused {
     /// Whether an operator has forbidden it to whoever asked, and not merely its number or length.
     pub(crate) fn is_forbidden(self) -> bool {
-        !matches!(self, Self::Rate | Self::Concurrency | Self::Size)
+        !matches!(self, Self::Rate | Self::Concurrency | Self::Size | Self::Attack)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::controls::{Ask, BlockKind, Controls, Refused};
 use crate::envelope::{self, Incoming};
 use crate::log::{About, Field, Level, clip};
+use crate::security::Seen;
 use crate::session::Session;
 use crate::state::Guard;
 
@@ -29,11 +30,12 @@ pub(super) async fn pass(
     if guard.is_draining() {
         return Err(draining(guard));
     }
+    let who = Asker { client: &session.client, place: session.place, session: session.shown() };
+    let tool = call.params.and_then(tool_name);
+    inspect(guard, who, tool.as_deref().filter(|_| call.method == "tools/call"), call.params)?;
     for _ in 0..LOOKS_MAX {
         let controls = guard.controls.now();
         if controls.is_restricting() {
-            let tool = call.params.and_then(tool_name);
-            let who = Asker { client: &session.client, place: session.place, session: session.shown() };
             check(guard, &controls, who, call.method, tool.as_deref()).await?;
         }
         // Held from the last look until it is in the table: whoever changes them afterwards finds it there.
@@ -92,6 +94,49 @@ pub(crate) async fn check(
     ];
     guard.note(Level::Warning, About::Security, &format!("refused: {reason}"), fields);
     Err(Problem::refused(format!("server `{}`: {reason}", guard.settings.name)))
+}
+
+/// Tells what the call of a tool shows of an attack, and refuses it where the settings say so.
+pub(crate) fn inspect(
+    guard: &Guard,
+    who: Asker<'_>,
+    tool: Option<&str>,
+    params: Option<&str>,
+) -> Result<(), Problem> {
+    let Some(tool) = tool else { return Ok(()) };
+    let withheld = guard.tools().refusal(tool).map(str::to_owned);
+    let seen = guard.own().security.in_call(tool, params);
+    if let Some(seen) = &seen {
+        told(guard, seen, tool, Some(who));
+    }
+    let Some(reason) = withheld.or_else(|| seen?.refused) else { return Ok(()) };
+    guard.metrics.refused(Refused::Attack);
+    Err(Problem::refused(format!("server `{}`: {reason}", guard.settings.name)))
+}
+
+/// Tells what a list of the server's tools shows of an attack. Returns whether some of them are withheld.
+pub(crate) fn inspect_list(guard: &Guard, result: &str) -> bool {
+    let own = guard.own();
+    let mut tools = guard.tools();
+    for (tool, seen) in tools.listed(&own.security, result) {
+        told(guard, &seen, &tool, None);
+        if seen.refused.is_some() {
+            guard.metrics.refused(Refused::Attack);
+        }
+    }
+    tools.is_withholding()
+}
+
+fn told(guard: &Guard, seen: &Seen, tool: &str, who: Option<Asker<'_>>) {
+    guard.metrics.signs(seen);
+    let fields = [
+        ("tool", tool.into()),
+        ("class", seen.signs[0].class.name().into()),
+        ("rule", seen.signs[0].rule.into()),
+        ("session", who.map(|who| who.session).into()),
+        ("client", who.map(|who| who.client).into()),
+    ];
+    guard.note(Level::Warning, About::Security, &seen.words(), fields);
 }
 
 /// Says that no new requests are taken.
