@@ -9,6 +9,7 @@ mod machine;
 
 mod alertmanager;
 mod approval;
+mod attacks;
 mod authoring;
 mod away;
 mod bad_input;

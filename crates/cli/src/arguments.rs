@@ -16,6 +16,7 @@ mod logs;
 mod metrics;
 mod query;
 mod rule;
+mod security;
 mod server;
 mod token;
 mod trace;
@@ -46,6 +47,7 @@ pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
 pub(crate) use server::ServerCommand;
+pub(crate) use security::{BaselineArguments, SecurityCommand};
 pub(crate) use token::TokenCommand;
 pub(crate) use trace::{TraceCommand, TraceListArguments};
 pub(crate) use tune::{HostCommand, ReclaimArguments, TuneArguments};
@@ -161,6 +163,9 @@ pub(crate) enum Command {
     /// See and control servers, through their owner
     #[command(subcommand)]
     Server(ServerCommand),
+    /// Say what is right for a server, so that an attack shows
+    #[command(subcommand)]
+    Security(SecurityCommand),
     /// Say where people are at work, so that every change waits
     #[command(subcommand)]
     Maintenance(MaintenanceCommand),

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use process::ProcessId;
 use process::control::{DependencyStatus, Event, Exit, Package, Phase, Status};
 use serde_json::Value;
-use threats::Class;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::asked::Asked;
@@ -192,7 +191,7 @@ impl Guard {
 
     /// Whether a list of tools may have to be changed before a client sees it.
     pub(crate) fn narrows_lists(&self) -> bool {
-        self.controls.hold().is_restricting() || self.own().security.block.contains(&Class::ToolPoisoning)
+        self.controls.hold().is_restricting() || self.own().security.withholds()
     }
 
     pub(crate) fn set_own(&self, own: Own) {

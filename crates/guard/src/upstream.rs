@@ -244,7 +244,7 @@ async fn hold(
         return Err(gate::draining(guard));
     }
     for one in messages.iter().filter(|one| one.id.is_some()) {
-        gate::inspect(guard, who, one.tool.as_deref(), one.params)?;
+        gate::inspect(guard, who, one.tool.as_deref(), one.params).await?;
     }
     for _ in 0..gate::LOOKS_MAX {
         let controls = guard.controls.now();

@@ -4,6 +4,7 @@ use checksum::Digest;
 use serde_json::{Map, Value};
 
 use crate::arguments::escaped;
+use crate::pins::Change;
 use crate::prose;
 use crate::sign::{Certainty, Class, Sign};
 
@@ -64,6 +65,17 @@ pub fn in_definition(definition: &Definition) -> Vec<Sign> {
     let mut signs = Vec::new();
     visit(&definition.json, "", 0, &mut signs);
     signs
+}
+
+/// The sign that a tool is not as it was approved.
+pub fn in_change(change: &Change, tool: &str) -> Sign {
+    let (rule, certainty) = match change {
+        Change::Changed => ("tool-changed", Certainty::Certain),
+        Change::Renamed(_) => ("tool-renamed", Certainty::Certain),
+        Change::New => ("tool-new", Certainty::Likely),
+    };
+    let words = format!("{tool}: {change}");
+    Sign::new((rule, Class::RugPull, certainty), "/name", &words, 0..words.len())
 }
 
 fn visit(value: &Value, at: &str, depth: usize, signs: &mut Vec<Sign>) {

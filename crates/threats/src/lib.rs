@@ -16,7 +16,7 @@ mod sign;
 mod tests;
 
 pub use arguments::{Allowed, in_call};
-pub use definition::{Definition, definitions, in_definition};
-pub use pins::{Change, Pins, changes};
+pub use definition::{Definition, definitions, in_change, in_definition};
+pub use pins::{Change, Pins};
 pub use results::in_result;
 pub use sign::{Certainty, Class, Sign};

@@ -1,33 +1,27 @@
-//! Owns which tools of a server were approved, and what has become of them: changed, renamed, new, gone.
+//! Owns which tools of a server were approved, and what another one is beside them: changed, renamed, new.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use checksum::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::Definition;
 
-/// The tools that an operator has approved, by name.
+/// The tools that an operator has approved: names, and marks of what they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Pins(BTreeMap<String, Digest>);
 
-/// What a tool is beside the ones that were approved.
+/// What a tool is that was not approved as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It has the name of an approved one, and is another.
-    Changed(String),
-    /// It is an approved one under another name.
-    Renamed {
-        /// The approved name.
-        from: String,
-        /// The new one.
-        to: String,
-    },
+    Changed,
+    /// It is the approved one of this name under another.
+    Renamed(String),
     /// Nobody has approved it.
-    New(String),
-    /// It was approved, and is not there.
-    Gone(String),
+    New,
 }
 
 // === impl Pins ===
@@ -47,54 +41,35 @@ impl Pins {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// What a tool of this name and mark is, where it was not approved so; none where it was. Without a mark, only its
+    /// name is known.
+    pub fn judge(&self, name: &str, sha256: Option<Digest>) -> Option<Change> {
+        match (self.0.get(name), sha256) {
+            (Some(_), None) => None,
+            (Some(approved), Some(sha256)) => (*approved != sha256).then_some(Change::Changed),
+            (None, None) => Some(Change::New),
+            (None, Some(sha256)) => {
+                let same = self.0.iter().find(|(_, approved)| **approved == sha256);
+                Some(same.map_or(Change::New, |(name, _)| Change::Renamed(name.clone())))
+            }
+        }
+    }
 }
 
 // === impl Change ===
 
-impl Change {
-    /// The tool that may not be trusted for it; none where there is none any more.
-    pub fn tool(&self) -> Option<&str> {
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Changed(name) | Self::Renamed { to: name, .. } | Self::New(name) => Some(name),
-            Self::Gone(_) => None,
+            Self::Changed => f.write_str("it is another than the one that was approved"),
+            Self::Renamed(from) => write!(f, "it is the approved `{from}` under another name"),
+            Self::New => f.write_str("it was approved by nobody"),
         }
     }
-}
-
-impl std::fmt::Display for Change {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Changed(name) => write!(f, "tool `{name}` is another than the one that was approved"),
-            Self::Renamed { from, to } => {
-                write!(f, "tool `{to}` is the approved `{from}` under another name")
-            }
-            Self::New(name) => write!(f, "tool `{name}` was approved by nobody"),
-            Self::Gone(name) => write!(f, "tool `{name}`, which was approved, is gone"),
-        }
-    }
-}
-
-/// What has become of the approved tools, now that a server lists these.
-pub fn changes(pins: &Pins, now: &[Definition]) -> Vec<Change> {
-    let is_listed = |name: &str| now.iter().any(|one| one.name == name);
-    let gone: Vec<&String> = pins.0.keys().filter(|name| !is_listed(name)).collect();
-    let mut renamed = Vec::new();
-    let mut found = Vec::new();
-    for one in now {
-        match pins.0.get(&one.name) {
-            Some(sha256) if *sha256 == one.sha256 => {}
-            Some(_) => found.push(Change::Changed(one.name.clone())),
-            None => match gone.iter().find(|name| pins.0[**name] == one.sha256) {
-                Some(from) => {
-                    renamed.push(*from);
-                    found.push(Change::Renamed { from: (*from).clone(), to: one.name.clone() });
-                }
-                None => found.push(Change::New(one.name.clone())),
-            },
-        }
-    }
-    found.extend(
-        gone.into_iter().filter(|name| !renamed.contains(name)).map(|name| Change::Gone(name.clone())),
-    );
-    found
 }

@@ -72,15 +72,14 @@ pub(crate) fn narrowed(
     if method != Method::TOOLS_LIST {
         return None;
     }
-    let (controls, is_withholding) = (guard.controls.now(), inspect_list(guard, result));
-    if !controls.is_restricting() && !is_withholding {
+    let (controls, withheld) = (guard.controls.now(), inspect_list(guard, result));
+    if !controls.is_restricting() && withheld.is_empty() {
         return None;
     }
     let (now_ms, own) = (clock::now_ms(), guard.own());
     let may = |tool: &str, hint: bool| {
         let ask = Ask { client: who.client, place: who.place, method: "tools/call", tool: Some(tool) };
-        let is_withheld = is_withholding && guard.tools().refusal(tool).is_some();
-        !is_withheld && controls.refusal(ask, own.reads.is_read(tool, hint), now_ms).is_none()
+        !withheld.contains(tool) && controls.refusal(ask, own.reads.is_read(tool, hint), now_ms).is_none()
     };
     let narrowed = reads::narrowed(result, may);
     let error = || json!({ "code": SERVER_ERROR, "message": "the server's list of tools is not understood" });

@@ -1,7 +1,10 @@
 //! Owns whether a request of a client is let through: what operators have laid down, and a server that is being drained.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use threats::Class;
 
 use super::problem::Problem;
 use super::request::Accepts;
@@ -32,7 +35,7 @@ pub(super) async fn pass(
     }
     let who = Asker { client: &session.client, place: session.place, session: session.shown() };
     let tool = call.params.and_then(tool_name);
-    inspect(guard, who, tool.as_deref().filter(|_| call.method == "tools/call"), call.params)?;
+    inspect(guard, who, tool.as_deref().filter(|_| call.method == "tools/call"), call.params).await?;
     for _ in 0..LOOKS_MAX {
         let controls = guard.controls.now();
         if controls.is_restricting() {
@@ -97,34 +100,57 @@ pub(crate) async fn check(
 }
 
 /// Tells what the call of a tool shows of an attack, and refuses it where the settings say so.
-pub(crate) fn inspect(
+pub(crate) async fn inspect(
     guard: &Guard,
     who: Asker<'_>,
     tool: Option<&str>,
     params: Option<&str>,
 ) -> Result<(), Problem> {
     let Some(tool) = tool else { return Ok(()) };
-    let withheld = guard.tools().refusal(tool).map(str::to_owned);
-    let seen = guard.own().security.in_call(tool, params);
+    let (own, controls) = (guard.own(), guard.controls.now());
+    let approved = controls.approved.as_ref().map(|approved| &approved.tools);
+    if approved.is_some() && own.security.block.contains(&Class::RugPull) {
+        learn(guard).await;
+    }
+    let withheld = guard.tools().refusal(&own.security, approved, tool);
+    let seen = own.security.in_call(tool, params);
     if let Some(seen) = &seen {
         told(guard, seen, tool, Some(who));
     }
-    let Some(reason) = withheld.or_else(|| seen?.refused) else { return Ok(()) };
-    guard.metrics.refused(Refused::Attack);
+    let attack = |seen: Seen| Some((Refused::Attack, seen.refused?));
+    let Some((refused, reason)) = withheld.or_else(|| attack(seen?)) else { return Ok(()) };
+    guard.metrics.refused(refused);
     Err(Problem::refused(format!("server `{}`: {reason}", guard.settings.name)))
 }
 
-/// Tells what a list of the server's tools shows of an attack. Returns whether some of them are withheld.
-pub(crate) fn inspect_list(guard: &Guard, result: &str) -> bool {
-    let own = guard.own();
+/// Knows what the present server's tools are, whether a client has asked for them or not.
+async fn learn(guard: &Guard) {
+    let Some(server) = guard.asked() else { return };
+    match guard.catalogue.of(&server).await {
+        Ok(listing) => {
+            if guard.tools().is_another(&listing) {
+                listing.pages.iter().for_each(|page| drop(inspect_list(guard, page)));
+            }
+        }
+        Err(reason) => {
+            let message = format!("its tools cannot be held to those that were approved: {reason}");
+            guard.note(Level::Warning, About::Security, &message, []);
+        }
+    }
+}
+
+/// Tells what a list of the server's tools shows of an attack. Returns the names of those that are withheld.
+pub(crate) fn inspect_list(guard: &Guard, result: &str) -> BTreeSet<String> {
+    let (own, controls) = (guard.own(), guard.controls.now());
+    let approved = controls.approved.as_ref().map(|approved| &approved.tools);
     let mut tools = guard.tools();
-    for (tool, seen) in tools.listed(&own.security, result) {
+    for (tool, seen) in tools.listed(&own.security, approved, result) {
         told(guard, &seen, &tool, None);
         if seen.refused.is_some() {
             guard.metrics.refused(Refused::Attack);
         }
     }
-    tools.is_withholding()
+    tools.withheld(&own.security, approved)
 }
 
 fn told(guard: &Guard, seen: &Seen, tool: &str, who: Option<Asker<'_>>) {

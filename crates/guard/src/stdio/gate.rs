@@ -57,10 +57,16 @@ impl Gate {
     }
 
     /// What the call of a tool shows of an attack, and why it is refused, where it is.
-    pub(crate) fn inspect(&self, tool: &str, params: Option<&str>) -> (Option<Seen>, Option<String>) {
+    pub(crate) fn inspect(
+        &self,
+        tool: &str,
+        params: Option<&str>,
+    ) -> (Option<Seen>, Option<(Refused, String)>) {
         let seen = self.security.in_call(tool, params);
-        let withheld = self.tools.refusal(tool).map(str::to_owned);
-        let refused = withheld.or_else(|| seen.as_ref()?.refused.clone());
+        let controls = self.kept.hold();
+        let approved = controls.approved.as_ref().map(|approved| &approved.tools);
+        let withheld = self.tools.refusal(&self.security, approved, tool);
+        let refused = withheld.or_else(|| Some((Refused::Attack, seen.as_ref()?.refused.clone()?)));
         (seen, refused)
     }
 
@@ -112,14 +118,16 @@ impl Gate {
     /// as it is.
     pub(crate) fn listed(&mut self, result: &str) -> Option<Result<String, String>> {
         self.hints.learn(result);
-        self.untold.extend(self.tools.listed(&self.security, result));
         let controls = self.kept.hold();
-        if !controls.is_restricting() && !self.tools.is_withholding() {
+        let approved = controls.approved.as_ref().map(|approved| &approved.tools);
+        self.untold.extend(self.tools.listed(&self.security, approved, result));
+        let withheld = self.tools.withheld(&self.security, approved);
+        if !controls.is_restricting() && withheld.is_empty() {
             return None;
         }
         let may = |tool: &str, hint: bool| {
             let ask = Ask { client: &self.client, place: self.place, method: "tools/call", tool: Some(tool) };
-            self.tools.refusal(tool).is_none()
+            !withheld.contains(tool)
                 && controls.refusal(ask, self.reads.is_read(tool, hint), (self.now_ms)()).is_none()
         };
         let error =

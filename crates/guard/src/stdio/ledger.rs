@@ -203,9 +203,9 @@ impl Ledger {
                     let (seen, refused) = self.gate.inspect(tool, params);
                     let seen = seen.filter(|_| tries == Tries::First);
                     notes.extend(seen.map(|seen| Note::Suspicious { tool: tool.clone(), seen }));
-                    if let Some(reason) = refused {
+                    if let Some((refused, reason)) = refused {
                         let (id, method, tool) = (id.to_owned(), Method::of(&method), Some(tool.clone()));
-                        notes.push(Note::Refused { id, method, tool, refused: Refused::Attack, reason });
+                        notes.push(Note::Refused { id, method, tool, refused, reason });
                         return Verdict::Drop;
                     }
                 }
