@@ -89,7 +89,7 @@ fn visit(value: &Value, at: &str, depth: usize, signs: &mut Vec<Sign>) {
                 let what = ("reference-to-network", Class::ResourceAbuse, Certainty::Certain);
                 signs.push(Sign::new(what, at, text, 0..text.len()));
             }
-            signs.extend(orders(text, at, Class::ToolPoisoning));
+            signs.extend(orders(text, at));
         }
         Value::Array(items) => {
             items
@@ -100,7 +100,7 @@ fn visit(value: &Value, at: &str, depth: usize, signs: &mut Vec<Sign>) {
         Value::Object(members) => members.iter().for_each(|(name, member)| {
             let at = format!("{at}/{}", escaped(name));
             // Names of parameters are read by models as well.
-            signs.extend(orders(name, &at, Class::ToolPoisoning));
+            signs.extend(orders(name, &at));
             visit(member, &at, depth + 1, signs);
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -108,14 +108,12 @@ fn visit(value: &Value, at: &str, depth: usize, signs: &mut Vec<Sign>) {
 }
 
 /// Orders to a model in a text. One may be clumsy words; two of different kinds in one text are meant.
-pub(crate) fn orders(text: &str, at: &str, class: Class) -> Vec<Sign> {
-    let mut found = prose::look(text);
-    // Pages and documents have comments.
-    found.retain(|one| class == Class::ToolPoisoning || one.rule != prose::COMMENT);
+fn orders(text: &str, at: &str) -> Vec<Sign> {
+    let found = prose::look(text);
     let certainty = if found.len() > 1 { Certainty::Certain } else { Certainty::Likely };
     let sign = |one: prose::Found| {
         let certainty = if one.is_plain { Certainty::Certain } else { certainty };
-        Sign::new((one.rule, class, certainty), at, text, one.at)
+        Sign::new((one.rule, Class::ToolPoisoning, certainty), at, text, one.at)
     };
     found.into_iter().map(sign).collect()
 }

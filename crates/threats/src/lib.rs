@@ -1,4 +1,4 @@
-//! Owns what messages of MCP show of an attack: arguments of calls, definitions of tools, what tools answer.
+//! Owns what messages of MCP show of an attack: arguments of calls, definitions of tools, and tools that were approved.
 //!
 //! It is pure: JSON in, signs out. A sign says what was seen, where, and how sure that is; what is done about it is decided
 //! by whoever asks. Only what no honest client or server does is [`Certainty::Certain`]; the rest is for a person to weigh.
@@ -9,7 +9,6 @@ mod parameter;
 mod path;
 mod pins;
 mod prose;
-mod results;
 mod shell;
 mod sign;
 #[cfg(test)]
@@ -18,5 +17,4 @@ mod tests;
 pub use arguments::{Allowed, in_call};
 pub use definition::{Definition, definitions, in_change, in_definition};
 pub use pins::{Change, Pins};
-pub use results::in_result;
 pub use sign::{Certainty, Class, Sign};

@@ -17,9 +17,6 @@ pub(crate) struct Found {
 /// Texts are looked at so far.
 const BYTES_MAX: usize = 64 << 10;
 
-/// The rule that finds comments of HTML, which a reader of the page does not see.
-pub(crate) const COMMENT: &str = "comment";
-
 /// A rule: its name, and what it looks for, in any case of letters. Sources: the tool-poisoning notes of Invariant Labs
 /// (2025-04) and the static indicators that OWASP's MCP Top 10 lists.
 const RULES: [(&str, &str); 6] = [
@@ -43,7 +40,7 @@ const RULES: [(&str, &str); 6] = [
         "order-to-read-secrets",
         r"\b(?:read|open|cat|load|include|fetch|pass|send|copy|upload)\b[^.\n]{0,80}(?:~/\.ssh|id_rsa|id_ed25519|\.aws/credentials|/etc/(?:passwd|shadow)|\.env\b|mcp\.json|\.netrc|credentials?\.json|private\s+key)",
     ),
-    (COMMENT, r"<!--"),
+    ("comment", r"<!--"),
 ];
 
 static TEXTS: LazyLock<Vec<(&str, Regex)>> =

@@ -16,8 +16,6 @@ pub enum Class {
     RugPull,
     /// The description of a tool gives orders to the model that reads it.
     ToolPoisoning,
-    /// What a tool answers does.
-    PromptInjection,
     /// A path leads out of where it may.
     PathTraversal,
     /// A value is made to be run.
@@ -57,10 +55,9 @@ pub struct Sign {
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 6] = [
         Self::RugPull,
         Self::ToolPoisoning,
-        Self::PromptInjection,
         Self::PathTraversal,
         Self::CommandInjection,
         Self::SecretExposure,
@@ -72,7 +69,6 @@ impl Class {
         match self {
             Self::RugPull => "rug_pull",
             Self::ToolPoisoning => "tool_poisoning",
-            Self::PromptInjection => "prompt_injection",
             Self::PathTraversal => "path_traversal",
             Self::CommandInjection => "command_injection",
             Self::SecretExposure => "secret_exposure",

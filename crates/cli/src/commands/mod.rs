@@ -38,7 +38,7 @@ mod trace;
 mod tune;
 mod uninstall;
 
-use crate::arguments::{Arguments, Command, SecurityCommand, Output, OutputFormat};
+use crate::arguments::{Arguments, Command, Output, OutputFormat, SecurityCommand};
 use crate::context;
 use crate::fail::{Code, Failure};
 

@@ -16,7 +16,8 @@ use threats::Pins;
 
 use super::tune::{Hand, Subject, failure};
 use crate::arguments::{
-    BaselineArguments, BlockArguments, Output, ReadonlyArguments, UnblockArguments, What, WritesArguments, millis,
+    BaselineArguments, BlockArguments, Output, ReadonlyArguments, UnblockArguments, What, WritesArguments,
+    millis,
 };
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
