@@ -10,6 +10,7 @@ mod machine;
 mod alertmanager;
 mod api;
 mod approval;
+mod attacks;
 mod authoring;
 mod away;
 mod bad_input;

@@ -17,6 +17,7 @@ mod logs;
 mod metrics;
 mod query;
 mod rule;
+mod security;
 mod server;
 mod token;
 mod trace;
@@ -47,6 +48,7 @@ pub(crate) use logs::{LogsArguments, SearchArguments};
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
+pub(crate) use security::{BaselineArguments, SecurityCommand};
 pub(crate) use server::ServerCommand;
 pub(crate) use token::TokenCommand;
 pub(crate) use trace::{TraceCommand, TraceListArguments};
@@ -163,6 +165,9 @@ pub(crate) enum Command {
     /// See and control servers, through their owner
     #[command(subcommand)]
     Server(ServerCommand),
+    /// Say what is right for a server, so that an attack shows
+    #[command(subcommand)]
+    Security(SecurityCommand),
     /// Say where people are at work, so that every change waits
     #[command(subcommand)]
     Maintenance(MaintenanceCommand),

@@ -2,7 +2,7 @@
 //!
 //! It is a JSON file, so that it survives every restart: `{"version": 1, "writes": {"percent": 0, "clients": {NAME:
 //! PERCENT}, "set": {"by", "at_ms", "reason"}, "until_ms"}, "blocks": [{"kind": "address"|"client"|"tool", "name", "until_ms",
-//! "set"}]}`. No file is no restriction. A file that cannot be read or is not understood makes the server read-only:
+//! "set"}], "approved": {"tools": {NAME: SHA-256}, "set"}}`. No file is no restriction. A file that cannot be read or is not understood makes the server read-only:
 //! whoever wrote it meant something.
 //!
 //! A ramp lets a part of the sessions write: each session has a place from 0 to 99 for its whole life, and may write
@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use threats::Pins;
 
 pub use block::{Block, BlockKind};
 pub(crate) use kept::{Exchanged, Kept, write_whole};
@@ -29,6 +30,8 @@ const BYTES_MAX: u64 = 64 << 10;
 /// A hundred clients by name, or two hundred things that are blocked, fit into the file.
 const CLIENTS_MAX: usize = 100;
 const BLOCKS_MAX: usize = 200;
+/// So many tools, and a mark of each, fit beside them.
+const APPROVED_MAX: usize = 250;
 /// The longest name or reason, in bytes.
 const TEXT_BYTES_MAX: usize = 128;
 
@@ -43,6 +46,19 @@ pub struct Controls {
     /// Who and what is blocked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Block>,
+    /// Which tools were approved; none where nobody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
+}
+
+/// The tools that an operator has approved as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approved {
+    /// Their names, and marks of what they are.
+    pub tools: Pins,
+    /// Who has said so.
+    pub set: Set,
 }
 
 /// Which sessions may write.
@@ -131,6 +147,8 @@ pub(crate) enum Refused {
     Concurrency,
     /// It is too long, or its answer is.
     Size,
+    /// It looks like an attack, for sure.
+    Attack,
 }
 
 // === impl Refused ===
@@ -138,7 +156,7 @@ pub(crate) enum Refused {
 impl Refused {
     /// Whether an operator has forbidden it to whoever asked, and not merely its number or length.
     pub(crate) fn is_forbidden(self) -> bool {
-        !matches!(self, Self::Rate | Self::Concurrency | Self::Size)
+        !matches!(self, Self::Rate | Self::Concurrency | Self::Size | Self::Attack)
     }
 }
 
@@ -172,7 +190,7 @@ impl Set {
 
 impl Default for Controls {
     fn default() -> Self {
-        Self { version: VERSION, writes: Writes::default(), blocks: Vec::new() }
+        Self { version: VERSION, writes: Writes::default(), blocks: Vec::new(), approved: None }
     }
 }
 
@@ -203,7 +221,7 @@ impl Controls {
 
     /// What stands in the file; none where nothing is laid down.
     pub fn to_text(&self) -> Option<String> {
-        let is_open = self.writes.are_open() && self.blocks.is_empty();
+        let is_open = self.writes.are_open() && self.blocks.is_empty() && self.approved.is_none();
         (!is_open).then(|| serde_json::to_string_pretty(self).expect("all keys are strings") + "\n")
     }
 
@@ -214,9 +232,11 @@ impl Controls {
         }
         self.writes.clients.keys().try_for_each(|name| block::check_name(name))?;
         self.blocks.iter().try_for_each(Block::check)?;
+        self.approved.iter().flat_map(|one| one.tools.names()).try_for_each(block::check_name)?;
         for (what, most, found) in [
             ("clients by name", CLIENTS_MAX, self.writes.clients.len()),
             ("things that are blocked", BLOCKS_MAX, self.blocks.len()),
+            ("approved tools", APPROVED_MAX, self.approved.as_ref().map_or(0, |one| one.tools.len())),
         ] {
             if found > most {
                 return Err(ControlsError::TooMany { what, most });
@@ -251,6 +271,19 @@ impl Controls {
         if (writes.percent, &writes.clients) != (self.writes.percent, &self.writes.clients) {
             writes.set = (!writes.are_open()).then_some(set);
             let next = Self { writes, ..self.clone() };
+            next.check()?;
+            *self = next;
+        }
+        Ok(())
+    }
+
+    /// Approves these tools as they are, and no others. What is so already stays as it was said first.
+    ///
+    /// # Errors
+    /// When they are too many, or a name is too long.
+    pub fn approve(&mut self, tools: Pins, set: Set) -> Result<(), ControlsError> {
+        if self.approved.as_ref().is_none_or(|approved| approved.tools != tools) {
+            let next = Self { approved: Some(Approved { tools, set }), ..self.clone() };
             next.check()?;
             *self = next;
         }

@@ -17,16 +17,18 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use threats::Class;
 
 use crate::cache::{KINDS, Kind};
 use crate::controls::Refused;
 use crate::inflight::Meaning;
 use crate::restarts::Count;
+use crate::security::Seen;
 use known::{Known, Observed};
 use labels::{
     CacheLabels, DependencyLabels, ErrorLabels, FAILURES, HealthLabels, HitRateLabels, MemoryLabels,
     MethodLabels, NetworkLabels, OPERATIONS, OTHER, OperationDurationLabels, OperationLabels, PackageLabels,
-    REFUSALS, RefusedLabels, RequestLabels, SpanLabels, ToolLabels,
+    REFUSALS, RefusedLabels, RequestLabels, SignLabels, SpanLabels, ToolLabels,
 };
 pub(crate) use labels::{Failure, Method, Status};
 use page::Births;
@@ -105,6 +107,7 @@ pub(crate) struct Metrics {
     answer_bytes: Family<MethodLabels, Histogram, fn() -> Histogram>,
     tools: Family<ToolLabels, Histogram, fn() -> Histogram>,
     spans: Family<SpanLabels, Counter>,
+    signs: Family<SignLabels, Counter>,
     /// Whose names are labels already.
     tool_names: Mutex<BTreeSet<Box<str>>>,
     known: Known,
@@ -148,6 +151,7 @@ impl Metrics {
             answer_bytes: Family::new_with_constructor(|| Histogram::new(ANSWER_BUCKETS)),
             tools: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
             spans: Family::default(),
+            signs: Family::default(),
             tool_names: Mutex::default(),
             known: Known::default(),
             births: Mutex::new(Births::new(now_ms)),
@@ -167,6 +171,11 @@ impl Metrics {
         }
         for reason in REFUSALS {
             drop(metrics.refused.get_or_create_owned(&RefusedLabels { reason }));
+        }
+        for class in Class::ALL {
+            for outcome in ["told", "refused"] {
+                drop(metrics.signs.get_or_create(&SignLabels { class: class.name(), outcome }));
+            }
         }
         for failure in FAILURES {
             drop(metrics.errors.get_or_create(&failure.labels()));
@@ -260,6 +269,18 @@ impl Metrics {
         self.refused.get_or_create_owned(&RefusedLabels { reason }).inc();
         if reason.is_forbidden() {
             self.failed(Failure::Authorization);
+        }
+        if reason == Refused::Attack {
+            self.failed(Failure::Security);
+        }
+    }
+
+    /// A message shows signs of attacks.
+    pub(crate) fn signs(&self, seen: &Seen) {
+        let outcome = if seen.refused.is_some() { "refused" } else { "told" };
+        let classes: BTreeSet<Class> = seen.signs.iter().map(|sign| sign.class).collect();
+        for class in classes {
+            self.signs.get_or_create(&SignLabels { class: class.name(), outcome }).inc();
         }
     }
 

@@ -19,6 +19,7 @@
 //! [audit]                       # what the log says of calls: see `audit`
 //! [cache]                       # what is answered without the server: see `cache`
 //! [traces]                      # what becomes of spans: see `spans`
+//! [security]                    # what becomes of signs of attacks: see `security`
 //! [clients]                     # who may come: see `clients`
 //! [tls]                         # see `tls`
 //!
@@ -42,6 +43,7 @@ use crate::clients::{self, Clients};
 use crate::limits::{self, Limits};
 use crate::reads::Reads;
 use crate::secret::{Secret, Shown};
+use crate::security::SecuritySettings;
 use crate::spans::TraceSettings;
 use crate::tls::{self, Tls};
 pub use sessions::{SessionSettings, Sharing};
@@ -66,6 +68,8 @@ pub struct Own {
     pub cache: CacheSettings,
     /// What becomes of spans; read at the start only.
     pub traces: TraceSettings,
+    /// What becomes of signs of attacks.
+    pub security: SecuritySettings,
     /// What was said that makes a difference by being said.
     said: Said,
     /// Where it was read from; none where nothing was.
@@ -156,6 +160,7 @@ struct File {
     audit: Audit,
     cache: Option<CacheSettings>,
     traces: TraceSettings,
+    security: SecuritySettings,
     clients: clients::Table,
     tls: Option<tls::Table>,
     admin: Admin,
@@ -213,6 +218,7 @@ impl Default for File {
             audit: Audit::default(),
             cache: None,
             traces: TraceSettings::default(),
+            security: SecuritySettings::default(),
             clients: clients::Table::default(),
             tls: None,
             admin: Admin::default(),
@@ -289,6 +295,7 @@ impl Own {
             audit: file.audit,
             cache: file.cache.unwrap_or_default(),
             traces: file.traces,
+            security: file.security,
             said,
             ..Self::default()
         };

@@ -27,6 +27,7 @@ use crate::own::Own;
 use crate::pipe::Link;
 use crate::private::Private;
 use crate::restarts::Restarts;
+use crate::security::Tools;
 use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::spans::Spans;
@@ -55,6 +56,8 @@ pub(crate) struct Guard {
     pub(crate) restarts: Restarts,
     pub(crate) catalogue: Catalogue,
     pub(crate) cache: Cache,
+    /// What the tools of the server show of attacks.
+    tools: Mutex<Tools>,
     /// What clients have taken.
     pub(crate) held: Arc<Held>,
     /// The settings of this one server, which may be read anew.
@@ -152,6 +155,7 @@ impl Guard {
             controls: Kept::open(settings.controls.clone(), now_ms),
             catalogue: Catalogue::default(),
             cache: Cache::default(),
+            tools: Mutex::default(),
             held: Arc::default(),
             own: RwLock::new(Arc::new(settings.own.clone())),
             port: Port::new(),
@@ -173,6 +177,21 @@ impl Guard {
     /// The settings of this one server as they are.
     pub(crate) fn own(&self) -> Arc<Own> {
         self.own.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the tools of the server show. Never held across an await.
+    pub(crate) fn tools(&self) -> MutexGuard<'_, Tools> {
+        self.tools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something may not come through, so that what cannot be read may not either.
+    pub(crate) fn is_forbidding(&self) -> bool {
+        self.controls.hold().is_restricting() || !self.own().security.block.is_empty()
+    }
+
+    /// Whether a list of tools may have to be changed before a client sees it.
+    pub(crate) fn narrows_lists(&self) -> bool {
+        self.controls.hold().is_restricting() || self.own().security.withholds()
     }
 
     pub(crate) fn set_own(&self, own: Own) {

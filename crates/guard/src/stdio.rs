@@ -116,7 +116,7 @@ pub async fn run_stdio(settings: StdioSettings) -> Result<(), Error> {
     problem.iter().for_each(|problem| tracing::warn!("{problem}"));
     let kept = Arc::new(Kept::open(kept, clock::now_ms()));
     let word = u128::from_ne_bytes(word);
-    let gate = Gate::new(Arc::clone(&kept), settings.own.reads.clone(), word, clock::now_ms);
+    let gate = Gate::new(Arc::clone(&kept), &settings.own, word, clock::now_ms);
     let terms = Terms::new(&settings.own, Arc::clone(&spans));
     let shortest = terms.shortest_timeout();
     let relay = Arc::new(Relay::new(outlet, record, word, (gate, terms), (hold, &reason), signals));

@@ -237,11 +237,14 @@ async fn hold(
     let messages = match messages {
         Ok(messages) => messages,
         // The upstream says what is wrong with it, unless it might take it for something else than it looks like.
-        Err(_) if !guard.controls.hold().is_restricting() => return Ok(None),
+        Err(_) if !guard.is_forbidding() => return Ok(None),
         Err((code, reason)) => return Err(Problem::protocol(StatusCode::BAD_REQUEST, code, reason)),
     };
     if guard.is_draining() && messages.iter().any(|one| one.id.is_some()) {
         return Err(gate::draining(guard));
+    }
+    for one in messages.iter().filter(|one| one.id.is_some()) {
+        gate::inspect(guard, who, one.tool.as_deref(), one.params).await?;
     }
     for _ in 0..gate::LOOKS_MAX {
         let controls = guard.controls.now();

@@ -48,7 +48,14 @@ pub fn waterfall(spans: &[Arc<Span>], width: usize) -> String {
         let took = told(row.span.took());
         text.push_str(&format!("{}  {took:>9}  {bar}", fitted(label, columns)));
         if row.span.is_error() {
-            text.push_str(&format!("  ! {}", clean(reason(row.span))));
+            let note = format!("! {}", clean(reason(row.span)));
+            let (before, room) = (columns + 13, width.saturating_sub(columns + 13).max(BAR_MIN));
+            // Behind the bar where it fits, otherwise below it.
+            if bar.chars().count() + 2 + note.chars().count() <= room {
+                text.push_str(&format!("  {note}"));
+            } else {
+                text.push_str(&format!("\n{:before$}{}", "", fitted(&note, room)));
+            }
         }
         text.truncate(text.trim_end().len());
         text.push('\n');

@@ -38,7 +38,7 @@ mod trace;
 mod tune;
 mod uninstall;
 
-use crate::arguments::{Arguments, Command, Output, OutputFormat};
+use crate::arguments::{Arguments, Command, Output, OutputFormat, SecurityCommand};
 use crate::context;
 use crate::fail::{Code, Failure};
 
@@ -85,6 +85,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Incident(command) => incident::run(command, config, output),
         Command::Alert(command) => alert::run(command, config, output),
         Command::Server(command) => server::run(command, config, output),
+        Command::Security(SecurityCommand::Baseline(arguments)) => {
+            controls::baseline(&arguments, config, output)
+        }
         Command::Maintenance(command) => maintenance::run(command, config, output),
         Command::KillSwitch(command) => kill_switch::run(&command, config, output),
         Command::Token(command) => token::run(command, config, output),

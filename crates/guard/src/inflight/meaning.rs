@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::controls::Ask;
 use crate::envelope::{self, Outcome, SERVER_ERROR};
+use crate::mcp::gate::inspect_list;
 use crate::metrics::{Failure, Method, Status};
 use crate::state::Guard;
 use crate::{clock, reads};
@@ -71,14 +72,14 @@ pub(crate) fn narrowed(
     if method != Method::TOOLS_LIST {
         return None;
     }
-    let controls = guard.controls.now();
-    if !controls.is_restricting() {
+    let (controls, withheld) = (guard.controls.now(), inspect_list(guard, result));
+    if !controls.is_restricting() && withheld.is_empty() {
         return None;
     }
     let (now_ms, own) = (clock::now_ms(), guard.own());
     let may = |tool: &str, hint: bool| {
         let ask = Ask { client: who.client, place: who.place, method: "tools/call", tool: Some(tool) };
-        controls.refusal(ask, own.reads.is_read(tool, hint), now_ms).is_none()
+        !withheld.contains(tool) && controls.refusal(ask, own.reads.is_read(tool, hint), now_ms).is_none()
     };
     let narrowed = reads::narrowed(result, may);
     let error = || json!({ "code": SERVER_ERROR, "message": "the server's list of tools is not understood" });

@@ -1,7 +1,10 @@
 //! Owns whether a request of a client is let through: what operators have laid down, and a server that is being drained.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use threats::Class;
 
 use super::problem::Problem;
 use super::request::Accepts;
@@ -11,6 +14,7 @@ use crate::clock;
 use crate::controls::{Ask, BlockKind, Controls, Refused};
 use crate::envelope::{self, Incoming};
 use crate::log::{About, Field, Level, clip};
+use crate::security::Seen;
 use crate::session::Session;
 use crate::state::Guard;
 
@@ -29,11 +33,12 @@ pub(super) async fn pass(
     if guard.is_draining() {
         return Err(draining(guard));
     }
+    let who = Asker { client: &session.client, place: session.place, session: session.shown() };
+    let tool = call.params.and_then(tool_name);
+    inspect(guard, who, tool.as_deref().filter(|_| call.method == "tools/call"), call.params).await?;
     for _ in 0..LOOKS_MAX {
         let controls = guard.controls.now();
         if controls.is_restricting() {
-            let tool = call.params.and_then(tool_name);
-            let who = Asker { client: &session.client, place: session.place, session: session.shown() };
             check(guard, &controls, who, call.method, tool.as_deref()).await?;
         }
         // Held from the last look until it is in the table: whoever changes them afterwards finds it there.
@@ -92,6 +97,72 @@ pub(crate) async fn check(
     ];
     guard.note(Level::Warning, About::Security, &format!("refused: {reason}"), fields);
     Err(Problem::refused(format!("server `{}`: {reason}", guard.settings.name)))
+}
+
+/// Tells what the call of a tool shows of an attack, and refuses it where the settings say so.
+pub(crate) async fn inspect(
+    guard: &Guard,
+    who: Asker<'_>,
+    tool: Option<&str>,
+    params: Option<&str>,
+) -> Result<(), Problem> {
+    let Some(tool) = tool else { return Ok(()) };
+    let (own, controls) = (guard.own(), guard.controls.now());
+    let approved = controls.approved.as_ref().map(|approved| &approved.tools);
+    if approved.is_some() && own.security.block.contains(&Class::RugPull) {
+        learn(guard).await;
+    }
+    let withheld = guard.tools().refusal(&own.security, approved, tool);
+    let seen = own.security.in_call(tool, params);
+    if let Some(seen) = &seen {
+        told(guard, seen, tool, Some(who));
+    }
+    let attack = |seen: Seen| Some((Refused::Attack, seen.refused?));
+    let Some((refused, reason)) = withheld.or_else(|| attack(seen?)) else { return Ok(()) };
+    guard.metrics.refused(refused);
+    Err(Problem::refused(format!("server `{}`: {reason}", guard.settings.name)))
+}
+
+/// Knows what the present server's tools are, whether a client has asked for them or not.
+async fn learn(guard: &Guard) {
+    let Some(server) = guard.asked() else { return };
+    match guard.catalogue.of(&server).await {
+        Ok(listing) => {
+            if guard.tools().is_another(&listing) {
+                listing.pages.iter().for_each(|page| drop(inspect_list(guard, page)));
+            }
+        }
+        Err(reason) => {
+            let message = format!("its tools cannot be held to those that were approved: {reason}");
+            guard.note(Level::Warning, About::Security, &message, []);
+        }
+    }
+}
+
+/// Tells what a list of the server's tools shows of an attack. Returns the names of those that are withheld.
+pub(crate) fn inspect_list(guard: &Guard, result: &str) -> BTreeSet<String> {
+    let (own, controls) = (guard.own(), guard.controls.now());
+    let approved = controls.approved.as_ref().map(|approved| &approved.tools);
+    let mut tools = guard.tools();
+    for (tool, seen) in tools.listed(&own.security, approved, result) {
+        told(guard, &seen, &tool, None);
+        if seen.refused.is_some() {
+            guard.metrics.refused(Refused::Attack);
+        }
+    }
+    tools.withheld(&own.security, approved)
+}
+
+fn told(guard: &Guard, seen: &Seen, tool: &str, who: Option<Asker<'_>>) {
+    guard.metrics.signs(seen);
+    let fields = [
+        ("tool", tool.into()),
+        ("class", seen.signs[0].class.name().into()),
+        ("rule", seen.signs[0].rule.into()),
+        ("session", who.map(|who| who.session).into()),
+        ("client", who.map(|who| who.client).into()),
+    ];
+    guard.note(Level::Warning, About::Security, &seen.words(), fields);
 }
 
 /// Says that no new requests are taken.

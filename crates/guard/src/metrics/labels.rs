@@ -75,7 +75,7 @@ pub(super) const FAILURES: [Failure; 8] = [
     Failure::ChildExit,
 ];
 
-pub(super) const REFUSALS: [Refused; 8] = [
+pub(super) const REFUSALS: [Refused; 9] = [
     Refused::ReadOnly,
     Refused::Tool,
     Refused::Client,
@@ -84,6 +84,7 @@ pub(super) const REFUSALS: [Refused; 8] = [
     Refused::Rate,
     Refused::Concurrency,
     Refused::Size,
+    Refused::Attack,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -136,6 +137,13 @@ pub(super) struct OperationLabels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RefusedLabels {
     pub(super) reason: Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SignLabels {
+    /// The kind of attack.
+    pub(super) class: &'static str,
+    pub(super) outcome: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -278,6 +286,7 @@ impl EncodeLabelValue for Refused {
             Self::Rate => "rate",
             Self::Concurrency => "concurrency",
             Self::Size => "size",
+            Self::Attack => "attack",
         };
         EncodeLabelValue::encode(&name, encoder)
     }

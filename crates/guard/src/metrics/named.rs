@@ -89,6 +89,11 @@ impl Metrics {
             self.tools.clone(),
         );
         r.register("paramedic_guard_spans", "Spans of the guard by what became of them", self.spans.clone());
+        r.register(
+            "paramedic_guard_signs",
+            "Messages that show signs of attacks, by the kind of attack and what became of them",
+            self.signs.clone(),
+        );
         r.register("mcp_server_package", "The package that was really run", self.package.clone());
         self
     }

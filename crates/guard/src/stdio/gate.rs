@@ -10,7 +10,9 @@ use serde_json::json;
 
 use crate::controls::{Ask, Kept, Refused};
 use crate::envelope::{self, SERVER_ERROR};
+use crate::own::Own;
 use crate::reads::{self, Hints, Reads};
+use crate::security::{SecuritySettings, Seen, Tools};
 use crate::session::place;
 
 /// What names the client in a request of the era without a handshake.
@@ -28,14 +30,20 @@ pub(crate) struct Gate {
     place: u8,
     /// The wall clock, in milliseconds since 1970.
     now_ms: fn() -> i64,
+    security: SecuritySettings,
+    tools: Tools,
+    /// What was seen in tools, and is not told yet.
+    untold: Vec<(String, Seen)>,
 }
 
 // === impl Gate ===
 
 impl Gate {
     /// `word` is random: it decides from which percentage on the client may write.
-    pub(crate) fn new(kept: Arc<Kept>, reads: Reads, word: u128, now_ms: fn() -> i64) -> Self {
-        Self { kept, reads, hints: Hints::default(), client: String::new(), place: place(word), now_ms }
+    pub(crate) fn new(kept: Arc<Kept>, own: &Own, word: u128, now_ms: fn() -> i64) -> Self {
+        let (reads, security) = (own.reads.clone(), own.security.clone());
+        let (hints, client, place, tools) = (Hints::default(), String::new(), place(word), Tools::default());
+        Self { kept, reads, hints, client, place, now_ms, security, tools, untold: Vec::new() }
     }
 
     #[cfg(test)]
@@ -43,9 +51,28 @@ impl Gate {
         &self.kept
     }
 
-    /// Whether anything is laid down.
+    /// Whether something may not come through, so that what cannot be read may not either.
     pub(crate) fn is_restricting(&self) -> bool {
-        self.kept.hold().is_restricting()
+        self.kept.hold().is_restricting() || !self.security.block.is_empty()
+    }
+
+    /// What the call of a tool shows of an attack, and why it is refused, where it is.
+    pub(crate) fn inspect(
+        &self,
+        tool: &str,
+        params: Option<&str>,
+    ) -> (Option<Seen>, Option<(Refused, String)>) {
+        let seen = self.security.in_call(tool, params);
+        let controls = self.kept.hold();
+        let approved = controls.approved.as_ref().map(|approved| &approved.tools);
+        let withheld = self.tools.refusal(&self.security, approved, tool);
+        let refused = withheld.or_else(|| Some((Refused::Attack, seen.as_ref()?.refused.clone()?)));
+        (seen, refused)
+    }
+
+    /// What was seen in the tools that the server has listed, once.
+    pub(crate) fn take_seen(&mut self) -> Vec<(String, Seen)> {
+        std::mem::take(&mut self.untold)
     }
 
     /// What is laid down, in words.
@@ -92,12 +119,16 @@ impl Gate {
     pub(crate) fn listed(&mut self, result: &str) -> Option<Result<String, String>> {
         self.hints.learn(result);
         let controls = self.kept.hold();
-        if !controls.is_restricting() {
+        let approved = controls.approved.as_ref().map(|approved| &approved.tools);
+        self.untold.extend(self.tools.listed(&self.security, approved, result));
+        let withheld = self.tools.withheld(&self.security, approved);
+        if !controls.is_restricting() && withheld.is_empty() {
             return None;
         }
         let may = |tool: &str, hint: bool| {
             let ask = Ask { client: &self.client, place: self.place, method: "tools/call", tool: Some(tool) };
-            controls.refusal(ask, self.reads.is_read(tool, hint), (self.now_ms)()).is_none()
+            !withheld.contains(tool)
+                && controls.refusal(ask, self.reads.is_read(tool, hint), (self.now_ms)()).is_none()
         };
         let error =
             || json!({ "code": SERVER_ERROR, "message": "the server's list of tools is not understood" });

@@ -28,6 +28,7 @@ use crate::envelope::{self, Incoming, Malformed};
 use crate::inflight::Meaning;
 use crate::limits::Slot;
 use crate::metrics::Method;
+use crate::security::Seen;
 use crate::spans;
 use served::{Call, Served};
 
@@ -88,6 +89,8 @@ pub(crate) enum Note {
     Called(String),
     /// A request of this id, as JSON, is not passed on.
     Refused { id: String, method: Method, tool: Option<String>, refused: Refused, reason: String },
+    /// The call of a tool, or what the server says of one, shows signs of an attack.
+    Suspicious { tool: String, seen: Seen },
     /// A request of this id, as JSON, or another message is over a limit, and is not passed on.
     Over { id: Option<String>, method: Option<Method>, tool: Option<String>, over: Over },
     /// A request of this id, as JSON, is answered with what is kept.
@@ -195,6 +198,16 @@ impl Ledger {
                     let (id, method) = (id.to_owned(), Method::of(&method));
                     notes.push(Note::Refused { id, method, tool, refused, reason });
                     return Verdict::Drop;
+                }
+                if let Some(tool) = &tool {
+                    let (seen, refused) = self.gate.inspect(tool, params);
+                    let seen = seen.filter(|_| tries == Tries::First);
+                    notes.extend(seen.map(|seen| Note::Suspicious { tool: tool.clone(), seen }));
+                    if let Some((refused, reason)) = refused {
+                        let (id, method, tool) = (id.to_owned(), Method::of(&method), Some(tool.clone()));
+                        notes.push(Note::Refused { id, method, tool, refused, reason });
+                        return Verdict::Drop;
+                    }
                 }
                 let call = Call { id, method: &method, tool: tool.as_deref(), params, bytes: text.len() };
                 let served = match self.serve(call, tries, now, notes) {

@@ -19,6 +19,7 @@ use crate::inflight::Meaning;
 use crate::limits::Held;
 use crate::log::{About, Level, Log, clip};
 use crate::metrics::{Failure, Method, Metrics, Status};
+use crate::security::Seen;
 use crate::spans::Spans;
 
 /// What an exit shows: a stack trace's end, which is where the reason stands.
@@ -112,6 +113,7 @@ impl Record {
                     let line = Line { method: *method, tool: None, session: "", took: Duration::ZERO, asked };
                     line.tell((&self.spans, &self.metrics), self.log.as_ref(), &answer);
                 }
+                Note::Suspicious { tool, seen } => self.suspicious(tool, seen),
                 Note::NotKept(kind) => self.metrics.cached(*kind, false),
                 Note::Withheld(why) => {
                     self.metrics.failed(Failure::Protocol);
@@ -137,6 +139,12 @@ impl Record {
                     self.answered(request, *meaning, *took, summary);
                 }
                 Note::Over { method, tool, over, .. } => self.over(*method, tool.as_deref(), over),
+                Note::Suspicious { tool, seen } => {
+                    self.suspicious(tool, seen);
+                    if seen.refused.is_some() {
+                        self.metrics.refused(Refused::Attack);
+                    }
+                }
                 Note::Malformed(why) => self.garbage(frame, why, "passed on"),
                 _ => {}
             }
@@ -193,6 +201,14 @@ impl Record {
     fn line<'r>(&self, request: &'r Waiting, took: Duration) -> Line<'r> {
         let (method, tool, asked) = (request.method, request.tool.as_deref(), &request.asked);
         Line { method, tool, session: "", took, asked }
+    }
+
+    /// Something shows signs of an attack.
+    fn suspicious(&self, tool: &str, seen: &Seen) {
+        self.metrics.signs(seen);
+        let sign = &seen.signs[0];
+        let fields = [("tool", tool.into()), ("class", sign.class.name().into()), ("rule", sign.rule.into())];
+        self.note(Level::Warning, About::Security, &seen.words(), fields);
     }
 
     /// A message is over a limit. A client that comes again and again would fill the log, so only some are written.

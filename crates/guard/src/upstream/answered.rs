@@ -97,7 +97,7 @@ impl Answered<'_> {
 
     fn must_narrow(&self, request: Option<&running::Request>) -> bool {
         let lists = request.is_some_and(|request| request.method == Method::TOOLS_LIST);
-        lists && self.guard.controls.hold().is_restricting()
+        lists && self.guard.narrows_lists()
     }
 
     /// Reads the one answer that is awaited. Returns what goes on.

@@ -82,7 +82,7 @@ impl Relayed {
         let lists =
             request.as_ref().is_some_and(|request| request.method == crate::metrics::Method::TOOLS_LIST);
         let is_bounded = request.is_some() && guard.own().limits.answer_bytes.is_some();
-        let held = (is_bounded || (lists && guard.controls.hold().is_restricting())).then(BytesMut::new);
+        let held = (is_bounded || (lists && guard.narrows_lists())).then(BytesMut::new);
         let deadline = request.is_some().then(|| Box::pin(tokio::time::sleep_until(deadline)));
         Self { events: Some(Events::default()), request, held, deadline, ..Self::raw(guard, body, session) }
     }

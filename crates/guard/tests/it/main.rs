@@ -26,6 +26,7 @@ mod private;
 mod protocol;
 mod questions;
 mod real;
+mod security;
 mod spans;
 mod stdio;
 mod stdio_client;
@@ -63,6 +64,7 @@ fn all() -> Vec<tests_main::Test> {
         stdio::TESTS,
         operations::TESTS,
         limits::TESTS,
+        security::TESTS,
         spans::TESTS,
         clients::TESTS,
         handover::TESTS,

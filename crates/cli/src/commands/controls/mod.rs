@@ -15,10 +15,12 @@ use ::server::config::Config;
 use guard::{Block, BlockKind, Controls, ControlsError, Set};
 use incident::change::{Change, What as Kind, read_place};
 use serde_json::Value;
+use threats::Pins;
 
 use super::tune::{Hand, Subject, failure};
 use crate::arguments::{
-    BlockArguments, Output, ReadonlyArguments, UnblockArguments, What, WritesArguments, millis,
+    BaselineArguments, BlockArguments, Output, ReadonlyArguments, UnblockArguments, What, WritesArguments,
+    millis,
 };
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
@@ -129,6 +131,39 @@ pub(super) fn unblock(
     place.change(output, |controls, now_ms| {
         controls.unblock(kind, &name, now_ms);
         Ok(())
+    })
+}
+
+/// Approves the tools of a server as they are.
+pub(super) fn baseline(
+    arguments: &BaselineArguments,
+    named: Option<PathBuf>,
+    output: Output,
+) -> Result<Code, Failure> {
+    let name = &arguments.name;
+    let place = Place::find(name, named, Duration::ZERO)?;
+    if arguments.undo {
+        return place.undo(output);
+    }
+    super::tune::may_change(&place.config)?;
+    let answer = context::runtime()?.block_on(place.door.ask("tools", &actor(), String::new()))?;
+    let unknown = |why: &str| {
+        let message = format!("nobody says which tools `{name}` has: {why}");
+        Failure::new(Code::Unreachable, anyhow::anyhow!(message))
+    };
+    let (code, document) = answer.ok_or_else(|| unknown("no guard runs in front of it"))?;
+    let Some(pages) = document["pages"].as_array().filter(|_| code == 200) else {
+        return Err(unknown(document["error"].as_str().unwrap_or("its guard does not say why")));
+    };
+    let tools: Vec<_> = pages.iter().flat_map(|page| threats::definitions(&page.to_string())).collect();
+    if output == Output::Table {
+        for sign in tools.iter().flat_map(threats::in_definition) {
+            anstream::eprintln!("look at this before you trust it: {}", show::harmless(&sign.to_string()));
+        }
+        show::line(&format!("{name}: {} tools", tools.len()));
+    }
+    place.change(output, |controls, now_ms| {
+        controls.approve(Pins::of(&tools), Set::new(&actor(), now_ms, arguments.reason.as_deref()))
     })
 }
 

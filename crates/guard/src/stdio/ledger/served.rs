@@ -156,7 +156,6 @@ mod tests {
 
     use crate::controls::Refused;
     use crate::own::Own;
-    use crate::reads::Reads;
     use crate::stdio::batch::Verdict;
     use crate::stdio::gate::Gate;
     use crate::stdio::ledger::{Ledger, Note};
@@ -170,7 +169,7 @@ mod tests {
     impl Talk {
         fn new(settings: &str) -> Self {
             let own = Own::of(settings);
-            let gate = Gate::new(Arc::default(), Reads::default(), 42, || 0);
+            let gate = Gate::new(Arc::default(), &own, 42, || 0);
             Self { ledger: Ledger::new(7, gate, Terms::of(&own)), now: Instant::now() }
         }
 

@@ -120,6 +120,8 @@ impl Ledger {
         let mut verdict = Verdict::Pass;
         if let (Method::TOOLS_LIST, Outcome::Result(result)) = (entry.method, outcome) {
             verdict = self.listed(text, id, result);
+            let seen = self.gate.take_seen().into_iter();
+            notes.extend(seen.map(|(tool, seen)| Note::Suspicious { tool, seen }));
         }
         if self.handshake.answered(entry.method, entry.revision.as_deref(), outcome) {
             notes.push(Note::Met);

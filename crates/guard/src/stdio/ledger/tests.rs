@@ -11,7 +11,6 @@ use crate::controls::{Block, BlockKind, Refused, Set};
 use crate::inflight::Meaning;
 use crate::metrics::{Failure, Method};
 use crate::own::Own;
-use crate::reads::Reads;
 use crate::stdio::batch::Verdict;
 use crate::stdio::gate::Gate;
 use crate::stdio::handshake::Replay;
@@ -28,7 +27,7 @@ impl Talk {
         Self {
             ledger: Ledger::new(
                 7,
-                Gate::new(Arc::default(), Reads::default(), 42, || 0),
+                Gate::new(Arc::default(), &Own::default(), 42, || 0),
                 Terms::of(&Own::default()),
             ),
             now: Instant::now(),
