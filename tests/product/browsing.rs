@@ -1,7 +1,5 @@
 //! Tests of the pages in a real browser: an incident is seen, answered and ended there; by the keyboard alone as well.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use incident::Record;
 use process::Signal;
 
@@ -18,7 +16,7 @@ pub(crate) fn word(site: &Site, name: &str, arguments: &[&str]) -> String {
 }
 
 fn now_ms() -> u64 {
-    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+    u64::try_from(server::now_ms()).unwrap()
 }
 
 /// A server whose changes wait for a person, and a browser.

@@ -48,7 +48,7 @@ pub(crate) use logs::{LogsArguments, SearchArguments};
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
-pub(crate) use security::{BaselineArguments, SecurityCommand};
+pub(crate) use security::{ApproveArguments, SecurityCommand};
 pub(crate) use server::ServerCommand;
 pub(crate) use token::TokenCommand;
 pub(crate) use trace::{TraceCommand, TraceListArguments};

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 pub(crate) enum SecurityCommand {
     /// Approve the tools of a server as they are now: what they become later is told, and refused where the guard's
     /// settings say so (`block = ["rug_pull"]` in [security])
-    Baseline(BaselineArguments),
+    Baseline(ApproveArguments),
 }
 
 #[derive(Debug, Clone, Args)]
-pub(crate) struct BaselineArguments {
+pub(crate) struct ApproveArguments {
     /// The server
     pub(crate) name: String,
     /// Why

@@ -67,7 +67,7 @@ impl Server<'_> {
                 }),
             ),
             Some("ping") => answer(id, &json!({})),
-            Some("tools/list") => answer(id, &json!({ "tools": tools(&self.mode) })),
+            Some("tools/list") => answer(id, &json!({ "tools": tools(self.mode) })),
             Some("tools/call") => self.call(id, params),
             Some("resources/subscribe" | "resources/unsubscribe") => {
                 self.heard.push(message.clone());

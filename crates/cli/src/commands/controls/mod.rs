@@ -19,7 +19,7 @@ use threats::Pins;
 
 use super::tune::{Hand, Subject, failure};
 use crate::arguments::{
-    BaselineArguments, BlockArguments, Output, ReadonlyArguments, UnblockArguments, What, WritesArguments,
+    ApproveArguments, BlockArguments, Output, ReadonlyArguments, UnblockArguments, What, WritesArguments,
     millis,
 };
 use crate::context::{self, actor};
@@ -136,7 +136,7 @@ pub(super) fn unblock(
 
 /// Approves the tools of a server as they are.
 pub(super) fn baseline(
-    arguments: &BaselineArguments,
+    arguments: &ApproveArguments,
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
