@@ -271,13 +271,14 @@ fn a_list_is_read_in_parts_while_it_grows() {
     assert_eq!(json!(parts), json!(whole.timeline));
 
     // The journal, the newest first, and its chain.
-    let entries = admin.get(&format!("/api/v1/journal?incident={first}&limit=3"));
+    let entries = admin.get(&format!("/api/v1/journal?incident={first}&limit=1"));
     let seqs: Vec<i64> =
         entries.json().as_array().unwrap().iter().map(|one| one["seq"].as_i64().unwrap()).collect();
-    assert!(seqs.len() == 3 && seqs.is_sorted_by(|one, other| one > other), "{seqs:?}");
+    assert_eq!(seqs.len(), 1);
     assert!(!entries.header("link").is_empty());
     let opened = admin.get("/api/v1/journal?kind=opened&server=notes").json();
-    assert_eq!(opened.as_array().unwrap().len(), 3, "{opened}");
+    let seqs: Vec<i64> = opened.as_array().unwrap().iter().map(|one| one["seq"].as_i64().unwrap()).collect();
+    assert!(seqs.len() == 3 && seqs.is_sorted_by(|one, other| one > other), "{opened}");
     assert_eq!(admin.get("/api/v1/journal?kind=opened&server=other").json(), json!([]));
     assert_eq!(admin.get("/api/v1/journal/verification").json()["broken"], Value::Null);
 }

@@ -67,7 +67,7 @@ fn an_incident_is_seen_answered_and_ended_in_a_browser() {
     browser.click("#report a");
     browser.until("location.pathname.endsWith('/report.html')");
     assert!(browser.text("body").contains("Server Down"));
-    assert!(browser.complaints().is_empty());
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 
     let story = site.resolved("notes");
     let by_ada = |record: &Record| match record {

@@ -8,6 +8,7 @@
 //! A ramp lets a part of the sessions write: each session has a place from 0 to 99 for its whole life, and may write
 //! while its place is below the percentage. So a higher percentage only adds sessions.
 
+mod approved;
 mod block;
 mod held;
 mod kept;
@@ -18,8 +19,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use threats::Pins;
 
+pub use approved::Approved;
 pub use block::{Block, BlockKind};
 pub(crate) use kept::{Exchanged, Kept, write_whole};
 
@@ -30,8 +31,6 @@ const BYTES_MAX: u64 = 64 << 10;
 /// A hundred clients by name, or two hundred things that are blocked, fit into the file.
 const CLIENTS_MAX: usize = 100;
 const BLOCKS_MAX: usize = 200;
-/// So many tools, and a mark of each, fit beside them.
-const APPROVED_MAX: usize = 250;
 /// The longest name or reason, in bytes.
 const TEXT_BYTES_MAX: usize = 128;
 
@@ -49,16 +48,6 @@ pub struct Controls {
     /// Which tools were approved; none where nobody has said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
-}
-
-/// The tools that an operator has approved as they are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Approved {
-    /// Their names, and marks of what they are.
-    pub tools: Pins,
-    /// Who has said so.
-    pub set: Set,
 }
 
 /// Which sessions may write.
@@ -232,11 +221,10 @@ impl Controls {
         }
         self.writes.clients.keys().try_for_each(|name| block::check_name(name))?;
         self.blocks.iter().try_for_each(Block::check)?;
-        self.approved.iter().flat_map(|one| one.tools.names()).try_for_each(block::check_name)?;
+        self.approved.iter().try_for_each(Approved::check)?;
         for (what, most, found) in [
             ("clients by name", CLIENTS_MAX, self.writes.clients.len()),
             ("things that are blocked", BLOCKS_MAX, self.blocks.len()),
-            ("approved tools", APPROVED_MAX, self.approved.as_ref().map_or(0, |one| one.tools.len())),
         ] {
             if found > most {
                 return Err(ControlsError::TooMany { what, most });
@@ -271,19 +259,6 @@ impl Controls {
         if (writes.percent, &writes.clients) != (self.writes.percent, &self.writes.clients) {
             writes.set = (!writes.are_open()).then_some(set);
             let next = Self { writes, ..self.clone() };
-            next.check()?;
-            *self = next;
-        }
-        Ok(())
-    }
-
-    /// Approves these tools as they are, and no others. What is so already stays as it was said first.
-    ///
-    /// # Errors
-    /// When they are too many, or a name is too long.
-    pub fn approve(&mut self, tools: Pins, set: Set) -> Result<(), ControlsError> {
-        if self.approved.as_ref().is_none_or(|approved| approved.tools != tools) {
-            let next = Self { approved: Some(Approved { tools, set }), ..self.clone() };
             next.check()?;
             *self = next;
         }

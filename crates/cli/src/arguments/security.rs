@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecurityCommand {
     /// Approve the tools of a server as they are now: what they become later is told, and refused where the guard's
-    /// settings say so (`block = ["rug_pull"]` in [security])
+    /// settings say so (`block = ["rug_pull"]` of its table `security`)
     Baseline(ApproveArguments),
 }
 

@@ -77,6 +77,8 @@ fn routes(flow: Arc<Flow>) -> Router {
     Router::new()
         .route("/login", get(door::show).post(door::come_in))
         .route("/assets/{mark}/{name}", get(asset))
+        // Browsers ask for it with a page that names none, such as a report.
+        .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
         .merge(signed_in)
         .layer(from_fn_with_state(Arc::clone(&web), outside::check))
         .with_state(web)
