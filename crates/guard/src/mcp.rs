@@ -148,11 +148,12 @@ fn heard(guard: &Guard, session: &Session, told: &Incoming<'_>) {
     }
 }
 
-/// Passes a request on to the child.
+/// Passes a request on to the child; `named` is the name in its parameters.
 fn begin(
     guard: &Guard,
     session: &Arc<Session>,
     call: Call<'_>,
+    named: Option<String>,
     accepts: Accepts,
 ) -> Result<Arrivals, Problem> {
     let link = link_of(guard, session).ok_or_else(|| Problem::unavailable(guard))?;
@@ -179,7 +180,7 @@ fn begin(
         return Ok(answer);
     }
     let method = Method::of(call.method);
-    let tool = call.params.filter(|_| method == Method::TOOLS_CALL).and_then(gate::tool_name);
+    let tool = named.filter(|_| method == Method::TOOLS_CALL);
     let own = guard.own();
     let taker = session.taker();
     let slot = taken::take(guard, &own, taker, call.method, tool.as_deref())?;

@@ -44,7 +44,7 @@ pub(super) async fn pass(
         // Held from the last look until it is in the table: whoever changes them afterwards finds it there.
         let held = guard.controls.hold();
         if Arc::ptr_eq(&held, &controls) {
-            return begin(guard, session, call, accepts);
+            return begin(guard, session, call, tool, accepts);
         }
     }
     Err(Problem::overloaded(guard, "what is allowed changes all the time"))

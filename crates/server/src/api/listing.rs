@@ -119,41 +119,23 @@ pub(super) fn key(at_ms: i64, name: &impl std::fmt::Display) -> String {
 
 // === impl Question ===
 
-impl Question for ListQuestion {
-    fn limit(&self) -> Option<u32> {
-        self.limit
-    }
-    fn cursor(&self) -> Option<&str> {
-        self.cursor.as_deref()
-    }
-    fn go_on(self, cursor: String) -> Self {
-        Self { cursor: Some(cursor), ..self }
-    }
+macro_rules! question {
+    ($($question:ty),*) => {$(
+        impl Question for $question {
+            fn limit(&self) -> Option<u32> {
+                self.limit
+            }
+            fn cursor(&self) -> Option<&str> {
+                self.cursor.as_deref()
+            }
+            fn go_on(self, cursor: String) -> Self {
+                Self { cursor: Some(cursor), ..self }
+            }
+        }
+    )*};
 }
 
-impl Question for JournalQuestion {
-    fn limit(&self) -> Option<u32> {
-        self.limit
-    }
-    fn cursor(&self) -> Option<&str> {
-        self.cursor.as_deref()
-    }
-    fn go_on(self, cursor: String) -> Self {
-        Self { cursor: Some(cursor), ..self }
-    }
-}
-
-impl Question for TraceQuestion {
-    fn limit(&self) -> Option<u32> {
-        self.limit
-    }
-    fn cursor(&self) -> Option<&str> {
-        self.cursor.as_deref()
-    }
-    fn go_on(self, cursor: String) -> Self {
-        Self { cursor: Some(cursor), ..self }
-    }
-}
+question!(ListQuestion, JournalQuestion, TraceQuestion);
 
 #[cfg(test)]
 mod tests {
