@@ -64,6 +64,33 @@ fn damage_of_data_opens_its_incident() {
 }
 
 #[test]
+fn a_watch_reads_what_changes_and_everything_when_its_time_has_come() {
+    let site = site("");
+    let config = site.path("paramedic.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("quick = \"200ms\"", "quick = \"200ms\"\nfull = \"2s\"")).unwrap();
+    let mut watching = site.command(&["integrity", "watch", "notes", "--interval", "1s", "-o", "jsonl"]);
+    let mut watching = watching.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    let pasts = || -> Vec<serde_json::Value> {
+        let ran = site.run(&["integrity", "history", "notes", "-o", "json"]);
+        serde_json::from_str(&ran.stdout).unwrap_or_default()
+    };
+    let full = || pasts().iter().filter(|past| past["reads_all"] == true).count();
+    eventually("everything was read", || (full() == 1).then_some(()));
+    // Nobody waits for the next look when something changes.
+    fs::write(site.path("files/one.json"), "[1").unwrap();
+    eventually("the damage is seen", || {
+        let damaged = |past: &serde_json::Value| past["trees"][0]["damaged"] == 1;
+        pasts().iter().any(damaged).then_some(())
+    });
+    eventually("everything was read again", || (full() >= 2).then_some(()));
+    let pasts = pasts();
+    assert!(pasts.iter().any(|past| past["reads_all"] == false), "{pasts:?}");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
+#[test]
 fn a_folder_is_checked_without_serve_and_without_a_server() {
     let site = site("immutable = true");
     let folder = site.path("files");

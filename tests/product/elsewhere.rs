@@ -46,13 +46,18 @@ impl Store {
         });
         let store = Self { moto, way, left };
         // A bucket is made by whoever has an account there.
-        eventually("the store answers", || store.put_bucket().ok());
+        eventually("the store answers", || store.put("/backups", b"").ok());
         Some(store)
     }
 
-    fn put_bucket(&self) -> io::Result<()> {
+    /// Puts something there without the product.
+    fn put(&self, path: &str, content: &[u8]) -> io::Result<()> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.way))?;
-        stream.write_all(b"PUT /backups HTTP/1.1\r\nHost: localhost\r\nAuthorization: AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            content.len()
+        );
+        stream.write_all(&[head.as_bytes(), content].concat())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(io::Error::other(answer)) }
@@ -196,4 +201,29 @@ fn a_store_that_goes_away_in_the_middle_has_no_half_backup() {
     assert_eq!(backups(&site, &["--target", "--verified"]), here);
     assert_eq!(here.len(), 4);
     site.run(&["backup", "verify", "notes", &here[0], "--target"]).done();
+}
+
+#[test]
+fn what_became_of_a_backup_at_the_store_is_written_down_there() {
+    let Some(store) = Store::start() else { return };
+    let site = site(&store);
+    site.run(&["backup", "create", "notes"]).done();
+    let [id] = backups(&site, &["--target", "--verified"]).try_into().unwrap();
+    let archive = fs::read(site.path(&format!("data/backup/notes/{id}.tar.zst"))).unwrap();
+    let mut altered = archive.clone();
+    altered[archive.len() / 2] ^= 1;
+    let put = |content: &[u8]| store.put(&format!("/backups/paramedic/notes/{id}.tar.zst"), content).unwrap();
+    put(&altered);
+    site.run(&["backup", "verify", "notes", &id, "--target"]).failed(1, &[]);
+    // Whoever asks from another machine, which has nothing of all that, is told.
+    forget(&site);
+    let none: [String; 0] = [];
+    assert_eq!(backups(&site, &["--target", "--verified"]), none);
+    assert_eq!(backups(&site, &["--target"]), [id.as_str()]);
+    site.run(&["backup", "restore", "notes", "--latest", "--target"]).failed(1, &[]);
+    // And so it is when it has come right again.
+    put(&archive);
+    site.run(&["backup", "verify", "notes", &id, "--target"]).done();
+    forget(&site);
+    assert_eq!(backups(&site, &["--target", "--verified"]), [id.as_str()]);
 }

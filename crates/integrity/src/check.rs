@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::compare::{Change, Difference, Expect};
 use crate::entry::{Kind, TreePath};
-use crate::manifest::{Head, ManifestError, Reader, Writer};
+use crate::manifest::{Head, ManifestError, Reader};
+use crate::rewrite::Rewriter;
 use crate::scan::{Options, Outcome, ScanError, scan};
 use crate::sqlite::{self, Found};
 use crate::walk::Root;
@@ -188,18 +189,23 @@ pub fn check(
     };
     let mut report = Report::new(root, known.is_some());
     let since_ns = known.as_ref().map_or(0, |known| known.head().began_ns);
-    let mut writer = Writer::create(places.manifest, &Head::new(root, now_ns)).map_err(ScanError::from)?;
+    let old = known.as_ref().map(Reader::head);
+    let mut manifest =
+        Rewriter::new(places.manifest, Head::new(root, now_ns), old).map_err(ScanError::from)?;
     let (mut databases, mut files_known) = (Vec::new(), 0u64);
     let known = known.into_iter().flatten().inspect(|old| {
         files_known += u64::from(old.as_ref().is_ok_and(|old| old.kind == Kind::File));
     });
     scan::<ScanError>(&opened, options, known, since_ns, now_ns, |outcome| {
-        let Outcome { now, difference, is_database } = outcome;
+        let Outcome { now, difference, is_untouched, is_database } = outcome;
+        match &now {
+            Some(now) if is_untouched => manifest.keep(now)?,
+            now => manifest.add(now.as_ref())?,
+        }
         if let Some(now) = now {
             report.entries += 1;
             report.files += u64::from(now.kind == Kind::File);
             report.bytes += now.size;
-            writer.add(&now)?;
             if is_database && databases.len() < DATABASES_MAX {
                 databases.push(now.path);
             }
@@ -224,7 +230,7 @@ pub fn check(
         Keep::IfWhole => report.is_whole && options.expect == Expect::Changes,
     };
     if report.is_kept {
-        writer.finish().map_err(ScanError::from)?;
+        manifest.finish().map_err(ScanError::from)?;
     }
     Ok(report)
 }

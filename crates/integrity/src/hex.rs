@@ -37,6 +37,6 @@ impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
 impl<const N: usize> Hex<N> {
     /// Reads exactly so many digits, in lower case: a digest has one form.
     pub fn parse(digits: &str) -> Option<Self> {
-        hex::read(digits)?.try_into().ok().map(Self)
+        hex::read_array(digits).map(Self)
     }
 }

@@ -16,6 +16,7 @@ mod history;
 mod look;
 pub mod manifest;
 mod patterns;
+mod rewrite;
 mod scan;
 mod sqlite;
 mod sums;

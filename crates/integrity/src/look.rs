@@ -1,13 +1,12 @@
 //! Owns looking at one thing of a tree: what it is now, reading its content only where that is asked for.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Seek as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::attributes::Attributes;
@@ -92,10 +91,10 @@ impl Look<'_> {
 
     /// Looks at one thing and does not open it: neither digests nor the target of a link are there.
     pub(crate) fn without_content(&self, path: &TreePath) -> Seen {
-        match self.root.path().join(path.as_path()).symlink_metadata() {
-            Ok(metadata) => Seen::Is { entry: self.entry(path, &metadata), format: None },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Seen::Gone,
-            Err(error) => Seen::Unknown(error),
+        match rustix::fs::statat(self.root.fd(), path.as_path(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Seen::Is { entry: self.entry(path, &stat), format: None },
+            Err(Errno::NOENT) => Seen::Gone,
+            Err(error) => Seen::Unknown(error.into()),
         }
     }
 
@@ -107,13 +106,13 @@ impl Look<'_> {
                 Err(error) => return Seen::Unreadable(entry, error),
             };
             let read = (|| {
-                let before = file.metadata()?;
-                if !before.is_file() {
+                let before = rustix::fs::fstat(&file)?;
+                if FileType::from_raw_mode(before.st_mode) != FileType::RegularFile {
                     return Err(io::Error::other("it is not a file any more"));
                 }
                 let digests = content::digests(
                     &mut file,
-                    before.len(),
+                    before.st_size.cast_unsigned(),
                     self.with_sha256,
                     self.throttle,
                     self.progress,
@@ -131,7 +130,7 @@ impl Look<'_> {
                     digests,
                     format,
                     wholeness,
-                    self.entry(path, &file.metadata()?),
+                    self.entry(path, &rustix::fs::fstat(&file)?),
                 ))
             })();
             let (before, digests, format, wholeness, after) = match read {
@@ -167,37 +166,27 @@ impl Look<'_> {
         }
     }
 
-    pub(crate) fn entry(&self, path: &TreePath, metadata: &Metadata) -> Entry {
-        let file_type = metadata.file_type();
-        let kind = if file_type.is_file() {
-            Kind::File
-        } else if file_type.is_symlink() {
-            Kind::Link
-        } else if !file_type.is_dir() {
-            debug_assert!(
-                file_type.is_fifo()
-                    || file_type.is_socket()
-                    || file_type.is_block_device()
-                    || file_type.is_char_device()
-            );
-            Kind::Special
-        } else if metadata.dev() == self.device {
-            Kind::Folder
-        } else {
-            Kind::Mount
+    pub(crate) fn entry(&self, path: &TreePath, stat: &Stat) -> Entry {
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Symlink => Kind::Link,
+            FileType::Directory if stat.st_dev == self.device => Kind::Folder,
+            FileType::Directory => Kind::Mount,
+            _ => Kind::Special,
         };
-        let nanoseconds =
-            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        let nanoseconds = |seconds: i64, rest: u64| {
+            seconds.saturating_mul(1_000_000_000).saturating_add(rest.cast_signed())
+        };
         Entry {
             path: path.clone(),
             kind,
-            mode: (metadata.mode() & 0o7777) as u16,
-            uid: metadata.uid(),
-            gid: metadata.gid(),
-            size: if kind == Kind::File { metadata.len() } else { 0 },
-            modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-            inode: metadata.ino(),
+            mode: (stat.st_mode & 0o7777) as u16,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size: if kind == Kind::File { stat.st_size.cast_unsigned() } else { 0 },
+            modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
+            changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
+            inode: stat.st_ino,
             target: None,
             blake3: None,
             sha256: None,

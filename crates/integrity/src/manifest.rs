@@ -1,12 +1,16 @@
 //! Owns the written manifest of a tree: JSON lines, a head, the entries in order, and an end that proves the rest.
 //!
 //! It is written beside its name and put there when it is whole; a file that has no end, or another one than its lines
-//! say, was cut or changed and is not used. Neither writing nor reading keeps more than a line in memory.
+//! say, was cut or changed and is not used. Writing keeps a line in memory, reading some hundred lines, which all threads
+//! of the pool that calls read together.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::{Deserialize, Serialize};
 
 use crate::entry::{Entry, Kind, TreePath};
@@ -84,6 +88,8 @@ pub enum ManifestError {
     },
 }
 
+/// Lines that are read together come to at least so many bytes, where there are so many.
+const TOGETHER_BYTES: usize = 256 << 10;
 /// The last line has some hundred bytes.
 const END_BYTES_MAX: u64 = 4096;
 /// The last line; no entry begins with these bytes.
@@ -113,8 +119,12 @@ pub struct Reader {
     lines: BufReader<File>,
     hasher: blake3::Hasher,
     head: Head,
+    /// The line that was handed on last, from 1.
     number: u64,
-    line: Vec<u8>,
+    /// Lines that were read together, and what came of them in order as far as it was not handed on.
+    text: Vec<u8>,
+    ahead: VecDeque<Result<Entry, serde_json::Error>>,
+    end_line: Option<Vec<u8>>,
     last: Option<TreePath>,
     sums: Sums,
     is_over: bool,
@@ -227,15 +237,19 @@ impl Reader {
             hasher: blake3::Hasher::new(),
             head: Head { version: VERSION, root: PathBuf::new(), began_ns: 0 },
             number: 0,
-            line: Vec::new(),
+            text: Vec::new(),
+            ahead: VecDeque::new(),
+            end_line: None,
             last: None,
             sums: Sums::default(),
             is_over: false,
             end: None,
         };
-        reader.next_line()?;
-        reader.hasher.update(&reader.line);
-        reader.head = serde_json::from_slice(&reader.line).map_err(|error| reader.bad(&error.to_string()))?;
+        let line = reader.next_line(1)?;
+        reader.hasher.update(&reader.text[line.clone()]);
+        reader.number = 1;
+        let head = serde_json::from_slice(&reader.text[line]);
+        reader.head = head.map_err(|error| reader.bad(&error.to_string()))?;
         match reader.head.version {
             VERSION => Ok(reader),
             version => Err(ManifestError::Version { path: reader.path, version }),
@@ -252,42 +266,70 @@ impl Reader {
         self.end
     }
 
-    fn next_line(&mut self) -> Result<(), ManifestError> {
-        self.line.clear();
-        self.number += 1;
+    /// Puts another line behind the text, the `number`th of all.
+    fn next_line(&mut self, number: u64) -> Result<Range<usize>, ManifestError> {
+        let begin = self.text.len();
         let mut bounded = (&mut self.lines).take(LINE_BYTES_MAX);
-        bounded.read_until(b'\n', &mut self.line).map_err(|source| io_error(&self.path, source))?;
-        match self.line.last() {
-            Some(b'\n') => Ok(()),
-            Some(_) if self.line.len() as u64 == LINE_BYTES_MAX => Err(self.bad("it is too long")),
+        bounded.read_until(b'\n', &mut self.text).map_err(|source| io_error(&self.path, source))?;
+        let line = begin..self.text.len();
+        match self.text[line.clone()].last() {
+            Some(b'\n') => Ok(line),
+            Some(_) if line.len() as u64 == LINE_BYTES_MAX => {
+                self.number = number;
+                Err(self.bad("it is too long"))
+            }
             _ => Err(ManifestError::Cut { path: self.path.clone() }),
         }
     }
 
-    fn next_entry(&mut self) -> Result<Option<Entry>, ManifestError> {
-        self.next_line()?;
-        if self.line.starts_with(END_MARK) {
-            let EndLine { end } =
-                serde_json::from_slice(&self.line).map_err(|error| self.bad(&error.to_string()))?;
-            let Sums { entries, files, bytes } = self.sums;
-            let expected = End { entries, files, bytes, digest: Hex(*self.hasher.finalize().as_bytes()) };
-            let more = !self.lines.fill_buf().map_err(|source| io_error(&self.path, source))?.is_empty();
-            return if end == expected && !more {
-                self.end = Some(end);
-                Ok(None)
+    fn read_ahead(&mut self) -> Result<(), ManifestError> {
+        self.text.clear();
+        let mut lines = Vec::new();
+        while self.text.len() < TOGETHER_BYTES && self.end_line.is_none() {
+            let line = self.next_line(self.number + lines.len() as u64 + 1)?;
+            if self.text[line.clone()].starts_with(END_MARK) {
+                self.end_line = Some(self.text.split_off(line.start));
             } else {
-                Err(ManifestError::Changed { path: self.path.clone() })
-            };
+                lines.push(line);
+            }
         }
-        self.hasher.update(&self.line);
-        let entry: Entry =
-            serde_json::from_slice(&self.line).map_err(|error| self.bad(&error.to_string()))?;
+        self.hasher.update(&self.text);
+        let entries: Vec<_> =
+            lines.into_par_iter().map(|line| serde_json::from_slice(&self.text[line])).collect();
+        self.ahead = entries.into();
+        Ok(())
+    }
+
+    fn next_entry(&mut self) -> Result<Option<Entry>, ManifestError> {
+        if self.ahead.is_empty() && self.end_line.is_none() {
+            self.read_ahead()?;
+        }
+        self.number += 1;
+        let Some(entry) = self.ahead.pop_front() else {
+            self.end = Some(self.proven_end()?);
+            return Ok(None);
+        };
+        let entry = entry.map_err(|error| self.bad(&error.to_string()))?;
         if self.last.as_ref().is_some_and(|last| *last >= entry.path) {
             return Err(self.bad("it is out of order"));
         }
         self.sums.add(&entry);
         self.last = Some(entry.path.clone());
         Ok(Some(entry))
+    }
+
+    /// The end, if it is that of the lines before it.
+    fn proven_end(&mut self) -> Result<End, ManifestError> {
+        let line = self.end_line.as_deref().unwrap_or_default();
+        let EndLine { end } = serde_json::from_slice(line).map_err(|error| self.bad(&error.to_string()))?;
+        let Sums { entries, files, bytes } = self.sums;
+        let expected = End { entries, files, bytes, digest: Hex(*self.hasher.finalize().as_bytes()) };
+        let more = !self.lines.fill_buf().map_err(|source| io_error(&self.path, source))?.is_empty();
+        if end == expected && !more {
+            Ok(end)
+        } else {
+            Err(ManifestError::Changed { path: self.path.clone() })
+        }
     }
 
     fn bad(&self, reason: &str) -> ManifestError {

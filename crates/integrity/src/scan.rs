@@ -1,7 +1,8 @@
 //! Owns looking at a whole tree beside what is known of it: in order, on several threads, in bounded memory.
 //!
 //! The walk and the manifest are two lists in one order. They are joined piece by piece; each piece is looked at by
-//! all threads and handed on in order. Whatever the size of the tree, one piece and one folder's names are in memory.
+//! all threads, while one of them gets the next, and handed on in order. Whatever the size of the tree, two pieces and the
+//! names of the folders that are open are in memory.
 
 use std::io;
 use std::iter::Peekable;
@@ -46,6 +47,8 @@ pub struct Outcome {
     pub now: Option<Entry>,
     /// How it differs from what it was.
     pub difference: Option<Difference>,
+    /// Whether it is as it was, and was not even read to see that.
+    pub is_untouched: bool,
     /// Whether its content is new and that of a database, which is asked whether it is whole when the scan is over.
     pub is_database: bool,
 }
@@ -82,7 +85,7 @@ struct Pair {
 pub fn scan<E: From<ScanError>>(
     root: &Root,
     options: Options<'_>,
-    known: impl Iterator<Item = Result<Entry, ManifestError>>,
+    known: impl Iterator<Item = Result<Entry, ManifestError>> + Send,
     known_since_ns: i64,
     began_ns: i64,
     mut hand_on: impl FnMut(Outcome) -> Result<(), E>,
@@ -99,24 +102,33 @@ pub fn scan<E: From<ScanError>>(
         progress: options.progress,
         began_ns,
     };
-    loop {
-        let mut piece = Vec::with_capacity(PIECE);
-        while piece.len() < PIECE {
-            match next_pair(&mut walk, &mut known).map_err(ScanError::from)? {
-                Some(pair) => piece.push(pair),
-                None => break,
-            }
-        }
-        if piece.is_empty() {
-            return Ok(());
-        }
-        let outcomes: Vec<Outcome> =
-            piece.into_par_iter().map(|pair| outcome(&look, options, known_since_ns, pair)).collect();
+    let mut piece = next_piece(&mut walk, &mut known)?;
+    while !piece.is_empty() {
+        let looked = || -> Vec<Outcome> {
+            piece.into_par_iter().map(|pair| outcome(&look, options, known_since_ns, pair)).collect()
+        };
+        let (outcomes, next) = rayon::join(looked, || next_piece(&mut walk, &mut known));
         if let Some(progress) = options.progress {
             progress.seen(outcomes.len() as u64);
         }
         outcomes.into_iter().try_for_each(&mut hand_on)?;
+        piece = next?;
     }
+    Ok(())
+}
+
+/// What is looked at next; nothing at the end of both lists.
+fn next_piece(
+    walk: &mut Peekable<Walk<'_>>,
+    known: &mut Peekable<impl Iterator<Item = Result<Entry, ManifestError>>>,
+) -> Result<Vec<Pair>, ScanError> {
+    let mut piece = Vec::with_capacity(PIECE);
+    while piece.len() < PIECE
+        && let Some(pair) = next_pair(walk, known)?
+    {
+        piece.push(pair);
+    }
+    Ok(piece)
 }
 
 /// The next path of either list.
@@ -156,6 +168,10 @@ fn outcome(look: &Look<'_>, options: Options<'_>, known_since_ns: i64, pair: Pai
             seen => seen,
         },
     };
+    let is_untouched = match &seen {
+        Seen::Is { entry, .. } => old.as_ref() == Some(entry) && (may_change || trusted(entry)),
+        _ => false,
+    };
     let difference = difference(&path, old.as_ref(), &seen, options.expect, may_change);
     let is_database = match &seen {
         Seen::Is { entry, format: Some(Format::Sqlite) } => {
@@ -170,5 +186,5 @@ fn outcome(look: &Look<'_>, options: Options<'_>, known_since_ns: i64, pair: Pai
         | Seen::Unreadable(entry, _) => Some(entry),
         Seen::Gone | Seen::Unknown(_) => None,
     };
-    Outcome { now, difference, is_database }
+    Outcome { now, difference, is_untouched, is_database }
 }

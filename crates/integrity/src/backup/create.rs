@@ -227,7 +227,8 @@ impl Under<'_> {
         let unreadable = |source| PackError::Read { path: shown.clone(), source };
         for _ in 0..TRIES {
             let mut file = look.open(entry.path.as_path()).map_err(unreadable)?;
-            let before = file.metadata().map_err(unreadable)?;
+            let stat = |file: &File| rustix::fs::fstat(file).map_err(|error| unreadable(error.into()));
+            let before = stat(&file)?;
             *entry = look.entry(&entry.path, &before);
             let mut head = [0; 16];
             let n = read_up_to(&mut file, &mut head).map_err(unreadable)?;
@@ -240,7 +241,7 @@ impl Under<'_> {
             }
             let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or_default());
             Read::take(&mut file, HELD_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-            let after = look.entry(&entry.path, &file.metadata().map_err(unreadable)?);
+            let after = look.entry(&entry.path, &stat(&file)?);
             if *entry == after && bytes.len() as u64 == entry.size {
                 if let Some(throttle) = self.what.throttle {
                     throttle.pay(bytes.len());

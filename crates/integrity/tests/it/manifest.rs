@@ -1,6 +1,7 @@
 //! Owns that a manifest says what was written, and that one that was cut or changed is never used.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use integrity::Expect;
 use integrity::manifest::{ManifestError, Reader};
@@ -48,5 +49,35 @@ proptest! {
         bytes[at] ^= flip;
         fs::write(tree.manifest(), &bytes).unwrap();
         prop_assert!(read(&tree).is_err(), "byte {at}");
+    }
+}
+
+/// What is written with what was kept is what a whole look writes; where all stays as it was, nothing is written.
+#[test]
+fn a_quick_check_writes_what_is_new_and_keeps_the_rest() {
+    type Change = fn(&Tree);
+    let rows: [(&str, Change); 7] = [
+        ("nothing", |_| ()),
+        ("the first of all", |tree| tree.write("a", "new")),
+        ("one in the middle", |tree| tree.write("notes/deep/two.json", "[1, 2]")),
+        ("one with the same bytes", |tree| tree.write("notes/one.txt", "one\n")),
+        ("the last is gone", |tree| fs::remove_file(tree.path("server.log")).unwrap()),
+        ("one after the last", |tree| tree.write("z", "new")),
+        ("other permissions", |tree| {
+            fs::set_permissions(tree.path("notes-2"), fs::Permissions::from_mode(0o600)).unwrap();
+        }),
+    ];
+    for (name, change) in rows {
+        let tree = Tree::new(Expect::Changes);
+        tree.baseline();
+        let inode = |tree: &Tree| fs::metadata(tree.manifest()).unwrap().ino();
+        let before = inode(&tree);
+        change(&tree);
+        let report = tree.check(false);
+        assert!(report.is_whole && report.is_kept, "{name}: {report:?}");
+        assert_eq!(inode(&tree) == before, name == "nothing", "{name}");
+        let kept = fs::read_to_string(tree.manifest()).unwrap();
+        tree.check(true);
+        assert_eq!(fs::read_to_string(tree.manifest()).unwrap(), kept, "{name}");
     }
 }
