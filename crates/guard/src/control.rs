@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::child::Order;
 use crate::handover;
-use crate::http::told_to_leave;
 use crate::lines::{Line, next_line};
+use crate::parting;
 use crate::state::{Guard, Told};
 
 /// `serve`, some command lines, and nothing else speaks to a guard.
@@ -67,7 +67,7 @@ impl Socket {
         let mut clients = JoinSet::new();
         loop {
             tokio::select! {
-                () = told_to_leave(&mut leaving) => break,
+                () = parting::told(&mut leaving) => break,
                 Some(_) = clients.join_next() => {}
                 accepted = self.listener.accept(), if clients.len() < CLIENTS_MAX => match accepted {
                     Ok((stream, _)) => {
@@ -125,7 +125,7 @@ async fn converse(
             },
             Some(reply) = replied.recv() => reply,
             result = &mut reading => return result,
-            () = told_to_leave(&mut leaving) => break,
+            () = parting::told(&mut leaving) => break,
         };
         say(&mut writer, &message).await?;
     }

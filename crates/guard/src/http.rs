@@ -5,9 +5,9 @@
 //! that rebinds its name to 127.0.0.1 gives itself away.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ use crate::sse::EventStream;
 use crate::state::Guard;
 use crate::tls::Spoken;
 use crate::upstream::{Broken, Relayed};
-use crate::{clients, clock, endpoint, health, http_sse, test_read, usage};
+use crate::{clients, clock, endpoint, health, http_sse, parting, test_read, usage};
 
 /// What every answer is made of.
 pub(crate) type Body = Either<Full<Bytes>, Streamed>;
@@ -71,7 +71,7 @@ pub(crate) async fn serve(guard: Arc<Guard>, listener: TcpListener, mut leaving:
     loop {
         let may_accept = guard.port.is_serving() && connections.len() < CONNECTIONS_MAX;
         tokio::select! {
-            () = told_to_leave(&mut leaving) => break,
+            () = parting::told(&mut leaving) => break,
             Some(_) = connections.join_next() => {}
             Ok(()) = stage.changed() => {}
             accepted = listener.accept(), if may_accept => match accepted {
@@ -84,6 +84,13 @@ pub(crate) async fn serve(guard: Arc<Guard>, listener: TcpListener, mut leaving:
                 }
             },
         }
+    }
+    // Whoever has connected already is answered, too.
+    while guard.port.is_serving()
+        && connections.len() < CONNECTIONS_MAX
+        && let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await
+    {
+        connections.spawn(connection(guard.clone(), stream, leaving.clone()));
     }
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
@@ -101,7 +108,7 @@ async fn connection(guard: Arc<Guard>, stream: TcpStream, mut leaving: watch::Re
         None => Ok(Spoken::Plain(stream)),
         Some(tls) => tokio::select! {
             spoken = tls.accept(stream, ends) => spoken,
-            () = told_to_leave(&mut leaving) => return,
+            () = parting::told(&mut leaving) => return,
         },
     };
     match spoken {
@@ -116,12 +123,15 @@ async fn speak(
     guard: Arc<Guard>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ends: Ends,
-    mut leaving: watch::Receiver<bool>,
+    leaving: watch::Receiver<bool>,
 ) {
     let peer = Arc::new(Peer::new(ends));
     let stream = Counted::new(stream, guard.metrics.bytes());
+    let asked = Arc::new(AtomicBool::new(false));
+    let has_asked = Arc::clone(&asked);
     let service = service_fn(move |request| {
         let (guard, peer) = (guard.clone(), peer.clone());
+        has_asked.store(true, Ordering::Relaxed);
         async move {
             let mut response = answer(&guard, &peer, request).await;
             if !guard.port.is_serving() {
@@ -135,34 +145,9 @@ async fn speak(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let seen = leaving.clone();
-    let mut told = pin!(told_to_leave(&mut leaving));
-    let mut listens = false;
-    let result = poll_fn(|context| {
-        if let Poll::Ready(result) = connection.as_mut().poll(context) {
-            return Poll::Ready(Some(result));
-        }
-        // It wakes this task when there is something to hear: asking it at every turn would cost each call.
-        let may_hear = !std::mem::replace(&mut listens, true) || seen.has_changed().unwrap_or(true);
-        if may_hear { told.as_mut().poll(context).map(|()| None) } else { Poll::Pending }
-    });
-    let result = match result.await {
-        Some(result) => result,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
+    if let Err(error) = parting::serve(connection, &asked, leaving).await {
         tracing::debug!(%error, "a connection broke");
     }
-}
-
-/// Returns when the guard ends.
-pub(crate) async fn told_to_leave(leaving: &mut watch::Receiver<bool>) {
-    // A sender that is gone has left as well.
-    let _ = leaving.wait_for(|leaving| *leaving).await;
 }
 
 async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> Response<Body> {

@@ -37,6 +37,7 @@ mod oom;
 mod origin;
 mod own;
 mod package;
+mod parting;
 mod pipe;
 mod private;
 mod questions;

@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal, setpgid, setsid};
 
@@ -68,6 +69,29 @@ pub(crate) fn enter(command: &mut Command, file: File) {
     #[expect(unsafe_code, reason = "what a process starts before it is moved stays outside of the group")]
     // SAFETY: The closure runs in the child of a fork, where only async-signal-safe calls are sound. It makes one
     // system call with a descriptor that is open for as long as the closure is there.
+    unsafe {
+        command.pre_exec(prepare);
+    }
+}
+
+/// Lets the kernel kill `command` for want of memory like any other, where it would not kill this process.
+pub(crate) fn unshield(command: &mut Command) {
+    const SCORE: &std::ffi::CStr = c"/proc/self/oom_score_adj";
+    let is_shielded = fs::read_to_string("/proc/self/oom_score_adj")
+        .is_ok_and(|score| score.trim().parse::<i32>().is_ok_and(|score| score < 0));
+    if !is_shielded {
+        return;
+    }
+    let prepare = || {
+        // A server that is harder to kill than others is better than none.
+        if let Ok(file) = rustix::fs::open(SCORE, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            let _ = rustix::io::write(&file, b"0");
+        }
+        Ok(())
+    };
+    #[expect(unsafe_code, reason = "what a process starts before it says so is shielded as well")]
+    // SAFETY: The closure runs in the child of a fork, where only async-signal-safe calls are sound. It makes
+    // system calls alone, and its path is a constant.
     unsafe {
         command.pre_exec(prepare);
     }

@@ -160,6 +160,7 @@ fn start(command: &[String]) -> Result<(ProcessId, OwnedFd), String> {
     let mut command = Command::new(program);
     command.args(args).arg0(program);
     inherit::limit(&mut command, Standing::TiedGroup, None);
+    inherit::unshield(&mut command);
     bound(&mut command)?;
     let child = command.spawn().map_err(|error| error.to_string())?;
     // The pid is not reaped before `Watch` does so: neither line can meet another process.
