@@ -40,6 +40,7 @@ mod ill;
 mod inbound;
 mod init;
 mod installing;
+mod intruders;
 mod jobs;
 mod journal;
 mod kills;

@@ -12,6 +12,7 @@ mod hold;
 mod incident;
 mod init;
 mod integrity;
+mod intrusion;
 mod journal;
 mod logs;
 mod metrics;
@@ -43,6 +44,7 @@ pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use integrity::{
     BaselineArguments, CheckDataArguments, IntegrityCommand, Pace, SumFormat, SumsArguments,
 };
+pub(crate) use intrusion::{LookArguments, TimelineArguments};
 pub(crate) use journal::{JournalCommand, JournalListArguments};
 pub(crate) use logs::{LogsArguments, SearchArguments};
 pub(crate) use metrics::MetricsArguments;

@@ -191,6 +191,8 @@ kinds! {
         "What is in its data now and not in the backup that would be put back, or was."
     DATA_RESTORED "data_restored" "server" "the backup"
         "Its data are those of a backup; the message says where those from before are kept."
+    INTRUSION_SIGN "intrusion_sign" "server" "`stolen_access`, `foreign_process`, `persistence` and the like"
+        "Something of a server or its machine that its baseline does not have, and that operators do too; the message has what shows it."
     SECURITY_EVENT "security_event" "server" "`blocked`, `confirmed`"
         "An attack that was blocked, or one that came through."
 }

@@ -147,7 +147,7 @@ impl Descriptors {
     }
 
     /// The inodes of the sockets among them.
-    pub(crate) fn socket_inodes(&self) -> impl Iterator<Item = u64> {
+    pub fn socket_inodes(&self) -> impl Iterator<Item = u64> {
         self.listed.iter().filter_map(|descriptor| socket_inode(descriptor.target.as_deref()?))
     }
 }

@@ -2,7 +2,7 @@
 
 mod diag;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -96,6 +96,22 @@ pub(crate) struct Row {
     pub(crate) uid: Option<u32>,
     pub(crate) inode: u64,
     pub(crate) is_only_ipv6: Option<bool>,
+    pub(crate) moved: Option<(u64, u64)>,
+}
+
+/// A TCP connection of a tree of processes, and how much has gone over it since it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Connection {
+    /// Its end here.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// Its number in the kernel.
+    pub inode: u64,
+    /// Bytes that the other end has confirmed.
+    pub sent_bytes: u64,
+    /// Bytes that came from there.
+    pub received_bytes: u64,
 }
 
 // === impl Sockets ===
@@ -227,6 +243,7 @@ impl Row {
             uid: number(uid).and_then(|uid| u32::try_from(uid).ok()),
             inode: number(inode)?,
             is_only_ipv6: None,
+            moved: None,
         })
     }
 
@@ -257,6 +274,21 @@ pub fn connection_uid(roots: &Roots, client: SocketAddr, server: SocketAddr) -> 
         // A socket that nobody holds any more has no inode, and the kernel shows root as its user.
         rows.find(|row| row.inode != 0 && (canonical(row.local), canonical(row.remote)) == ends)?.uid
     })
+}
+
+/// The TCP connections with one of these inodes in the network namespace of `pid`, and how much went over each; `None` where the
+/// kernel does not tell, or the process is gone.
+pub fn connections(roots: &Roots, pid: i32, inodes: &HashSet<u64>) -> Option<Vec<Connection>> {
+    let mut found = Vec::new();
+    diag::tcp(roots, Some(pid), diag::States::Connected, |row, _| {
+        if let Some((sent_bytes, received_bytes)) = row.moved
+            && inodes.contains(&row.inode)
+        {
+            let (local, remote) = (canonical(row.local), canonical(row.remote));
+            found.push(Connection { local, remote, inode: row.inode, sent_bytes, received_bytes });
+        }
+    })?;
+    Some(found)
 }
 
 /// A socket that takes both versions shows an IPv4 address in its IPv6 form.

@@ -32,7 +32,7 @@ pub use line::{Line, Said};
 pub use lines::{Found, Lines};
 pub use pattern::{Invalid, Pattern};
 pub use search::{Filter, Merged, Search, Sieve};
-pub use stamp::Clock;
+pub use stamp::{Clock, LocalTime, time_of_machine};
 pub use tail::{Tail, Wanted, tail};
 
 /// So many rotated files are looked for: more than anybody keeps.

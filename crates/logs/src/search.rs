@@ -4,15 +4,13 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::path::Path;
 
-use chrono::NaiveDateTime;
-
 use crate::entry::Entry;
 use crate::files::{Opened, Part, of_log, opened};
 use crate::level::Level;
 use crate::lines::Lines;
 use crate::open::open;
 use crate::pattern::Pattern;
-use crate::stamp::Clock;
+use crate::stamp::{Clock, LocalTime};
 
 /// Text has no byte 0; so much of a file is looked at for that.
 const HEAD_BYTES: usize = 8 << 10;
@@ -45,7 +43,7 @@ pub struct Sieve<'f> {
 /// Lines of one log that are wanted, the oldest file first, each file from its beginning. Streams.
 pub struct Search<'f> {
     filter: &'f Filter,
-    local: fn(NaiveDateTime) -> i64,
+    local: LocalTime,
     now_ms: i64,
     waiting: VecDeque<Part>,
     reading: Option<Reading>,
@@ -126,12 +124,12 @@ impl Last {
 
 impl<'f> Search<'f> {
     /// Searches a log: a file with all that was rotated away from it.
-    pub fn log(path: &Path, filter: &'f Filter, local: fn(NaiveDateTime) -> i64, now_ms: i64) -> Self {
+    pub fn log(path: &Path, filter: &'f Filter, local: LocalTime, now_ms: i64) -> Self {
         Self::new(of_log(path).into(), filter, local, now_ms)
     }
 
     /// Searches one file and no other.
-    pub fn file(path: &Path, filter: &'f Filter, local: fn(NaiveDateTime) -> i64, now_ms: i64) -> Self {
+    pub fn file(path: &Path, filter: &'f Filter, local: LocalTime, now_ms: i64) -> Self {
         Self::new([(path.to_owned(), open(path))].into(), filter, local, now_ms)
     }
 
@@ -140,7 +138,7 @@ impl<'f> Search<'f> {
         from: Box<dyn Read + Send>,
         name: &str,
         filter: &'f Filter,
-        local: fn(NaiveDateTime) -> i64,
+        local: LocalTime,
         now_ms: i64,
     ) -> Self {
         let mut search = Self::new(VecDeque::new(), filter, local, now_ms);
@@ -148,12 +146,7 @@ impl<'f> Search<'f> {
         search
     }
 
-    fn new(
-        waiting: VecDeque<Part>,
-        filter: &'f Filter,
-        local: fn(NaiveDateTime) -> i64,
-        now_ms: i64,
-    ) -> Self {
+    fn new(waiting: VecDeque<Part>, filter: &'f Filter, local: LocalTime, now_ms: i64) -> Self {
         Self { filter, local, now_ms, waiting, reading: None, notes: Vec::new(), n_undated: 0, n_failed: 0 }
     }
 

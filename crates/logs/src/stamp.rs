@@ -5,14 +5,26 @@
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Datelike as _, Local, NaiveDate, NaiveDateTime, TimeZone as _};
 use regex::{Captures, Regex};
+
+/// Says of a time without a zone which moment it is, in milliseconds since the Unix epoch.
+pub type LocalTime = fn(NaiveDateTime) -> i64;
+
+/// The moment of a time without a zone: whoever wrote it had the one of this machine. Of the hour that comes twice it is
+/// the first; one that does not exist is taken as UTC.
+pub fn time_of_machine(time: NaiveDateTime) -> i64 {
+    match Local.from_local_datetime(&time).earliest() {
+        Some(time) => time.timestamp_millis(),
+        None => time.and_utc().timestamp_millis(),
+    }
+}
 
 /// What is needed to make a moment of what a line says.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     /// The moment of a time without a zone, in milliseconds since the Unix epoch.
-    pub local: fn(NaiveDateTime) -> i64,
+    pub local: LocalTime,
     /// A moment by which all was written, such as when the file was changed last: a time without a year is from before.
     pub written_ms: i64,
 }

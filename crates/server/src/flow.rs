@@ -80,6 +80,9 @@ impl Flow {
             loops.spawn(watch::scrape_page(world, watch, target.clone()));
         }
         loops.spawn(watch::watch_data(Arc::clone(&self.world), Arc::clone(&self.watch)));
+        let (world, watch, fleet) =
+            (Arc::clone(&self.world), Arc::clone(&self.watch), Arc::clone(&self.fleet));
+        loops.spawn(watch::watch_for_intruders(world, watch, fleet));
         loops.spawn(watch::scrape_self(Arc::clone(self)));
         loops.spawn(Arc::clone(self).evaluate());
         loops.spawn(Inbound::end_stale(Arc::clone(self)));

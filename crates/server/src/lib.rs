@@ -19,6 +19,7 @@ pub mod growth;
 mod identity;
 mod inbound;
 mod incident_clocks;
+pub mod intrusion;
 mod journal_view;
 mod kill_switch;
 mod listening;

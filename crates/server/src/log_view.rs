@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use chrono::{Local, NaiveDateTime, TimeZone as _};
-use logs::{Entry, Filter, Search, redact};
+use logs::{Entry, Filter, Search, redact, time_of_machine};
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
@@ -44,7 +43,7 @@ pub(crate) async fn search(log: PathBuf, filter: Filter, most: usize, now_ms: i6
 
 fn read(log: &std::path::Path, filter: &Filter, most: usize, now_ms: i64) -> Found {
     let (since, mut late) = (Instant::now(), false);
-    let mut search = Search::log(log, filter, local, now_ms);
+    let mut search = Search::log(log, filter, time_of_machine, now_ms);
     let mut lines: VecDeque<Entry> = VecDeque::new();
     let mut is_cut = false;
     for (number, entry) in search.by_ref().enumerate() {
@@ -68,14 +67,6 @@ fn read(log: &std::path::Path, filter: &Filter, most: usize, now_ms: i64) -> Fou
         entry
     };
     Found { lines: lines.into_iter().map(hidden).collect(), is_cut, notes }
-}
-
-/// The moment of a time without a zone: whoever wrote it had the one of this machine.
-fn local(time: NaiveDateTime) -> i64 {
-    match Local.from_local_datetime(&time).earliest() {
-        Some(time) => time.timestamp_millis(),
-        None => time.and_utc().timestamp_millis(),
-    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ mod report;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use ::logs::{Entry, Filter, Merged, Pattern, Search, redact};
+use ::logs::{Entry, Filter, Merged, Pattern, Search, redact, time_of_machine};
 use anyhow::{Context as _, anyhow};
-use chrono::{Local, NaiveDateTime, TimeZone as _};
 use serde_json::{Map, Value};
 use server::config::Config;
 
@@ -59,11 +58,13 @@ pub(super) fn run(
     }
     let n_sources = sources.len();
     let search = |source| match source {
-        Source::Log(path) => Search::log(&path, &filter, local, now_ms),
-        Source::File(path) => Search::file(&path, &filter, local, now_ms),
-        Source::Stdin => Search::stream(Box::new(std::io::stdin()), "standard input", &filter, local, now_ms),
+        Source::Log(path) => Search::log(&path, &filter, time_of_machine, now_ms),
+        Source::File(path) => Search::file(&path, &filter, time_of_machine, now_ms),
+        Source::Stdin => {
+            Search::stream(Box::new(std::io::stdin()), "standard input", &filter, time_of_machine, now_ms)
+        }
         Source::Journal(name, lines) => {
-            Search::stream(Box::new(Cursor::new(lines)), &name, &filter, local, now_ms)
+            Search::stream(Box::new(Cursor::new(lines)), &name, &filter, time_of_machine, now_ms)
         }
     };
     let mut merged = Merged::new(sources.into_iter().map(search).collect());
@@ -83,15 +84,6 @@ pub(super) fn run(
     }
     // That there is no such line is an answer, and mostly the one that is hoped for.
     Ok(if n_failed > 0 { Code::No } else { Code::Done })
-}
-
-/// The moment of a time without a zone: whoever wrote it had the one of this machine. Of the hour that comes twice it is
-/// the first; one that does not exist is taken as UTC.
-fn local(time: NaiveDateTime) -> i64 {
-    match Local.from_local_datetime(&time).earliest() {
-        Some(time) => time.timestamp_millis(),
-        None => time.and_utc().timestamp_millis(),
-    }
 }
 
 /// Finds out what is to be read.

@@ -16,6 +16,7 @@ mod helper;
 mod incident;
 mod init;
 mod integrity;
+mod intrusion;
 mod journal;
 mod kill_switch;
 mod logs;
@@ -86,7 +87,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Alert(command) => alert::run(command, config, output),
         Command::Server(command) => server::run(command, config, output),
         Command::Security(SecurityCommand::Baseline(arguments)) => {
-            controls::baseline(&arguments, config, output)
+            let code = controls::baseline(&arguments, config.clone(), output)?;
+            intrusion::learn(&arguments.name, arguments.undo, config, output)?;
+            Ok(code)
+        }
+        Command::Security(SecurityCommand::Check(arguments)) => intrusion::check(&arguments, config, output),
+        Command::Security(SecurityCommand::Timeline(arguments)) => {
+            intrusion::timeline(&arguments, config, output)
         }
         Command::Maintenance(command) => maintenance::run(command, config, output),
         Command::KillSwitch(command) => kill_switch::run(&command, config, output),

@@ -4,7 +4,8 @@
 //! the states that are wanted. A request has 16 bytes of netlink (length, type, flags, number, sender) and 56 of `inet_diag`
 //! (family, protocol, which states as bits, and an address that is all zeros for every socket). An answer is a row of such
 //! messages, each with 72 bytes: family, state, ports and addresses in the order of the network, and in the order of this
-//! machine five words, of which the second and third are the queues, the fourth the user, the fifth the inode.
+//! machine five words, of which the second and third are the queues, the fourth the user, the fifth the inode. Attributes follow;
+//! how much was sent is in one of them (`INET_DIAG_INFO`, the `tcp_info` of linux/tcp.h).
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -38,6 +39,8 @@ const WITHIN_SECONDS: i64 = 2;
 pub(super) enum States {
     All,
     Listening,
+    /// Those over which something may go, and how much has.
+    Connected,
 }
 
 /// Hands every TCP socket of the namespace of `pid` to `each`; `None` where the kernel does not tell, or we may not look there.
@@ -102,10 +105,14 @@ fn ask(socket: &OwnedFd, states: States, mut each: impl FnMut(Row, Protocol)) ->
 
 fn request(family: u8, states: States) -> [u8; REQUEST_BYTES] {
     const TCP: u8 = 6;
+    const TIME_WAIT: u32 = 6;
     const LISTEN: u32 = 10;
-    let states: u32 = match states {
-        States::All => u32::MAX,
-        States::Listening => 1 << LISTEN,
+    const WITH_INFO: u8 = 1 << 1;
+    let (states, with): (u32, u8) = match states {
+        States::All => (u32::MAX, 0),
+        States::Listening => (1 << LISTEN, 0),
+        // Those that only wait for their time to be over know nothing any more.
+        States::Connected => (!(1 << LISTEN | 1 << TIME_WAIT), WITH_INFO),
     };
     let mut request = [0; REQUEST_BYTES];
     request[..4].copy_from_slice(&(REQUEST_BYTES as u32).to_ne_bytes());
@@ -113,6 +120,7 @@ fn request(family: u8, states: States) -> [u8; REQUEST_BYTES] {
     request[6..8].copy_from_slice(&DUMP.to_ne_bytes());
     request[HEADER_BYTES] = family;
     request[HEADER_BYTES + 1] = TCP;
+    request[HEADER_BYTES + 2] = with;
     request[HEADER_BYTES + 4..HEADER_BYTES + 8].copy_from_slice(&states.to_ne_bytes());
     request
 }
@@ -136,17 +144,29 @@ pub(super) fn messages(bytes: &[u8], mut each: impl FnMut(Row)) -> Option<bool> 
     Some(true)
 }
 
-/// Attributes follow a message: length and kind in two bytes each, then what they say. One that listens over IPv6 says whether
-/// it leaves IPv4 to others (`INET_DIAG_SKV6ONLY`).
+/// One that listens over IPv6 says whether it leaves IPv4 to others (`INET_DIAG_SKV6ONLY`).
 fn is_only_ipv6(attributes: &[u8]) -> Option<bool> {
-    const ONLY_IPV6: u16 = 11;
+    attribute(attributes, 11)?.first().map(|value| *value != 0)
+}
+
+/// Bytes that the other end has confirmed, and bytes that came from there.
+fn moved(attributes: &[u8]) -> Option<(u64, u64)> {
+    const INFO: u16 = 2;
+    const ACKED: usize = 120;
+    let info = attribute(attributes, INFO)?;
+    let number = |at: usize| Some(u64::from_ne_bytes(info.get(at..at + 8)?.try_into().ok()?));
+    Some((number(ACKED)?, number(ACKED + 8)?))
+}
+
+/// Attributes follow a message: length and kind in two bytes each, then what they say.
+fn attribute(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     let mut rest = attributes;
     loop {
         let length = usize::from(u16::from_ne_bytes(rest.get(..2)?.try_into().ok()?));
         let kind = u16::from_ne_bytes(rest.get(2..4)?.try_into().ok()?);
         let value = rest.get(4..length)?;
-        if kind == ONLY_IPV6 {
-            return value.first().map(|value| *value != 0);
+        if kind == wanted {
+            return Some(value);
         }
         rest = rest.get(length.next_multiple_of(4)..)?;
     }
@@ -177,6 +197,7 @@ fn row(message: &[u8]) -> Option<Row> {
         uid: Some(word(64)),
         inode: u64::from(word(68)),
         is_only_ipv6: is_only_ipv6(attributes),
+        moved: moved(attributes),
     })
 }
 

@@ -189,3 +189,24 @@ fn many_sockets_in_another_network_namespace() {
     assert!(told.listed.iter().any(is_there), "{:?}", told.listed.first());
     assert_ne!(elsewhere.tcp_states.get(&SocketState::Established), Some(&(2 * connections)));
 }
+
+#[test]
+fn how_much_went_over_a_connection() {
+    use std::io::{Read as _, Write as _};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    client.write_all(&[1; 5000]).unwrap();
+    server.read_exact(&mut [0; 5000]).unwrap();
+    server.write_all(&[1; 300]).unwrap();
+    client.read_exact(&mut [0; 300]).unwrap();
+    let roots = Roots::default();
+    let me = i32::try_from(std::process::id()).unwrap();
+    let link = fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&client)));
+    let inode = crate::details::socket_inode(link.unwrap().to_str().unwrap()).unwrap();
+    let [found] = crate::connections(&roots, me, &[inode].into()).unwrap().try_into().unwrap();
+    assert_eq!((found.local, found.remote), (client.local_addr().unwrap(), listener.local_addr().unwrap()));
+    // Of what was sent last the other end may not have confirmed all yet.
+    assert!((1..=5001).contains(&found.sent_bytes) && found.received_bytes == 300, "{found:?}");
+    assert_eq!(crate::connections(&roots, me, &[].into()), Some(Vec::new()));
+}

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::error::{ConfigError, Problem};
 use super::{
     Config, Dependency, Place, Server, alertmanager, backend, backup, contact, data, evidence, inbound,
-    scrape, traces,
+    intrusion, scrape, traces,
 };
 use crate::fleet::upstream_address;
 
@@ -218,6 +218,7 @@ fn check_lists(text: &str, config: &Config, problems: &mut Vec<Problem>) {
         ("[inbound", inbound::problems(config)),
         ("[alertmanager]", alertmanager::problems(config)),
         ("[integrity]", data::problems(config)),
+        ("[intrusion]", intrusion::problems(config)),
         ("[backup.target]", backup::target_problems(config)),
         ("[metrics.backend]", backend::backend_problems(config)),
         ("[traces]", traces::problems(config)),

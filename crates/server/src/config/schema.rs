@@ -63,7 +63,7 @@ mod tests {
     const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
     /// Which table of the page is about which part of the schema.
-    const TABLES: [(&str, &str); 30] = [
+    const TABLES: [(&str, &str); 31] = [
         ("At the top", ""),
         ("`[probe]`", "Probe"),
         ("`[metrics]`", "Metrics"),
@@ -73,6 +73,7 @@ mod tests {
         ("`[retention]`", "Retention"),
         ("`[verify]`", "Verify"),
         ("`[integrity]`", "Integrity"),
+        ("`[intrusion]`", "Intrusion"),
         ("`[backup]`", "Backups"),
         ("`[backup.target]`", "Target"),
         ("`[api]`", "Api"),

@@ -3,6 +3,7 @@
 mod answers;
 mod data;
 mod evaluating;
+mod intrusion;
 mod keeping;
 mod noticing;
 mod pages;
@@ -27,6 +28,7 @@ use crate::config::Config;
 use answers::Answers;
 pub(crate) use data::watch_data;
 pub(crate) use evaluating::{alarm, evaluate};
+pub(crate) use intrusion::watch_for_intruders;
 pub(crate) use pages::scrape_page;
 pub(crate) use probing::probe_server;
 use pulse::Pulse;

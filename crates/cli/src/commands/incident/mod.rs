@@ -8,7 +8,7 @@ mod watch;
 use std::path::PathBuf;
 
 use incident::{Asked, Control, Incident, Takeback, UnitRef, UnitView, Word, describe, plain};
-use server::api::wire::{Approve, Detail, Reject, Summary};
+use server::api::wire::{Approve, Detail, Happened, Reject, Summary};
 
 use crate::arguments::{IncidentCommand, Output};
 use crate::context::{self, actor};
@@ -88,6 +88,13 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
         }
     }
     Ok(Code::Done)
+}
+
+/// What happened in an incident, in words, each with its time.
+pub(super) fn timeline(config: Option<PathBuf>, id: &str) -> Result<Vec<(i64, String)>, Failure> {
+    let detail = context::runtime()?.block_on(async { Desk::open(config).await?.detail(id).await })?;
+    let line = |one: &Happened| Some((one.at_ms, describe(&one.record)?));
+    Ok(detail.timeline.iter().filter_map(line).collect())
 }
 
 async fn undo(desk: &Desk, id: &str, what: String, output: Output) -> Result<Code, Failure> {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use ::logs::{Clock, Filter, Follower, Line, Sieve, Wanted, redact, tail};
+use ::logs::{Clock, Filter, Follower, Line, Sieve, Wanted, redact, tail, time_of_machine};
 use anyhow::{Context as _, anyhow};
 
-use super::{Source, local, print};
+use super::{Source, print};
 use crate::arguments::Output;
 use crate::fail::{Code, Failure};
 
@@ -64,7 +64,7 @@ pub(super) fn run(sources: &[Source], filter: &Filter, output: Output) -> Result
 
 impl Followed<'_> {
     fn show(&mut self, lines: &[Line], output: Output, names_servers: bool) {
-        let clock = Clock { local, written_ms: server::now_ms() };
+        let clock = Clock { local: time_of_machine, written_ms: server::now_ms() };
         for line in lines {
             if let Some(mut entry) = self.sieve.take(&line.bytes, clock) {
                 redact::entry(&mut entry);

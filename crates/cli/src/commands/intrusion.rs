@@ -1,0 +1,279 @@
+//! Owns `paramedic security check|timeline`, and what `baseline` learns of a server and its machine: looking for an intruder.
+
+use std::path::{Path, PathBuf};
+
+use ::logs::{Entry, Filter, Search, redact, time_of_machine};
+use diagnosis::{Finding, Severity, kind};
+use intrusion::{Assessment, Baseline, Certainty, Picture, Row, Sign, Traffic};
+use server::config::{Config, Server};
+use server::data::Subject;
+use server::intrusion::{Look, Looked, baseline_path, keep_baseline, process_of, undo_baseline};
+use server::now_ms;
+
+use crate::arguments::{LookArguments, Output, TimelineArguments};
+use crate::context::{self, actor};
+use crate::fail::{Code, Failure};
+use crate::{findings, show};
+
+/// So many lines of each log, the newest.
+const LINES_MAX: usize = 5000;
+
+/// Compares a server and its machine with its baseline: 0 is as it should be, 1 is not.
+pub(super) fn check(
+    arguments: &LookArguments,
+    named: Option<PathBuf>,
+    output: Output,
+) -> Result<Code, Failure> {
+    let (config, _) = context::load_or_default(named)?;
+    let server = find(&config, &arguments.name)?;
+    let (_, Look { signs, gaps }) = look(&config, server)?;
+    show::rows(output, &signs, &["time", "certainty", "attack", "what", "shown by"], |sign| {
+        vec![
+            show::time(sign.at_ms),
+            sign.certainty.to_string(),
+            sign.attack.to_string(),
+            show::harmless(&sign.what),
+            show::harmless(&sign.raw),
+        ]
+    });
+    if output == Output::Table {
+        say_gaps(&gaps);
+    }
+    findings::note(&signs.iter().map(|sign| finding(&server.name, sign)).collect::<Vec<_>>());
+    Ok(if signs.is_empty() { Code::Done } else { Code::No })
+}
+
+/// Shows what all sources tell of an intrusion, in the order of time, and what that comes to.
+pub(super) fn timeline(
+    arguments: &TimelineArguments,
+    named: Option<PathBuf>,
+    output: Output,
+) -> Result<Code, Failure> {
+    let (config, _) = context::load_or_default(named.clone())?;
+    let server = find(&config, &arguments.name)?;
+    let since_ms = arguments.since.at_ms(now_ms());
+    let (baseline, Look { signs, mut gaps }) = look(&config, server)?;
+    let mut rows: Vec<Row> = signs.iter().map(Row::from).collect();
+    rows.extend(of_guard(&config, &server.name, since_ms, &mut gaps));
+    rows.extend(of_data(&config, &server.name, since_ms));
+    if let Some(id) = &arguments.incident {
+        rows.extend(super::incident::timeline(named, id)?.into_iter().map(|(at_ms, what)| Row {
+            at_ms,
+            source: "incident".to_owned(),
+            who: Vec::new(),
+            what,
+            attack: None,
+            is_certain: false,
+            reference: format!("incident {id}"),
+        }));
+    }
+    rows.retain(|row| row.at_ms >= since_ms);
+    gaps.push(format!("what happened before {} UTC is not in it", show::time(since_ms)));
+    gaps.push("what a connection sent between two looks before its end is not counted".to_owned());
+    if let Some(baseline) = &baseline {
+        let learned = show::time(baseline.learned_ms);
+        gaps.push(format!("what was there on {learned} UTC, when the baseline was learned, counts as right"));
+    }
+    let picture = Picture::new(rows, gaps);
+    match output {
+        Output::Table => for_people(&picture),
+        _ => show::json(&picture),
+    }
+    Ok(if picture.attacks.is_empty() { Code::Done } else { Code::No })
+}
+
+/// Learns what belongs to a server and its machine, or puts the baseline before back.
+pub(super) fn learn(name: &str, undo: bool, named: Option<PathBuf>, output: Output) -> Result<(), Failure> {
+    let (config, _) = context::load_or_default(named)?;
+    let Ok(server) = find(&config, name) else { return Ok(()) };
+    let path = baseline_path(&config, name);
+    if undo {
+        let was_undone = undo_baseline(&path).map_err(Failure::no)?;
+        if was_undone && output == Output::Table {
+            show::line(&format!("{name}: the baseline of its machine is the one before"));
+        }
+        return Ok(());
+    }
+    let pid = context::runtime()?.block_on(process_of(&config, name));
+    let looked = Looked { config: &config, server, pid, root: Path::new("/"), now_ms: now_ms() };
+    let (baseline, gaps) = looked.learn(&actor());
+    keep_baseline(&path, &baseline).map_err(Failure::no)?;
+    if output == Output::Table {
+        let belonging = baseline.belonging.clone().unwrap_or_default();
+        show::line(&format!(
+            "{name}: {} programs, {} places where it listens, {} peers, {} files, {} ways in",
+            belonging.executables.len(),
+            belonging.listeners.len(),
+            belonging.peers.len(),
+            baseline.files.known.len(),
+            baseline.access.sources.len() + baseline.access.keys.len() + baseline.access.elevations.len(),
+        ));
+        say_gaps(&gaps);
+    }
+    Ok(())
+}
+
+fn find<'c>(config: &'c Config, name: &str) -> Result<&'c Server, Failure> {
+    let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
+    config.server.iter().find(|server| server.name == name).ok_or_else(|| {
+        let words = format!("`{name}` is no server of the configuration; there are: {}", known.join(", "));
+        Failure::usage(anyhow::anyhow!(words))
+    })
+}
+
+/// The signs of now. Without a baseline there are none, and that is said.
+fn look(config: &Config, server: &Server) -> Result<(Option<Baseline>, Look), Failure> {
+    let Some(baseline) = Baseline::read(&baseline_path(config, &server.name)).map_err(Failure::usage)? else {
+        let gap = format!(
+            "nobody has said what belongs to `{0}` (`paramedic security baseline {0}`), so its machine was not looked at",
+            server.name
+        );
+        return Ok((None, Look { signs: Vec::new(), gaps: vec![gap] }));
+    };
+    let pid = context::runtime()?.block_on(process_of(config, &server.name));
+    let looked = Looked { config, server, pid, root: Path::new("/"), now_ms: now_ms() };
+    let look = looked.judge(&baseline, &mut Traffic::default());
+    Ok((Some(baseline), look))
+}
+
+/// What the guard has written down as security.
+fn of_guard(config: &Config, name: &str, since_ms: i64, gaps: &mut Vec<String>) -> Vec<Row> {
+    let path = config.log_dir.join(format!("{name}.log"));
+    let filter = Filter { since_ms: Some(since_ms), ..Filter::default() };
+    let mut search = Search::log(&path, &filter, time_of_machine, now_ms());
+    let mut rows = Vec::new();
+    for mut entry in search.by_ref().filter(|entry| entry.event == "security") {
+        redact::entry(&mut entry);
+        if rows.len() == LINES_MAX {
+            rows.remove(0);
+        }
+        rows.push(row(&entry, &path));
+    }
+    gaps.extend(search.take_notes());
+    rows
+}
+
+fn row(entry: &Entry, path: &Path) -> Row {
+    let attack = entry.text("class").map(str::to_owned).or_else(|| refused_as(&entry.message));
+    let who = ["client", "address", "session"].into_iter().filter_map(|name| {
+        let text = entry.text(name)?;
+        let host =
+            text.parse::<std::net::SocketAddr>().map(|address| address.ip().to_canonical().to_string());
+        Some(host.unwrap_or_else(|_| format!("{name} {text}")))
+    });
+    Row {
+        at_ms: entry.at_ms.unwrap_or_default(),
+        source: "guard".to_owned(),
+        who: who.collect(),
+        what: entry.message.clone(),
+        // What the guard refuses as an attack is a sure sign.
+        is_certain: entry.text("class").is_some() && entry.message.starts_with("refused: "),
+        attack,
+        reference: path.display().to_string(),
+    }
+}
+
+/// What a refusal at the door is one of.
+fn refused_as(message: &str) -> Option<String> {
+    let lower = message.to_lowercase();
+    let attack = if lower.contains("`origin`") || lower.contains("`host`") {
+        "dns_rebinding"
+    } else if lower.contains("token") || lower.contains("authoriz") {
+        "guessing"
+    } else if lower.contains("read-only") || lower.contains("read_only") {
+        "write_in_read_only"
+    } else {
+        return None;
+    };
+    Some(attack.to_owned())
+}
+
+/// What checks of its data have found damaged.
+fn of_data(config: &Config, name: &str, since_ms: i64) -> Vec<Row> {
+    let Ok(subject) = Subject::of_server(config, name) else { return Vec::new() };
+    let pasts = subject.history().read().unwrap_or_default();
+    let damaged = pasts.iter().filter(|past| past.at_ms >= since_ms && past.is_whole() == Some(false));
+    let row = |past: &integrity::Past| Row {
+        at_ms: past.at_ms,
+        source: "data".to_owned(),
+        who: Vec::new(),
+        what: format!(
+            "its data were damaged: {}",
+            past.trees.iter().flat_map(|tree| &tree.named).take(5).cloned().collect::<Vec<_>>().join(", ")
+        ),
+        attack: None,
+        is_certain: false,
+        reference: format!("paramedic integrity history {name}"),
+    };
+    damaged.map(row).collect()
+}
+
+fn for_people(picture: &Picture) {
+    show::rows(Output::Table, &picture.timeline, &["time", "source", "who", "what", "shown by"], |row| {
+        let mark = if row.is_certain { "! " } else { "" };
+        vec![
+            show::time(row.at_ms),
+            row.source.clone(),
+            show::harmless(&row.who.join(", ")),
+            show::harmless(&format!("{mark}{}", row.what)),
+            show::harmless(&row.reference),
+        ]
+    });
+    show::line("");
+    if picture.attacks.is_empty() {
+        show::line("no sign of an attack");
+    } else {
+        show::rows(
+            Output::Table,
+            &picture.attacks,
+            &["attack", "confidence", "signs", "first", "who", "because"],
+            |one: &Assessment| {
+                vec![
+                    one.attack.clone(),
+                    one.confidence.to_string(),
+                    one.signs.to_string(),
+                    show::time(one.first_ms),
+                    show::harmless(&one.who.join(", ")),
+                    show::harmless(&one.because),
+                ]
+            },
+        );
+    }
+    show::line("\nnot known:");
+    picture.not_known.iter().for_each(|gap| show::line(&format!("  {}", show::harmless(gap))));
+}
+
+fn say_gaps(gaps: &[String]) {
+    gaps.iter().for_each(|gap| anstream::eprintln!("paramedic: not known: {}", show::harmless(gap)));
+}
+
+fn finding(server: &str, sign: &Sign) -> Finding {
+    let message = format!("{}: {} ({})", sign.attack, sign.what, sign.raw);
+    match sign.certainty {
+        Certainty::Certain => Finding::new(kind::SECURITY_EVENT, server)
+            .with_value("confirmed")
+            .with_severity(Severity::Critical)
+            .with_message(&message),
+        Certainty::Likely => Finding::new(kind::INTRUSION_SIGN, server)
+            .with_value(sign.attack.name())
+            .with_severity(Severity::Warning)
+            .with_message(&message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_at_the_door_have_a_name() {
+        for (message, expect) in [
+            ("refused: `Origin` is `https://evil.example`", Some("dns_rebinding")),
+            ("refused: the token is unknown", Some("guessing")),
+            ("refused: the server is in read-only mode", Some("write_in_read_only")),
+            ("seen, and let through", None),
+        ] {
+            assert_eq!(refused_as(message).as_deref(), expect, "{message}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Owns looking at a server and its machine for an intruder, beside the baseline that a person has approved.
+
+use std::path::{Path, PathBuf};
+
+use ::intrusion::{
+    Baseline, BaselineError, Belonging, Events, Files, Known, Scene, Sign, Traffic, events, flows,
+};
+use host::{Roots, Snapshot, snapshot};
+use process::ProcessId;
+use process::control::{Client, Message};
+use tokio::time::timeout;
+
+use crate::config::{Config, Server};
+use crate::tuning::control_socket;
+
+/// How long a guard may take to say which process its server is.
+const HELLO_MAX: std::time::Duration = std::time::Duration::from_secs(2);
+/// Sign-ins that are learned from, and those that are looked at, are at most this old.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const LEARNED_DAYS: i64 = 30;
+
+/// What a look came to.
+#[derive(Debug)]
+pub struct Look {
+    /// Signs, oldest first.
+    pub signs: Vec<Sign>,
+    /// What could not be looked at, a sentence each.
+    pub gaps: Vec<String>,
+}
+
+/// Of whom a look is, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Looked<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The server.
+    pub server: &'a Server,
+    /// Its process; none where it does not run.
+    pub pid: Option<i32>,
+    /// Where the machine is; `/` but in tests.
+    pub root: &'a Path,
+    /// The time, in milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// Where the baseline of a server is.
+pub fn baseline_path(config: &Config, server: &str) -> PathBuf {
+    config.data_dir.join("security").join(format!("{server}.json"))
+}
+
+/// The process of a server, as its guard says; none where there is no guard, or no process.
+pub async fn process_of(config: &Config, server: &str) -> Option<i32> {
+    let connected = timeout(HELLO_MAX, async {
+        let (_client, mut messages) = Client::connect(&control_socket(config, server)).await.ok()?;
+        match messages.recv().await? {
+            Message::Hello { status } => status.child.map(|child| child.pid),
+            _ => None,
+        }
+    });
+    connected.await.ok().flatten()
+}
+
+// === impl Looked ===
+
+impl Looked<'_> {
+    /// Learns what belongs to the server and its machine as they are now. Blocks.
+    pub fn learn(&self, by: &str) -> (Baseline, Vec<String>) {
+        let snapshot = self.snapshot();
+        let belonging = snapshot.as_ref().and_then(Scene::of).map(|scene| scene.belonging());
+        let executables = belonging.iter().flat_map(|belonging| &belonging.executables);
+        let own = self.own(executables.map(PathBuf::from));
+        let files = Files::look(self.root, &own, None);
+        let events = self.events(self.now_ms - LEARNED_DAYS * DAY_MS);
+        let access = Known::of(&events.found);
+        let gaps = [files.gaps.clone(), events.gaps, self.gap(belonging.is_some())].concat();
+        (Baseline::new(&self.server.name, by, self.now_ms, belonging, files, access), gaps)
+    }
+
+    /// Compares them with the baseline. `traffic` is what was seen to leave so far. Blocks.
+    pub fn judge(&self, baseline: &Baseline, traffic: &mut Traffic) -> Look {
+        let (mut signs, mut gaps) = (Vec::new(), Vec::new());
+        let snapshot = self.snapshot();
+        let scene = snapshot.as_ref().and_then(Scene::of);
+        gaps.extend(self.gap(scene.is_some()));
+        match (&baseline.belonging, &scene) {
+            (Some(belonging), Some(scene)) => {
+                signs.extend(belonging.judge(scene));
+                signs.extend(self.traffic(scene, belonging, traffic, &mut gaps));
+            }
+            (None, Some(_)) => gaps.push("the server did not run when its baseline was learned".to_owned()),
+            (_, None) => {}
+        }
+        let executables = baseline.belonging.iter().flat_map(|belonging| &belonging.executables);
+        let own = self.own(executables.map(PathBuf::from));
+        let files = Files::look(self.root, &own, Some(&baseline.files));
+        signs.extend(baseline.files.judge(&files, &own, self.now_ms));
+        gaps.extend(files.gaps);
+        let events = self.events(baseline.learned_ms.max(self.now_ms - DAY_MS));
+        signs.extend(baseline.access.judge(&events.found));
+        gaps.extend(events.gaps);
+        signs.sort_by_key(|sign| sign.at_ms);
+        Look { signs, gaps }
+    }
+
+    fn traffic(
+        &self,
+        scene: &Scene<'_>,
+        belonging: &Belonging,
+        traffic: &mut Traffic,
+        gaps: &mut Vec<String>,
+    ) -> Vec<Sign> {
+        let pid = self.pid.unwrap_or_default();
+        match flows(&Roots::below(self.root), pid, &scene.sockets()) {
+            Some(flows) => traffic.take(&flows, &scene.ports()),
+            None => gaps.push("the kernel does not say how much left over which connection".to_owned()),
+        }
+        traffic.judge(&belonging.peers, self.config.intrusion.leaving_max.0, self.now_ms)
+    }
+
+    fn snapshot(&self) -> Option<Snapshot> {
+        let pid = self.pid?;
+        // It may have ended since somebody said that this was it.
+        ProcessId::of(pid)?;
+        Some(snapshot(&Roots::below(self.root), Some(pid), self.now_ms))
+    }
+
+    fn events(&self, since_ms: i64) -> Events {
+        events(self.root, since_ms, self.now_ms, logs::time_of_machine)
+    }
+
+    /// The files that are the server's: what its processes run, what its command names, what the configuration says.
+    fn own(&self, executables: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+        let named =
+            self.server.stdio.iter().map(PathBuf::from).filter(|path| path.is_absolute() && path.is_file());
+        let mut own: Vec<PathBuf> =
+            executables.chain(named).chain(self.config.intrusion.own.clone()).collect();
+        own.sort_unstable();
+        own.dedup();
+        own
+    }
+
+    fn gap(&self, is_seen: bool) -> Vec<String> {
+        let gap = || format!("`{}` has no process that could be looked at", self.server.name);
+        if is_seen { Vec::new() } else { vec![gap()] }
+    }
+}
+
+/// Keeps a baseline; the one before it stays beside it, for whoever takes this back.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn keep_baseline(path: &Path, baseline: &Baseline) -> Result<(), BaselineError> {
+    if let Some(before) = Baseline::read(path).ok().flatten() {
+        before.keep(&before_of(path))?;
+    }
+    baseline.keep(path)
+}
+
+/// Puts the baseline back that was there before the last one; says whether there was any.
+///
+/// # Errors
+/// If it cannot be read or written.
+pub fn undo_baseline(path: &Path) -> Result<bool, BaselineError> {
+    let before = before_of(path);
+    let Some(old) = Baseline::read(&before)? else { return Ok(false) };
+    old.keep(path)?;
+    // What cannot be removed is put back once more, which changes nothing.
+    let _ = std::fs::remove_file(before);
+    Ok(true)
+}
+
+fn before_of(path: &Path) -> PathBuf {
+    path.with_extension("before.json")
+}
