@@ -19,24 +19,24 @@ use crate::site::{Server, Setup, Site, block_on};
 const RESTART: &str = "6.1";
 
 /// An answer.
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: reqwest::header::HeaderMap,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
     /// What went wrong, by RFC 9457.
     #[track_caller]
-    fn problem(&self, status: u16) -> Problem {
+    pub(crate) fn problem(&self, status: u16) -> Problem {
         assert_eq!(
             (self.status, self.header("content-type")),
             (status, "application/problem+json"),
@@ -51,18 +51,24 @@ impl Answer {
 }
 
 /// Somebody with a token.
-struct Person {
+pub(crate) struct Person {
     url: String,
     bearer: String,
 }
 
 impl Person {
-    fn new(site: &Site, name: &str, role: &str) -> Self {
+    pub(crate) fn new(site: &Site, name: &str, role: &str) -> Self {
         let word = fs::read_to_string(token(site, name, &["--role", role])).unwrap();
         Self { url: format!("http://{}", site.listen()), bearer: format!("Bearer {}", word.trim()) }
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
         let method = method.parse().unwrap();
         let mut request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
         request = request.header("authorization", &self.bearer);
@@ -79,11 +85,11 @@ impl Person {
         })
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], None)
     }
 
-    fn post(&self, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
         self.ask("POST", path, headers, Some(body))
     }
 }
@@ -97,7 +103,7 @@ fn watched(more: &str) -> Site {
 }
 
 /// Opens an incident.
-fn open(person: &Person) -> String {
+pub(crate) fn open(person: &Person) -> String {
     let wanted = json!({ "server": "notes", "procedure": "Server Down", "reason": "to see" });
     let opened = person.post("/api/v1/incidents", &[], wanted);
     assert_eq!(opened.status, 200, "{}", opened.body);

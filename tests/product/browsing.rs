@@ -15,6 +15,14 @@ pub(crate) fn word(site: &Site, name: &str, arguments: &[&str]) -> String {
     site.run(&[&["token", "create", name], arguments].concat()).done().trim().to_owned()
 }
 
+/// Comes in at the door.
+pub(crate) fn sign_in_as(browser: &Browser, address: &str, word: &str) {
+    browser.go(&format!("{address}/login"));
+    browser.fill("#word", word);
+    browser.press(ENTER);
+    browser.until("location.pathname != '/login'");
+}
+
 fn now_ms() -> u64 {
     u64::try_from(server::now_ms()).unwrap()
 }

@@ -7,6 +7,7 @@
 #[path = "../machine/mod.rs"]
 mod machine;
 
+mod afar;
 mod alertmanager;
 mod api;
 mod approval;
@@ -33,6 +34,7 @@ mod fleet_pages;
 mod foreign;
 mod guarded;
 mod guards;
+mod handling;
 mod heaps;
 mod helper;
 mod hold;

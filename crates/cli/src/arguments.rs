@@ -39,7 +39,7 @@ pub(crate) use evidence::{DeepArguments, Depth, EvidenceCommand};
 pub(crate) use guard::GuardArguments;
 pub(crate) use heap::{HeapDumpArguments, RuntimeArguments};
 pub(crate) use hold::{KillSwitchCommand, MaintenanceCommand, StartArguments};
-pub(crate) use incident::{Format, IncidentCommand, ReportArguments};
+pub(crate) use incident::{Format, IncidentCommand, IncidentListArguments, ReportArguments};
 pub(crate) use init::{InitArguments, UninstallArguments};
 pub(crate) use integrity::{
     BaselineArguments, CheckDataArguments, IntegrityCommand, Pace, SumFormat, SumsArguments,

@@ -3,10 +3,15 @@
 //! What differs from one collection to the next of the same state (when a step ran, how long it took) is not in here.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
+use crate::bundle::MANIFEST;
 use crate::times::Times;
 
 /// Of the form below; a reader of old bundles looks here first.
@@ -96,6 +101,28 @@ pub struct Missing {
     pub step: String,
     /// Why it is not there.
     pub problem: String,
+}
+
+/// The longest first line of a manifest, in bytes.
+const HEAD_BYTES_MAX: u64 = 64 << 10;
+
+// === impl Head ===
+
+impl Head {
+    /// What a bundle says of itself, by the first line of its manifest. Nothing of it is checked; none where it says nothing.
+    pub fn of_folder(folder: &Path) -> Option<Self> {
+        let file = File::options()
+            .read(true)
+            .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default())
+            .open(folder.join(MANIFEST))
+            .ok()?;
+        let mut line = String::new();
+        BufReader::new(file.take(HEAD_BYTES_MAX)).read_line(&mut line).ok()?;
+        match serde_json::from_str(&line).ok()? {
+            Line::Bundle(head) => Some(head),
+            Line::Item(_) | Line::Missing(_) => None,
+        }
+    }
 }
 
 // === impl Line ===

@@ -1,29 +1,42 @@
 //! Owns what operators have the guard of a server do, by its control socket: what its clients may do is changed, and written
 //! down with the value before, so that it can be taken back.
 
-use std::io;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::time::Duration;
 
-use incident::change::{Change, What, read_place};
+use incident::change::{Change, ChangeError, Place, What, read_place};
 use incident::{EngineError, Kill};
 use process::control::{Client, Message, Request};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use crate::document;
 use crate::flow::Flow;
 use crate::kill_switch::kill_switch;
-use crate::tuning::{control_socket, controls_path};
+use crate::tuning::{control_socket, controls_path, last_change_path};
 
-/// How long a guard may take, what it waits for included.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// How long a guard may take, beside what it waits for.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// What it waits for where nobody says how long, and the longest that somebody may say, in seconds.
+const WAIT_S: u32 = 10;
+const WAIT_S_MAX: u32 = 600;
+/// The largest file of a change that is read, in bytes: its places and what is shown of them.
+const CHANGE_BYTES_MAX: u64 = 2 << 20;
 
 /// What a guard can be had do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "control", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Control {
     /// No client writes any more.
-    ReadOnly,
+    ReadOnly {
+        /// How many seconds are waited for writes that run; without it ten.
+        #[serde(default)]
+        #[schemars(range(max = 600))]
+        wait_s: Option<u32>,
+    },
     /// Clients write again: so many of the sessions, or those of one client.
     Writes {
         /// How many of the sessions, in percent.
@@ -52,6 +65,17 @@ pub enum Control {
     },
     /// What the guard remembers of answers is forgotten.
     ClearCache,
+    /// It takes no new requests, until it is told otherwise or another guard takes its place.
+    Drain {
+        /// How many seconds are waited for requests that run; without it ten.
+        #[serde(default)]
+        #[schemars(range(max = 600))]
+        wait_s: Option<u32>,
+    },
+    /// It takes requests again.
+    Undrain,
+    /// What the last of these has changed is put back.
+    TakeBack,
 }
 
 /// What can be blocked.
@@ -81,6 +105,12 @@ pub(crate) enum ControlError {
     Refused { code: u16, reason: String },
     #[error("it is done, and could not be written down")]
     Note(#[from] EngineError),
+    #[error("nothing was changed at `{0}` that could be taken back")]
+    NothingToTakeBack(String),
+    #[error("what was changed last at `{0}` cannot be taken back")]
+    Change(String, #[source] ChangeError),
+    #[error("no more than {WAIT_S_MAX} s are waited for, and not {0}")]
+    TooLong(u32),
 }
 
 /// How the guard of a server is, with what operators have laid down.
@@ -88,7 +118,7 @@ pub(crate) enum ControlError {
 /// # Errors
 /// Where there is no such server, or no guard that answers.
 pub(crate) async fn status(flow: &Flow, server: &str, by: &str) -> Result<Value, ControlError> {
-    tell(flow, server, "status", by, String::new()).await
+    tell(flow, server, "status", by, String::new(), Duration::ZERO).await
 }
 
 /// Has the guard of a server do something; returns what it says to that.
@@ -105,20 +135,74 @@ pub(crate) async fn order(
     if kill_switch(&flow.world.config) == Kill::On {
         return Err(ControlError::KillSwitch);
     }
+    if *control == Control::TakeBack {
+        return take_back(flow, server, by).await;
+    }
+    let wait_s = control.wait_s();
+    if wait_s > WAIT_S_MAX {
+        return Err(ControlError::TooLong(wait_s));
+    }
     let (verb, mut form) = control.form();
     form.extend(reason.map(|reason| ("reason".to_owned(), reason.into())));
     let path = controls_path(&flow.world.config, server);
     let before = read_place(&path).ok().flatten();
-    let told = tell(flow, server, verb, by, Value::Object(form).to_string()).await?;
+    let wait = Duration::from_secs(wait_s.into());
+    let told = tell(flow, server, verb, by, Value::Object(form).to_string(), wait).await?;
     // The other way round it is the change that was made.
     let back = Change::plan(What::ServerControls, server, [(path, before)]).ok().flatten();
     if let Some(back) = back {
-        flow.engine.note_change(Some(server), by, back.reversed(None)).await?;
+        let change = back.reversed(None);
+        if let Err(error) = keep_last(flow, server, &change) {
+            tracing::warn!(server, %error, "a change was not kept for whoever takes the last one back");
+        }
+        flow.engine.note_change(Some(server), by, change).await?;
     }
     Ok(told)
 }
 
-async fn tell(flow: &Flow, server: &str, verb: &str, by: &str, body: String) -> Result<Value, ControlError> {
+/// Keeps a change as the last one, as commands on this machine do.
+fn keep_last(flow: &Flow, server: &str, change: &Change) -> io::Result<()> {
+    let path = last_change_path(&flow.world.config, "controls", server);
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+    document::replace(&path, &change.to_line())
+}
+
+/// Puts back what was changed last, here or by a command on this machine.
+async fn take_back(flow: &Flow, server: &str, by: &str) -> Result<Value, ControlError> {
+    let config = &flow.world.config;
+    let nothing = || ControlError::NothingToTakeBack(server.to_owned());
+    if flow.fleet.get(server).is_none() {
+        return Err(ControlError::NoServer(server.to_owned()));
+    }
+    let (last, path) = (last_change_path(config, "controls", server), controls_path(config, server));
+    let mut text = String::new();
+    let read = fs::File::open(&last).and_then(|file| file.take(CHANGE_BYTES_MAX).read_to_string(&mut text));
+    let change = read.ok().and_then(|_| Change::parse(&text)).filter(|change| change.target == server);
+    let change = change.ok_or_else(nothing)?;
+    let failed = |error| ControlError::Change(server.to_owned(), error);
+    change.check_places(std::slice::from_ref(&path)).map_err(failed)?;
+    if change.is_taken_back().map_err(failed)? {
+        return Ok(json!({ "changed": false }));
+    }
+    let back = change.reversed(change.undoes);
+    let [Place { old, new, .. }] = back.places.as_slice() else { return Err(nothing()) };
+    let exchange = json!({ "old": old, "new": new, "wait_ms": 1_000 * u64::from(WAIT_S) });
+    let wait = Duration::from_secs(WAIT_S.into());
+    let told = tell(flow, server, "controls", by, exchange.to_string(), wait).await?;
+    // What is taken back is not taken back again; a file that stays is only refused later.
+    let _ = fs::remove_file(&last);
+    flow.engine.note_change(Some(server), by, back).await?;
+    Ok(told)
+}
+
+async fn tell(
+    flow: &Flow,
+    server: &str,
+    verb: &str,
+    by: &str,
+    body: String,
+    wait: Duration,
+) -> Result<Value, ControlError> {
     let member = flow.fleet.get(server).ok_or_else(|| ControlError::NoServer(server.to_owned()))?;
     let name = member.config.name.as_str();
     let socket = control_socket(&flow.world.config, name);
@@ -137,7 +221,7 @@ async fn tell(flow: &Flow, server: &str, verb: &str, by: &str, body: String) -> 
         }
         Err(io::ErrorKind::UnexpectedEof.into())
     };
-    let answered = tokio::time::timeout(ANSWER_MAX, asked).await;
+    let answered = tokio::time::timeout(wait + ANSWER_MAX, asked).await;
     let answered = answered.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let (code, document) = answered.map_err(silent)?;
     let document: Value = serde_json::from_str(&document).unwrap_or_default();
@@ -158,7 +242,10 @@ impl Control {
             form.insert(name.to_owned(), value.to_string().into());
         };
         let verb = match self {
-            Self::ReadOnly => "readonly-mode",
+            Self::ReadOnly { wait_s } => {
+                wait_s.iter().for_each(|seconds| say("wait", &format!("{seconds}s")));
+                "readonly-mode"
+            }
             Self::Writes { percent, client } => {
                 say("percent", percent);
                 client.iter().for_each(|client| say("client", client));
@@ -174,8 +261,26 @@ impl Control {
                 "unblock"
             }
             Self::ClearCache => "clear-cache",
+            Self::Drain { wait_s } => {
+                wait_s.iter().for_each(|seconds| say("wait", &format!("{seconds}s")));
+                "drain"
+            }
+            Self::Undrain => {
+                say("off", &true);
+                "drain"
+            }
+            // It names what it expects to find: that is no form.
+            Self::TakeBack => "controls",
         };
         (verb, form)
+    }
+
+    /// How long the guard waits for what runs, in seconds.
+    fn wait_s(&self) -> u32 {
+        match self {
+            Self::ReadOnly { wait_s } | Self::Drain { wait_s } => wait_s.unwrap_or(WAIT_S),
+            _ => 0,
+        }
     }
 }
 
@@ -193,8 +298,6 @@ impl BlockKind {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -204,6 +307,9 @@ mod tests {
             assert_eq!(control.form(), (verb, form.as_object().unwrap().clone()), "{control:?}");
         };
         check(json!({ "control": "read_only" }), "readonly-mode", json!({}));
+        check(json!({ "control": "read_only", "wait_s": 3 }), "readonly-mode", json!({ "wait": "3s" }));
+        check(json!({ "control": "drain", "wait_s": 0 }), "drain", json!({ "wait": "0s" }));
+        check(json!({ "control": "undrain" }), "drain", json!({ "off": "true" }));
         check(json!({ "control": "writes", "percent": 10 }), "enable-writes", json!({ "percent": "10" }));
         check(
             json!({ "control": "block", "kind": "tool", "name": "x&y", "for_s": 60 }),

@@ -12,6 +12,7 @@ use crate::alertmanager::{Alertmanager, compare, keep_silences};
 use crate::api::Door;
 use crate::api::prometheus::Turns;
 use crate::backend::Backend;
+use crate::evidence_view::Heads;
 use crate::fleet::{Event, Fleet, Found, What};
 use crate::inbound::Inbound;
 use crate::incident_clocks::IncidentClocks;
@@ -55,6 +56,8 @@ pub(crate) struct Flow {
     pub(crate) door: Door,
     /// What spans tell.
     pub(crate) traces: Arc<Traces>,
+    /// What bundles of evidence say of themselves.
+    pub(crate) heads: Heads,
     /// Which runbooks and rule files are not used, and why.
     pub(crate) unused: Vec<String>,
 }

@@ -21,6 +21,7 @@ use crate::api::Door;
 use crate::api::prometheus::Turns;
 use crate::backend::Backend;
 use crate::config::Config;
+use crate::evidence_view::Heads;
 use crate::fleet::{Fleet, Surroundings};
 use crate::flow::Flow;
 use crate::inbound::Inbound;
@@ -155,8 +156,7 @@ impl Serve {
         let engine = Engine::start(Arc::clone(&world), journal.clone(), blobs, shelf, settings).await?;
         let secrets = Secrets::of_process(&surroundings.exe);
         let backend = config.metrics.backend.as_ref().map(|backend| {
-            let interval = config.metrics.evaluation_interval.get();
-            Backend::take_over(backend, secrets.clone(), interval, &mut rules)
+            Backend::take_over(backend, secrets.clone(), config.metrics.evaluation_interval.get(), &mut rules)
         });
         let watch = Arc::new(Watch::new(&config, rules));
         // Nobody else sets it.
@@ -173,11 +173,12 @@ impl Serve {
             told,
             clocks: IncidentClocks::default(),
             queries: Turns::default(),
-            door: Door::default(),
+            door: Door::open(&config, crate::clock::now_ms()),
             inbound: Inbound::new(&config, secrets.clone()),
             alertmanager: config.alertmanager.as_ref().map(|one| Alertmanager::new(one, secrets.clone())),
             backend,
             traces: Arc::new(Traces::open(&config, secrets.clone())),
+            heads: Heads::default(),
             remote_write: config.metrics.remote_write.as_ref().map(|one| RemoteWrite::new(one, secrets)),
             unused,
         });

@@ -18,3 +18,9 @@ pub fn controls_path(config: &Config, server: &str) -> PathBuf {
 pub fn control_socket(config: &Config, server: &str) -> PathBuf {
     config.run_dir.join("guards").join(format!("{server}.sock"))
 }
+
+/// Where the last change of something that is tuned is kept, for whoever takes it back. `kind` is `server`, `controls` or
+/// `host`.
+pub fn last_change_path(config: &Config, kind: &str, name: &str) -> PathBuf {
+    config.data_dir.join("tuning/last").join(format!("{kind}-{}.json", name.replace('/', ".")))
+}

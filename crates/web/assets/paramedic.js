@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const connection = document.getElementById("connection");
-  const events = document.body.dataset.events;
+  let events = document.body.dataset.events;
   // Our clock may differ from the server's: the page says when it was made.
   const skew = Date.now() - Number(document.body.dataset.now || Date.now());
 
@@ -119,6 +119,40 @@
       if (source.readyState === EventSource.CLOSED) again = setTimeout(listen, 3000);
     };
   }
+
+  // === Finding while typing ===
+
+  // What is typed into such a form is looked for by the server, as if it was sent: the page becomes the one with the answer.
+  const form = document.querySelector("form[data-live]");
+  let typing = 0;
+  let asked = null;
+
+  async function search() {
+    if (asked) asked.abort();
+    asked = new AbortController();
+    const address = new URL(location.href);
+    address.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
+    try {
+      const answer = await fetch(address, { signal: asked.signal });
+      // Who is no longer signed in is led to the door.
+      if (!answer.ok || answer.redirected) return location.assign(address);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      children(document.getElementById("parts"), page.getElementById("parts"));
+      events = page.body.dataset.events;
+      listen.seen = undefined;
+      history.replaceState(null, "", address);
+      count();
+      listen();
+    } catch (error) {
+      if (error.name !== "AbortError") lost();
+    }
+  }
+
+  if (form && events)
+    form.addEventListener("input", () => {
+      clearTimeout(typing);
+      typing = setTimeout(search, 200);
+    });
 
   if (events) {
     listen();

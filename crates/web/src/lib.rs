@@ -25,7 +25,7 @@ pub use address::encoded;
 pub use assets::{Asset, assets};
 pub use body::{all, body, message};
 pub use door::{login, onward};
-pub use incident::{IncidentPage, May, incident};
+pub use incident::{Bundle, Checked, IncidentPage, May, incident};
 pub use incidents::{IncidentRow, incidents};
 pub use layout::{Frame, Place, Visitor};
 pub use maud::Markup;

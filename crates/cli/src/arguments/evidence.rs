@@ -7,6 +7,8 @@ use std::time::Duration;
 use ::server::config::Bytes;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::logs::{Since, since};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvidenceCommand {
     /// Collect what would be lost, the most volatile first, and seal it. It only looks; exit code 1 when it was cut short
@@ -30,6 +32,9 @@ pub(crate) enum EvidenceCommand {
         /// Only those about this server
         #[arg(long, value_name = "NAME")]
         server: Option<String>,
+        /// Only those that were collected since, for example 1d or 2026-11-27T06:00:00Z
+        #[arg(long, value_name = "WHEN", value_parser = since)]
+        since: Option<Since>,
     },
     /// Check that bundles are as they were sealed, and name what is not; exit code 1 then. Needs only the bundle and a key
     Verify {

@@ -2,16 +2,16 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use incident::State;
+use server::api::wire::{IncidentQuestion, Severity};
+
 use super::assignment;
+use super::logs::{Since, since};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IncidentCommand {
     /// List incidents
-    List {
-        /// Those that are over too
-        #[arg(long)]
-        all: bool,
-    },
+    List(IncidentListArguments),
     /// Show one incident with its timeline
     Show {
         /// Its name, or enough of it
@@ -145,6 +145,51 @@ pub(crate) enum IncidentCommand {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct IncidentListArguments {
+    /// Those that are over too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only those about this server
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// Only those that stand so; those that are over are found by it too
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<StateName>,
+    /// Only those that are this bad; without `serve` known only where an alert has fired
+    #[arg(long, value_enum)]
+    pub(crate) severity: Option<SeverityName>,
+    /// Only those that were opened since, for example 1d or 2026-11-27T06:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub(crate) since: Option<Since>,
+}
+
+/// Where an incident stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateName {
+    /// Nobody has taken notice.
+    Triggered,
+    /// Somebody has.
+    Acknowledged,
+    /// Service is back; the alert may still fire.
+    Mitigated,
+    /// The alert is over too.
+    Resolved,
+    /// Nothing is left to do.
+    Closed,
+}
+
+/// How bad an incident is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SeverityName {
+    /// Someone has to act now.
+    Critical,
+    /// Someone should look during the day.
+    Warning,
+    /// For the record.
+    Info,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
     /// Its name, or enough of it
     #[arg(required_unless_present = "would")]
@@ -169,4 +214,32 @@ pub(crate) enum Format {
     Html,
     /// For programs.
     Json,
+}
+
+// === impl IncidentListArguments ===
+
+impl IncidentListArguments {
+    /// The question for the API.
+    pub(crate) fn question(&self, now_ms: i64) -> IncidentQuestion {
+        let state = self.state.map(|name| match name {
+            StateName::Triggered => State::Triggered,
+            StateName::Acknowledged => State::Acknowledged,
+            StateName::Mitigated => State::Mitigated,
+            StateName::Resolved => State::Resolved,
+            StateName::Closed => State::Closed,
+        });
+        let severity = self.severity.map(|name| match name {
+            SeverityName::Critical => Severity::Critical,
+            SeverityName::Warning => Severity::Warning,
+            SeverityName::Info => Severity::Info,
+        });
+        IncidentQuestion {
+            server: self.server.clone(),
+            state,
+            open: (!self.all && state.is_none()).then_some(true),
+            severity,
+            since_ms: self.since.map(|since| since.at_ms(now_ms)),
+            ..IncidentQuestion::default()
+        }
+    }
 }

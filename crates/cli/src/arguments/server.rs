@@ -1,10 +1,12 @@
 //! Owns the words of `paramedic server`.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 
 use super::{
     BlockArguments, HeapDumpArguments, LogsArguments, ReadonlyArguments, RuntimeArguments, TuneArguments,
-    UnblockArguments, WritesArguments,
+    UnblockArguments, WritesArguments, duration,
 };
 
 #[derive(Debug, Subcommand)]
@@ -40,6 +42,19 @@ pub(crate) enum ServerCommand {
     Writes(WritesArguments),
     /// Read something through it, as a client would; exit code 1 when that fails, or what is expected is not in it
     TestRead {
+        /// The server
+        name: String,
+    },
+    /// Have its guard take no new requests, and wait for those that run; exit code 1 when some still do
+    Drain {
+        /// The server
+        name: String,
+        /// How long to wait for requests that run, at most 10m
+        #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+        wait: Duration,
+    },
+    /// Have its guard take requests again
+    Undrain {
         /// The server
         name: String,
     },

@@ -4,7 +4,10 @@ mod far;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use ::server::api::wire::NoteCheck;
+use ::server::client::ClientError;
 use ::server::config::Config;
 use ::server::{
     Collection, bundles, collect_evidence, evidence_key, evidence_public_key, now_ms, send_evidence,
@@ -20,6 +23,8 @@ use crate::fail::{Code, Failure};
 use crate::progress::{self, Reading, archive_bytes};
 use crate::show;
 
+/// How long `serve` may take to write a check down.
+const NOTE_MAX: Duration = Duration::from_secs(10);
 /// How often an archive is read when it is checked: item by item, and as a whole.
 const READS_OF_CHECK: u64 = 2;
 /// The same where it is exported: checked, copied, the copy checked, and unpacked.
@@ -31,6 +36,8 @@ struct Row {
     bundle: String,
     server: Option<String>,
     incident: Option<String>,
+    /// When its collection began, in milliseconds since the Unix epoch.
+    collected_ms: Option<i64>,
     state: Option<State>,
     items: usize,
     missing: usize,
@@ -44,7 +51,7 @@ pub(super) fn run(command: EvidenceCommand, named: Option<PathBuf>, output: Outp
     if let Some(client) = context::far() {
         return far::run(&client, command, output);
     }
-    let (config, _) = context::load_or_default(named)?;
+    let (config, _) = context::load_or_default(named.clone())?;
     match command {
         EvidenceCommand::Collect { server, incident, depth, deep } => {
             let tier = match depth {
@@ -66,10 +73,17 @@ pub(super) fn run(command: EvidenceCommand, named: Option<PathBuf>, output: Outp
             };
             collect(config, wanted, output)
         }
-        EvidenceCommand::List { incident, server } => {
-            list(&config, incident.as_deref(), server.as_deref(), output)
+        EvidenceCommand::List { incident, server, since } => {
+            let since_ms = since.map(|since| since.at_ms(now_ms()));
+            list(&config, &Wanted { incident, server, since_ms }, output)
         }
-        EvidenceCommand::Verify { bundle, key } => check(&config, bundle.as_deref(), key.as_deref(), output),
+        EvidenceCommand::Verify { bundle, key } => {
+            let rows = check(&config, bundle.as_deref(), key.as_deref(), output)?;
+            if key.is_none() {
+                note(named, &config, &rows)?;
+            }
+            Ok(if rows.iter().all(|row| row.problems.is_empty()) { Code::Done } else { Code::No })
+        }
         EvidenceCommand::Export { bundle, to } => export(&config, &bundle, to, output),
         EvidenceCommand::Send { bundle } => send(&config, &bundle),
         EvidenceCommand::Key => {
@@ -203,12 +217,14 @@ fn send(config: &Config, bundle: &str) -> Result<Code, Failure> {
     })
 }
 
-fn list(
-    config: &Config,
-    incident: Option<&str>,
-    server: Option<&str>,
-    output: Output,
-) -> Result<Code, Failure> {
+/// Which bundles are wanted.
+struct Wanted {
+    incident: Option<String>,
+    server: Option<String>,
+    since_ms: Option<i64>,
+}
+
+fn list(config: &Config, wanted: &Wanted, output: Output) -> Result<Code, Failure> {
     let folders = bundles(config);
     if folders.is_empty() {
         return Ok(empty(output));
@@ -219,8 +235,9 @@ fn list(
     let mut rows: Vec<Row> = folders.iter().map(|folder| row(folder, verify(folder, key))).collect();
     drop(reading);
     rows.retain(|row| {
-        incident.is_none_or(|wanted| row.incident.as_deref() == Some(wanted))
-            && server.is_none_or(|wanted| row.server.as_deref() == Some(wanted))
+        (wanted.incident.is_none() || row.incident == wanted.incident)
+            && (wanted.server.is_none() || row.server == wanted.server)
+            && wanted.since_ms.is_none_or(|since_ms| row.collected_ms >= Some(since_ms))
     });
     print(&rows, output);
     Ok(Code::Done)
@@ -232,7 +249,12 @@ fn empty(output: Output) -> Code {
     Code::Done
 }
 
-fn check(config: &Config, bundle: Option<&str>, key: Option<&Path>, output: Output) -> Result<Code, Failure> {
+fn check(
+    config: &Config,
+    bundle: Option<&str>,
+    key: Option<&Path>,
+    output: Output,
+) -> Result<Vec<Row>, Failure> {
     let folders = match bundle {
         None => bundles(config),
         Some(name) => named(config, name)?,
@@ -254,7 +276,27 @@ fn check(config: &Config, bundle: Option<&str>, key: Option<&Path>, output: Outp
         row.remarks.iter().for_each(|remark| anstream::eprintln!("paramedic: {}: {remark}", row.bundle));
         row.problems.iter().for_each(|problem| anstream::eprintln!("paramedic: {}: {problem}", row.bundle));
     }
-    Ok(if rows.iter().all(|row| row.problems.is_empty()) { Code::Done } else { Code::No })
+    Ok(rows)
+}
+
+/// Lets `serve` write down what was found of its own bundles. Where none runs, the check is no less true.
+fn note(named: Option<PathBuf>, config: &Config, rows: &[Row]) -> Result<(), Failure> {
+    let (client, own) = (context::client(named)?, bundles(config));
+    let note = async {
+        for row in rows.iter().filter(|row| own.contains(&row.folder)) {
+            let path = format!("/api/v1/evidence/{}/checks", row.bundle);
+            let check = NoteCheck { by: actor(), sha256: row.sha256.clone(), problems: row.problems.clone() };
+            match client.post::<serde_json::Value>(&path, &check, NOTE_MAX).await {
+                Ok(_) => {}
+                Err(ClientError::NotReachable { .. }) => return,
+                Err(error) => {
+                    anstream::eprintln!("paramedic: {}: the check was not written down: {error}", row.bundle);
+                }
+            }
+        }
+    };
+    context::runtime()?.block_on(note);
+    Ok(())
 }
 
 fn export(config: &Config, bundle: &str, to: Option<PathBuf>, output: Output) -> Result<Code, Failure> {
@@ -315,11 +357,13 @@ fn row(folder: &Path, verdict: Verdict) -> Row {
     };
     let last = verdict.custody.iter().rev().find(sending).map(|entry| entry.action.clone());
     let not_sent = last.filter(|action| action.starts_with("not sent to "));
+    let collected_ms = verdict.head.as_ref().map(|head| head.at_ms);
     let (server, incident) = verdict.head.map_or((None, None), |head| (head.server, head.incident));
     Row {
         bundle: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         server,
         incident,
+        collected_ms,
         state: verdict.state,
         items: verdict.items.len(),
         missing: verdict.missing.len(),

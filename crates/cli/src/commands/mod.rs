@@ -134,6 +134,9 @@ fn is_of_api(command: &Command) -> bool {
                 | ServerCommand::Block(_)
                 | ServerCommand::Unblock(_)
                 | ServerCommand::ClearCache { .. }
+                | ServerCommand::Drain { .. }
+                | ServerCommand::Undrain { .. }
+                | ServerCommand::TestRead { .. }
         ),
         _ => false,
     }

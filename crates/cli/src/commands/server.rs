@@ -31,6 +31,13 @@ pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Outpu
         ServerCommand::Block(arguments) => return controls::block(&arguments, config, output),
         ServerCommand::Unblock(arguments) => return controls::unblock(&arguments, config, output),
         ServerCommand::TestRead { name } => return controls::test_read(&name, config),
+        ServerCommand::Drain { name, wait } => {
+            let order = controls::DrainOrder::Begin { wait };
+            return controls::drain(&name, order, config, output);
+        }
+        ServerCommand::Undrain { name } => {
+            return controls::drain(&name, controls::DrainOrder::End, config, output);
+        }
         ServerCommand::ClearCache { name } => return controls::clear_cache(&name, config, output),
         ServerCommand::HeapDump(arguments) => return super::heap::heap_dump(&arguments, config, output),
         ServerCommand::CollectGarbage(arguments) => return super::heap::collect_garbage(&arguments, config),

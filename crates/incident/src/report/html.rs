@@ -69,7 +69,8 @@ fn write_block(out: &mut String, block: &Block) -> std::fmt::Result {
         Block::Verbatim(language, text) => {
             let text = clean(text);
             let lines = text.trim_end().lines().count();
-            let block = format!("<pre><code>{}</code></pre>", verbatim(*language, text.trim_end()));
+            let block =
+                format!("<pre tabindex=\"0\"><code>{}</code></pre>", verbatim(*language, text.trim_end()));
             match language {
                 Language::Output if lines > OPEN_LINES_MAX => {
                     writeln!(out, "<details><summary>{lines} lines</summary>{block}</details>")

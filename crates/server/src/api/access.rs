@@ -31,6 +31,9 @@ use crate::flow::Flow;
 use crate::inbound::bearer;
 use crate::tokens::{Keyring, NoEntry, Role, Token};
 
+/// The file in the data directory with what was asked for under keys.
+const KEYS_FILE: &str = "api-keys.jsonl";
+
 /// What the door knows: who comes in by which word, who has tried wrong ones, who asks how often, and what was answered.
 #[derive(Default)]
 pub(crate) struct Door {
@@ -56,6 +59,11 @@ pub(crate) enum Closed {
 // === impl Door ===
 
 impl Door {
+    /// The door of a `serve`, with the keys of the one before it.
+    pub(crate) fn open(config: &Config, now_ms: i64) -> Self {
+        Self { keys: Keys::open(&config.data_dir.join(KEYS_FILE), now_ms), ..Self::default() }
+    }
+
     /// What was answered under keys.
     pub(super) fn keys(&self) -> &Keys {
         &self.keys

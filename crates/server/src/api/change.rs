@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use super::BODY_BYTES_MAX;
 use super::etag::{is_one_of, tag_of};
-use super::once::{ANSWER_BYTES_MAX, Answer, Known, Name};
-use super::problem::Failure;
+use super::once::{ANSWER_BYTES_MAX, Answer, End, Known, Name};
+use super::problem::{Failure, blocking};
 use crate::clock;
 use crate::flow::Flow;
 use crate::tokens::Token;
@@ -28,6 +28,8 @@ const ARRIVAL_MAX: Duration = Duration::from_secs(10);
 
 /// The header with the key under which something happens once.
 const KEY: &str = "idempotency-key";
+/// Where tokens are made: their words are told once, and written down nowhere.
+const TOKENS: &str = "/api/v1/tokens";
 /// The longest key, in bytes.
 const KEY_BYTES_MAX: usize = 255;
 /// The longest name in the audit log, in bytes.
@@ -112,8 +114,22 @@ async fn answered(
     };
     let name: Name = (asked.owner.clone(), key);
     let print = Digest::of(&[asked.uri.to_string().as_bytes(), &[0], body].concat());
-    match flow.door.keys().begin(&name, print, clock::now_ms()) {
+    // What is promised is on the disk before anything is done.
+    let known = blocking({
+        let (flow, name) = (Arc::clone(flow), name.clone());
+        move || flow.door.keys().begin(&name, print, clock::now_ms())
+    });
+    match known.await? {
         Known::Nothing => {}
+        Known::Untold => {
+            let words =
+                "what was asked for under this `Idempotency-Key` was done, and its answer is not kept";
+            return Err(Failure::new(StatusCode::CONFLICT, words));
+        }
+        Known::Lost => {
+            let words = "what was asked for under this `Idempotency-Key` was being done when `serve` ended: see what came of it before you ask under another one";
+            return Err(Failure::new(StatusCode::CONFLICT, words));
+        }
         Known::Answered(answer) => return Ok(again(answer)),
         Known::Running => {
             let words = "what was asked for under this `Idempotency-Key` is still being done";
@@ -129,17 +145,26 @@ async fn answered(
         }
     }
     if let Err(failure) = is_as_read(flow, headers, asked.uri.path()).await {
-        flow.door.keys().end(&name, None);
+        ended(Arc::clone(flow), name, End::Again).await?;
         return Err(failure);
     }
     // Whoever hangs up meanwhile may ask again for what came of it.
     let flow = Arc::clone(flow);
+    let secret = asked.uri.path() == TOKENS;
     let run = tokio::spawn(async move {
-        let (response, answer) = remembered(next.run(request).await).await;
-        flow.door.keys().end(&name, answer);
-        response
+        let (response, end) = remembered(next.run(request).await).await;
+        let end = match end {
+            End::Told(answer) if secret => End::Secret(answer),
+            end => end,
+        };
+        ended(flow, name, end).await?;
+        Ok(response)
     });
-    run.await.map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    run.await.map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+}
+
+async fn ended(flow: Arc<Flow>, name: Name, end: End) -> Result<(), Failure> {
+    blocking(move || flow.door.keys().end(&name, end)).await
 }
 
 /// What may stand as a key.
@@ -152,17 +177,20 @@ fn key(value: &HeaderValue) -> Result<String, Failure> {
 }
 
 /// An answer, and what is remembered of it: not what may go better the next time.
-async fn remembered(response: Response) -> (Response, Option<Answer>) {
+async fn remembered(response: Response) -> (Response, End) {
     let status = response.status();
     if status.is_server_error() {
-        return (response, None);
+        return (response, End::Again);
     }
     let (head, body) = response.into_parts();
     let kind = head.headers.get(CONTENT_TYPE).cloned();
     // Our own answers come at once, and those that are too long to be remembered are still given.
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let answer = (body.len() <= ANSWER_BYTES_MAX).then(|| Answer { status, kind, body: body.clone() });
-    (Response::from_parts(head, Body::from(body)), answer)
+    let end = match body.len() <= ANSWER_BYTES_MAX {
+        true => End::Told(Answer { status, kind, body: body.clone() }),
+        false => End::Untold,
+    };
+    (Response::from_parts(head, Body::from(body)), end)
 }
 
 fn again(answer: Answer) -> Response {

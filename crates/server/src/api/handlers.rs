@@ -18,8 +18,8 @@ use super::listing::{self, Listed, link};
 use super::problem::Failure;
 use super::signature::{Answers, Operation};
 use super::wire::{
-    Approve, By, Detail, Done, Happened, Health, ListQuestion, Open, Order, Reject, Say, ServerStatus,
-    Summary,
+    Approve, By, Detail, Done, Happened, Health, IncidentQuestion, ListQuestion, Open, Order, Reject, Say,
+    ServerStatus, Summary,
 };
 use crate::backend::Backend;
 use crate::clock;
@@ -69,15 +69,26 @@ pub(super) async fn metrics(State(flow): Shared) -> Result<Response, Failure> {
 pub(super) async fn incidents(
     State(flow): Shared,
     token: Option<Extension<Token>>,
-    Query(question): Query<ListQuestion>,
+    Query(question): Query<IncidentQuestion>,
 ) -> Result<Listed<Summary>, Failure> {
-    let incidents = flow.engine.incidents().await?;
-    let seen = incidents.iter().filter(|one| token.as_ref().is_none_or(|token| may_see(token, one)));
-    Listed::of(
-        question,
-        listing::Order::Up,
-        seen.map(|one| (listing::key(one.opened_ms, &one.id), one.into())),
-    )
+    let may_see = |one: &&Incident| token.as_ref().is_none_or(|token| may_see(token, one));
+    let of = |one: &Incident| summary(&flow, one);
+    let seen = flow.engine.look(|all| all.filter(may_see).map(of).collect::<Vec<Summary>>()).await?;
+    let wanted = seen.into_iter().filter(|one| question.is_about(one));
+    let keyed: Vec<_> = wanted.map(|one| (listing::key(one.opened_ms, &one.id), one)).collect();
+    Listed::of(question, listing::Order::Up, keyed)
+}
+
+/// An incident in a list. Where it was opened before its alert fired, its procedure says how bad it is.
+fn summary(flow: &Flow, incident: &Incident) -> Summary {
+    let mut summary = Summary::from(incident);
+    let of_procedure = || {
+        let mut procedures = flow.engine.shelf().procedures();
+        let (_, procedure) = procedures.find(|(_, procedure)| procedure.id == incident.procedure)?;
+        Some(procedure.alert.as_ref()?.severity.name().to_owned())
+    };
+    summary.severity = summary.severity.or_else(of_procedure);
+    summary
 }
 
 pub(super) async fn found(flow: &Flow, typed: &str) -> Result<IncidentId, Failure> {

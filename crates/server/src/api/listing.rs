@@ -9,7 +9,9 @@ use checksum::hex;
 use serde::Serialize;
 
 use super::problem::Failure;
-use super::wire::{JournalQuestion, LIMIT_MAX, ListQuestion, TraceQuestion};
+use super::wire::{
+    BundleQuestion, IncidentQuestion, JournalQuestion, LIMIT_MAX, ListQuestion, TraceQuestion,
+};
 
 /// The longest cursor, in bytes: two digits for each of the key.
 const CURSOR_BYTES_MAX: usize = 600;
@@ -135,7 +137,7 @@ macro_rules! question {
     )*};
 }
 
-question!(ListQuestion, JournalQuestion, TraceQuestion);
+question!(ListQuestion, IncidentQuestion, BundleQuestion, JournalQuestion, TraceQuestion);
 
 #[cfg(test)]
 mod tests {

@@ -49,7 +49,7 @@ use route::{Route, Who};
 pub(crate) use access::{Closed, Door, peer};
 pub(crate) use handlers::{carry_out, server_status};
 pub use openapi::description;
-pub(crate) use problem::Failure;
+pub(crate) use problem::{Failure, blocking};
 
 /// The largest request body, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;

@@ -97,6 +97,17 @@ impl From<OrderError> for Failure {
     }
 }
 
+/// Does what waits for a disk, on a thread of its own.
+///
+/// # Errors
+/// Where it panics.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
 /// Nothing is there.
 pub(super) async fn unknown() -> Failure {
     Failure::new(

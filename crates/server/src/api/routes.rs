@@ -21,8 +21,12 @@ pub(super) fn table() -> impl Iterator<Item = Route> {
             .kinds(JSON),
         post("/api/v1/alerts/webhook", inbound::webhook).says("Takes alerts of anybody else.").kinds(JSON),
     ];
-    let local = [post("/api/v1/changes", undo::note_change)
-        .says("Writes down what a command has changed on this machine.")];
+    let local = [
+        post("/api/v1/changes", undo::note_change)
+            .says("Writes down what a command has changed on this machine."),
+        post("/api/v1/evidence/{bundle}/checks", evidence::note_check)
+            .says("Writes down what a command has found when it checked a bundle on this machine."),
+    ];
     of(Who::Everybody, everybody())
         .chain(of(Who::Role(Role::Viewer), viewer()))
         .chain(of(Who::Role(Role::Responder), responder()))
@@ -78,12 +82,14 @@ fn viewer() -> impl IntoIterator<Item = Route> {
 fn responder() -> impl IntoIterator<Item = Route> {
     [
         get("/api/v1/evidence", evidence::list).says("Bundles of evidence, the oldest first."),
-        get("/api/v1/evidence/{bundle}", evidence::verify).says("Checks whether a bundle is as it was sealed."),
+        get("/api/v1/evidence/{bundle}", evidence::verify).says("Checks whether a bundle is as it was sealed, and keeps what came of it."),
         post("/api/v1/incidents", handlers::open).says("Opens an incident."),
         post("/api/v1/incidents/{incident}/say", handlers::say)
             .says("Says something to an incident: takes notice, notes, holds, hands back, aborts, calls others, closes."),
         post("/api/v1/incidents/{incident}/resolve", handlers::resolve)
             .says("Says that it is over, which is checked."),
+        get("/api/v1/servers/{server}/signs", controls::signs)
+            .says("Looks whether a server and its data are well: it is asked, and something is read through it."),
         post("/api/v1/kill-switch/throw", switches::throw).says("Lets nothing be changed any more."),
         post("/api/v1/maintenance", switches::start).says("Begins a window of maintenance: changes wait."),
         post("/api/v1/silences", alerts::silence).says("Silences alerts."),

@@ -15,16 +15,17 @@ mod tokens;
 mod traces;
 
 pub use alerts::{AddSilence, AlertStatus, SilenceStatus};
-pub use evidence::{BundleSummary, BundleVerification};
+pub use evidence::{BundleCheck, BundleQuestion, BundleSummary, BundleVerification, NoteCheck};
 pub use incidents::{
-    Approve, Asked, Detail, Happened, Open, Reject, ReportFormat, Say, Summary, Undo, Undone, Watch,
+    Approve, Asked, Detail, Happened, IncidentQuestion, Open, Reject, ReportFormat, Say, Severity, Summary,
+    Undo, Undone, Watch,
 };
 pub use journal::{JournalEntry, JournalQuestion, JournalVerification};
 pub use lists::{LIMIT_MAX, ListQuestion};
 pub use logs::{LogLine, LogLines, LogQuestion};
 pub use problem::Problem;
 pub use runbooks::{ProcedureSummary, RunbookDetail, RunbookFinding, RunbookSummary};
-pub use servers::{Done, Health, Made, Order, OrderControl, ServerStatus};
+pub use servers::{Done, Health, Made, Order, OrderControl, Outcome, ServerStatus, Signs, SignsRead};
 pub use switches::{KillSwitchStatus, StartMaintenance, ThrowKillSwitch};
 pub use tokens::{By, NewToken};
 pub use traces::{TraceQuestion, TraceSummary};

@@ -1,6 +1,7 @@
 //! Owns evidence as `serve` and the command line keep it: where, with which key, and what is known of an MCP server beside what
 //! the machine says.
 
+mod checks;
 mod lists;
 mod mcp;
 mod place;
@@ -22,6 +23,7 @@ use incident::Preserved;
 use tokio::sync::Semaphore;
 
 use crate::config::{Config, Server};
+pub(crate) use checks::{checks, note_check};
 use place::Place;
 use sending::Sending;
 

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use incident::{Incident, IncidentId, Word};
+use incident::{Incident, IncidentId, UnitEnd, Word};
 use web::{IncidentRow, Place};
 
 use super::Web;
@@ -16,6 +16,8 @@ use super::door::{Fields, Guest, see_other};
 use super::pages::{Eye, View};
 use super::shown;
 use crate::api::Failure;
+use crate::api::wire::{BundleCheck, BundleQuestion, BundleSummary};
+use crate::evidence_view;
 use crate::flow::Flow;
 use crate::tokens::Role;
 
@@ -23,6 +25,8 @@ use crate::tokens::Role;
 const AGAIN: Duration = Duration::from_secs(15);
 /// So many that are over are listed: the journal has the others.
 const OVER_MAX: usize = 100;
+/// How long a page waits for the end of what may take long: longer than most of it, and no longer than somebody waits.
+const LONG_WAIT: Duration = Duration::from_secs(5);
 /// A report stands for itself: nothing is loaded, sent or run.
 const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; sandbox";
 
@@ -46,8 +50,9 @@ async fn found(flow: &Flow, typed: &str, eye: &Eye) -> Result<(IncidentId, Incid
 }
 
 /// The page of one incident.
-pub(super) async fn one(flow: &Flow, typed: &str, eye: &Eye) -> Result<View, Failure> {
+pub(super) async fn one(flow: &Arc<Flow>, typed: &str, eye: &Eye) -> Result<View, Failure> {
     let (id, incident) = found(flow, typed, eye).await?;
+    let bundles: Vec<web::Bundle> = of_incident(flow, &id).await?.into_iter().map(bundle).collect();
     let report = flow.engine.report(&id).await?;
     let book = flow.engine.runbook(&id).await.ok();
     let contacts: Vec<String> = flow.world.config.contact.iter().map(|one| one.name.clone()).collect();
@@ -58,10 +63,24 @@ pub(super) async fn one(flow: &Flow, typed: &str, eye: &Eye) -> Result<View, Fai
         report: &report,
         book: book.as_ref(),
         contacts: &contacts,
+        bundles: &bundles,
         may,
     };
     let parts = web::incident(&page);
     Ok(of_parts(format!("{}: {}", incident.server, incident.title), parts))
+}
+
+async fn of_incident(flow: &Arc<Flow>, id: &IncidentId) -> Result<Vec<BundleSummary>, Failure> {
+    let question = BundleQuestion { incident: Some(id.to_string()), ..BundleQuestion::default() };
+    evidence_view::list(flow, question).await
+}
+
+fn bundle(one: BundleSummary) -> web::Bundle {
+    let checked = one.checked.map(|check| {
+        let BundleCheck { at_ms, by, problems, .. } = check;
+        web::Checked { at_ms, by, problems }
+    });
+    web::Bundle { name: one.bundle, bytes: one.bytes, checked }
 }
 
 fn of_parts(title: String, parts: Vec<web::Part>) -> View {
@@ -137,7 +156,7 @@ pub(super) async fn act(
 async fn done(web: &Web, guest: &Guest, typed: &str, act: &str, fields: &Fields) -> Result<(), Failure> {
     let by = guest.token.name.as_str();
     let least = match act {
-        "approve" | "reject" => Role::Approver,
+        "approve" | "reject" | "undo" => Role::Approver,
         _ => Role::Responder,
     };
     if guest.token.role < least {
@@ -158,15 +177,53 @@ async fn done(web: &Web, guest: &Guest, typed: &str, act: &str, fields: &Fields)
             return Ok(engine.reject_read(&id, unit, by, fields.get("question"), reason).await?);
         }
         "resolve" => return Ok(engine.resolve(&id, by).await?),
+        "check-evidence" => return check(&web.flow, &id, fields.get("bundle"), by).await,
+        "undo" => return undo(&web.flow, id, fields.get("what"), by).await,
         _ => word(act, fields),
     };
     let none = || Failure::new(StatusCode::NOT_FOUND, format!("nothing here is called `{act}`"));
     Ok(engine.say(&id, by, word.ok_or_else(none)?).await?)
 }
 
+/// Has a bundle of the incident checked. What takes longer goes on, and the page says later what came of it.
+async fn check(flow: &Arc<Flow>, id: &IncidentId, name: &str, by: &str) -> Result<(), Failure> {
+    let is_it = |one: &BundleSummary| one.bundle == name;
+    if !of_incident(flow, id).await?.iter().any(is_it) {
+        let words = format!("the incident has no bundle `{name}`");
+        return Err(Failure::new(StatusCode::NOT_FOUND, words));
+    }
+    let (flow, name, by) = (Arc::clone(flow), name.to_owned(), by.to_owned());
+    let checking = tokio::spawn(async move { evidence_view::check(&flow, &name, &by).await });
+    let Ok(ended) = tokio::time::timeout(LONG_WAIT, checking).await else { return Ok(()) };
+    let failed = |words: String| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, words);
+    ended.map_err(|error| failed(error.to_string()))??;
+    Ok(())
+}
+
+/// Takes something back. What takes longer goes on, and the timeline of the page says what came of it.
+async fn undo(flow: &Flow, id: IncidentId, what: &str, by: &str) -> Result<(), Failure> {
+    let (engine, what, by) = (flow.engine.clone(), what.to_owned(), by.to_owned());
+    let undoing = tokio::spawn(async move { engine.undo(&id, &what, &by).await });
+    let Ok(ended) = tokio::time::timeout(LONG_WAIT, undoing).await else { return Ok(()) };
+    let failed = |words: String| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, words);
+    let undone = ended.map_err(|error| failed(error.to_string()))??;
+    if undone.end == (UnitEnd::Exited { code: 0 }) {
+        return Ok(());
+    }
+    let words = format!("it was not taken back: {}. {}", undone.outcome, undone.printed.trim());
+    Err(Failure::new(StatusCode::CONFLICT, words))
+}
+
 fn word(act: &str, fields: &Fields) -> Option<Word> {
     let text = |name: &str| fields.get(name).to_owned();
     Some(match act {
+        "abort" => Word::Abort { reason: text("reason") },
+        "follow-up" => Word::FollowUp { text: text("text") },
+        // No follow-up has the number 0: who names none is told so.
+        "follow-up-done" => Word::FollowUpDone {
+            number: fields.get("number").parse().unwrap_or_default(),
+            note: text("text"),
+        },
         "acknowledge" => Word::Acknowledge,
         "note" => Word::Note { text: text("text") },
         "hold" => Word::Hold { reason: text("reason") },

@@ -324,7 +324,10 @@ fn control(act: &str, fields: &Fields) -> Result<Control, Failure> {
         Ok((kind, fields.get("name").to_owned()))
     };
     Ok(match act {
-        "readonly" => Control::ReadOnly,
+        // Whoever looks at the page sees what still runs: nothing is waited for.
+        "readonly" => Control::ReadOnly { wait_s: Some(0) },
+        "drain" => Control::Drain { wait_s: Some(0) },
+        "undrain" => Control::Undrain,
         "writes" => {
             let percent = fields.get("percent");
             let number = percent.parse().ok().filter(|number| (1..=100).contains(number));

@@ -81,7 +81,7 @@ impl Fleet {
             (self.asked())
             (self.firing())
             (self.counts(shown.found))
-            form.find method="get" role="search" {
+            form.find #find method="get" role="search" data-live="true" {
                 label for="q" { "Find " }
                 input #q type="search" name="q" value=(query.text) placeholder="server, reason or incident";
                 @if query.ordering != Ordering::Worst {

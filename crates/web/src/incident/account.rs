@@ -1,10 +1,10 @@
 //! Owns the account of an incident: what the findings point to, what happened when, what is kept, and its report.
 
 use ::incident::plain;
-use maud::html;
+use maud::{Markup, html};
 
-use super::IncidentPage;
-use crate::moment::clock;
+use super::{Bundle, IncidentPage};
+use crate::moment::{clock, moment};
 use crate::part::{Part, size};
 
 /// So many of the last moments stand in the page: the report has all.
@@ -57,6 +57,11 @@ pub(super) fn evidence(page: &IncidentPage<'_>) -> Part {
     let element = html! {
         section #evidence aria-labelledby="evidence-title" {
             h2 #evidence-title { "Evidence" }
+            @if !page.bundles.is_empty() {
+                h3 { "Sealed" }
+                ul.plain { @for one in page.bundles { (bundle(page, one)) } }
+                h3 { "Kept with the journal" }
+            }
             @if kept.is_empty() {
                 p.soft { "None is kept yet: it is, before anything is changed." }
             } @else {
@@ -79,6 +84,45 @@ pub(super) fn evidence(page: &IncidentPage<'_>) -> Part {
     Part::new("evidence", element)
 }
 
+/// A bundle, when it was checked last, by whom, and what came of it.
+fn bundle(page: &IncidentPage<'_>, one: &Bundle) -> Markup {
+    html! {
+        li id={ "bundle-" (one.name) } {
+            strong { (plain(&one.name)) } ", " (size(one.bytes)) ": "
+            @match &one.checked {
+                None => span.warn { "never checked" },
+                Some(checked) => {
+                    @if checked.problems.is_empty() { span.good { "as it was sealed" } } @else { span.bad { "NOT as it was sealed" } }
+                    " at " (moment(checked.at_ms)) " UTC, by " (plain(&checked.by))
+                    @for problem in &checked.problems { br; span.bad { (plain(problem)) } }
+                },
+            }
+            @if page.may.lead {
+                form method="post" action=(page.path("check-evidence")) {
+                    input type="hidden" name="csrf" value=(page.may.csrf);
+                    input type="hidden" name="bundle" value=(one.name);
+                    button aria-label={ "Check the seal of " (plain(&one.name)) } { "Check the seal" }
+                }
+            }
+        }
+    }
+}
+
+/// Says that something is done.
+fn done(page: &IncidentPage<'_>, number: u32) -> Markup {
+    html! {
+        details id={ "follow-up-" (number) "-more" } {
+            summary { "Done" }
+            form method="post" action=(page.path("follow-up-done")) {
+                input type="hidden" name="csrf" value=(page.may.csrf);
+                input type="hidden" name="number" value=(number);
+                label { "What was done " input name="text" required autocomplete="off"; }
+                button.main { "It is done" }
+            }
+        }
+    }
+}
+
 /// Where its report is, and what it lacks.
 pub(super) fn report(page: &IncidentPage<'_>) -> Part {
     let report = page.report;
@@ -97,9 +141,13 @@ pub(super) fn report(page: &IncidentPage<'_>) -> Part {
             }
             @if !report.follow_ups.is_empty() {
                 h3 { "To do when it is over" }
-                ul {
+                ul #follow-ups {
                     @for one in &report.follow_ups {
-                        li { @if one.done_ms.is_some() { span.good { "done" } " " } (plain(&one.text)) }
+                        li id={ "follow-up-" (one.number) } {
+                            @if one.done_ms.is_some() { span.good { "done" } } @else { span.warn { "open" } }
+                            " " (plain(&one.text))
+                            @if one.done_ms.is_none() && page.may.lead { (done(page, one.number)) }
+                        }
                     }
                 }
             }

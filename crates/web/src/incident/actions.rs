@@ -18,10 +18,16 @@ pub(super) fn actions(page: &IncidentPage<'_>) -> Part {
                 (with_text(page, "note", "Note", &html! {
                     label { "What only you know " textarea name="text" rows="3" required {} }
                 }))
+                (with_text(page, "follow-up", "To do later", &html! {
+                    label { "What has to be done when it is over " input name="text" required autocomplete="off"; }
+                }))
                 @if incident.state.is_open() {
                     @match incident.control {
                         Control::Machine => { (with_text(page, "hold", "Take over", &reason("Why you take over"))) }
                         Control::Held | Control::Aborted => { (button(page, "resume", "Hand back")) }
+                    }
+                    @if incident.control != Control::Aborted {
+                        (with_text(page, "abort", "Abort", &reason("Why the machine's part ends here; what runs is ended")))
                     }
                     (with_text(page, "escalate", "Call others", &html! {
                         label { "Whom " input name="to" list="contacts" required autocomplete="off"; }
@@ -30,6 +36,8 @@ pub(super) fn actions(page: &IncidentPage<'_>) -> Part {
                     }))
                     (button(page, "resolve", "It is over"))
                     (with_text(page, "close", "Close", &reason("Why it is closed although it is not over")))
+                } @else if incident.state == State::Resolved {
+                    (with_text(page, "close", "Close", &reason("What was learned, or that nothing is left to do")))
                 }
             }
         }

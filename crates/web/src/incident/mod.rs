@@ -8,6 +8,7 @@ mod procedure;
 mod step;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod unit;
 
 use ::incident::{Book, Incident, Report};
@@ -36,8 +37,32 @@ pub struct IncidentPage<'a> {
     pub book: Option<&'a Book>,
     /// The names of those who can be called.
     pub contacts: &'a [String],
+    /// The bundles of evidence that belong to it, the oldest first.
+    pub bundles: &'a [Bundle],
     /// What whoever looks may do.
     pub may: May<'a>,
+}
+
+/// A bundle of evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// Its name.
+    pub name: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// Its last check; none where nobody has checked it.
+    pub checked: Option<Checked>,
+}
+
+/// A check of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Who has checked it.
+    pub by: String,
+    /// What was wrong with it; nothing where it was as it was sealed.
+    pub problems: Vec<String>,
 }
 
 /// The parts of the page, in the order in which somebody reads them who was just woken up.
@@ -48,6 +73,7 @@ pub fn incident(page: &IncidentPage<'_>) -> Vec<Part> {
         actions::actions(page),
         account::cause(page),
         procedure::procedure(page),
+        undo::undo(page),
         account::timeline(page),
         account::evidence(page),
         account::report(page),

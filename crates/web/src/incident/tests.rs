@@ -3,7 +3,7 @@
 use ::incident::{Book, Incident, IncidentId, Record, Report};
 use serde_json::{Value, json};
 
-use super::{IncidentPage, May, incident};
+use super::{Bundle, Checked, IncidentPage, May, incident};
 
 const SHIPPED: &[u8] = include_bytes!("../../../../runbooks/server-down.md");
 
@@ -26,8 +26,25 @@ fn records(server: &str, all: &[Value]) -> Incident {
 fn shown(incident_: &Incident, book: Option<&Book>, may: May<'_>) -> String {
     let procedure = book.and_then(|book| book.procedure("server-down"));
     let report = Report::of(incident_, procedure, &[], 1_795_800_060_000);
-    let page =
-        IncidentPage { incident: incident_, report: &report, book, contacts: &["ada".to_owned()], may };
+    let checked = |problems: &[&str]| {
+        let problems = problems.iter().map(|one| (*one).to_owned()).collect();
+        Some(Checked { at_ms: 1_795_800_030_000, by: HOSTILE.to_owned(), problems })
+    };
+    let bundle = |name: &str, checked| Bundle { name: name.to_owned(), bytes: 2_048, checked };
+    let bundles = [
+        bundle("20261127_031200_a", None),
+        bundle("20261127_031201_b", checked(&[])),
+        bundle("20261127_031202_c", checked(&[HOSTILE])),
+    ];
+    let contacts = ["ada".to_owned()];
+    let page = IncidentPage {
+        incident: incident_,
+        report: &report,
+        book,
+        contacts: &contacts,
+        bundles: &bundles,
+        may,
+    };
     incident(&page).into_iter().map(|part| part.html).collect()
 }
 
@@ -74,6 +91,12 @@ fn the_runbook_stands_there_with_what_has_come_of_it() {
         "name=\"question\" value=\"0123456789ab\"",
         "name=\"value.WHO\"",
         "Escalation Criteria",
+        "action=\"/incidents/20261127-031200-a1b2/abort\"",
+        "action=\"/incidents/20261127-031200-a1b2/follow-up\"",
+        "<span class=\"warn\">never checked</span>",
+        "<span class=\"good\">as it was sealed</span> at <time datetime=",
+        "<span class=\"bad\">NOT as it was sealed</span>",
+        "name=\"bundle\" value=\"20261127_031202_c\"",
     ] {
         assert!(html.contains(words), "`{words}` is missing: {html}");
     }
@@ -118,4 +141,49 @@ fn every_id_is_there_once() {
     ids.dedup();
     assert_eq!(ids.len(), all);
     assert!(all > 30, "{all}");
+}
+
+#[test]
+fn what_was_done_can_be_taken_back_and_what_is_left_to_do_be_done() {
+    let unit = json!({"run": 1, "unit": "6.1"});
+    let change = json!({
+        "what": "server_controls", "target": HOSTILE, "diff": format!("-a\n+{HOSTILE}\n"),
+        "places": [{"path": "/c.json", "old": null, "new": "x"}],
+    });
+    let of_unit = json!({
+        "what": "unit_file", "target": "notes", "diff": "+b\n",
+        "places": [{"path": "/u.service", "old": null, "new": "x"}],
+    });
+    let incident = records(
+        "notes",
+        &[
+            json!({"kind": "run_started", "run": 1}),
+            json!({"kind": "undo_kept", "unit": unit, "statement": format!("echo {HOSTILE}")}),
+            json!({"kind": "intent", "unit": unit, "attempt": 1, "statement": "touch x", "effect": "change", "key": "k", "folder": "f", "values": {}}),
+            json!({"kind": "outcome", "unit": unit, "attempt": 1, "end": {"end": "exited", "code": 0}, "meaning": "", "started_ms": null, "finished_ms": null, "stdout": null, "stderr": null}),
+            json!({"kind": "changed", "number": 1, "unit": null, "by": "ada", "change": change}),
+            json!({"kind": "changed", "number": 2, "unit": null, "by": "ada", "change": of_unit}),
+            json!({"kind": "follow_up", "number": 1, "text": HOSTILE, "by": "ada"}),
+            json!({"kind": "follow_up", "number": 2, "text": "more room", "by": "ada"}),
+            json!({"kind": "follow_up_done", "number": 2, "by": "ada", "note": "bought"}),
+        ],
+    );
+    let html = shown(&incident, None, APPROVER);
+    for words in [
+        "Take back c1",
+        "name=\"what\" value=\"6.1\"",
+        "controls of server</strong>",
+        "The files of units are put back by people.",
+        "id=\"follow-up-1-more\"",
+        "name=\"number\" value=\"1\"",
+    ] {
+        assert!(html.contains(words), "`{words}` is missing: {html}");
+    }
+    for words in ["value=\"c2\"", "id=\"follow-up-2-more\"", "<img", "\u{202e}"] {
+        assert!(!html.contains(words), "`{words}`: {html}");
+    }
+    let html = shown(&incident, None, May { answer: false, ..APPROVER });
+    assert!(!html.contains("/undo\"") && html.contains("An approver takes it back."), "{html}");
+    assert!(html.contains("/follow-up-done\""), "{html}");
+    assert!(!shown(&incident, None, VIEWER).contains("<form"));
 }

@@ -122,6 +122,12 @@ impl ServerPage {
                     (more("writes", "Let write", &form(csrf, &self.path("writes"), &html! { (part) (reason) }, "Let clients write")))
                 }
                 (more("block", "Shut out", &form(csrf, &self.path("block"), &whom, "Shut out")))
+                @if controls.draining {
+                    (more("undrain", "Take requests", &form(csrf, &self.path("undrain"), &html! {}, "Take requests again")))
+                } @else {
+                    @let words = html! { p.soft { "What runs goes on to its end; new requests are told to come again." } };
+                    (more("drain", "Drain", &form(csrf, &self.path("drain"), &words, "Take no new requests")))
+                }
                 (more("clear", "Empty caches", &form(csrf, &self.path("clear-cache"), &html! {}, "Empty its guard's caches")))
             }
         }

@@ -106,14 +106,14 @@ fn every_form_brings_the_word_and_who_may_not_act_is_offered_none() {
     let shown = text(&page, &query);
     let posts = shown.matches("method=\"post\"").count();
     assert_eq!(posts, shown.matches("<input type=\"hidden\" name=\"csrf\" value=\"the-word\">").count());
-    for act in ["restart", "stop", "readonly", "block", "unblock", "clear-cache"] {
+    for act in ["restart", "stop", "readonly", "block", "unblock", "clear-cache", "drain"] {
         assert!(shown.contains(&format!("action=\"/servers/mail/{act}\"")), "{act}: {shown}");
     }
     assert!(!shown.contains("/servers/mail/writes") && !shown.contains("/servers/mail/start\""), "{shown}");
     page.phase = "stopped".to_owned();
     page.controls = Some(Controls { percent: 0, draining: true, ..Controls::default() });
     let shown = text(&page, &query);
-    for act in ["start", "writes"] {
+    for act in ["start", "writes", "undrain"] {
         assert!(shown.contains(&format!("action=\"/servers/mail/{act}\"")), "{act}: {shown}");
     }
     assert!(shown.contains("Clients may only read.") && shown.contains("It takes no new requests."));

@@ -1,4 +1,4 @@
-//! Owns `paramedic server readonly`, `writes`, `block`, `unblock` and `clear-cache`: what clients of a server may do, as
+//! Owns `paramedic server readonly`, `writes`, `block`, `unblock`, `drain` and `clear-cache`: what clients of a server may do, as
 //! changes that can be taken back.
 
 mod door;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ::server::Control;
 use ::server::config::Config;
+use ::server::signs::Read;
 use guard::{Block, BlockKind, Controls, ControlsError, Set};
 use incident::change::{Change, What as Kind, read_place};
 use serde_json::Value;
@@ -28,7 +29,7 @@ use crate::show;
 
 pub(super) use door::Door;
 pub(super) use hold::Hold;
-pub(super) use signs::{Read, Signs};
+use signs::Signs;
 
 /// A server whose controls are changed.
 struct Place {
@@ -44,11 +45,11 @@ pub(super) fn readonly(
     output: Output,
 ) -> Result<Code, Failure> {
     if let Some(client) = context::far() {
-        if arguments.undo {
-            return Err(far::only_there("--undo"));
-        }
-        let reason = arguments.reason.as_deref();
-        return far::order(&client, &arguments.name, reason, Control::ReadOnly, output);
+        let order = match arguments.undo {
+            true => Control::TakeBack,
+            false => Control::ReadOnly { wait_s: Some(seconds(arguments.wait)) },
+        };
+        return far::order(&client, &arguments.name, arguments.reason.as_deref(), order, output);
     }
     let place = Place::find(&arguments.name, named, arguments.wait)?;
     if arguments.undo {
@@ -67,10 +68,13 @@ pub(super) fn writes(
     output: Output,
 ) -> Result<Code, Failure> {
     if let Some(client) = context::far() {
-        if arguments.undo || !arguments.steps.is_empty() {
-            return Err(far::only_there("--undo` and `--steps"));
+        if !arguments.steps.is_empty() {
+            return far::ramp(&client, arguments, output);
         }
-        let order = Control::Writes { percent: arguments.percent, client: arguments.client.clone() };
+        let order = match arguments.undo {
+            true => Control::TakeBack,
+            false => Control::Writes { percent: arguments.percent, client: arguments.client.clone() },
+        };
         return far::order(&client, &arguments.name, arguments.reason.as_deref(), order, output);
     }
     let place = Place::find(&arguments.name, named, Duration::ZERO)?;
@@ -78,7 +82,7 @@ pub(super) fn writes(
         return place.undo(output);
     }
     if !arguments.steps.is_empty() {
-        return ramp::ramp(&place, arguments, output);
+        return ramp::here(&place, arguments, output);
     }
     let (client, reason) = (arguments.client.as_deref(), arguments.reason.as_deref());
     place.change(output, |controls, now_ms| {
@@ -88,8 +92,11 @@ pub(super) fn writes(
 
 /// One real read through a server, right or not.
 pub(super) fn test_read(name: &str, named: Option<PathBuf>) -> Result<Code, Failure> {
-    let (config, _) = context::load(named)?;
-    match Signs::of(&config, name)?.read() {
+    let read = match context::far() {
+        Some(client) => far::read(&client, name)?,
+        None => Signs::of(&context::load(named)?.0, name)?.read(),
+    };
+    match read {
         Read::Right(words) => {
             show::line(&format!("{name}: {}", show::harmless(&words)));
             Ok(Code::Done)
@@ -105,7 +112,7 @@ pub(super) fn block(
 ) -> Result<Code, Failure> {
     let (kind, name) = what(&arguments.what);
     if let Some(client) = context::far() {
-        let for_s = arguments.duration.map(|length| u32::try_from(length.as_secs()).unwrap_or(u32::MAX));
+        let for_s = arguments.duration.map(seconds);
         let order = Control::Block { kind: far_kind(kind), name, for_s };
         return far::order(&client, &arguments.name, arguments.reason.as_deref(), order, output);
     }
@@ -196,6 +203,37 @@ pub(super) fn clear_cache(name: &str, named: Option<PathBuf>, output: Output) ->
         _ => show::json(&document),
     }
     Ok(Code::Done)
+}
+
+/// Has a guard take no new requests, or take them again: it alone knows, and so the API is asked.
+pub(super) fn drain(
+    name: &str,
+    order: DrainOrder,
+    named: Option<PathBuf>,
+    output: Output,
+) -> Result<Code, Failure> {
+    let order = match order {
+        DrainOrder::Begin { wait } => Control::Drain { wait_s: Some(seconds(wait)) },
+        DrainOrder::End => Control::Undrain,
+    };
+    far::order(&context::client(named)?, name, None, order, output)
+}
+
+/// What is said of new requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DrainOrder {
+    /// None is taken; so long is waited for those that run.
+    Begin {
+        /// How long.
+        wait: Duration,
+    },
+    /// They are taken again.
+    End,
+}
+
+/// Whole seconds; what is longer than the API knows is refused there.
+fn seconds(length: Duration) -> u32 {
+    u32::try_from(length.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn far_kind(kind: BlockKind) -> ::server::BlockKind {

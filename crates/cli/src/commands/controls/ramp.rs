@@ -18,33 +18,75 @@ use crate::show;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LOOKS_MIN: u32 = 3;
 
+/// A server whose clients write again: here, or by the API of its `serve`.
+pub(super) trait Ramped {
+    /// Lets so many of the sessions write, in percent.
+    fn allow(&self, percent: u8, reason: Option<&str>) -> Result<(), Failure>;
+    /// Lets nobody write any more.
+    fn forbid(&self, reason: &str) -> Result<(), Failure>;
+    /// The first sign that something is not well; nothing where all is.
+    fn bad(&self) -> Option<String>;
+}
+
+/// One of this machine.
+struct Here<'a> {
+    place: &'a Place,
+    signs: Signs,
+    output: Output,
+}
+
+impl Ramped for Here<'_> {
+    fn allow(&self, percent: u8, reason: Option<&str>) -> Result<(), Failure> {
+        let set = |now_ms| Set::new(&actor(), now_ms, reason);
+        let changed = self
+            .place
+            .change(self.output, |controls, now_ms| controls.enable_writes(percent, None, set(now_ms)));
+        changed.map(drop)
+    }
+
+    fn forbid(&self, reason: &str) -> Result<(), Failure> {
+        let changed = self.place.change(self.output, |controls, now_ms| {
+            controls.read_only(Set::new(&actor(), now_ms, Some(reason)));
+            Ok(())
+        });
+        changed.map(drop)
+    }
+
+    fn bad(&self) -> Option<String> {
+        self.signs.bad()
+    }
+}
+
+/// Lets clients of a server of this machine write by steps.
+pub(super) fn here(place: &Place, arguments: &WritesArguments, output: Output) -> Result<Code, Failure> {
+    let signs = Signs::of(&place.config, &place.name)?;
+    ramp(&Here { place, signs, output }, arguments, output)
+}
+
 /// Lets clients write by steps. Between them the server and its data are looked at; if anything is not well, or this is to
 /// end before the last step is over, no client may write any more.
-pub(super) fn ramp(place: &Place, arguments: &WritesArguments, output: Output) -> Result<Code, Failure> {
+pub(super) fn ramp(
+    ramped: &impl Ramped,
+    arguments: &WritesArguments,
+    output: Output,
+) -> Result<Code, Failure> {
     if !arguments.steps.is_sorted_by(|one, next| one < next) {
         return Err(Failure::usage(anyhow::anyhow!("each of `--steps` has to be more than the one before")));
     }
-    let signs = Signs::of(&place.config, &place.name)?;
     let stopping = stopping()?;
-    if let Some(sign) = signs.bad() {
+    if let Some(sign) = ramped.bad() {
         return Err(Failure::no(anyhow::anyhow!("nothing was allowed: {sign}")));
     }
     let every = LOOK_EVERY.min(arguments.hold / LOOKS_MIN);
     for percent in &arguments.steps {
-        let reason = arguments.reason.as_deref();
-        let set = |now_ms| Set::new(&actor(), now_ms, reason);
-        place.change(output, |controls, now_ms| controls.enable_writes(*percent, None, set(now_ms)))?;
-        if let Some(sign) = hold(&signs, &stopping, arguments.hold, every) {
-            let back = format!("writes are taken back: {sign}");
-            place.change(output, |controls, now_ms| {
-                controls.read_only(Set::new(&actor(), now_ms, Some(&back)));
-                Ok(())
-            })?;
+        ramped.allow(*percent, arguments.reason.as_deref())?;
+        if let Some(sign) = hold(ramped, &stopping, arguments.hold, every) {
+            ramped.forbid(&format!("writes are taken back: {sign}"))?;
             let message = format!("at {percent} % of the sessions: {sign}; the server is read-only again");
             return Err(Failure::no(anyhow::anyhow!(message)));
         }
         if output == Output::Table {
-            show::line(&format!("{}: all well at {percent} % for {:?}", place.name, arguments.hold));
+            show::line(&format!("{}: all well at {percent} % for {:?}", arguments.name, arguments.hold));
         }
     }
     Ok(Code::Done)
@@ -52,7 +94,7 @@ pub(super) fn ramp(place: &Place, arguments: &WritesArguments, output: Output) -
 
 /// Looks until the time is over. Returns the first bad sign.
 fn hold(
-    signs: &Signs,
+    ramped: &impl Ramped,
     stopping: &Receiver<&'static str>,
     length: Duration,
     every: Duration,
@@ -65,7 +107,7 @@ fn hold(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Some("signals cannot be heard".to_owned()),
         }
-        if let Some(sign) = signs.bad() {
+        if let Some(sign) = ramped.bad() {
             return Some(sign);
         }
         if Instant::now() >= until {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use server::api::wire::{BundleSummary, BundleVerification};
+use server::api::wire::{BundleQuestion, BundleSummary, BundleVerification};
 use server::client::Client;
 
 use crate::arguments::{EvidenceCommand, Output};
@@ -16,37 +16,73 @@ use crate::show;
 pub(super) fn run(client: &Client, command: EvidenceCommand, output: Output) -> Result<Code, Failure> {
     let runtime = context::runtime()?;
     match command {
-        EvidenceCommand::List { incident: None, server: None } => {
-            let all = client.list::<BundleSummary>("/api/v1/evidence", usize::MAX);
-            let all = runtime.block_on(all)?;
-            show::rows(output, &all, &["bundle", "bytes"], |one| {
-                vec![show::harmless(&one.bundle), one.bytes.to_string()]
-            });
+        EvidenceCommand::List { incident, server, since } => {
+            let since_ms = since.map(|since| since.at_ms(server::now_ms()));
+            let wanted = BundleQuestion { incident, server, since_ms, ..BundleQuestion::default() };
+            let all = runtime.block_on(client.find("/api/v1/evidence", &wanted, usize::MAX))?;
+            list(&all, output);
             Ok(Code::Done)
         }
-        EvidenceCommand::Verify { bundle: Some(bundle), key: None } => {
-            let path = format!("/api/v1/evidence/{bundle}");
-            let found: BundleVerification = runtime.block_on(client.get_patiently(&path))?;
-            tell(&found, output);
-            Ok(if found.problems.is_empty() { Code::Done } else { Code::No })
-        }
+        EvidenceCommand::Verify { bundle, key: None } => runtime.block_on(verify(client, bundle, output)),
         EvidenceCommand::Export { bundle, to: Some(to) } => {
             runtime.block_on(export(client, &bundle, &to))?;
             show::line(&to.join(&bundle).display().to_string());
             Ok(Code::Done)
         }
         _ => {
-            let words =
-                "over the network there are `evidence list`, `verify BUNDLE` and `export BUNDLE --to FOLDER`";
+            let words = "over the network there are `evidence list`, `verify [BUNDLE|INCIDENT]` and `export BUNDLE --to FOLDER`";
             Err(Failure::usage(anyhow!(words)))
         }
     }
 }
 
-fn tell(found: &BundleVerification, output: Output) {
-    if output != Output::Table {
-        return show::json(found);
+fn list(all: &[BundleSummary], output: Output) {
+    show::rows(output, all, &["bundle", "server", "incident", "bytes", "last check (UTC)"], |one| {
+        let text = |value: &Option<String>| show::harmless(value.as_deref().unwrap_or("-"));
+        let checked = one.checked.as_ref().map_or_else(
+            || "never".to_owned(),
+            |check| {
+                let sound = if check.sound { "as it was sealed" } else { "NOT as it was sealed" };
+                format!("{} {sound}, by {}", show::time(check.at_ms), show::harmless(&check.by))
+            },
+        );
+        let bundle = show::harmless(&one.bundle);
+        vec![bundle, text(&one.server), text(&one.incident), one.bytes.to_string(), checked]
+    });
+}
+
+/// Has one bundle checked, those of an incident, or all.
+async fn verify(client: &Client, named: Option<String>, output: Output) -> Result<Code, Failure> {
+    let of_incident = match &named {
+        Some(name) => {
+            let wanted = BundleQuestion { incident: Some(name.clone()), ..BundleQuestion::default() };
+            client.find::<BundleSummary>("/api/v1/evidence", &wanted, usize::MAX).await?
+        }
+        None => client.list::<BundleSummary>("/api/v1/evidence", usize::MAX).await?,
+    };
+    let mut names: Vec<String> = of_incident.into_iter().map(|one| one.bundle).collect();
+    match named {
+        Some(name) if names.is_empty() => names.push(name),
+        None if names.is_empty() => return Err(Failure::no(anyhow!("there is no evidence to check"))),
+        _ => {}
     }
+    let mut all = Vec::new();
+    for name in names {
+        let found: BundleVerification = client.get_patiently(&format!("/api/v1/evidence/{name}")).await?;
+        if output == Output::Table {
+            tell(&found);
+        }
+        all.push(found);
+    }
+    match output {
+        Output::Table => {}
+        Output::Json => show::json(&all),
+        Output::Jsonl => all.iter().for_each(show::json_line),
+    }
+    Ok(if all.iter().all(|found| found.problems.is_empty()) { Code::Done } else { Code::No })
+}
+
+fn tell(found: &BundleVerification) {
     let sealed = if found.problems.is_empty() { "as it was sealed" } else { "NOT as it was sealed" };
     show::line(&format!("{}: {} items, {sealed}", show::harmless(&found.bundle), found.items));
     for said in found.problems.iter().chain(&found.remarks) {

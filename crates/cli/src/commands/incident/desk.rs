@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use incident::{Engine, EngineError, Report, Shadow, Shelf, Word};
 use serde::Serialize;
-use server::api::wire::{By, Detail, Health, Open, Say, Summary, Undo, Undone};
+use server::api::wire::{By, Detail, Health, IncidentQuestion, Open, Say, Summary, Undo, Undone};
 use server::client::{Client, ClientError};
 
 use crate::context::{self, actor};
@@ -49,12 +49,13 @@ impl Desk {
         Ok(Self::Journal(Box::new(engine), reason))
     }
 
-    pub(super) async fn list(&self) -> Result<Vec<Summary>, Failure> {
+    pub(super) async fn list(&self, wanted: &IncidentQuestion) -> Result<Vec<Summary>, Failure> {
         match self {
-            Self::Serve(client) => Ok(client.list("/api/v1/incidents", usize::MAX).await?),
+            Self::Serve(client) => Ok(client.find("/api/v1/incidents", wanted, usize::MAX).await?),
             Self::Journal(engine, _) => {
                 let incidents = engine.incidents().await.map_err(failure)?;
-                Ok(incidents.iter().map(Summary::from).collect())
+                let all = incidents.iter().map(Summary::from);
+                Ok(all.filter(|one| wanted.is_about(one)).collect())
             }
         }
     }

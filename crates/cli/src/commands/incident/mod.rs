@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use incident::{Asked, Control, Incident, Takeback, UnitRef, UnitView, Word, describe, plain};
 use server::api::wire::{Approve, Detail, Happened, Reject, Summary};
 
-use crate::arguments::{IncidentCommand, Output};
+use crate::arguments::{IncidentCommand, IncidentListArguments, Output};
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
@@ -34,7 +34,10 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
     match command {
         IncidentCommand::Verify | IncidentCommand::Watch { .. } => {}
         IncidentCommand::Report(arguments) => return report::run(&desk, &arguments, output).await,
-        IncidentCommand::List { all } => list(desk.list().await?, all, output),
+        IncidentCommand::List(arguments) => {
+            let found = desk.list(&arguments.question(server::now_ms())).await?;
+            list(&found, &arguments, output);
+        }
         IncidentCommand::Show { id } => show_one(&desk.detail(&id).await?, output),
         IncidentCommand::Open { server, procedure, reason } => {
             let opened = desk.begin(server, procedure, reason).await?;
@@ -158,18 +161,25 @@ fn approved(after: &Detail, unit: &str) -> String {
     }
 }
 
-fn list(mut incidents: Vec<Summary>, all: bool, output: Output) {
-    incidents.retain(|incident| all || incident.state.is_open());
+fn list(incidents: &[Summary], arguments: &IncidentListArguments, output: Output) {
     if incidents.is_empty() && output == Output::Table {
+        let is_narrow = arguments.server.is_some()
+            || arguments.state.is_some()
+            || arguments.severity.is_some()
+            || arguments.since.is_some();
         anstream::eprintln!(
             "{}",
-            if all { "no incidents" } else { "no open incidents; --all shows those that are over" }
+            match (is_narrow, arguments.all) {
+                (true, _) => "no such incidents; those that are over are shown with --all or --state",
+                (false, true) => "no incidents",
+                (false, false) => "no open incidents; --all shows those that are over",
+            }
         );
         return;
     }
     show::rows(
         output,
-        &incidents,
+        incidents,
         &["incident", "state", "server", "opened (UTC)", "what", "waits for"],
         |one| {
             let waits = match (&one.person_needed, one.waiting.as_slice()) {

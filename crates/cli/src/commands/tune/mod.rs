@@ -58,7 +58,7 @@ impl Subject<'_> {
             (_, Some(_)) => "server",
             (_, None) => "host",
         };
-        self.config.data_dir.join("tuning/last").join(format!("{kind}-{}.json", self.name.replace('/', ".")))
+        ::server::last_change_path(self.config, kind, self.name)
     }
 
     /// Makes a change and shows it.

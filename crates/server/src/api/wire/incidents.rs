@@ -22,6 +22,9 @@ pub struct Summary {
     pub title: String,
     /// What was wrong.
     pub summary: String,
+    /// How bad it is, by its alert: `critical`, `warning` or `info`; none where nobody has said so.
+    #[serde(default)]
+    pub severity: Option<String>,
     /// When it was opened, in milliseconds since the Unix epoch.
     pub opened_ms: i64,
     /// When it was resolved.
@@ -40,6 +43,47 @@ pub struct Summary {
     /// Why it counts as flapping, where it does.
     #[serde(default)]
     pub flapping: Option<String>,
+}
+
+/// Which incidents are wanted, the oldest first: those that are all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IncidentQuestion {
+    /// About this server, alone or among others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// That stand so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// That are open, or over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
+    /// This bad.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// Opened at this moment or later, in milliseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<i64>,
+    /// So many at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u32>,
+    /// Where to go on: what `Link` (`rel="next"`) of the answer before has, as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 600))]
+    pub cursor: Option<String>,
+}
+
+/// How bad an incident is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Someone has to act now.
+    Critical,
+    /// Someone should look during the day.
+    Warning,
+    /// For the record.
+    Info,
 }
 
 /// An incident whole: its records, from which everything else follows.
@@ -168,6 +212,33 @@ pub struct Undone {
     pub printed: String,
 }
 
+// === impl Severity ===
+
+impl Severity {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
+// === impl IncidentQuestion ===
+
+impl IncidentQuestion {
+    /// Whether an incident is one of those.
+    pub fn is_about(&self, one: &Summary) -> bool {
+        let is_of = |server: &String| one.server == *server || one.members.contains(server);
+        self.server.as_ref().is_none_or(is_of)
+            && self.state.is_none_or(|state| one.state == state)
+            && self.open.is_none_or(|open| one.state.is_open() == open)
+            && self.severity.is_none_or(|severity| one.severity.as_deref() == Some(severity.name()))
+            && self.since_ms.is_none_or(|since_ms| one.opened_ms >= since_ms)
+    }
+}
+
 // === impl Summary ===
 
 impl From<&Incident> for Summary {
@@ -178,6 +249,7 @@ impl From<&Incident> for Summary {
             server: incident.server.clone(),
             title: incident.title.clone(),
             summary: incident.alarm.summary.clone(),
+            severity: incident.alarm.alert.as_ref().map(|alert| alert.severity.clone()),
             opened_ms: incident.opened_ms,
             resolved_ms: incident.resolved_ms,
             waiting: incident.open_questions().map(|(unit, ..)| unit.unit.clone()).collect(),

@@ -31,6 +31,36 @@ pub struct OrderControl {
     pub order: Control,
 }
 
+/// What tells whether a server is well while clients begin to write again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Signs {
+    /// The first sign that something is not well; none where all is.
+    pub bad: Option<String>,
+    /// What came of one real read through it; none where it did not come to that.
+    pub read: Option<SignsRead>,
+}
+
+/// What came of a read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SignsRead {
+    /// Whether it was right.
+    pub outcome: Outcome,
+    /// In words.
+    pub words: String,
+}
+
+/// Whether a read was right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was.
+    Right,
+    /// It was not, or there was no answer.
+    Wrong,
+    /// Nothing is known that could be read.
+    Nothing,
+}
+
 /// How a server is.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ServerStatus {
@@ -110,4 +140,18 @@ pub struct Health {
     pub servers: usize,
     /// Incidents that are open.
     pub open_incidents: usize,
+}
+
+// === impl Signs ===
+
+impl From<crate::signs::Look> for Signs {
+    fn from(look: crate::signs::Look) -> Self {
+        use crate::signs::Read;
+        let read = look.read.map(|read| match read {
+            Read::Right(words) => SignsRead { outcome: Outcome::Right, words },
+            Read::Wrong(words) => SignsRead { outcome: Outcome::Wrong, words },
+            Read::Nothing(words) => SignsRead { outcome: Outcome::Nothing, words },
+        });
+        Self { bad: look.bad, read }
+    }
 }

@@ -1,0 +1,201 @@
+//! Tests of what the API and the command line do alike, here and from afar: lists that are narrowed, evidence that was
+//! checked, controls that are taken back, and keys that outlive `serve`.
+
+use std::fs;
+
+use process::Signal;
+use serde_json::{Value, json};
+use server::api::wire::{BundleSummary, Summary};
+
+use crate::api::{Person, open};
+use crate::client::ask;
+use crate::network::{over, token};
+use crate::poll::eventually;
+use crate::site::{Ran, Server, Site};
+
+/// Servers that are watched, and nothing else.
+fn watched(names: &[&str]) -> Site {
+    let servers: Vec<Server> =
+        names.iter().map(|name| Server::notes(name).with("mode = \"observe\"")).collect();
+    let mut site = Site::new(&servers);
+    site.serve_until_ready(names);
+    site
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(ran: Ran) -> T {
+    serde_json::from_str(&ran.done()).unwrap()
+}
+
+#[test]
+fn a_key_outlives_serve() {
+    let mut site = watched(&["notes"]);
+    let ada = Person::new(&site, "ada", "admin");
+    let id = open(&ada);
+    let say = format!("/api/v1/incidents/{id}/say");
+    let note = json!({ "say": { "word": "note", "text": "once" } });
+    let eve = json!({ "name": "eve", "role": "viewer", "servers": [], "days": 1 });
+    let key = |key: &'static str| [("idempotency-key", key)];
+    let first = ada.post(&say, &key("k-1"), note.clone());
+    assert_eq!(first.status, 200, "{}", first.body);
+    let made = ada.post("/api/v1/tokens", &key("k-2"), eve.clone());
+    assert_eq!(made.status, 200, "{}", made.body);
+    let word = made.json()["word"].as_str().unwrap().to_owned();
+
+    site.end_serve(Signal::KILL);
+    let kept = fs::read_to_string(site.path("data/api-keys.jsonl")).unwrap();
+    assert!(kept.contains("k-1") && kept.contains("k-2") && !kept.contains(&word), "{kept}");
+    site.serve_until_ready(&["notes"]);
+
+    let again = ada.post(&say, &key("k-1"), note);
+    assert_eq!((again.status, again.header("idempotency-replayed"), &again.body), (200, "true", &first.body));
+    ada.post(&say, &key("k-1"), json!({ "say": { "word": "note", "text": "another" } })).problem(422);
+    // The word of a token is told once: it stands nowhere.
+    let problem = ada.post("/api/v1/tokens", &key("k-2"), eve).problem(409);
+    assert!(problem.detail.contains("its answer is not kept"), "{problem:?}");
+    let entries = ada.get(&format!("/api/v1/journal?incident={id}&kind=noted")).json();
+    assert_eq!(entries.as_array().unwrap().len(), 1, "{entries}");
+    let tokens: Value = ada.get("/api/v1/tokens").json();
+    assert_eq!(tokens.as_array().unwrap().iter().filter(|one| one["name"] == "eve").count(), 1, "{tokens}");
+}
+
+#[test]
+fn incidents_are_listed_alike_here_and_from_afar() {
+    let site = watched(&["notes", "other"]);
+    let viewer = token(&site, "vic", &[]);
+    let opened = |server: &str| {
+        let words =
+            ["incident", "open", "--server", server, "--procedure", "Server Down", "--reason", "to see"];
+        site.run(&words).done().trim().to_owned()
+    };
+    let (notes, other) = (opened("notes"), opened("other"));
+    eventually("the incident of other is closed", || {
+        (site.run(&["incident", "close", &other, "--reason", "seen"]).code == Some(0)).then_some(())
+    });
+    let check = |words: &[&str], expect: &[&str]| {
+        let words = [&["incident", "list", "-o", "json"], words].concat();
+        for ran in [site.run(&words), over(&site, site.command(&words), &viewer)] {
+            let all: Vec<Summary> = parsed(ran);
+            let ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
+            assert_eq!(ids, expect, "{words:?}");
+        }
+    };
+    let both = [notes.as_str(), other.as_str()];
+    check(&[], &[&notes]);
+    check(&["--all"], &both);
+    check(&["--all", "--server", "other"], &[&other]);
+    check(&["--server", "other"], &[]);
+    check(&["--state", "closed"], &[&other]);
+    check(&["--all", "--severity", "critical"], &both);
+    check(&["--all", "--severity", "info"], &[]);
+    check(&["--all", "--since", "1h"], &both);
+    check(&["--all", "--since", "2099-01-01T00:00:00Z"], &[]);
+    let shown = site.run(&["incident", "list", "--server", "nobody"]);
+    assert!(shown.stderr.contains("no such incidents"), "{shown:?}");
+    let ada = Person::new(&site, "ada", "viewer");
+    let all = ada.get("/api/v1/incidents?open=false&severity=critical&limit=1");
+    assert_eq!((all.json()[0]["id"].as_str().unwrap(), all.header("link")), (other.as_str(), ""));
+    ada.get("/api/v1/incidents?state=lost").problem(400);
+    ada.get("/api/v1/incidents?open=maybe").problem(400);
+}
+
+#[test]
+fn evidence_says_when_it_was_checked_last_and_by_whom() {
+    let mut site = watched(&["notes", "other"]);
+    let rob = token(&site, "rob", &["--role", "responder"]);
+    for server in ["notes", "other"] {
+        site.run(&["evidence", "collect", server, "--incident", "I-1", "--depth", "t0"]).done();
+    }
+    let far = |site: &Site, words: &[&str]| over(site, site.command(words), &rob);
+    let list = |site: &Site, words: &[&str]| -> Vec<BundleSummary> {
+        parsed(far(site, &[&["evidence", "list", "-o", "json"], words].concat()))
+    };
+    let all = list(&site, &["--incident", "I-1"]);
+    assert_eq!(all.len(), 2);
+    assert!(all.iter().all(|one| one.checked.is_none() && one.collected_by.is_some()), "{all:?}");
+    assert!(list(&site, &["--incident", "I-2"]).is_empty());
+    assert!(list(&site, &["--since", "2099-01-01T00:00:00Z"]).is_empty());
+    let [one] = &list(&site, &["--server", "notes"])[..] else { panic!("{all:?}") };
+    let checked = |site: &Site| list(site, &["--server", "notes"])[0].checked.clone().unwrap();
+
+    let said = far(&site, &["evidence", "verify", "I-1"]).done();
+    assert_eq!(said.matches("as it was sealed").count(), 2, "{said}");
+    let first = checked(&site);
+    assert_eq!((first.by.as_str(), first.sound), ("rob", true));
+    // The command here checks by itself, and `serve` writes it down.
+    site.run(&["evidence", "verify", &one.bundle]).done();
+    let second = checked(&site);
+    assert!(second.by == "tester" && second.sound && second.at_ms >= first.at_ms, "{second:?}");
+    assert_eq!(second.sha256, first.sha256);
+
+    // Somebody alters it; the next check says so, and goes on saying so.
+    let folder = site.path("data/evidence").join(&one.bundle);
+    let manifest = folder.join("manifest.jsonl");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replacen("notes", "n0tes", 1)).unwrap();
+    assert!(checked(&site).sound, "nobody has looked");
+    far(&site, &["evidence", "verify", &one.bundle]).failed(1, &["manifest.jsonl"]);
+    site.end_serve(Signal::TERM);
+    site.serve_until_ready(&["notes", "other"]);
+    let ada = Person::new(&site, "ada", "responder");
+    let bad: Vec<BundleSummary> =
+        serde_json::from_str(&ada.get("/api/v1/evidence?sound=false").body).unwrap();
+    let check = bad.first().and_then(|one| one.checked.clone()).unwrap();
+    assert_eq!((bad.len(), bad[0].bundle.as_str(), check.by.as_str()), (1, one.bundle.as_str(), "rob"));
+    assert!(check.problems.iter().any(|problem| problem.contains("manifest.jsonl")), "{check:?}");
+    let good: Vec<BundleSummary> =
+        serde_json::from_str(&ada.get("/api/v1/evidence?sound=true").body).unwrap();
+    assert_eq!(good.len(), 1);
+}
+
+#[test]
+fn guards_are_led_from_afar_by_steps_and_back() {
+    let site = watched(&["notes"]);
+    let ada = token(&site, "ada", &["--role", "approver"]);
+    let far = |words: &[&str]| over(&site, site.command(words), &ada);
+    let restriction = || site.status("notes").restriction;
+
+    far(&["server", "readonly", "notes", "--reason", "disk", "--wait", "1s"]).done();
+    assert!(restriction().unwrap().contains("disk"));
+    far(&["server", "readonly", "notes", "--undo"]).done();
+    assert_eq!(restriction(), None);
+    far(&["server", "writes", "notes", "--undo"]).failed(1, &["nothing was changed at `notes`"]);
+    // What was done from afar is taken back here, and the other way round.
+    far(&["server", "block", "notes", "--tool", "add_note"]).done();
+    site.run(&["server", "writes", "notes", "--undo"]).done();
+    assert_eq!(restriction(), None);
+    site.run(&["server", "readonly", "notes"]).done();
+    far(&["server", "readonly", "notes", "--undo"]).done();
+    assert_eq!(restriction(), None);
+
+    far(&["server", "readonly", "notes"]).done();
+    let said = far(&["server", "writes", "notes", "--steps", "10,100", "--hold", "300ms"]).done();
+    assert!(said.contains("all well at 10 %") && said.contains("all well at 100 %"), "{said}");
+    assert_eq!(restriction(), None);
+    far(&["server", "writes", "notes", "--steps", "50,10"]).failed(2, &["more than the one before"]);
+
+    // It takes no new requests, and then it does.
+    let said = far(&["server", "drain", "notes", "--wait", "1s"]).done();
+    assert!(said.contains("takes no new requests; 0 still run"), "{said}");
+    assert!(restriction().is_some());
+    assert!(ask(&site.endpoint("notes"), "list_notes", &json!({})).is_err());
+    site.run(&["server", "undrain", "notes"]).done();
+    assert_eq!(restriction(), None);
+    ask(&site.endpoint("notes"), "list_notes", &json!({})).unwrap();
+
+    // Nothing is allowed where something is wrong already, and nobody may look who only views.
+    far(&["server", "readonly", "notes"]).done();
+    far(&["server", "stop", "notes"]).done();
+    far(&["server", "writes", "notes", "--steps", "10,100", "--hold", "300ms"])
+        .failed(1, &["nothing was allowed"]);
+    assert!(restriction().is_none_or(|words| words.contains("read-only")));
+    let vic = Person::new(&site, "vic", "viewer");
+    vic.get("/api/v1/servers/notes/signs").problem(403);
+    let rob = Person::new(&site, "rob", "responder");
+    assert!(rob.get("/api/v1/servers/notes/signs").json()["bad"].as_str().is_some());
+    rob.get("/api/v1/servers/nobody/signs").problem(404);
+    let order = |control: Value| json!({ "order": control });
+    let ada = Person::new(&site, "ann", "approver");
+    let path = "/api/v1/servers/notes/controls";
+    ada.post(path, &[], order(json!({ "control": "drain", "wait_s": 601 }))).problem(400);
+    ada.post(path, &[], order(json!({ "control": "drain", "wait_s": -1 }))).problem(422);
+}
