@@ -199,3 +199,80 @@ fn guards_are_led_from_afar_by_steps_and_back() {
     ada.post(path, &[], order(json!({ "control": "drain", "wait_s": 601 }))).problem(400);
     ada.post(path, &[], order(json!({ "control": "drain", "wait_s": -1 }))).problem(422);
 }
+
+#[test]
+fn a_server_is_diagnosed_tuned_and_kept_from_afar() {
+    let site = watched(&["notes", "other"]);
+    let (rob, ada) =
+        (token(&site, "rob", &["--role", "responder"]), token(&site, "ada", &["--role", "approver"]));
+    let root = token(&site, "root", &["--role", "admin"]);
+    let far = |file: &str, words: &[&str]| over(&site, site.command(words), file);
+
+    // What is found is what a look here finds.
+    let kinds = |ran: Ran| -> Vec<String> {
+        let all: Vec<Value> = parsed(ran);
+        assert_eq!((all.len(), all[0]["server"].as_str()), (1, Some("notes")));
+        let found = all[0]["findings"].as_array().unwrap().iter();
+        let stable = ["liveness", "process_state", "threads", "disk_used_percent"];
+        let kinds = found.filter(|one| one["subject"] == "notes" || one["subject"] == "/");
+        let mut kinds: Vec<String> = kinds.map(|one| one["kind"].as_str().unwrap().to_owned()).collect();
+        kinds.retain(|kind| stable.contains(&kind.as_str()));
+        kinds.sort();
+        kinds
+    };
+    let words = ["diagnose", "notes", "-o", "json"];
+    let here = kinds(site.run(&words));
+    assert_eq!(here.len(), 4, "{here:?}");
+    assert_eq!(kinds(far(&rob, &words)), here);
+    let shown = far(&rob, &["diagnose"]).done();
+    assert!(shown.contains("notes (process") && shown.contains("other (process"), "{shown}");
+    far(&rob, &["diagnose", "nobody"]).failed(1, &["nobody"]);
+    far(&rob, &["diagnose", "--pid", "1"]).failed(2, &["without `--watch`"]);
+
+    // What is tuned from afar is journaled by whose token it is, and taken back.
+    far(&rob, &["server", "tune", "notes", "--open-files", "512"]).failed(4, &["takes an approver"]);
+    let said = far(&ada, &["server", "tune", "notes", "--open-files", "512"]).done();
+    assert!(said.contains("+") && said.contains("512"), "{said}");
+    let again = far(&ada, &["server", "tune", "notes", "--open-files", "512"]);
+    assert!(again.stderr.contains("nothing to do"), "{again:?}");
+    assert!(far(&rob, &["server", "tune", "notes"]).done().contains("512"));
+    far(&ada, &["server", "tune", "notes", "--env", "A=b"]).failed(4, &["takes an admin"]);
+    far(&ada, &["server", "tune", "notes", "--open-files", "1"])
+        .failed(1, &["nothing starts with 1 descriptors"]);
+    let said = far(&root, &["server", "tune", "notes", "--env", "A=--undo", "--restart"]).done();
+    assert!(said.contains("A") && said.contains("restart done in"), "{said}");
+    assert_eq!(site.ready("notes").starts, Some(2));
+    far(&ada, &["server", "tune", "notes", "--undo"]).done();
+    let tuned = far(&rob, &["server", "tune", "notes"]).done();
+    assert!(tuned.contains("512") && !tuned.contains("--undo"), "{tuned}");
+    let vic = Person::new(&site, "vic", "viewer");
+    let changes = vic.get("/api/v1/journal?kind=changed").json();
+    let by: Vec<&str> =
+        changes.as_array().unwrap().iter().map(|one| one["body"]["by"].as_str().unwrap()).collect();
+    assert_eq!(by, ["ada", "root", "ada"], "{changes}");
+    site.run(&["kill-switch", "on"]).done();
+    far(&ada, &["server", "tune", "notes", "--open-files", "600"]).failed(1, &["the kill switch is on"]);
+
+    // Evidence is kept there, by whose token it is, and its key is had.
+    let kept: Vec<Value> = parsed(far(
+        &rob,
+        &["evidence", "collect", "notes", "--incident", "I-1", "--depth", "t0", "-o", "json"],
+    ));
+    assert!(kept[0]["items"].as_u64().unwrap() > 5, "{kept:?}");
+    let all: Vec<BundleSummary> = parsed(far(&rob, &["evidence", "list", "--incident", "I-1", "-o", "json"]));
+    assert_eq!(all.len(), 1);
+    assert_eq!(
+        (all[0].bundle.as_str(), all[0].collected_by.as_deref()),
+        (kept[0]["bundle"].as_str().unwrap(), Some("rob"))
+    );
+    far(&rob, &["evidence", "verify", &all[0].bundle]).done();
+    far(&rob, &["evidence", "collect", "notes", "--depth", "t2"]).failed(4, &["takes an approver"]);
+    far(&rob, &["evidence", "collect", "nobody"]).failed(1, &["nobody"]);
+    far(&rob, &["evidence", "collect", "--incident", "../../x"]).failed(2, &["no name of an incident"]);
+    assert_eq!(far(&rob, &["evidence", "key"]).done(), site.run(&["evidence", "key"]).done());
+    let vic = |path: &str| vic.get(path);
+    vic("/api/v1/servers/notes/diagnosis").problem(403);
+    vic("/api/v1/servers/notes/tuning").problem(403);
+    let none = vic("/api/v1/servers/nobody/logs").problem(404);
+    assert!(none.detail.contains("nobody"));
+}

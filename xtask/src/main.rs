@@ -1,14 +1,18 @@
-//! Owns what a developer runs: `cargo xtask tidy`, `cargo xtask docs`, `cargo xtask promqltest`.
+//! Owns what a developer runs: `cargo xtask tidy`, `cargo xtask docs`, `cargo xtask pictures`, `cargo xtask promqltest`.
 
+mod pictures;
 mod tidy;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::SystemTime;
 
 use anyhow::Context;
 
 const USAGE: &str = "usage: cargo xtask tidy    checks the rules of this workspace that no compiler checks
        cargo xtask docs    writes docs/commands.md and docs/openapi.json anew, from the program itself
+       cargo xtask pictures
+                           makes docs/pictures anew, of the screenshots of the tests in a browser
        cargo xtask promqltest DIR
                            runs the PromQL cases of the files DIR/*.test, and says which do not hold";
 
@@ -17,6 +21,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tidy"] => run_tidy(),
         ["docs"] => write_docs(),
+        ["pictures"] => pictures::make(root()?, now()),
         ["promqltest", folder] => run_promqltest(folder),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -29,9 +34,17 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
+fn root() -> anyhow::Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("`xtask` has no folder above it")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a screenshot is as old as its file says")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 fn run_tidy() -> anyhow::Result<ExitCode> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("`xtask` has no folder above it")?;
-    let problems = tidy::check(root)?;
+    let problems = tidy::check(root()?)?;
     for problem in &problems {
         println!("{problem}");
     }

@@ -68,8 +68,8 @@ pub(crate) struct Arguments {
     /// ~/.config/paramedic/paramedic.toml]
     #[arg(long, global = true, env = "PARAMEDIC_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The `serve` of another place, for example http://127.0.0.1:7477: for `incident`, `alert list`, `server`, `query`,
-    /// `trace` and `token`
+    /// The `serve` of another place, for example http://127.0.0.1:7477: for what needs nothing but its API, which docs/api.md
+    /// lists
     #[arg(long, global = true, env = "PARAMEDIC_SERVER_URL", value_name = "URL", requires = "token_file")]
     pub(crate) server_url: Option<String>,
     /// The file with the word of a token for it, which nobody else may read

@@ -4,23 +4,37 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ::evidence::manifest::Head;
-use ::evidence::{State as Sealed, Verdict, verify};
+use ::evidence::{Deep, End, Filter, PACKETS_MAX, State as Sealed, Tier, Verdict, verify};
 use axum::http::StatusCode;
-use incident::error_chain;
+use incident::{World as _, error_chain};
 use tokio::sync::Semaphore;
 
-use crate::api::wire::{BundleCheck, BundleQuestion, BundleSummary, BundleVerification};
+use crate::api::wire::{
+    BundleCheck, BundleQuestion, BundleSummary, BundleVerification, Collect, Collected, Depth,
+};
 use crate::api::{Failure, blocking};
 use crate::clock;
 use crate::config::Config;
-use crate::evidence::{bundles, checks, evidence_public_key, note_check};
+use crate::evidence::{
+    self, CollectError, Collection, Kept, bundles, checks, evidence_public_key, note_check,
+};
+use crate::fleet::OrderError;
 use crate::flow::Flow;
 
 /// Heads that are remembered; with more of them all are read anew.
 const HEADS_MAX: usize = 20_000;
 
+/// What is kept with `t2` where nobody says how much: of memory in bytes, and of packets in seconds.
+const MEMORY_BYTES_MAX: u64 = 256 << 20;
+const PACKETS_S: u32 = 10;
+/// The longest name of an incident, in bytes.
+const NAME_BYTES_MAX: usize = 100;
+
+/// A collection reads the whole machine: one at a time for people far away.
+static COLLECTIONS: Semaphore = Semaphore::const_new(1);
 /// A check reads the whole bundle: one at a time.
 static CHECKS: Semaphore = Semaphore::const_new(1);
 
@@ -102,6 +116,81 @@ pub(crate) async fn check(flow: &Arc<Flow>, name: &str, by: &str) -> Result<Bund
         Ok::<_, Failure>(found)
     });
     checked.await?
+}
+
+/// Collects what somebody wants, and seals it.
+pub(crate) async fn collect(flow: &Arc<Flow>, wanted: Collect) -> Result<Collected, Failure> {
+    let bad = |words: String| Failure::new(StatusCode::BAD_REQUEST, words);
+    let Ok(_turn) = COLLECTIONS.try_acquire() else {
+        let words = "evidence is being collected for somebody else: try again when that has ended";
+        return Err(Failure::new(StatusCode::CONFLICT, words));
+    };
+    if let Some(name) = wanted.server.as_ref().filter(|name| flow.fleet.get(name).is_none()) {
+        return Err(OrderError::NoServer(name.clone()).into());
+    }
+    if let Some(incident) = wanted.incident.as_ref().filter(|name| !is_plain(name)) {
+        return Err(bad(format!("{incident:?} is no name of an incident")));
+    }
+    let packets = Duration::from_secs(wanted.packets_s.unwrap_or(PACKETS_S).into());
+    if packets > PACKETS_MAX {
+        return Err(bad(format!("packets are captured for at most {} s", PACKETS_MAX.as_secs())));
+    }
+    let deep = Deep {
+        memory_bytes_max: wanted.memory_bytes_max.unwrap_or(MEMORY_BYTES_MAX),
+        packets,
+        filter: Filter { peer: wanted.peer, port: wanted.port },
+    };
+    let world = &flow.world;
+    let collection = Collection {
+        pid: wanted.server.as_deref().and_then(|server| world.process(server)),
+        server: wanted.server,
+        incident: wanted.incident,
+        by: wanted.by,
+        tier: match wanted.depth {
+            Depth::T0 => Tier::T0,
+            Depth::T1 => Tier::T1,
+            Depth::T2 => Tier::T2,
+        },
+        deep,
+        now_ms: clock::now_ms(),
+        root: PathBuf::from("/"),
+        exe: world.exe.clone(),
+    };
+    let stop = Arc::new(|| None);
+    let kept = evidence::collect(Arc::clone(&world.config), collection, stop, Box::new(|_| {})).await;
+    let Kept { sealed, end, copy, on_its_way } = kept.map_err(|error| {
+        let status = match &error {
+            CollectError::OverBudget { .. } => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Failure::new(status, error_chain(&error))
+    })?;
+    if let Some(on_its_way) = on_its_way {
+        // Its custody log says whether it has arrived.
+        tokio::spawn(async move {
+            if let Err(problem) = on_its_way.arrived(std::future::pending()).await {
+                tracing::warn!(problem, "evidence is only on this machine");
+            }
+        });
+    }
+    Ok(Collected {
+        bundle: name_of(&sealed.folder),
+        sha256: sealed.sha256.to_string(),
+        bytes: sealed.bytes,
+        items: sealed.items as u64,
+        missing: sealed.missing as u64,
+        interrupted: match end {
+            End::Complete => None,
+            End::Interrupted(reason) => Some(reason),
+        },
+        not_copied: copy.and_then(Result::err),
+    })
+}
+
+/// Whether a text can be the name of an incident.
+fn is_plain(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Writes down what a check has found.

@@ -117,7 +117,7 @@ fn is_of_api(command: &Command) -> bool {
     match command {
         Command::Query(_) | Command::Token(_) | Command::KillSwitch(_) | Command::Maintenance(_) => true,
         Command::Incident(command) => !matches!(command, IncidentCommand::Verify),
-        Command::Alert(_) | Command::Evidence(_) | Command::Logs(_) => true,
+        Command::Alert(_) | Command::Diagnose(_) | Command::Evidence(_) | Command::Logs(_) => true,
         Command::Journal(command) => matches!(command, JournalCommand::List(_) | JournalCommand::Verify),
         Command::Runbook(command) => matches!(command, RunbookCommand::List),
         Command::Config(command) => matches!(command, ConfigCommand::Show),
@@ -137,6 +137,7 @@ fn is_of_api(command: &Command) -> bool {
                 | ServerCommand::Drain { .. }
                 | ServerCommand::Undrain { .. }
                 | ServerCommand::TestRead { .. }
+                | ServerCommand::Tune(_)
         ),
         _ => false,
     }

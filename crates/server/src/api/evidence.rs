@@ -16,9 +16,12 @@ use tokio::io::AsyncReadExt as _;
 use super::handlers::Shared;
 use super::listing::{Listed, Order};
 use super::problem::{Failure, blocking};
-use super::wire::{BundleQuestion, BundleSummary, BundleVerification, NoteCheck};
+use super::wire::{
+    BundleQuestion, BundleSummary, BundleVerification, Collect, Collected, Depth, EvidenceKey, NoteCheck,
+};
+use crate::evidence::evidence_public_key;
 use crate::evidence_view::{self, files, folder};
-use crate::tokens::Token;
+use crate::tokens::{Role, Token};
 
 /// What is read at once of a file that is sent, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -38,6 +41,28 @@ pub(super) async fn verify(
     Path(name): Path<String>,
 ) -> Result<Json<BundleVerification>, Failure> {
     Ok(Json(evidence_view::check(&flow, &name, name_of(token.as_ref())).await?))
+}
+
+/// Collects evidence; whoever asks may hang up, and it goes on to its end.
+pub(super) async fn collect(
+    State(flow): Shared,
+    token: Option<Extension<Token>>,
+    Json(wanted): Json<Collect>,
+) -> Result<Json<Collected>, Failure> {
+    if let Some(token) = token.filter(|token| wanted.depth == Depth::T2 && token.role < Role::Approver) {
+        let words = format!("{} may not have memory and packets kept: this takes an approver", token.name);
+        return Err(Failure::new(StatusCode::FORBIDDEN, words).needing(Role::Approver));
+    }
+    let collected = tokio::spawn(async move { evidence_view::collect(&flow, wanted).await }).await;
+    collected.map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?.map(Json)
+}
+
+/// The public key of this machine.
+pub(super) async fn key(State(flow): Shared) -> Result<Json<EvidenceKey>, Failure> {
+    let config = Arc::clone(&flow.world.config);
+    let key = blocking(move || evidence_public_key(&config)).await?;
+    let key = key.map_err(|error| Failure::new(StatusCode::CONFLICT, incident::error_chain(&error)))?;
+    Ok(Json(EvidenceKey { pem: key.to_pem() }))
 }
 
 fn name_of(token: Option<&Extension<Token>>) -> &str {

@@ -3,14 +3,16 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use incident::error_chain;
 use logs::{Filter, Level, Pattern};
+use systemd::Journal;
 
 use super::handlers::Shared;
 use super::problem::Failure;
 use super::wire::{LIMIT_MAX, LogLines, LogQuestion};
 use crate::clock;
-use crate::fleet::OrderError;
-use crate::log_view;
+use crate::fleet::{Member, OrderError};
+use crate::{log_view, unit_log};
 
 /// Lines that are told where nobody says how many.
 const LIMIT: u32 = 200;
@@ -27,13 +29,24 @@ pub(super) async fn search(
     let member = flow.fleet.get(&name).ok_or(OrderError::NoServer(name))?;
     let log = log_view::path(&flow.world.config, &member.config.name);
     if !log.is_file() {
-        let words = format!(
-            "`{}` has no log here: where a unit of systemd runs it, the journal of that machine has it (`paramedic server logs`)",
-            member.config.name
-        );
-        return Err(Failure::new(StatusCode::NOT_FOUND, words));
+        return of_unit(&member, &filter, limit as usize).await;
     }
     let found = log_view::search(log, filter, limit as usize, clock::now_ms()).await;
+    let lines = found.lines.into_iter().map(Into::into).collect();
+    Ok(Json(LogLines { lines, is_cut: found.is_cut, notes: found.notes }))
+}
+
+/// The lines of a server that speaks to the journal of systemd.
+async fn of_unit(member: &Member, filter: &Filter, limit: usize) -> Result<Json<LogLines>, Failure> {
+    let name = &member.config.name;
+    let Some(unit) = &member.config.unit else {
+        let words = format!(
+            "`{name}` has no log here: no guard of ours keeps one, and no unit of systemd is known of it"
+        );
+        return Err(Failure::new(StatusCode::NOT_FOUND, words));
+    };
+    let found = unit_log::search(&Journal::default(), name, unit, filter, limit, clock::now_ms()).await;
+    let found = found.map_err(|error| Failure::new(StatusCode::SERVICE_UNAVAILABLE, error_chain(&error)))?;
     let lines = found.lines.into_iter().map(Into::into).collect();
     Ok(Json(LogLines { lines, is_cut: found.is_cut, notes: found.notes }))
 }
@@ -50,7 +63,7 @@ fn filter(question: &LogQuestion) -> Result<(Filter, u32), Failure> {
     }
     let pattern = match text {
         Some(text) if question.regex => {
-            Some(Pattern::regex(text).map_err(|error| malformed(incident::error_chain(&error)))?)
+            Some(Pattern::regex(text).map_err(|error| malformed(error_chain(&error)))?)
         }
         text => text.map(Pattern::literal),
     };

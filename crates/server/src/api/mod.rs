@@ -8,6 +8,7 @@ mod access;
 mod alerts;
 mod backend;
 mod change;
+mod commands;
 mod controls;
 mod etag;
 mod evidence;

@@ -2,8 +2,8 @@
 
 use super::route::{Route, Who, get, of, post};
 use super::{
-    alerts, backend, controls, evidence, handlers, inbound, journal, logs, openapi, reading, runbooks,
-    settings, switches, tokens, traces, undo,
+    alerts, backend, commands, controls, evidence, handlers, inbound, journal, logs, openapi, reading,
+    runbooks, settings, switches, tokens, traces, undo,
 };
 use crate::tokens::Role;
 
@@ -72,6 +72,8 @@ fn viewer() -> impl IntoIterator<Item = Route> {
         get("/api/v1/servers/{server}/logs", logs::search).says("The last lines of its log that are wanted."),
         get("/api/v1/runbooks", runbooks::list).says("The runbooks that are used, and what the linter finds in them."),
         get("/api/v1/runbooks/{runbook}", runbooks::show).says("A runbook whole, with what the linter has to say."),
+        get("/api/v1/evidence-key", evidence::key)
+            .says("The public key with which bundles of this machine are checked."),
         get("/api/v1/journal", journal::list).says("Entries of the journal, the newest first."),
         get("/api/v1/kill-switch", switches::kill_switch_status).says("How the kill switch stands."),
         get("/api/v1/maintenance", switches::windows).says("The windows of maintenance that are not over."),
@@ -88,6 +90,12 @@ fn responder() -> impl IntoIterator<Item = Route> {
             .says("Says something to an incident: takes notice, notes, holds, hands back, aborts, calls others, closes."),
         post("/api/v1/incidents/{incident}/resolve", handlers::resolve)
             .says("Says that it is over, which is checked."),
+        post("/api/v1/evidence", evidence::collect)
+            .says("Collects evidence and seals it, and answers when that has ended."),
+        get("/api/v1/servers/{server}/diagnosis", commands::diagnosis)
+            .says("Looks at a server and its machine from all sides, and says which cause that points to."),
+        get("/api/v1/servers/{server}/tuning", commands::tuning)
+            .says("What is tuned at a server: how it is started beside its configuration."),
         get("/api/v1/servers/{server}/signs", controls::signs)
             .says("Looks whether a server and its data are well: it is asked, and something is read through it."),
         post("/api/v1/kill-switch/throw", switches::throw).says("Lets nothing be changed any more."),
@@ -112,6 +120,8 @@ fn approver() -> impl IntoIterator<Item = Route> {
         post("/api/v1/maintenance/{window}/end", switches::end).says("Ends a window of maintenance early."),
         post("/api/v1/servers/{server}/controls", controls::order)
             .says("Has the guard of a server do something: read-only, writes by steps, blocks, caches."),
+        post("/api/v1/servers/{server}/tuning", commands::tune)
+            .says("Tunes a server, from its next start on, or takes its last tuning back."),
         post("/api/v1/servers/{server}/restart", handlers::restart).says("Restarts a server."),
         post("/api/v1/servers/{server}/start", handlers::start).says("Starts a server."),
         post("/api/v1/servers/{server}/stop", handlers::stop).says("Stops a server, which stays stopped."),

@@ -1,6 +1,7 @@
 //! Owns the JSON forms of the API.
 
 mod alerts;
+mod commands;
 mod evidence;
 mod incidents;
 mod journal;
@@ -15,6 +16,7 @@ mod tokens;
 mod traces;
 
 pub use alerts::{AddSilence, AlertStatus, SilenceStatus};
+pub use commands::{Collect, Collected, Depth, Diagnosis, EvidenceKey, Tune, Tuned};
 pub use evidence::{BundleCheck, BundleQuestion, BundleSummary, BundleVerification, NoteCheck};
 pub use incidents::{
     Approve, Asked, Detail, Happened, IncidentQuestion, Open, Reject, ReportFormat, Say, Severity, Summary,

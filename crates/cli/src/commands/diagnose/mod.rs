@@ -1,5 +1,6 @@
 //! Owns `paramedic diagnose`: one look at servers and their machine, what is found, and what it comes to.
 
+mod far;
 mod log;
 mod numbers;
 mod patient;
@@ -54,6 +55,9 @@ pub(super) fn run(
     config: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
+    if let Some(client) = context::far() {
+        return far::run(&client, arguments, output);
+    }
     let client = context::client(config.clone())?;
     let (config, path) = context::load_or_default(config)?;
     let patients = patient::wanted(arguments, &config, &path)?;

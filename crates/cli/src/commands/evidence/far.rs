@@ -1,17 +1,23 @@
-//! Owns `paramedic evidence list|verify|export` of another machine, by the API of its `serve`.
+//! Owns `paramedic evidence collect|list|verify|export|key` of another machine, by the API of its `serve`.
 
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use server::api::wire::{BundleQuestion, BundleSummary, BundleVerification};
+use server::api::wire::{
+    BundleQuestion, BundleSummary, BundleVerification, Collect, Collected, Depth, EvidenceKey,
+};
 use server::client::Client;
 
-use crate::arguments::{EvidenceCommand, Output};
-use crate::context;
+use crate::arguments::{self, EvidenceCommand, Output};
+use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
+
+/// How long a collection may take: files up to a minute, memory and packets on top.
+const COLLECT_MAX: Duration = Duration::from_secs(900);
 
 pub(super) fn run(client: &Client, command: EvidenceCommand, output: Output) -> Result<Code, Failure> {
     let runtime = context::runtime()?;
@@ -23,6 +29,28 @@ pub(super) fn run(client: &Client, command: EvidenceCommand, output: Output) -> 
             list(&all, output);
             Ok(Code::Done)
         }
+        EvidenceCommand::Collect { server, incident, depth, deep } => {
+            let wanted = Collect {
+                by: actor(),
+                server,
+                incident,
+                depth: match depth {
+                    arguments::Depth::T0 => Depth::T0,
+                    arguments::Depth::T1 => Depth::T1,
+                    arguments::Depth::T2 => Depth::T2,
+                },
+                memory_bytes_max: Some(deep.memory_max.0),
+                packets_s: Some(u32::try_from(deep.packets.as_secs()).unwrap_or(u32::MAX)),
+                peer: deep.peer,
+                port: deep.port,
+            };
+            collect(&runtime.block_on(client.post("/api/v1/evidence", &wanted, COLLECT_MAX))?, output)
+        }
+        EvidenceCommand::Key => {
+            let key: EvidenceKey = runtime.block_on(client.get("/api/v1/evidence-key"))?;
+            show::line(key.pem.trim_end());
+            Ok(Code::Done)
+        }
         EvidenceCommand::Verify { bundle, key: None } => runtime.block_on(verify(client, bundle, output)),
         EvidenceCommand::Export { bundle, to: Some(to) } => {
             runtime.block_on(export(client, &bundle, &to))?;
@@ -30,10 +58,32 @@ pub(super) fn run(client: &Client, command: EvidenceCommand, output: Output) -> 
             Ok(Code::Done)
         }
         _ => {
-            let words = "over the network there are `evidence list`, `verify [BUNDLE|INCIDENT]` and `export BUNDLE --to FOLDER`";
+            let words = "over the network there are `evidence collect`, `list`, `verify [BUNDLE|INCIDENT]`, `export BUNDLE --to FOLDER` and `key`";
             Err(Failure::usage(anyhow!(words)))
         }
     }
+}
+
+fn collect(found: &Collected, output: Output) -> Result<Code, Failure> {
+    show::rows(
+        output,
+        std::slice::from_ref(found),
+        &["bundle", "sha256", "bytes", "items", "missing"],
+        |one| {
+            let numbers = [one.bytes.to_string(), one.items.to_string(), one.missing.to_string()];
+            [vec![show::harmless(&one.bundle), one.sha256.clone()], numbers.to_vec()].concat()
+        },
+    );
+    let problems = [
+        found
+            .interrupted
+            .as_ref()
+            .map(|why| format!("cut short: {why}; what was collected before is sealed")),
+        found.not_copied.as_ref().map(|why| format!("no copy was made: {why}")),
+    ];
+    let problems: Vec<String> = problems.into_iter().flatten().collect();
+    problems.iter().for_each(|problem| anstream::eprintln!("paramedic: {}", show::harmless(problem)));
+    Ok(if problems.is_empty() { Code::Done } else { Code::No })
 }
 
 fn list(all: &[BundleSummary], output: Output) {

@@ -3,6 +3,7 @@
 //! In a step of a runbook the change goes into the file that `PARAMEDIC_CHANGES` names, before it is made; a person's
 //! goes to `serve`, where one answers. The last change of everything that is tuned is kept beside, for `--undo`.
 
+mod far;
 mod hand;
 mod host;
 mod server;

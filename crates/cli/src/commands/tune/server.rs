@@ -41,6 +41,9 @@ pub(in crate::commands) fn server(
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
+    if let Some(client) = context::far() {
+        return super::far::run(&client, arguments, output);
+    }
     let client = context::client(named.clone())?;
     let (config, _) = context::load(named)?;
     let Some(server) = config.server.iter().find(|server| server.name == arguments.name) else {

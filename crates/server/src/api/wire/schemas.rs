@@ -31,3 +31,16 @@ pub(super) fn package(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn change(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "description": "What was changed, and the value before." })
 }
+
+/// Findings.
+pub(super) fn findings(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "description": "What was found: a kind and a subject each, with a value, how bad it is, and words.",
+        "items": {
+            "type": "object",
+            "properties": { "kind": { "type": "string" }, "subject": { "type": "string" } },
+            "required": ["kind", "subject"],
+        },
+    })
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use server::unit_log::{document, level};
 use systemd::journal::{Line, Wanted};
 use systemd::{Journal, UnitName};
 
@@ -82,28 +82,5 @@ fn print(server: &str, line: &Line, output: Output) {
             show::line(&text::of(Some(line.at_ms), level(line), from, &line.message));
         }
         Output::Json | Output::Jsonl => show::json_line(&document(server, line)),
-    }
-}
-
-/// A line in the form of a guard's log, as far as there is something to say.
-fn document(server: &str, line: &Line) -> Value {
-    let time = chrono::DateTime::from_timestamp_millis(line.at_ms).unwrap_or_default();
-    json!({
-        "ts": time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-        "level": level(line),
-        "server": server,
-        "event": "system",
-        "message": line.message,
-        "identifier": line.identifier,
-        "pid": line.pid,
-    })
-}
-
-/// The level of a priority as syslog counts them.
-fn level(line: &Line) -> &'static str {
-    match line.priority {
-        Some(0..=3) => "error",
-        Some(4) => "warning",
-        _ => "info",
     }
 }
