@@ -41,6 +41,7 @@ mod hold;
 mod ill;
 mod inbound;
 mod init;
+mod installed;
 mod installing;
 mod intruders;
 mod jobs;

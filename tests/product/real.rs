@@ -1,32 +1,17 @@
 //! Tests with MCP servers that no one here wrote: killed during the run, brought back, and reported truly.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use incident::Record;
 use serde_json::json;
 
 use crate::client::Question;
+pub(crate) use crate::installed::installed;
 use crate::site::{Server, Site};
 use crate::story::Story;
 
 /// A new session gets a right answer so soon after the kill, the child's own start not counted.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
-
-/// The folder that `./test` has put servers into; where there is none, the test says so and passes.
-pub(crate) fn installed(variable: &str, program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os(variable)
-        .filter(|folder| !folder.is_empty())
-        .map(|folder| PathBuf::from(folder).join(program));
-    match path {
-        Some(path) if path.exists() => Some(path),
-        Some(path) => panic!("`{variable}` is set, and there is no {}", path.display()),
-        None => {
-            println!("SKIPPED: `{variable}` is not set; `./test` installs what this test needs");
-            None
-        }
-    }
-}
 
 #[test]
 fn mcp_server_time_is_brought_back() {

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::installed::installed;
 use crate::poll::eventually;
-use crate::real::installed;
 use crate::site::{EXE, block_on, clean, free_port};
 
 /// The key under which WebDriver names an element.
