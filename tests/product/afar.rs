@@ -182,6 +182,28 @@ fn guards_are_led_from_afar_by_steps_and_back() {
     assert_eq!(restriction(), None);
     ask(&site.endpoint("notes"), "list_notes", &json!({})).unwrap();
 
+    // How much clients send is limited over a restart of the guard's server, until that is taken back.
+    let list = || ask(&site.endpoint("notes"), "list_notes", &json!({}));
+    far(&["server", "limit", "notes", "--per-second", "1", "--reason", "flood"]).done();
+    let refused = eventually("a client is over the limit", || list().err());
+    assert!(refused.contains("may send 1 requests per second"), "{refused}");
+    assert!(
+        restriction().unwrap().contains("1 requests a second of each client: set by ada"),
+        "{:?}",
+        restriction()
+    );
+    far(&["server", "readonly", "notes", "--undo"]).done();
+    assert_eq!(restriction(), None);
+    for _ in 0..20 {
+        list().unwrap();
+    }
+    site.run(&["server", "limit", "notes", "--at-once", "7"]).done();
+    assert!(restriction().unwrap().contains("7 requests at once"));
+    site.run(&["server", "unlimit", "notes"]).done();
+    assert_eq!(restriction(), None);
+    far(&["server", "limit", "notes"]).failed(2, &["--per-second"]);
+    far(&["server", "limit", "notes", "--at-once", "0"]).failed(2, &["0"]);
+
     // Nothing is allowed where something is wrong already, and nobody may look who only views.
     far(&["server", "readonly", "notes"]).done();
     far(&["server", "stop", "notes"]).done();
@@ -198,6 +220,8 @@ fn guards_are_led_from_afar_by_steps_and_back() {
     let path = "/api/v1/servers/notes/controls";
     ada.post(path, &[], order(json!({ "control": "drain", "wait_s": 601 }))).problem(400);
     ada.post(path, &[], order(json!({ "control": "drain", "wait_s": -1 }))).problem(422);
+    ada.post(path, &[], order(json!({ "control": "limit" }))).problem(400);
+    ada.post(path, &[], order(json!({ "control": "limit", "at_once": 0 }))).problem(400);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Owns `/admin`: what an operator may have a guard do, the same in front of HTTP and inside a client's configuration.
 //!
 //! `POST readonly-mode`, `enable-writes` (`percent`, `client`), `clear-cache`, `drain` (`off`), `block` and `unblock`
-//! (`address`, `client` or `tool`; `for`), `GET status`, and `GET tools`, `GET resources`, `GET prompts`: what the server says of them, for evidence. Parameters stand in the query string, in a form, or in an object of JSON; `by`
+//! (`address`, `client` or `tool`; `for`), `limits` (`per_second`, `at_once`, `off`), `GET status`, and `GET tools`, `GET resources`, `GET prompts`: what the server says of them, for evidence. Parameters stand in the query string, in a form, or in an object of JSON; `by`
 //! and `reason` say who and why, `wait` how long is waited for what still runs. Answers are JSON. `POST controls` is for
 //! `paramedic server`, which writes down what it changes: it names what it expects to find.
 //!
@@ -9,6 +9,7 @@
 
 pub(crate) mod access;
 mod parameters;
+mod taking;
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use crate::clock;
 use crate::controls::{Block, BlockKind, Controls, Exchanged, Kept, Set};
 use crate::log::Level;
 use parameters::Parameters;
+use taking::{drain, drained, limits};
 
 /// How long is waited for writes and calls that run, unless told otherwise.
 const WAIT: Duration = Duration::from_secs(10);
@@ -31,13 +33,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub(crate) const BODY_BYTES_MAX: usize = 512 << 10;
 
 /// The paths, below `/admin/`.
-pub(crate) const VERBS: [(&str, Verb); 12] = [
+pub(crate) const VERBS: [(&str, Verb); 13] = [
     ("readonly-mode", Verb::ReadOnlyMode),
     ("enable-writes", Verb::EnableWrites),
     ("clear-cache", Verb::ClearCache),
     ("drain", Verb::Drain),
     ("block", Verb::Block),
     ("unblock", Verb::Unblock),
+    ("limits", Verb::Limits),
     ("status", Verb::Status),
     ("tools", Verb::Tools),
     ("resources", Verb::Resources),
@@ -55,6 +58,7 @@ pub(crate) enum Verb {
     Drain,
     Block,
     Unblock,
+    Limits,
     Status,
     Tools,
     Resources,
@@ -78,6 +82,8 @@ pub(crate) trait Governed: Sync {
     fn in_flight(&self) -> usize;
     /// Takes no new requests, or takes them again. False where it cannot do without them.
     fn set_draining(&self, draining: bool) -> bool;
+    /// Whether clients are held to what an operator lays down for how much they take.
+    fn limits_clients(&self) -> bool;
     /// Empties what is cached. Returns what was freed, by kind.
     fn clear_caches(&self) -> Vec<Freed>;
     /// How it is, as JSON.
@@ -209,6 +215,7 @@ async fn attempt<G: Governed>(
             let (kind, name) = form.what().map_err(wrong)?;
             unblock(guard, kind, &name, now_ms)
         }
+        Verb::Limits => limits(guard, &form, set),
         Verb::ClearCache => {
             let freed = guard.clear_caches();
             let bytes: usize = freed.iter().map(|one| one.bytes).sum();
@@ -320,35 +327,6 @@ fn listed(pages: Result<Vec<String>, String>) -> Result<Answer, (StatusCode, Str
     }
     let pages: Result<Vec<Value>, _> = pages.iter().map(|page| serde_json::from_str(page)).collect();
     Ok((StatusCode::OK, json!({ "pages": pages.map_err(|error| unknown(error.to_string()))? })))
-}
-
-async fn drain<G: Governed>(guard: &G, on: bool, wait: Duration) -> Result<Answer, (StatusCode, String)> {
-    if !guard.set_draining(on) {
-        let reason = "its one client goes on asking: it is drained by ending the client";
-        return Err((StatusCode::CONFLICT, reason.to_owned()));
-    }
-    let began = Instant::now();
-    let running = guard.in_flight();
-    let left = if on { drained(wait, || std::future::ready(guard.in_flight())).await } else { running };
-    let document = json!({
-        "draining": on,
-        "requests_in_flight": running,
-        "requests_left": left,
-        "waited_ms": clock::millis(began.elapsed()),
-    });
-    Ok((if on && left > 0 { StatusCode::ACCEPTED } else { StatusCode::OK }, document))
-}
-
-/// Waits until nothing is left, for so long at most; returns how much is.
-async fn drained<F: Future<Output = usize>>(within: Duration, count: impl Fn() -> F) -> usize {
-    let deadline = Instant::now() + within;
-    loop {
-        let left = count().await;
-        if left == 0 || Instant::now() >= deadline {
-            return left;
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
 }
 
 /// Puts other controls in the place of those that somebody has seen.

@@ -2,7 +2,7 @@
 //!
 //! It is a JSON file, so that it survives every restart: `{"version": 1, "writes": {"percent": 0, "clients": {NAME:
 //! PERCENT}, "set": {"by", "at_ms", "reason"}, "until_ms"}, "blocks": [{"kind": "address"|"client"|"tool", "name", "until_ms",
-//! "set"}], "approved": {"tools": {NAME: SHA-256}, "set"}}`. No file is no restriction. A file that cannot be read or is not understood makes the server read-only:
+//! "set"}], "approved": {"tools": {NAME: SHA-256}, "set"}, "pace": {"per_second", "at_once", "set"}}`. No file is no restriction. A file that cannot be read or is not understood makes the server read-only:
 //! whoever wrote it meant something.
 //!
 //! A ramp lets a part of the sessions write: each session has a place from 0 to 99 for its whole life, and may write
@@ -12,6 +12,8 @@ mod approved;
 mod block;
 mod held;
 mod kept;
+mod pace;
+mod refused;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +25,8 @@ use serde::{Deserialize, Serialize};
 pub use approved::Approved;
 pub use block::{Block, BlockKind};
 pub(crate) use kept::{Exchanged, Kept, write_whole};
+pub use pace::Pace;
+pub(crate) use refused::{Ask, Refused};
 
 /// The one version that there is.
 const VERSION: u32 = 1;
@@ -48,6 +52,9 @@ pub struct Controls {
     /// Which tools were approved; none where nobody has said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
+    /// How much clients may take; none for what the settings allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
 }
 
 /// Which sessions may write.
@@ -100,6 +107,12 @@ pub enum ControlsError {
     /// An address that is none.
     #[error("`{0}` is no address; write it as 192.0.2.7 or 192.0.2.0/24")]
     Address(String),
+    /// Nothing is limited by it.
+    #[error("say how many requests in a second, or at once")]
+    NoPace,
+    /// No number of requests.
+    #[error("{0} is no number of requests: 1 to 1000000")]
+    Pace(u32),
     /// There is too much.
     #[error("{what} are at most {most}")]
     TooMany {
@@ -108,45 +121,6 @@ pub enum ControlsError {
         /// How many there may be.
         most: usize,
     },
-}
-
-/// What a request asks for, as far as the controls are concerned.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask<'a> {
-    /// What the client calls itself.
-    pub(crate) client: &'a str,
-    /// The place of its session, 0 to 99.
-    pub(crate) place: u8,
-    pub(crate) method: &'a str,
-    /// The tool that is called, where its name can be read.
-    pub(crate) tool: Option<&'a str>,
-}
-
-/// Why a request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Refused {
-    ReadOnly,
-    Tool,
-    Client,
-    Address,
-    Draining,
-    /// It comes too often.
-    Rate,
-    /// Too many run.
-    Concurrency,
-    /// It is too long, or its answer is.
-    Size,
-    /// It looks like an attack, for sure.
-    Attack,
-}
-
-// === impl Refused ===
-
-impl Refused {
-    /// Whether an operator has forbidden it to whoever asked, and not merely its number or length.
-    pub(crate) fn is_forbidden(self) -> bool {
-        !matches!(self, Self::Rate | Self::Concurrency | Self::Size | Self::Attack)
-    }
 }
 
 // === impl Writes, Set ===
@@ -179,7 +153,7 @@ impl Set {
 
 impl Default for Controls {
     fn default() -> Self {
-        Self { version: VERSION, writes: Writes::default(), blocks: Vec::new(), approved: None }
+        Self { version: VERSION, writes: Writes::default(), blocks: Vec::new(), approved: None, pace: None }
     }
 }
 
@@ -210,7 +184,10 @@ impl Controls {
 
     /// What stands in the file; none where nothing is laid down.
     pub fn to_text(&self) -> Option<String> {
-        let is_open = self.writes.are_open() && self.blocks.is_empty() && self.approved.is_none();
+        let is_open = self.writes.are_open()
+            && self.blocks.is_empty()
+            && self.approved.is_none()
+            && self.pace.is_none();
         (!is_open).then(|| serde_json::to_string_pretty(self).expect("all keys are strings") + "\n")
     }
 
@@ -222,6 +199,7 @@ impl Controls {
         self.writes.clients.keys().try_for_each(|name| block::check_name(name))?;
         self.blocks.iter().try_for_each(Block::check)?;
         self.approved.iter().try_for_each(Approved::check)?;
+        self.pace.iter().try_for_each(Pace::check)?;
         for (what, most, found) in [
             ("clients by name", CLIENTS_MAX, self.writes.clients.len()),
             ("things that are blocked", BLOCKS_MAX, self.blocks.len()),
@@ -346,7 +324,8 @@ impl Controls {
     pub(crate) fn restriction(&self, now_ms: i64) -> Option<String> {
         let writes = (!self.writes.are_open()).then(|| self.words());
         let blocks = self.blocks.iter().filter(|one| !one.is_over(now_ms)).map(ToString::to_string);
-        let words: Vec<String> = writes.into_iter().chain(blocks).collect();
+        let pace = self.pace.as_ref().map(Pace::words);
+        let words: Vec<String> = writes.into_iter().chain(blocks).chain(pace).collect();
         (!words.is_empty()).then(|| words.join("; "))
     }
 

@@ -76,6 +76,10 @@ impl Governed for Guard {
         true
     }
 
+    fn limits_clients(&self) -> bool {
+        true
+    }
+
     fn clear_caches(&self) -> Vec<Freed> {
         let (entries, bytes) = self.catalogue.clear();
         let mut freed = self.cache.clear();
@@ -90,6 +94,7 @@ impl Governed for Guard {
         let mut status = json!(Guard::status(self));
         status["writes"] = json!(controls.writes);
         status["blocks"] = json!(controls.blocks);
+        status["pace"] = json!(controls.pace);
         status["controls_problem"] = json!(self.controls.problem());
         status["restarts"] = json!(self.restarts.now().told());
         status["draining"] = self.is_draining().into();

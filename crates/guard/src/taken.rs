@@ -35,7 +35,12 @@ pub(crate) fn take(
     tool: Option<&str>,
 ) -> Result<Option<Slot>, Problem> {
     // Whoever asks whether somebody is there is told so.
-    if method == "ping" || !own.limits.counts() {
+    if method == "ping" {
+        return Ok(None);
+    }
+    let controls = guard.controls.now();
+    let limits = controls.limits(&own.limits);
+    if !limits.counts() {
         return Ok(None);
     }
     let address;
@@ -47,7 +52,7 @@ pub(crate) fn take(
         }
         (None, None) => "",
     };
-    guard.held.take(&own.limits, client, tool, Instant::now()).map_err(|reached| {
+    guard.held.take(&limits, client, tool, Instant::now()).map_err(|reached| {
         note(guard, &reached, taker, method, tool);
         let reason = format!("server `{}`: {}", guard.settings.name, reached.words);
         Problem::limited(reason, reached.limit, reached.again)

@@ -74,6 +74,19 @@ pub enum Control {
     },
     /// It takes requests again.
     Undrain,
+    /// Clients send no more than that; beside the limits of the guard's own settings the tighter one holds.
+    Limit {
+        /// How many requests in a second, each client.
+        #[serde(default)]
+        #[schemars(range(min = 1, max = 1_000_000))]
+        per_second: Option<u32>,
+        /// How many requests at once, all clients together.
+        #[serde(default)]
+        #[schemars(range(min = 1, max = 1_000_000))]
+        at_once: Option<u32>,
+    },
+    /// Clients send what the guard's own settings allow.
+    Unlimit,
     /// What the last of these has changed is put back.
     TakeBack,
 }
@@ -269,6 +282,15 @@ impl Control {
                 say("off", &true);
                 "drain"
             }
+            Self::Limit { per_second, at_once } => {
+                per_second.iter().for_each(|number| say("per_second", number));
+                at_once.iter().for_each(|number| say("at_once", number));
+                "limits"
+            }
+            Self::Unlimit => {
+                say("off", &true);
+                "limits"
+            }
             // It names what it expects to find: that is no form.
             Self::TakeBack => "controls",
         };
@@ -310,6 +332,12 @@ mod tests {
         check(json!({ "control": "read_only", "wait_s": 3 }), "readonly-mode", json!({ "wait": "3s" }));
         check(json!({ "control": "drain", "wait_s": 0 }), "drain", json!({ "wait": "0s" }));
         check(json!({ "control": "undrain" }), "drain", json!({ "off": "true" }));
+        check(
+            json!({ "control": "limit", "per_second": 5, "at_once": 2 }),
+            "limits",
+            json!({ "per_second": "5", "at_once": "2" }),
+        );
+        check(json!({ "control": "unlimit" }), "limits", json!({ "off": "true" }));
         check(json!({ "control": "writes", "percent": 10 }), "enable-writes", json!({ "percent": "10" }));
         check(
             json!({ "control": "block", "kind": "tool", "name": "x&y", "for_s": 60 }),

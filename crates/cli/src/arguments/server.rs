@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand, value_parser};
 
 use super::{
     BlockArguments, HeapDumpArguments, LogsArguments, ReadonlyArguments, RuntimeArguments, TuneArguments,
@@ -55,6 +55,26 @@ pub(crate) enum ServerCommand {
     },
     /// Have its guard take requests again
     Undrain {
+        /// The server
+        name: String,
+    },
+    /// Let clients send no more than that; beside `[limits]` of its guard's own settings the tighter one holds
+    #[command(group = ArgGroup::new("number").required(true).multiple(true).args(["per_second", "at_once"]))]
+    Limit {
+        /// The server
+        name: String,
+        /// How many requests in a second, each client; it may save up as many
+        #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..=1_000_000))]
+        per_second: Option<u32>,
+        /// How many requests at once, all clients together
+        #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..=1_000_000))]
+        at_once: Option<u32>,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let clients send what `[limits]` of its guard's own settings allow
+    Unlimit {
         /// The server
         name: String,
     },

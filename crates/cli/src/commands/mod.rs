@@ -135,6 +135,8 @@ fn is_of_api(command: &Command) -> bool {
                 | ServerCommand::Unblock(_)
                 | ServerCommand::ClearCache { .. }
                 | ServerCommand::Drain { .. }
+                | ServerCommand::Limit { .. }
+                | ServerCommand::Unlimit { .. }
                 | ServerCommand::Undrain { .. }
                 | ServerCommand::TestRead { .. }
                 | ServerCommand::Tune(_)

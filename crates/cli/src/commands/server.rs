@@ -5,6 +5,7 @@ pub(super) mod logs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use server::Control;
 use server::api::wire::{Done, Order, ServerStatus};
 use server::client::{Client, ClientError};
 
@@ -34,6 +35,13 @@ pub(super) fn run(command: ServerCommand, config: Option<PathBuf>, output: Outpu
         ServerCommand::Drain { name, wait } => {
             let order = controls::DrainOrder::Begin { wait };
             return controls::drain(&name, order, config, output);
+        }
+        ServerCommand::Limit { name, per_second, at_once, reason } => {
+            let order = Control::Limit { per_second, at_once };
+            return controls::order(&name, reason.as_deref(), order, config, output);
+        }
+        ServerCommand::Unlimit { name } => {
+            return controls::order(&name, None, Control::Unlimit, config, output);
         }
         ServerCommand::Undrain { name } => {
             return controls::drain(&name, controls::DrainOrder::End, config, output);

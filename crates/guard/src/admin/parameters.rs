@@ -21,6 +21,8 @@ pub(super) struct Parameters {
     pub(super) address: Option<String>,
     pub(super) tool: Option<String>,
     pub(super) duration: Option<Duration>,
+    pub(super) per_second: Option<u32>,
+    pub(super) at_once: Option<u32>,
     pub(super) off: bool,
     /// Which were given.
     names: Vec<&'static str>,
@@ -37,6 +39,8 @@ struct Form {
     address: Option<String>,
     tool: Option<String>,
     r#for: Option<String>,
+    per_second: Option<String>,
+    at_once: Option<String>,
     off: Option<String>,
 }
 
@@ -53,6 +57,8 @@ impl Parameters {
             ("address", form.address.is_some()),
             ("tool", form.tool.is_some()),
             ("for", form.r#for.is_some()),
+            ("per_second", form.per_second.is_some()),
+            ("at_once", form.at_once.is_some()),
             ("off", form.off.is_some()),
             ("wait", form.wait.is_some()),
         ];
@@ -66,6 +72,8 @@ impl Parameters {
             address: form.address,
             tool: form.tool,
             duration: form.r#for.as_deref().map(duration).transpose()?,
+            per_second: form.per_second.as_deref().map(number).transpose()?,
+            at_once: form.at_once.as_deref().map(number).transpose()?,
             off: form.off.as_deref().map(flag).transpose()?.unwrap_or(false),
             names: names.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect(),
         })
@@ -79,6 +87,7 @@ impl Parameters {
             Verb::Drain => &["wait", "off"],
             Verb::Block => &["address", "client", "tool", "for"],
             Verb::Unblock => &["address", "client", "tool"],
+            Verb::Limits => &["per_second", "at_once", "off"],
             Verb::ClearCache
             | Verb::Status
             | Verb::Tools
@@ -123,6 +132,10 @@ fn form(query: &str, body: &str) -> Result<Form, String> {
 fn percentage(text: &str) -> Result<u8, String> {
     let number = text.strip_suffix('%').unwrap_or(text).parse::<u8>().ok().filter(|number| *number <= 100);
     number.ok_or_else(|| format!("`{text}` is no percentage: 0 to 100"))
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("`{text}` is no number of requests"))
 }
 
 fn flag(text: &str) -> Result<bool, String> {

@@ -43,6 +43,11 @@ impl Governed for Shared {
         false
     }
 
+    /// It reads its settings once, and holds its one client to them.
+    fn limits_clients(&self) -> bool {
+        false
+    }
+
     fn clear_caches(&self) -> Vec<Freed> {
         self.relay.clear_caches()
     }

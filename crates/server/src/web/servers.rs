@@ -17,7 +17,8 @@ use web::Place;
 use web::chart::Mark;
 use web::series::{charts, limits};
 use web::server::{
-    Block, Controls, Dependency, Happened, LastExit, LogLine, Logs, ServerPage, ServerQuery, Traces, WINDOWS,
+    Block, Controls, Dependency, Happened, LastExit, LogLine, Logs, Pace, ServerPage, ServerQuery, Traces,
+    WINDOWS,
 };
 
 use super::Web;
@@ -209,6 +210,11 @@ async fn laid_down(flow: &Flow, name: &str) -> Option<Controls> {
                 set: set(&block["set"]).unwrap_or_default(),
             })
             .collect(),
+        pace: status["pace"].as_object().map(|pace| Pace {
+            per_second: pace.get("per_second").and_then(Value::as_u64),
+            at_once: pace.get("at_once").and_then(Value::as_u64),
+            set: pace.get("set").and_then(set).unwrap_or_default(),
+        }),
         draining: status["draining"].as_bool().unwrap_or(false),
         in_flight: status["requests_in_flight"].as_u64().unwrap_or(0),
         sessions: status["sessions"].as_u64().unwrap_or(0),
@@ -328,6 +334,14 @@ fn control(act: &str, fields: &Fields) -> Result<Control, Failure> {
         "readonly" => Control::ReadOnly { wait_s: Some(0) },
         "drain" => Control::Drain { wait_s: Some(0) },
         "undrain" => Control::Undrain,
+        "limit" => {
+            let number = |name: &str| match fields.get(name) {
+                "" => Ok(None),
+                text => text.parse().map(Some).map_err(|_| bad(format!("`{text}` is no number of requests"))),
+            };
+            Control::Limit { per_second: number("per_second")?, at_once: number("at_once")? }
+        }
+        "unlimit" => Control::Unlimit,
         "writes" => {
             let percent = fields.get("percent");
             let number = percent.parse().ok().filter(|number| (1..=100).contains(number));

@@ -18,6 +18,8 @@ pub struct Controls {
     pub set: Option<String>,
     /// Who and what is shut out.
     pub blocks: Vec<Block>,
+    /// How much clients may take, where an operator has said so.
+    pub pace: Option<Pace>,
     /// Whether it takes no new requests.
     pub draining: bool,
     /// Requests that run now.
@@ -26,6 +28,17 @@ pub struct Controls {
     pub sessions: u64,
     /// Why what is laid down is not what somebody wrote.
     pub problem: Option<String>,
+}
+
+/// How much clients may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// How many requests in a second, each client.
+    pub per_second: Option<u64>,
+    /// How many requests at once, all together.
+    pub at_once: Option<u64>,
+    /// Who has said so, when and why, in words.
+    pub set: String,
 }
 
 /// Somebody, or a tool, that is shut out.
@@ -76,6 +89,18 @@ impl ServerPage {
                 " " (controls.in_flight) " requests run, " (controls.sessions) " sessions are open."
                 @if let Some(set) = &controls.set { " " span.soft { (plain(set)) } }
             }
+            @if let Some(pace) = &controls.pace {
+                p {
+                    strong.warn {
+                        "Clients may send "
+                        @if let Some(number) = pace.per_second { (number) " requests a second each" }
+                        @if pace.per_second.is_some() && pace.at_once.is_some() { ", and " }
+                        @if let Some(number) = pace.at_once { (number) " at once together" }
+                        "."
+                    }
+                    " " span.soft { (plain(&pace.set)) }
+                }
+            }
             @if let Some(problem) = &controls.problem { p.alert { (plain(problem)) } }
             @if !controls.clients.is_empty() || !controls.blocks.is_empty() {
                 ul.plain {
@@ -122,6 +147,10 @@ impl ServerPage {
                     (more("writes", "Let write", &form(csrf, &self.path("writes"), &html! { (part) (reason) }, "Let clients write")))
                 }
                 (more("block", "Shut out", &form(csrf, &self.path("block"), &whom, "Shut out")))
+                (more("limit", "Limit", &form(csrf, &self.path("limit"), &html! { (pace_fields()) (reason) }, "Limit what clients send")))
+                @if controls.pace.is_some() {
+                    (more("unlimit", "No limits", &form(csrf, &self.path("unlimit"), &html! {}, "Let clients send what the guard's settings allow")))
+                }
                 @if controls.draining {
                     (more("undrain", "Take requests", &form(csrf, &self.path("undrain"), &html! {}, "Take requests again")))
                 } @else {
@@ -148,6 +177,16 @@ impl ServerPage {
                 }
             }
         }
+    }
+}
+
+fn pace_fields() -> Markup {
+    let number = |name: &str, said: &str| {
+        html! { label { (said) " " input name=(name) type="number" min="1" max="1000000" placeholder="no limit"; } }
+    };
+    html! {
+        (number("per_second", "Requests a second, each client"))
+        (number("at_once", "Requests at once, all together"))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::fleet::{Firing, Health};
 use crate::moment::moment;
 use crate::part::Part;
 
-pub use controls::{Block, Controls};
+pub use controls::{Block, Controls, Pace};
 pub use logs::{LEVELS, LogLine, Logs};
 pub use traces::{TraceLine, Traces};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use traces::TraceId;
 
 use super::{
-    Block, Controls, Dependency, Happened, LastExit, LogLine, Logs, ServerPage, ServerQuery, Traces,
+    Block, Controls, Dependency, Happened, LastExit, LogLine, Logs, Pace, ServerPage, ServerQuery, Traces,
 };
 use crate::chart::{Chart, Line, Stretch, Unit};
 use crate::fleet::{Firing, Health};
@@ -106,17 +106,20 @@ fn every_form_brings_the_word_and_who_may_not_act_is_offered_none() {
     let shown = text(&page, &query);
     let posts = shown.matches("method=\"post\"").count();
     assert_eq!(posts, shown.matches("<input type=\"hidden\" name=\"csrf\" value=\"the-word\">").count());
-    for act in ["restart", "stop", "readonly", "block", "unblock", "clear-cache", "drain"] {
+    for act in ["restart", "stop", "readonly", "block", "unblock", "clear-cache", "drain", "limit"] {
         assert!(shown.contains(&format!("action=\"/servers/mail/{act}\"")), "{act}: {shown}");
     }
     assert!(!shown.contains("/servers/mail/writes") && !shown.contains("/servers/mail/start\""), "{shown}");
     page.phase = "stopped".to_owned();
-    page.controls = Some(Controls { percent: 0, draining: true, ..Controls::default() });
+    let pace = Pace { per_second: Some(5), at_once: Some(2), set: EVIL.to_owned() };
+    page.controls = Some(Controls { percent: 0, draining: true, pace: Some(pace), ..Controls::default() });
     let shown = text(&page, &query);
-    for act in ["start", "writes", "undrain"] {
+    for act in ["start", "writes", "undrain", "unlimit"] {
         assert!(shown.contains(&format!("action=\"/servers/mail/{act}\"")), "{act}: {shown}");
     }
     assert!(shown.contains("Clients may only read.") && shown.contains("It takes no new requests."));
+    assert!(shown.contains("Clients may send 5 requests a second each, and 2 at once together."), "{shown}");
+    assert!(!shown.contains("<img"), "{shown}");
     page.csrf = None;
     assert!(!text(&page, &query).contains("method=\"post\""));
 }

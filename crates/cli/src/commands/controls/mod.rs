@@ -219,6 +219,17 @@ pub(super) fn drain(
     far::order(&context::client(named)?, name, None, order, output)
 }
 
+/// Has `serve` order the guard to do something.
+pub(super) fn order(
+    name: &str,
+    reason: Option<&str>,
+    order: Control,
+    named: Option<PathBuf>,
+    output: Output,
+) -> Result<Code, Failure> {
+    far::order(&context::client(named)?, name, reason, order, output)
+}
+
 /// What is said of new requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum DrainOrder {

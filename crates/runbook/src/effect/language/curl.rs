@@ -29,10 +29,11 @@ const LONG_WRITING: &str =
     "alt-svc cookie-jar dump-header etag-save hsts libcurl output stderr trace trace-ascii";
 const LONG_SENDING: &str = "data data-ascii data-binary data-raw data-urlencode form form-string json";
 /// Calls of a guard that can be taken back.
-const GUARD_CHANGES: [&str; 6] = [
+const GUARD_CHANGES: [&str; 7] = [
     "/admin/readonly-mode",
     "/admin/enable-writes",
     "/admin/clear-cache",
+    "/admin/limits",
     "/admin/block",
     "/admin/unblock",
     "/admin/status",
