@@ -98,6 +98,10 @@ impl World for HandWorld {
         environment
     }
 
+    fn writable_for_looking(&self) -> Option<Vec<PathBuf>> {
+        self.config.policy.observe_read_only.then(|| server::places_of_product(&self.config))
+    }
+
     /// Looking is automatic; everything else is asked of the person in front of it.
     fn policy(&self, _: &str) -> Policy {
         Policy { mode: Mode::Suggest, approval_expiry: PATIENCE, ..Policy::default() }

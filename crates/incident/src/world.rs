@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use diagnosis::Finding;
@@ -79,6 +80,11 @@ pub trait World: Send + Sync + 'static {
 
     /// What a shell unit finds in its environment beside its parameters, for example `PATH`.
     fn environment(&self) -> BTreeMap<String, String>;
+
+    /// The folders below which units may write that only look; none where the kernel does not have to see to that.
+    fn writable_for_looking(&self) -> Option<Vec<PathBuf>> {
+        None
+    }
 
     /// The policy for a server.
     fn policy(&self, server: &str) -> Policy;

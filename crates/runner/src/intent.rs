@@ -48,6 +48,10 @@ pub struct Intent {
     /// most; none where that ends with the shell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background_ms: Option<u64>,
+    /// The folders below which the unit may write beside its own, where it only looks; none where it may write as its user
+    /// may. Absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writable: Option<Vec<PathBuf>>,
     /// The state file of the unit before; none for the first unit. Absolute.
     pub state_before: Option<PathBuf>,
     /// Where the state after this unit goes. Absolute, and on the file system of its own folder.

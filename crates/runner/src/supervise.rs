@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use crate::folder::{Folder, STDERR, STDOUT, open_new};
 use crate::keeper::Jobs;
 use crate::leftovers::UNIT_VARIABLE;
 use crate::output::Output;
-use crate::{End, Error, Intent, Outcome, Shell, StateFile, clock, state};
+use crate::{End, Error, Intent, Outcome, Shell, StateFile, clock, read_only, state};
 
 /// How long a unit that ran too long has to end by itself.
 pub(crate) const TERM_GRACE: Duration = Duration::from_secs(2);
@@ -102,8 +103,23 @@ fn start(folder: &Folder, intent: &Intent) -> Result<Started, String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let child = command.spawn().map_err(|error| format!("cannot start the shell: {error}"))?;
+    let child =
+        spawn(&mut command, folder, intent).map_err(|error| format!("cannot start the shell: {error}"))?;
     Ok(Started { child, stdout, stderr })
+}
+
+fn spawn(command: &mut Command, folder: &Folder, intent: &Intent) -> io::Result<Child> {
+    let Some(writable) = &intent.writable else { return command.spawn() };
+    let own = [Some(folder.path()), intent.state_after.parent()].into_iter().flatten().map(Path::to_owned);
+    let writable: Vec<PathBuf> = own.chain(writable.iter().cloned()).collect();
+    if !intent.environment.contains_key("TMPDIR") {
+        command.env("TMPDIR", folder.path());
+    }
+    let (child, problem) = read_only::start(command, &writable)?;
+    if let Some(problem) = problem {
+        let _ = writeln!(io::stderr(), "the unit may write everywhere: {problem}");
+    }
+    Ok(child)
 }
 
 fn watch(

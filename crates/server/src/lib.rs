@@ -85,4 +85,4 @@ pub use tokens::{
 pub use traces::kept_traces;
 pub use trust::{Trust, TrustError};
 pub use tuning::{control_socket, controls_path, last_change_path, tuning_path};
-pub use world::{ServeWorld, base_environment, policy, server_parameters};
+pub use world::{ServeWorld, base_environment, places_of_product, policy, server_parameters};

@@ -137,6 +137,10 @@ impl World for ServeWorld {
         environment
     }
 
+    fn writable_for_looking(&self) -> Option<Vec<PathBuf>> {
+        self.config.policy.observe_read_only.then(|| places_of_product(&self.config))
+    }
+
     fn policy(&self, server: &str) -> Policy {
         policy(&self.config, self.fleet.get(server).as_ref().map(|member| &member.config))
     }
@@ -200,6 +204,22 @@ pub fn base_environment(bin: &Path) -> BTreeMap<String, String> {
         }
     }
     environment
+}
+
+/// Where the product itself keeps things, which also those of its commands write to that only look at a server.
+pub fn places_of_product(config: &Config) -> Vec<PathBuf> {
+    let evidence = &config.evidence;
+    let mut places = vec![
+        config.data_dir.clone(),
+        config.run_dir.clone(),
+        config.log_dir.clone(),
+        config.controls_dir.clone(),
+        config.backup.dir.clone(),
+        evidence.dir.clone(),
+        evidence.export_dir.clone(),
+    ];
+    places.extend(evidence.places.iter().chain(&evidence.copy_to).cloned());
+    places
 }
 
 /// The parameters that every server has, and its own.

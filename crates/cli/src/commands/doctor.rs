@@ -37,6 +37,7 @@ pub(super) fn run(named: Option<PathBuf>, output: Output) -> Result<Code, Failur
         bash(),
         pidfd(),
         subreaper(),
+        looking(),
         proc_readable(),
         user(),
         kernel_log(),
@@ -112,6 +113,15 @@ fn subreaper() -> Finding {
     match process::become_subreaper() {
         Ok(()) => finding("subreaper", Verdict::Ok, "no process is left behind"),
         Err(error) => finding("subreaper", Verdict::Missing, error.to_string()),
+    }
+}
+
+fn looking() -> Finding {
+    match runner::looking_is_held() {
+        Ok(()) => finding("landlock", Verdict::Ok, "units that only look cannot write"),
+        Err(why) => {
+            finding("landlock", Verdict::Limited, format!("{why}; units that only look are believed to"))
+        }
     }
 }
 

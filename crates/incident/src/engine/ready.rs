@@ -106,6 +106,9 @@ impl<W: World> Engine<W> {
                 .unit
                 .background
                 .then_some(self.inner.settings.background_max.as_millis() as u64),
+            writable: (ready.unit.effect == Effect::Observe)
+                .then(|| self.inner.world.writable_for_looking())
+                .flatten(),
             state_before: ready.state_before.clone(),
             state_after: folder.join(STATE_FILE),
         }

@@ -291,6 +291,7 @@ impl<W: World> Engine<W> {
             timeout_ms: self.inner.settings.unit_timeout.as_millis() as u64,
             output_bytes_max: self.inner.settings.output_bytes_max,
             background_ms: None,
+            writable: None,
             state_before: plan.state_before.clone(),
             state_after: folder.join(STATE_FILE),
         }

@@ -26,6 +26,7 @@ fn an_intent_is_frozen() {
         timeout_ms: 60_000,
         output_bytes_max: 1024,
         background_ms: None,
+        writable: None,
         state_before: None,
         state_after: "/run/state".into(),
     };

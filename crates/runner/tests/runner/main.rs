@@ -9,6 +9,7 @@ mod crash;
 mod ending;
 mod format;
 mod hostile;
+mod read_only;
 mod role;
 mod session;
 mod state;

@@ -50,6 +50,7 @@ impl Session {
             timeout_ms: 20_000,
             output_bytes_max: 1 << 20,
             background_ms: None,
+            writable: None,
             state_before: self.state.clone(),
             state_after: self.path().join(format!("state-{}", self.units)),
         };

@@ -43,6 +43,9 @@ pub struct Policy {
     pub storm_window: Span,
     /// Whether two people have to approve what destroys.
     pub second_person: bool,
+    /// Whether the kernel holds units that only look to it: they write nowhere but where the product keeps its own things
+    /// (Landlock). Of a `serve` that is not root they can not become root either.
+    pub observe_read_only: bool,
     /// How long a question to a person stays open.
     pub approval_expiry: Span,
     /// How often a procedure is followed before a person is asked.
@@ -69,6 +72,7 @@ impl Default for Policy {
             cooldown: Span::seconds(5 * 60),
             storm_servers: 5,
             storm_window: Span::seconds(10 * 60),
+            observe_read_only: true,
             second_person: false,
             approval_expiry: Span::seconds(30 * 60),
             runs_max: 2,

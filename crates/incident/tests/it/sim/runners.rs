@@ -352,6 +352,7 @@ impl State {
                 timeout_ms: 0,
                 output_bytes_max: 0,
                 background_ms: None,
+                writable: None,
                 state_before: None,
                 state_after: folder.join("state"),
             };
