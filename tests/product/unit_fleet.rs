@@ -167,6 +167,31 @@ const COLD_NPX: &str =
     "#!/bin/bash\n/opt/cold/npm install \"$@\" </dev/null && exec /usr/bin/paramedic demo-server notes\n";
 const COLD_NPM: &str = "#!/bin/bash\nend=$((SECONDS+6)); while ((SECONDS < end)); do head -c 20000 /dev/zero >/tmp/x; sleep 0.1; done\n";
 
+/// A unit without a log of a guard speaks to the journal, and that is had by the API.
+#[test]
+fn what_a_unit_says_is_read_from_the_journal_from_afar() {
+    let Some(site) = Site::new() else { return };
+    let machine = &site.machine;
+    machine.run(&["sh", "-c", "umask 077; paramedic token create vic > /root/vic.token"]);
+    let logs = |more: &str| {
+        let command = "paramedic logs --server mem -o jsonl --server-url http://127.0.0.1:7477 --token-file /root/vic.token";
+        machine.run(&["sh", "-c", &format!("{command} {more}")])
+    };
+    assert!(logs("").contains("ready after"), "its guard keeps a log: {}", logs(""));
+    fs::remove_file(machine.path("/var/log/mcp-servers/mem.log")).unwrap();
+    machine.run(&["systemctl", "kill", "--kill-whom=main", "--signal=KILL", "mcp-server-mem"]);
+    fs::remove_file(machine.path("/var/log/mcp-servers/mem.log")).ok();
+    let found = within(DEADLINE, || {
+        // Whoever starts it again may keep a log anew: what was said before stands in the journal alone.
+        fs::remove_file(machine.path("/var/log/mcp-servers/mem.log")).ok();
+        Some(logs("--search status=9/KILL")).filter(|found| found.contains("mcp-server-mem.service"))
+    });
+    let found = found.unwrap_or_else(|| panic!("{}", logs("")));
+    let first: serde_json::Value = serde_json::from_str(found.lines().next().unwrap()).unwrap();
+    assert_eq!((first["server"].as_str(), first["event"].as_str()), (Some("mem"), Some("system")), "{found}");
+    assert!(!found.contains("mem-2"), "{found}");
+}
+
 #[test]
 fn a_server_that_is_being_installed_in_its_unit_is_not_down() {
     let Some(machine) = Machine::boot() else { return };

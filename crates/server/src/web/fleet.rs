@@ -1,7 +1,6 @@
 //! Owns what the page of the fleet is made of: servers, what fires, and what waits for a person.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use incident::Incident;
 use metrics::AlertState;
@@ -10,13 +9,11 @@ use web::Place;
 use web::fleet::{Asked, Firing, Fleet, Health, Ordering, Query, Server};
 
 use super::Web;
+use super::asking::Last;
 use super::pages::{Eye, View};
 use crate::api::{Failure, server_status};
 use crate::clock;
 use crate::flow::Flow;
-
-/// How long the page may be shown without another look.
-const AGAIN: Duration = Duration::from_secs(10);
 
 /// The longest text that is looked for, in characters.
 const TEXT_CHARS_MAX: usize = 200;
@@ -39,7 +36,7 @@ pub(super) async fn page(web: &Web, query: &str, eye: &Eye) -> Result<View, Fail
         page: asking.page.parse().unwrap_or(1),
     };
     let (flow, now_ms) = (&web.flow, clock::now_ms());
-    let hour = web.hours.last(flow, now_ms).await;
+    let Last { hour, again } = web.hours.last(flow, now_ms).await;
     let look = flow.engine.look(|all| {
         let mut open: Vec<&Incident> = all.filter(|one| one.state.is_open() && eye.may_see(one)).collect();
         open.sort_by_key(|one| one.opened_ms);
@@ -74,7 +71,7 @@ pub(super) async fn page(web: &Web, query: &str, eye: &Eye) -> Result<View, Fail
     let fleet = Fleet { asked, alerts, servers, stretch: hour.stretch, gap_ms: hour.gap_ms };
     let title = if n_open == 0 { "Fleet".to_owned() } else { format!("({n_open}) Fleet") };
     let (body, parts) = (fleet.body(&query), fleet.parts(&query));
-    Ok(View { title, place: Place::Fleet, body, parts, again: AGAIN })
+    Ok(View { title, place: Place::Fleet, body, parts, again })
 }
 
 /// What an open incident wants of a person; none where it goes on by itself.
