@@ -5,6 +5,7 @@ use incident::Record;
 use server::api::wire::BundleSummary;
 
 use crate::browsing::{sign_in_as, word};
+use crate::poll::eventually;
 use crate::sessions::Visit;
 use crate::site::{Server, Site};
 use crate::webdriver::{Browser, ENTER};
@@ -120,6 +121,11 @@ fn doors_and_refusals_are_accessible() {
         browser.go(&format!("{address}{path}"));
         browser.is_accessible(name);
     }
+    // The probes of `serve` leave some.
+    eventually("a trace", || {
+        let traces = site.run(&["trace", "list", "--server", "notes", "-o", "json"]).stdout;
+        traces.contains("trace_id").then_some(())
+    });
     browser.go(&format!("{address}/servers/notes"));
     browser.click("#traces td a");
     browser.until("location.pathname.startsWith('/traces/')");

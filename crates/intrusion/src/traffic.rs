@@ -19,8 +19,6 @@ pub struct Traffic {
     sent_bytes: BTreeMap<IpAddr, u64>,
     /// What the connections that are open had sent at the last look.
     last: HashMap<(u64, std::net::SocketAddr), u64>,
-    /// Up to how much was told of each.
-    told: BTreeMap<IpAddr, u64>,
 }
 
 /// The connections of the process and of all that hold one of these sockets; `None` where the kernel does not tell.
@@ -52,21 +50,19 @@ impl Traffic {
         &self.sent_bytes
     }
 
-    /// What is too much for a peer that is not `known`; told again whenever it has doubled.
-    pub fn judge(&mut self, known: &BTreeSet<IpAddr>, bytes_max: u64, now_ms: i64) -> Vec<Sign> {
-        let mut signs = Vec::new();
-        for (peer, sent) in self.sent_bytes.iter().filter(|(peer, _)| !known.contains(peer)) {
-            let told = self.told.entry(*peer).or_insert(bytes_max.max(1) / 2);
-            if *sent < told.saturating_mul(2) {
-                continue;
-            }
-            *told = *sent;
-            let what = format!("data have left to {peer}, to which it never was connected");
+    /// What is too much for a peer that is not `known`. A sign names the step that was passed, which doubles each time.
+    pub fn judge(&self, known: &BTreeSet<IpAddr>, bytes_max: u64, now_ms: i64) -> Vec<Sign> {
+        let bytes_max = bytes_max.max(1);
+        let too_much =
+            self.sent_bytes.iter().filter(|(peer, sent)| **sent >= bytes_max && !known.contains(peer));
+        let sign = |(peer, sent): (&IpAddr, &u64)| {
+            let passed = bytes_max.saturating_mul(1 << (sent / bytes_max).ilog2());
+            let what =
+                format!("more than {passed} bytes have left to {peer}, to which it never was connected");
             let sign = Sign::new(now_ms, "traffic", "data_to_a_new_peer", Attack::DataLeaving, what);
-            let raw = format!("{sent} bytes to {peer}, confirmed by it");
-            signs.push(Sign { peer: Some(*peer), ..sign.with_raw(raw) });
-        }
-        signs
+            Sign { peer: Some(*peer), ..sign.with_raw(format!("{sent} bytes to {peer}, confirmed by it")) }
+        };
+        too_much.map(sign).collect()
     }
 }
 
@@ -80,12 +76,12 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_to_somebody_new_is_told_and_again_when_it_has_doubled() {
+    fn what_leaves_to_somebody_new_is_a_sign_and_another_when_it_has_doubled() {
         let mut traffic = Traffic::default();
         let (ports, known) = (HashSet::from([8080]), BTreeSet::from(["10.0.0.9".parse().unwrap()]));
         let mut step = |flows: &[Flow]| {
             traffic.take(flows, &ports);
-            traffic.judge(&known, 1000, 5).iter().map(|sign| sign.raw.clone()).collect::<Vec<_>>()
+            traffic.judge(&known, 1000, 5).iter().map(|sign| sign.what.clone()).collect::<Vec<_>>()
         };
         let none: [&str; 0] = [];
         // To a client, to somebody known, and little to somebody new.
@@ -98,11 +94,12 @@ mod tests {
         assert_eq!(step(&first), none, "the same bytes count once");
         // Another connection to the same one.
         let second = [flow(3, 5001, "203.0.113.7:443", 700), flow(4, 5002, "203.0.113.7:443", 300)];
-        assert_eq!(step(&second), ["1000 bytes to 203.0.113.7, confirmed by it"]);
-        assert_eq!(step(&[flow(5, 5003, "203.0.113.7:443", 900)]), none);
-        assert_eq!(
-            step(&[flow(5, 5003, "203.0.113.7:443", 1000)]),
-            ["2000 bytes to 203.0.113.7, confirmed by it"]
-        );
+        let passed = |bytes: u64| {
+            [format!("more than {bytes} bytes have left to 203.0.113.7, to which it never was connected")]
+        };
+        assert_eq!(step(&second), passed(1000));
+        assert_eq!(step(&[flow(5, 5003, "203.0.113.7:443", 900)]), passed(1000));
+        assert_eq!(step(&[flow(5, 5003, "203.0.113.7:443", 1000)]), passed(2000));
+        assert_eq!(step(&[]), passed(2000), "what has left does not come back");
     }
 }

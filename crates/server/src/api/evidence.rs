@@ -61,7 +61,7 @@ pub(super) async fn collect(
 pub(super) async fn key(State(flow): Shared) -> Result<Json<EvidenceKey>, Failure> {
     let config = Arc::clone(&flow.world.config);
     let key = blocking(move || evidence_public_key(&config)).await?;
-    let key = key.map_err(|error| Failure::new(StatusCode::CONFLICT, incident::error_chain(&error)))?;
+    let key = key.map_err(|error| Failure::new(StatusCode::NOT_FOUND, incident::error_chain(&error)))?;
     Ok(Json(EvidenceKey { pem: key.to_pem() }))
 }
 
