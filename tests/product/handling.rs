@@ -2,9 +2,11 @@
 //! are checked, an end of the machine's part, and a guard that is drained.
 
 use incident::Record;
+use serde_json::json;
 use server::api::wire::BundleSummary;
 
 use crate::browsing::{sign_in_as, word};
+use crate::client::ask;
 use crate::poll::eventually;
 use crate::sessions::Visit;
 use crate::site::{Server, Site};
@@ -121,7 +123,7 @@ fn doors_and_refusals_are_accessible() {
         browser.go(&format!("{address}{path}"));
         browser.is_accessible(name);
     }
-    // The probes of `serve` leave some.
+    ask(&site.endpoint("notes"), "list_notes", &json!({})).unwrap();
     eventually("a trace", || {
         let traces = site.run(&["trace", "list", "--server", "notes", "-o", "json"]).stdout;
         traces.contains("trace_id").then_some(())

@@ -326,3 +326,20 @@ fn serve_lives_in_its_shipped_unit() {
     assert_eq!(site.property("paramedic", "Result"), "success");
     assert_eq!(site.property("mcp-server-mem", "ActiveState"), "active", "servers outlive serve");
 }
+
+/// Anybody may write a line that says it comes from `sshd`: it counts who the kernel says has written it.
+#[test]
+fn sign_ins_are_believed_only_where_root_has_written_them() {
+    let Some(site) = Site::new() else { return };
+    let learned = site.machine.run(&["/usr/bin/paramedic", "security", "baseline", "mem"]);
+    assert!(learned.contains("programs"), "{learned}");
+    let line = |n: u8| format!("Accepted password for eve from 203.0.113.{n} port 1 ssh2");
+    site.machine.run(&["runuser", "-u", "nobody", "--", "logger", "-t", "sshd", &line(1)]);
+    site.machine.run(&["logger", "-t", "sshd", "-p", "auth.info", &line(2)]);
+    let signs = within(DEADLINE, || {
+        let signs: serde_json::Value = site.ask(&["security", "check", "mem"])?;
+        signs.to_string().contains("203.0.113.2").then_some(signs)
+    });
+    let signs = signs.expect("who came in is seen").to_string();
+    assert!(signs.contains("new_source") && !signs.contains("203.0.113.1"), "{signs}");
+}
