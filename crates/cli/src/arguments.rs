@@ -50,7 +50,9 @@ pub(crate) use logs::{LogsArguments, SearchArguments};
 pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
-pub(crate) use security::{ApproveArguments, SecurityCommand};
+pub(crate) use security::{
+    ApproveArguments, ConfirmArguments, ContainArguments, ReleaseArguments, SecurityCommand,
+};
 pub(crate) use server::ServerCommand;
 pub(crate) use token::TokenCommand;
 pub(crate) use trace::{TraceCommand, TraceListArguments};
@@ -167,7 +169,7 @@ pub(crate) enum Command {
     /// See and control servers, through their owner
     #[command(subcommand)]
     Server(ServerCommand),
-    /// Say what is right for a server, so that an attack shows
+    /// Say what is right for a server, so that an attack shows; cut one off that is attacked
     #[command(subcommand)]
     Security(SecurityCommand),
     /// Say where people are at work, so that every change waits

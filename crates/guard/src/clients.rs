@@ -22,6 +22,8 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use crate::admin::access::{self, Ends};
+use crate::clock;
+use crate::controls::{BlockKind, Refused};
 use crate::http::{Body, problem};
 use crate::log::{About, Level};
 use crate::mcp::SESSION;
@@ -115,7 +117,7 @@ impl Peer {
     }
 
     /// The user whose process on this machine it is, if that one needs no token. The kernel is asked once.
-    async fn user(&self) -> Option<u32> {
+    pub(crate) async fn user(&self) -> Option<u32> {
         let ends = self.ends;
         let look = || async move {
             let user = tokio::task::spawn_blocking(move || access::own_user(ends, &Roots::default()));
@@ -145,7 +147,13 @@ pub(crate) async fn who(
     }
     match access::token(&head.headers) {
         Some(shown) => match shown.and_then(|shown| own.clients.of(shown)) {
-            Some(name) => Ok(Some(Arc::clone(name))),
+            Some(name) => match guard.controls.now().blocked(BlockKind::Token, name, clock::now_ms()) {
+                Some(block) => {
+                    guard.metrics.refused(Refused::Token);
+                    Err(unknown(guard, peer.ends, &block.to_string(), true))
+                }
+                None => Ok(Some(Arc::clone(name))),
+            },
             None => Err(unknown(guard, peer.ends, "this is no token of a client", true)),
         },
         None if access::is_forwarded(&head.headers) => {

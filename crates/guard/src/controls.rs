@@ -1,7 +1,7 @@
 //! Owns what operators have laid down for a server while it runs: which clients may write, and who and what is blocked.
 //!
 //! It is a JSON file, so that it survives every restart: `{"version": 1, "writes": {"percent": 0, "clients": {NAME:
-//! PERCENT}, "set": {"by", "at_ms", "reason"}, "until_ms"}, "blocks": [{"kind": "address"|"client"|"tool", "name", "until_ms",
+//! PERCENT}, "set": {"by", "at_ms", "reason"}, "until_ms"}, "blocks": [{"kind": "address"|"client"|"tool"|"token"|"everybody", "name", "until_ms",
 //! "set"}], "approved": {"tools": {NAME: SHA-256}, "set"}, "pace": {"per_second", "at_once", "set"}}`. No file is no restriction. A file that cannot be read or is not understood makes the server read-only:
 //! whoever wrote it meant something.
 //!
@@ -23,7 +23,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use approved::Approved;
-pub use block::{Block, BlockKind};
+pub use block::{Block, BlockKind, EVERYBODY};
 pub(crate) use kept::{Exchanged, Kept, write_whole};
 pub use pace::Pace;
 pub(crate) use refused::{Ask, Refused};

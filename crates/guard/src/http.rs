@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use crate::admin::access::{self, Ends};
 use crate::admin::{self, VERBS, Verb};
 use crate::clients::Peer;
-use crate::controls::Refused;
+use crate::controls::{BlockKind, EVERYBODY, Refused};
 use crate::counted::Counted;
 use crate::keepalive::notice_its_end;
 use crate::log::{About, Level};
@@ -151,7 +151,6 @@ async fn speak(
 }
 
 async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
-    let ends = peer.ends;
     let (head, body) = request.into_parts();
     if let Err(reason) = peer.admitted(&head, guard.listen) {
         guard.metrics.failed(Failure::Security);
@@ -159,7 +158,7 @@ async fn answer(guard: &Arc<Guard>, peer: &Peer, request: Request<Incoming>) -> 
         return problem(StatusCode::FORBIDDEN, &reason);
     }
     if matches!(head.uri.path(), "/mcp" | "/api/test-read" | http_sse::STREAM | http_sse::MESSAGES)
-        && let Some(reason) = blocked(guard, ends)
+        && let Some(reason) = blocked(guard, peer, &head).await
     {
         return problem(StatusCode::FORBIDDEN, &reason);
     }
@@ -207,11 +206,19 @@ async fn others(guard: &Arc<Guard>, peer: &Peer, head: Parts, body: Incoming) ->
 }
 
 /// Why this address is not served, if it is not. It may still look, and be let in again.
-fn blocked(guard: &Guard, ends: Ends) -> Option<String> {
-    let controls = guard.controls.now();
-    let block = controls.blocked_address(ends.client.ip(), clock::now_ms())?;
-    guard.metrics.refused(Refused::Address);
-    Some(block.to_string())
+async fn blocked(guard: &Guard, peer: &Peer, head: &Parts) -> Option<String> {
+    let (controls, now_ms) = (guard.controls.now(), clock::now_ms());
+    if let Some(block) = controls.blocked_address(peer.ends.client.ip(), now_ms) {
+        guard.metrics.refused(Refused::Address);
+        return Some(block.to_string());
+    }
+    let block = controls.blocked(BlockKind::Everybody, EVERYBODY, now_ms)?;
+    // Whoever looks after it still asks how it is.
+    if !access::is_forwarded(&head.headers) && peer.user().await.is_some() {
+        return None;
+    }
+    guard.metrics.refused(Refused::Everybody);
+    Some(format!("server `{}`: {block}", guard.settings.name))
 }
 
 async fn administer(guard: &Arc<Guard>, head: Parts, body: Incoming, ends: Ends) -> Response<Body> {

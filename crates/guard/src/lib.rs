@@ -78,7 +78,7 @@ use tokio::task::JoinHandle;
 pub use admin::Exchange;
 pub use audit::Audit;
 pub use cache::CacheSettings;
-pub use controls::{Approved, Block, BlockKind, Controls, ControlsError, Pace, Set, Writes};
+pub use controls::{Approved, Block, BlockKind, Controls, ControlsError, EVERYBODY, Pace, Set, Writes};
 pub use handover::HandoverError;
 pub use limits::{Limits, Rate, ToolLimits};
 pub use own::{Own, OwnError, Read, SessionSettings, Sharing, TestRead};

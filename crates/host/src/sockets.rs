@@ -1,5 +1,6 @@
 //! Owns the sockets of a network namespace: who listens, who is connected, and whose a connection is.
 
+mod connections;
 mod diag;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -8,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use serde::Serialize;
+
+pub use connections::{Connection, connections};
 
 use crate::details::socket_inode;
 use crate::roots::{Roots, read, read_link};

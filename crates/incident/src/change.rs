@@ -43,6 +43,8 @@ pub enum What {
     ServerTuning,
     /// What clients of a server may do.
     ServerControls,
+    /// That a server is cut off, and how.
+    Containment,
     /// A parameter of the kernel.
     KernelParameter,
     /// The file of a unit of systemd. It is for people to put it there.
@@ -191,6 +193,7 @@ impl std::fmt::Display for What {
         f.write_str(match self {
             Self::ServerTuning => "tuning of server",
             Self::ServerControls => "controls of server",
+            Self::Containment => "containment of server",
             Self::KernelParameter => "kernel parameter",
             Self::UnitFile => "file of unit",
         })

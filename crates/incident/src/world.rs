@@ -98,7 +98,7 @@ pub trait World: Send + Sync + 'static {
     fn kill(&self) -> Kill;
 
     /// The maintenance of a server that is going on, read anew. A list that cannot be read is one over everything.
-    fn maintenance(&self, _server: &str) -> Option<Hold> {
+    fn maintenance(&self, _server: &str, _incident: &crate::IncidentId) -> Option<Hold> {
         None
     }
 

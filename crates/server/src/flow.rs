@@ -86,6 +86,7 @@ impl Flow {
         let (world, watch, fleet) =
             (Arc::clone(&self.world), Arc::clone(&self.watch), Arc::clone(&self.fleet));
         loops.spawn(watch::watch_for_intruders(world, watch, fleet));
+        loops.spawn(Arc::clone(self).keep_contained());
         loops.spawn(watch::scrape_self(Arc::clone(self)));
         loops.spawn(Arc::clone(self).evaluate());
         loops.spawn(Inbound::end_stale(Arc::clone(self)));

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod client;
 mod clock;
 pub mod config;
+mod containment;
 mod controls;
 pub mod data;
 mod database;
@@ -53,6 +54,7 @@ mod world;
 
 pub use alive::Parent;
 pub use clock::now_ms;
+pub use containment::{ContainmentError, containment_path, read_containment, scene};
 pub use controls::{BlockKind, Control};
 pub use document::DocumentError;
 pub use evidence::{

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock;
 use crate::config::{Config, Server, effect_of, escalating};
+use crate::containment;
 use crate::evidence::{self, Collection};
 use crate::fleet::{Fleet, Source};
 use crate::growth;
@@ -155,8 +156,9 @@ impl World for ServeWorld {
         kill_switch(&self.config)
     }
 
-    fn maintenance(&self, server: &str) -> Option<Hold> {
-        maintenance::hold(&self.config, server, self.now_ms())
+    fn maintenance(&self, server: &str, incident: &incident::IncidentId) -> Option<Hold> {
+        let maintenance = maintenance::hold(&self.config, server, self.now_ms());
+        maintenance.or_else(|| containment::hold(&self.config, server, incident.as_str()))
     }
 
     fn escalating(&self) -> Escalating {

@@ -39,6 +39,7 @@ const HOUSE: [Room; 25] = [
         may_use: Uses::Only(&["checksum", "process", "diagnosis", "host", "logs", "threats", "traces"]),
     },
     Room { name: "runtimes", floor: 2, may_use: Uses::Only(&["diagnosis", "process", "host"]) },
+    Room { name: "containment", floor: 2, may_use: Uses::Only(&["process", "host"]) },
     Room { name: "helper", floor: 2, may_use: Uses::Only(&["process", "host", "systemd"]) },
     Room { name: "runner", floor: 2, may_use: Uses::Only(&["process", "journal", "runbook"]) },
     Room { name: "evidence", floor: 2, may_use: Uses::Only(&["checksum", "process", "host", "logs"]) },

@@ -95,6 +95,15 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Security(SecurityCommand::Timeline(arguments)) => {
             intrusion::timeline(&arguments, config, output)
         }
+        Command::Security(SecurityCommand::Contain(arguments)) => {
+            controls::contain(&arguments, config, output)
+        }
+        Command::Security(SecurityCommand::Confirm(arguments)) => {
+            controls::confirm(&arguments, config, output)
+        }
+        Command::Security(SecurityCommand::Release(arguments)) => {
+            controls::release(&arguments, config, output)
+        }
         Command::Maintenance(command) => maintenance::run(command, config, output),
         Command::KillSwitch(command) => kill_switch::run(&command, config, output),
         Command::Token(command) => token::run(command, config, output),

@@ -1,4 +1,5 @@
-//! Owns one thing that is blocked: an address or a network, a client by what it calls itself, or a tool.
+//! Owns one thing that is blocked: an address or a network, a client by what it calls itself or by its token, a tool, or
+//! everybody.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,13 +9,17 @@ use serde::{Deserialize, Serialize};
 use super::{ControlsError, Set, TEXT_BYTES_MAX};
 use crate::clock;
 
+/// The one name of everybody.
+pub const EVERYBODY: &str = "everybody";
+
 /// Something that is blocked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
     /// What kind of thing.
     pub kind: BlockKind,
-    /// Which one: an address (`192.0.2.7`, `2001:db8::/32`), what a client calls itself, or the name of a tool.
+    /// Which one: an address (`192.0.2.7`, `2001:db8::/32`), what a client calls itself,
+    /// whose token it is, or the name of a tool. Of everybody [`EVERYBODY`].
     pub name: String,
     /// Until when, in milliseconds since 1970; none is for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +38,10 @@ pub enum BlockKind {
     Client,
     /// A tool of the server.
     Tool,
+    /// A client, by the name that the guard's settings have for its token.
+    Token,
+    /// Every client, but root and the guard's user on this machine: the server is contained.
+    Everybody,
 }
 
 // === impl Block ===
@@ -44,7 +53,8 @@ impl Block {
             BlockKind::Address if network(&self.name).is_none() => {
                 Err(ControlsError::Address(self.name.clone()))
             }
-            BlockKind::Address | BlockKind::Client | BlockKind::Tool => Ok(()),
+            BlockKind::Everybody if self.name != EVERYBODY => Err(ControlsError::Name(self.name.clone())),
+            _ => Ok(()),
         }
     }
 
@@ -74,13 +84,18 @@ impl BlockKind {
             Self::Address => "address",
             Self::Client => "client",
             Self::Tool => "tool",
+            Self::Token => "token",
+            Self::Everybody => EVERYBODY,
         }
     }
 }
 
 impl fmt::Display for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}` is blocked", self.kind.name(), self.name)?;
+        match self.kind {
+            BlockKind::Everybody => f.write_str("the server is contained, and serves nobody")?,
+            kind => write!(f, "{} `{}` is blocked", kind.name(), self.name)?,
+        }
         if let Some(until) = self.until_ms {
             write!(f, " until {}", clock::rfc3339(until))?;
         }

@@ -19,6 +19,10 @@ pub(crate) enum Refused {
     Tool,
     Client,
     Address,
+    /// A token that holds no more.
+    Token,
+    /// The server is contained: nobody is served.
+    Everybody,
     Draining,
     /// It comes too often.
     Rate,

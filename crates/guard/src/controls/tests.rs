@@ -3,7 +3,9 @@
 use std::fs;
 use std::net::IpAddr;
 
-use super::{Ask, Block, BlockKind, Controls, ControlsError, Exchanged, Kept, Refused, Set, only_reads};
+use super::{
+    Ask, Block, BlockKind, Controls, ControlsError, EVERYBODY, Exchanged, Kept, Refused, Set, only_reads,
+};
 
 fn set() -> Set {
     Set::new("ann", 0, Some("corrupt index"))
@@ -104,6 +106,25 @@ fn blocks_end_and_networks_are_compared_by_their_bits() {
     assert!(!controls.unblock(BlockKind::Address, "192.0.2.77/24", 0));
     assert!(controls.unblock(BlockKind::Address, "192.0.2.0/24", 10));
     assert_eq!(controls.blocks.len(), 3, "what is over is forgotten with it");
+}
+
+#[test]
+fn a_token_and_everybody_are_blocked_by_their_own_names() {
+    let mut controls = Controls::default();
+    controls.block(block(BlockKind::Token, "ci", Some(10)), 0).unwrap();
+    controls.block(block(BlockKind::Everybody, EVERYBODY, None), 0).unwrap();
+    assert!(controls.block(block(BlockKind::Everybody, "all", None), 0).is_err(), "there is one name for it");
+    assert!(controls.blocked(BlockKind::Token, "ci", 9).is_some());
+    assert!(controls.blocked(BlockKind::Token, "ci", 10).is_none(), "it is over");
+    assert!(
+        controls.blocked(BlockKind::Client, "ci", 9).is_none(),
+        "what a client calls itself is another thing"
+    );
+    let text = controls.to_text().unwrap();
+    assert!(text.contains("\"everybody\"") && Controls::parse(Some(&text)).unwrap() == controls, "{text}");
+    let words = controls.restriction(0).unwrap();
+    assert!(words.contains("token `ci` is blocked") && words.contains("serves nobody"), "{words}");
+    assert!(controls.unblock(BlockKind::Everybody, EVERYBODY, 0));
 }
 
 #[test]

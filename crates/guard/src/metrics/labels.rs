@@ -75,11 +75,13 @@ pub(super) const FAILURES: [Failure; 8] = [
     Failure::ChildExit,
 ];
 
-pub(super) const REFUSALS: [Refused; 9] = [
+pub(super) const REFUSALS: [Refused; 11] = [
     Refused::ReadOnly,
     Refused::Tool,
     Refused::Client,
     Refused::Address,
+    Refused::Token,
+    Refused::Everybody,
     Refused::Draining,
     Refused::Rate,
     Refused::Concurrency,
@@ -282,6 +284,8 @@ impl EncodeLabelValue for Refused {
             Self::Tool => "tool",
             Self::Client => "client",
             Self::Address => "address",
+            Self::Token => "token",
+            Self::Everybody => "contained",
             Self::Draining => "draining",
             Self::Rate => "rate",
             Self::Concurrency => "concurrency",

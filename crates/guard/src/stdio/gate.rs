@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::controls::{Ask, Kept, Refused};
+use crate::controls::{Ask, BlockKind, EVERYBODY, Kept, Refused};
 use crate::envelope::{self, SERVER_ERROR};
 use crate::own::Own;
 use crate::reads::{self, Hints, Reads};
@@ -100,6 +100,9 @@ impl Gate {
         let controls = self.kept.hold();
         if !controls.is_restricting() {
             return None;
+        }
+        if let Some(block) = controls.blocked(BlockKind::Everybody, EVERYBODY, (self.now_ms)()) {
+            return Some((Refused::Everybody, block.to_string()));
         }
         let meta = || name_in(envelope::member(params?, "_meta").ok()??, CLIENT);
         let named = if self.client.is_empty() { meta() } else { None };

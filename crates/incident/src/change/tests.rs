@@ -79,6 +79,7 @@ fn the_names_of_what_was_changed_are_kept() {
     for (what, name) in [
         (What::ServerTuning, "\"server_tuning\""),
         (What::ServerControls, "\"server_controls\""),
+        (What::Containment, "\"containment\""),
         (What::KernelParameter, "\"kernel_parameter\""),
         (What::UnitFile, "\"unit_file\""),
     ] {

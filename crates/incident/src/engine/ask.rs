@@ -206,10 +206,10 @@ impl<W: World> Engine<W> {
     /// Waits until the maintenance that a change waits for is over; for ever where there is none.
     async fn maintenance_over(&self, walk: &Walk<'_>, question: &Question<'_>) {
         let world = &self.inner.world;
-        if !is_change(question) || world.maintenance(&walk.server).is_none() {
+        if !is_change(question) || world.maintenance(&walk.server, walk.id).is_none() {
             return std::future::pending().await;
         }
-        while world.maintenance(&walk.server).is_some() {
+        while world.maintenance(&walk.server, walk.id).is_some() {
             world.pause(MAINTENANCE_INTERVAL).await;
         }
     }

@@ -195,7 +195,7 @@ impl<W: World> Engine<W> {
             kill: self.inner.world.kill(),
             trouble,
             flapping,
-            maintenance: self.inner.world.maintenance(&walk.server),
+            maintenance: self.inner.world.maintenance(&walk.server, walk.id),
             now_ms,
             look_back: look_back(spec.and_then(|spec| spec.query.as_deref()).unwrap_or_default()),
             ..Request::quiet(ready.unit.effect, &ready.unit.reason)

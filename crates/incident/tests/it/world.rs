@@ -427,7 +427,7 @@ impl World for FakeWorld {
         self.state().kill
     }
 
-    fn maintenance(&self, server: &str) -> Option<Hold> {
+    fn maintenance(&self, server: &str, _: &incident::IncidentId) -> Option<Hold> {
         self.state().maintenance.hold(server, self.now_ms())
     }
 

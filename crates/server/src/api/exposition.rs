@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::containment;
 use crate::flow::Flow;
 use crate::watch::Looked;
 
@@ -85,6 +86,7 @@ pub(crate) async fn own_page(flow: &Flow) -> Result<String, EngineError> {
     let mut registry = Registry::default();
     flow.watch.answers().register(&mut registry);
     incidents(flow, &mut registry).await?;
+    contained(flow, &mut registry);
     notices(flow, &mut registry);
     told(flow, &mut registry);
     sent(flow, &mut registry);
@@ -123,6 +125,17 @@ async fn incidents(flow: &Flow, registry: &mut Registry) -> Result<(), EngineErr
     registry.register("paramedic_incidents", "Incidents by state and severity of the alert", count);
     flow.clocks.register(registry);
     Ok(())
+}
+
+/// Which servers are contained.
+fn contained(flow: &Flow, registry: &mut Registry) {
+    let is = Family::<OfServer, Gauge>::default();
+    let members: Vec<_> = flow.fleet.members().collect();
+    let names = members.iter().map(|member| member.config.name.as_str());
+    for (server, contained) in containment::all(&flow.world.config, names) {
+        is.get_or_create(&OfServer { server_name: server.to_owned() }).set(contained.into());
+    }
+    registry.register("paramedic_server_contained", "Whether a server is cut off by `security contain`", is);
 }
 
 /// How often anybody was told since the start of this `serve`.

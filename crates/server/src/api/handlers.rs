@@ -23,6 +23,7 @@ use super::wire::{
 };
 use crate::backend::Backend;
 use crate::clock;
+use crate::containment;
 use crate::fleet::{Asked, Member, OrderError, Source, Verb};
 use crate::flow::Flow;
 use crate::remote_write::RemoteWrite;
@@ -308,7 +309,15 @@ pub(crate) fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
         last_exit_ms: last_exit.map(|exit| exit.at_ms),
         stderr: last_exit.map(|exit| exit.stderr.clone()).unwrap_or_default(),
         stopped_by: supervised.stopped_by().map(str::to_owned),
-        restriction: status.and_then(|status| status.restriction.as_deref().cloned()),
+        restriction: restriction(flow, member, status),
         outdated: supervised.outdated,
     }
+}
+
+/// What is laid down for a server: what its guard says, and how it is contained.
+fn restriction(flow: &Flow, member: &Member, status: Option<&Status>) -> Option<String> {
+    let laid_down = status.and_then(|status| status.restriction.as_deref().cloned());
+    let contained = containment::contained(&flow.world.config, &member.config.name);
+    let words: Vec<String> = contained.into_iter().chain(laid_down).collect();
+    (!words.is_empty()).then(|| words.join("; "))
 }

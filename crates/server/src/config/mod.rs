@@ -6,6 +6,7 @@ mod backend;
 mod backup;
 mod bytes;
 mod contact;
+mod containment;
 mod data;
 mod dependency;
 mod error;
@@ -27,6 +28,7 @@ mod test_read;
 mod traces;
 mod triage;
 mod unit;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -44,6 +46,7 @@ pub use backup::{Backups, Target};
 pub use bytes::Bytes;
 pub(crate) use contact::escalating;
 pub use contact::{Contact, ContactKind, Escalation, EscalationLevel};
+pub use containment::Containment;
 pub use data::{Data, Database, Integrity};
 pub use dependency::Dependency;
 pub use error::{ConfigError, Problem};
@@ -65,6 +68,7 @@ pub use span::Span;
 pub use test_read::TestRead;
 pub use traces::{TraceExport, Traces};
 pub use triage::Triage;
+pub use verify::Verify;
 
 /// The whole of `paramedic.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +129,9 @@ pub struct Config {
     /// What is kept before a change, and where.
     #[serde(default)]
     pub evidence: Evidence,
+    /// Who is never shut out, and for how long a server is contained.
+    #[serde(default)]
+    pub containment: Containment,
     /// What is kept of traces, and where they are sent on.
     #[serde(default)]
     pub traces: Traces,
@@ -155,20 +162,6 @@ pub struct Config {
     /// The Alertmanager that is asked, and silenced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<Alertmanager>,
-}
-
-/// `[verify]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Verify {
-    /// Good answers in a row, by one process.
-    pub probes: u32,
-    /// The time between two of them.
-    pub interval: Span,
-    /// The time from the first to the last, at least.
-    pub period: Span,
-    /// When to give up.
-    pub timeout: Span,
 }
 
 /// `[retention]`
@@ -273,14 +266,6 @@ fn default_start_timeout() -> Span {
 
 fn default_install_timeout() -> Span {
     Span::seconds(15 * 60)
-}
-
-// === impl Verify ===
-
-impl Default for Verify {
-    fn default() -> Self {
-        Self { probes: 3, interval: Span::seconds(1), period: Span::seconds(2), timeout: Span::seconds(60) }
-    }
 }
 
 // === impl Retention ===

@@ -91,6 +91,7 @@ mod tests {
         ("`[[contact]]`", "Contact"),
         ("`[escalation]`", "Escalation"),
         ("`[[escalation.level]]`", "EscalationLevel"),
+        ("`[containment]`", "Containment"),
         ("`[triage]`", "Triage"),
         ("`[inbound]`", "Inbound"),
         ("`[inbound.fields]`", "Fields"),

@@ -6,6 +6,8 @@ use ::server::Control;
 use ::server::api::wire::{OrderControl, Outcome, Signs};
 use ::server::client::Client;
 use ::server::signs::Read;
+use anyhow::anyhow;
+use guard::BlockKind;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -102,4 +104,19 @@ impl Ramped for There<'_> {
 pub(super) fn ramp(client: &Client, arguments: &WritesArguments, output: Output) -> Result<Code, Failure> {
     let there = There { client, name: &arguments.name, runtime: context::runtime()? };
     ramp::ramp(&there, arguments, output)
+}
+
+/// What is blocked, as the API has it.
+pub(super) fn kind(kind: BlockKind) -> Result<::server::BlockKind, Failure> {
+    match kind {
+        BlockKind::Tool => Ok(::server::BlockKind::Tool),
+        BlockKind::Client => Ok(::server::BlockKind::Client),
+        BlockKind::Address => Ok(::server::BlockKind::Address),
+        BlockKind::Token | BlockKind::Everybody => Err(only_there(kind.name())),
+    }
+}
+
+/// What is done on the machine of the server alone.
+pub(super) fn only_there(what: &str) -> Failure {
+    Failure::usage(anyhow!("`{what}` is for the machine of the server: leave `--server-url` out there"))
 }

@@ -1,6 +1,7 @@
 //! Owns `paramedic server readonly`, `writes`, `block`, `unblock`, `drain` and `clear-cache`: what clients of a server may do, as
 //! changes that can be taken back.
 
+mod contain;
 mod door;
 mod far;
 mod hold;
@@ -27,6 +28,7 @@ use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
 
+pub(super) use contain::{Kernel, confirm, contain, release};
 pub(super) use door::Door;
 pub(super) use hold::Hold;
 use signs::Signs;
@@ -113,7 +115,7 @@ pub(super) fn block(
     let (kind, name) = what(&arguments.what);
     if let Some(client) = context::far() {
         let for_s = arguments.duration.map(seconds);
-        let order = Control::Block { kind: far_kind(kind), name, for_s };
+        let order = Control::Block { kind: far::kind(kind)?, name, for_s };
         return far::order(&client, &arguments.name, arguments.reason.as_deref(), order, output);
     }
     let place = Place::find(&arguments.name, named, Duration::ZERO)?;
@@ -131,7 +133,7 @@ pub(super) fn unblock(
 ) -> Result<Code, Failure> {
     let (kind, name) = what(&arguments.what);
     if let Some(client) = context::far() {
-        let order = Control::Unblock { kind: far_kind(kind), name };
+        let order = Control::Unblock { kind: far::kind(kind)?, name };
         return far::order(&client, &arguments.name, None, order, output);
     }
     let place = Place::find(&arguments.name, named, Duration::ZERO)?;
@@ -247,14 +249,6 @@ fn seconds(length: Duration) -> u32 {
     u32::try_from(length.as_secs()).unwrap_or(u32::MAX)
 }
 
-fn far_kind(kind: BlockKind) -> ::server::BlockKind {
-    match kind {
-        BlockKind::Tool => ::server::BlockKind::Tool,
-        BlockKind::Client => ::server::BlockKind::Client,
-        BlockKind::Address => ::server::BlockKind::Address,
-    }
-}
-
 fn what(what: &What) -> (BlockKind, String) {
     match what {
         What { tool: Some(name), .. } => (BlockKind::Tool, name.clone()),
@@ -281,6 +275,19 @@ impl Place {
         output: Output,
         change: impl FnOnce(&mut Controls, i64) -> Result<(), ControlsError>,
     ) -> Result<Code, Failure> {
+        if self.is_changed(output, change)? {
+            return self.tell(output);
+        }
+        show::line(&format!("{}: nothing to do, it is so already", self.name));
+        Ok(Code::Done)
+    }
+
+    /// Makes a change; returns whether there was one to make.
+    fn is_changed(
+        &self,
+        output: Output,
+        change: impl FnOnce(&mut Controls, i64) -> Result<(), ControlsError>,
+    ) -> Result<bool, Failure> {
         let path = self.path();
         let text = read_place(&path).map_err(failure)?;
         let mut controls = Controls::parse(text.as_deref()).map_err(|error| {
@@ -295,12 +302,9 @@ impl Place {
         change(&mut controls, now_ms).map_err(Failure::usage)?;
         let next = controls.to_text();
         let planned = Change::plan(Kind::ServerControls, &self.name, [(path, next)]).map_err(failure)?;
-        let Some(planned) = planned else {
-            show::line(&format!("{}: nothing to do, it is so already", self.name));
-            return Ok(Code::Done);
-        };
+        let Some(planned) = planned else { return Ok(false) };
         self.with_subject(async |subject| subject.carry_out(&planned, output).await)?;
-        self.tell(output)
+        Ok(true)
     }
 
     fn undo(&self, output: Output) -> Result<Code, Failure> {

@@ -8,7 +8,7 @@ use incident::change::{Change, Place, read_place};
 use systemd::{CALL_TIMEOUT, DropIn, SYSTEM_BUS, Systemd, UnitName};
 
 use super::failure;
-use crate::commands::controls::Door;
+use crate::commands::controls::{Door, Kernel};
 use crate::fail::{Code, Failure};
 
 /// Who makes a change.
@@ -21,6 +21,8 @@ pub(in crate::commands) enum Hand<'a> {
     Parameter,
     /// The guard of a server, whose controls they are.
     Guard(&'a Door),
+    /// The kernel: it is how a server is contained.
+    Kernel(Kernel<'a>),
 }
 
 // === impl Hand ===
@@ -40,6 +42,7 @@ impl Hand<'_> {
         let request = match self {
             Self::Files => return change.make().map_err(failure),
             Self::Guard(door) => return door.make(change).await,
+            Self::Kernel(kernel) => return kernel.make(change),
             Self::Unit(unit) => of_drop_in(unit, change)?,
             Self::Parameter => of_parameter(change)?,
         };

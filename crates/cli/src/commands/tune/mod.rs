@@ -56,6 +56,7 @@ impl Subject<'_> {
     fn last(&self) -> PathBuf {
         let kind = match (&self.hand, self.server) {
             (Hand::Guard(_), _) => "controls",
+            (Hand::Kernel(_), _) => "contained",
             (_, Some(_)) => "server",
             (_, None) => "host",
         };

@@ -212,7 +212,7 @@ impl World for SimWorld {
         kill
     }
 
-    fn maintenance(&self, _: &str) -> Option<Hold> {
+    fn maintenance(&self, _: &str, _: &incident::IncidentId) -> Option<Hold> {
         let left_ms = self.0.state().maintenance_until_ms - self.0.clock.now_ms();
         let until_ms = Some(self.0.clock.wall_ms() + left_ms);
         (left_ms > 0).then(|| Hold { reason: "people are at work".to_owned(), until_ms })

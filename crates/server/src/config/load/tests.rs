@@ -49,7 +49,7 @@ fn an_unknown_key() {
     check(
         "\nlisen = 5\n",
         &expect![
-            "2:1: `lisen`: unknown field `lisen`, expected one of `data_dir`, `run_dir`, `log_dir`, `controls_dir`, `listen`, `guard_address`, `runbooks`, `trusted_owner`, `probe`, `metrics`, `scrape`, `backup`, `integrity`, `intrusion`, `verify`, `retention`, `api`, `evidence`, `traces`, `policy`, `rules`, `alerts`, `server`, `contact`, `escalation`, `triage`, `inbound`, `alertmanager`"
+            "2:1: `lisen`: unknown field `lisen`, expected one of `data_dir`, `run_dir`, `log_dir`, `controls_dir`, `listen`, `guard_address`, `runbooks`, `trusted_owner`, `probe`, `metrics`, `scrape`, `backup`, `integrity`, `intrusion`, `verify`, `retention`, `api`, `evidence`, `containment`, `traces`, `policy`, `rules`, `alerts`, `server`, `contact`, `escalation`, `triage`, `inbound`, `alertmanager`"
         ],
     );
 }
