@@ -24,7 +24,9 @@ const RULES: &str = include_str!("../../deploy/polkit/50-paramedic.rules");
 const SERVE: &str = include_str!("../../deploy/systemd/paramedic.service");
 const SOCKET: &str = include_str!("../../deploy/systemd/paramedic-helper.socket");
 const HELPER: &str = include_str!("../../deploy/systemd/paramedic-helper.service");
-const LIST: &str = include_str!("../../deploy/helper.toml");
+const CONTAIN_SOCKET: &str = include_str!("../../deploy/systemd/paramedic-contain.socket");
+const CONTAIN: &str = include_str!("../../deploy/systemd/paramedic-contain.service");
+pub(crate) const LIST: &str = include_str!("../../deploy/helper.toml");
 
 /// The drop-in of the first server.
 const DROP_IN: &str = "/run/systemd/system/mcp-server-mem.service.d/50-paramedic-tuning.conf";
@@ -51,8 +53,8 @@ const RUNBOOK: &str = r#"
 const STRANGER: &str = "nobody";
 
 /// A machine with two servers, `serve` in its unit, and the helper.
-struct Site {
-    machine: Machine,
+pub(crate) struct Site {
+    pub(crate) machine: Machine,
 }
 
 impl Site {
@@ -60,7 +62,7 @@ impl Site {
         Self::of(CONFIG)
     }
 
-    fn of(config: &str) -> Option<Self> {
+    pub(crate) fn of(config: &str) -> Option<Self> {
         let machine = Machine::boot()?;
         install_servers(&machine);
         machine.write("/etc/paramedic/paramedic.toml", config);
@@ -73,6 +75,8 @@ impl Site {
             ("paramedic.service", SERVE),
             ("paramedic-helper.socket", SOCKET),
             ("paramedic-helper.service", HELPER),
+            ("paramedic-contain.socket", CONTAIN_SOCKET),
+            ("paramedic-contain.service", CONTAIN),
         ]);
         machine.run(&["systemctl", "start", "paramedic", "paramedic-helper.socket"]);
         let site = Self { machine };
@@ -83,7 +87,7 @@ impl Site {
     }
 
     #[track_caller]
-    fn ready(&self, name: &str) {
+    pub(crate) fn ready(&self, name: &str) {
         let ready = within(DEADLINE, || {
             let said = self.paramedic(&["server", "status", name, "-o", "json"]).stdout;
             let status: ServerStatus = serde_json::from_str(&said).ok()?;
@@ -93,7 +97,7 @@ impl Site {
     }
 
     /// A command of the product, as somebody.
-    fn run_as(&self, user: &str, words: &[&str]) -> Ran {
+    pub(crate) fn run_as(&self, user: &str, words: &[&str]) -> Ran {
         let uid = format!("--reuid={user}");
         let gid = format!("--regid={}", self.machine.run(&["id", "-g", user]).trim());
         let who = [
@@ -110,7 +114,7 @@ impl Site {
     }
 
     /// As the user of `serve`.
-    fn paramedic(&self, words: &[&str]) -> Ran {
+    pub(crate) fn paramedic(&self, words: &[&str]) -> Ran {
         self.run_as("paramedic", words)
     }
 
@@ -118,7 +122,7 @@ impl Site {
         self.machine.run(&["systemctl", "show", "-P", name, unit]).trim().to_owned()
     }
 
-    fn log(&self, unit: &str) -> String {
+    pub(crate) fn log(&self, unit: &str) -> String {
         self.machine.run(&["journalctl", "--no-pager", "-o", "cat", "-u", unit])
     }
 

@@ -23,6 +23,7 @@ mod carried_out;
 mod checks;
 mod client;
 mod compat;
+mod contained_unit;
 mod containing;
 mod controls;
 mod crash;

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use process::ProcessId;
-
 use crate::connections;
 use crate::filter::{self, Filter, FilterError};
 use crate::group::GroupError;
@@ -141,22 +139,4 @@ fn members(state: &State) -> Vec<i32> {
         Some(Hold::Group { group, .. }) => group.processes(),
         _ => Vec::new(),
     }
-}
-
-/// Moves what a contained server has started since, by whoever started it, to where its processes are held. Returns
-/// whether there was anything.
-///
-/// # Errors
-/// Where somebody cannot be moved.
-pub fn keep(scene: Scene<'_>, state: &State, process: ProcessId) -> Result<bool, Error> {
-    let Some(Hold::Group { group, .. }) = &state.hold else { return Ok(false) };
-    if group.take(Path::new("/"), process)? == 0 {
-        return Ok(false);
-    }
-    let filter = whole(state)?;
-    if filter.group.is_some() {
-        // What it has connected to in between.
-        connections::cut(&filter, &group.processes(), scene.own)?;
-    }
-    Ok(true)
 }

@@ -110,6 +110,13 @@ impl Group {
         Ok(n_moved)
     }
 
+    /// Whether a process and all below it are in it.
+    pub fn has(&self, root: &Path, pid: ProcessId) -> bool {
+        let here = self.processes();
+        let mut tree = process::descendants(&root.join("proc"), pid.pid).into_iter().chain([pid]);
+        tree.all(|one| here.contains(&one.pid))
+    }
+
     /// Who is in it.
     pub fn processes(&self) -> Vec<i32> {
         let text = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();

@@ -15,7 +15,7 @@ mod rules;
 mod state;
 mod wire;
 
-pub use act::{Error, Scene, carry_out, keep};
+pub use act::{Error, Scene, carry_out};
 pub use connections::cut;
 pub use filter::{BLOCKED_MAX, Filter, FilterError, GroupMatch, PORTS_MAX, remove};
 pub use group::{Group, GroupError};

@@ -40,7 +40,7 @@ pub enum BadNetwork {
     #[error("`{0}` is this machine itself, which is never shut out")]
     Here(Network),
     /// Somebody who responds comes from there.
-    #[error("`{0}` has `{1}` in it, which is of the people who respond and is never shut out")]
+    #[error("`{0}` overlaps with `{1}`, which is of the people who respond and is never shut out")]
     Responder(Network, Network),
 }
 
@@ -243,7 +243,7 @@ mod tests {
             ("224.0.0.1", Some("of a group")),
             ("ff02::1", Some("of a group")),
             ("255.255.255.255", Some("everybody")),
-            ("198.51.100.0/24", Some("`198.51.100.9` in it")),
+            ("198.51.100.0/24", Some("overlaps with `198.51.100.9`")),
             ("2001:db8:9:1::5", Some("people who respond")),
             ("", Some("is no address")),
             ("; drop", Some("is no address")),

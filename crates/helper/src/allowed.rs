@@ -7,6 +7,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use containment::Network;
 use rustix::fs::OFlags;
 use serde::Deserialize;
 use systemd::{Pattern, UnitName};
@@ -37,6 +38,10 @@ struct Table {
     environment: Vec<String>,
     #[serde(default)]
     parameters: Vec<String>,
+    #[serde(default)]
+    contain: Vec<String>,
+    #[serde(default)]
+    responders: Vec<Network>,
 }
 
 /// What the helper may do, and for whom.
@@ -50,6 +55,10 @@ pub struct Allowed {
     environment: BTreeSet<String>,
     /// Of the closed list.
     parameters: BTreeSet<String>,
+    /// Servers that may be contained: names, or beginnings of names with a `*` behind them.
+    contain: Vec<String>,
+    /// Who is never shut out.
+    responders: Vec<Network>,
 }
 
 /// Why there is no list.
@@ -89,7 +98,8 @@ impl Allowed {
     /// What root may do by hand: every unit, and no name beside those of the runtimes.
     pub fn root() -> Self {
         let parameters = parameter::CLOSED.iter().map(|(key, _)| (*key).to_owned()).collect();
-        Self { user: None, units: None, environment: BTreeSet::new(), parameters }
+        let environment = BTreeSet::new();
+        Self { user: None, units: None, environment, parameters, contain: Vec::new(), responders: Vec::new() }
     }
 
     /// The same, with one more name of a variable: who is root could as well edit the unit.
@@ -141,12 +151,37 @@ impl Allowed {
             units: Some(units),
             environment: table.environment.into_iter().collect(),
             parameters: table.parameters.into_iter().collect(),
+            contain: table.contain,
+            responders: table.responders,
         })
     }
 
     /// Whether a user may ask.
     pub(crate) fn has_user(&self, uid: u32) -> bool {
         uid == OWNER || self.user == Some(uid)
+    }
+
+    /// Whether this is the user who may ask; root is not meant.
+    pub(crate) fn is_user(&self, uid: u32) -> bool {
+        uid != OWNER && self.user == Some(uid)
+    }
+
+    /// Whether a server may be contained.
+    pub(crate) fn has_server(&self, server: &str) -> bool {
+        self.contain.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => server.starts_with(start),
+            None => server == pattern,
+        })
+    }
+
+    /// Who is never shut out.
+    pub(crate) fn responders(&self) -> &[Network] {
+        &self.responders
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str, user: impl Fn(&str) -> Option<u32>) -> Self {
+        Self::parse(text, user).unwrap()
     }
 
     pub(crate) fn has_unit(&self, unit: &UnitName) -> bool {

@@ -12,6 +12,9 @@ use crate::request::{Answer, Request};
 /// Where systemd listens for it: in a folder that is root's, so that nobody else can put a socket there.
 pub const SOCKET: &str = "/run/paramedic-helper.sock";
 
+/// Where it is asked to contain a server: a service apart, because it takes more.
+pub const CONTAIN_SOCKET: &str = "/run/paramedic-contain.sock";
+
 /// How long the helper may take in all; it has its own deadlines below this.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 

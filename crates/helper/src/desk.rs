@@ -9,6 +9,8 @@ use systemd::drop_in::{self, RUNTIME_ROOT};
 use systemd::{DropIn, Systemd, UnitName};
 
 use crate::allowed::Allowed;
+use crate::clock;
+use crate::contain::Containing;
 use crate::parameter::ParameterState;
 use crate::request::{Answer, Before, Order, Topic};
 use crate::variable;
@@ -59,6 +61,12 @@ impl Desk {
                     return Answer::Refused { reason, before: None };
                 }
                 self.parameter(key, to, over)
+            }
+            Order::Contain { server, own, to, over } => {
+                let (to, over) = (to.as_deref(), over.as_deref());
+                let containing = Containing { server, own, to, over };
+                // The kernel is done in some milliseconds; what is to stop is waited for.
+                containing.carry_out(allowed, clock::now_ms())
             }
         }
     }

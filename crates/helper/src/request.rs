@@ -4,6 +4,7 @@
 //! {"verb":"write_drop_in","unit":"mcp-server-mem.service","topic":"tuning","settings":[{"memory_max":268435456}],"over":null}
 //! {"verb":"remove_drop_in","unit":"mcp-server-mem.service","topic":"tuning","over":[{"memory_max":268435456}]}
 //! {"verb":"set_parameter","key":"vm.swappiness","to":{"live":"10","kept":"10"},"over":{"live":"60","kept":null}}
+//! {"verb":"contain","server":"mem","own":["198.51.100.9"],"to":{"version":1,…},"over":null}
 //!
 //! {"outcome":"done","before":{"drop_in":null}}
 //! {"outcome":"refused","reason":"…","before":null}
@@ -11,6 +12,7 @@
 //!
 //! `over` is what the sender believes to be there: where something else is, nothing is done, and the answer says what is.
 
+use containment::{Network, State};
 use serde::{Deserialize, Serialize};
 use systemd::{DropIn, UnitName};
 
@@ -19,6 +21,9 @@ use crate::setting::Setting;
 
 /// The longest request, in bytes, its end included.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
+
+/// The longest name of a server.
+const SERVER_CHARS_MAX: usize = 63;
 
 /// How many settings one drop-in has at most.
 const SETTINGS_MAX: usize = 32;
@@ -57,6 +62,18 @@ pub enum Request {
         /// What it is now.
         over: ParameterState,
     },
+    /// Have the kernel contain a server, contain it otherwise, or release it.
+    Contain {
+        /// The server.
+        server: String,
+        /// Who gets through always, beside those of root's list.
+        #[serde(default)]
+        own: Vec<Network>,
+        /// How it is to be contained; none is not at all.
+        to: Option<Box<State>>,
+        /// How it is now.
+        over: Option<Box<State>>,
+    },
 }
 
 /// Which drop-in of a unit: each is changed apart from the others.
@@ -77,6 +94,8 @@ pub enum Before {
     DropIn(Option<Vec<Setting>>),
     /// The parameter.
     Parameter(ParameterState),
+    /// What is worth knowing, in words.
+    Told(Vec<String>),
 }
 
 /// What came of a request.
@@ -127,6 +146,17 @@ pub enum Order {
         /// What it has to be now.
         over: ParameterState,
     },
+    /// Contain a server, or release it.
+    Contain {
+        /// The server.
+        server: String,
+        /// Who gets through always, beside those of root's list.
+        own: Vec<Network>,
+        /// How it is to be contained.
+        to: Option<Box<State>>,
+        /// How it is now.
+        over: Option<Box<State>>,
+    },
 }
 
 /// Why a request is none.
@@ -144,6 +174,9 @@ pub enum BadRequest {
     /// It has too many settings.
     #[error("a drop-in has at most {SETTINGS_MAX} settings")]
     Many,
+    /// It is no name of a server.
+    #[error("`{0}` is no name of a server")]
+    Server(String),
     /// The unit has no name of one, or a setting has no value of one.
     #[error(transparent)]
     Systemd(#[from] systemd::Error),
@@ -206,8 +239,22 @@ impl Request {
                 let (to, over) = (to.checked(&key)?, over.clone());
                 Ok(Order::Parameter { key, to, over })
             }
+            Self::Contain { server, own, to, over } => {
+                if !is_server_name(server) {
+                    return Err(BadRequest::Server(server.chars().take(SERVER_CHARS_MAX).collect()));
+                }
+                let (server, own) = (server.clone(), own.clone());
+                Ok(Order::Contain { server, own, to: to.clone(), over: over.clone() })
+            }
         }
     }
+}
+
+/// A name, as the configuration of `serve` has them.
+fn is_server_name(name: &str) -> bool {
+    name.len() <= SERVER_CHARS_MAX
+        && name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
 }
 
 fn unit_name(text: &str) -> Result<UnitName, BadRequest> {

@@ -68,7 +68,7 @@ async fn talk(mut stream: UnixStream, setup: &Setup, desk: &Desk) {
     };
     let request = Request::parse(&bytes).and_then(|request| request.order().map(|order| (request, order)));
     let answer = match Allowed::read(&setup.root, setup.owner) {
-        Err(error) => Answer::Refused { reason: words(&error), before: None },
+        Err(error) => Answer::Refused { reason: crate::words(&error), before: None },
         Ok(allowed) if !allowed.has_user(uid) => {
             Answer::Refused { reason: format!("user {uid} may ask for nothing here"), before: None }
         }
@@ -115,12 +115,7 @@ fn told(order: &Order) -> String {
             format!("write {} of {unit}: {}", topic.as_str(), names.join(", "))
         }
         Order::Parameter { key, to, .. } => format!("set {key} to {}", to.live),
-    }
-}
-
-fn words(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
+        Order::Contain { server, to: Some(to), .. } => format!("contain {server}: {}", to.words()),
+        Order::Contain { server, to: None, .. } => format!("release {server}"),
     }
 }

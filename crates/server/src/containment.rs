@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::containment::{Scene, State, StateError};
+use helper::{Answer, Before, Request};
 use incident::change::{Change, ChangeError, What};
 use incident::{Hold, Kill, error_chain};
 use process::ProcessId;
@@ -40,11 +41,33 @@ pub enum ContainmentError {
     Content { path: PathBuf, source: StateError },
 }
 
+/// Why the kernel does not do its part.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum KernelError {
+    #[error(transparent)]
+    Kernel(#[from] ::containment::Error),
+    #[error(
+        "that takes root, and who does it for others is not there (`{}`): install `paramedic-contain.socket`, \
+         `paramedic-contain.service`, and `contain` in `helper.toml` (deploy/README.md); or do it as root",
+        helper::CONTAIN_SOCKET
+    )]
+    NoHelper,
+    #[error("the helper is not asked")]
+    Unasked(#[source] helper::ClientError),
+    #[error("the helper refuses: {0}")]
+    Refused(String),
+    #[error("the helper does not do it: {0}")]
+    Failed(String),
+    #[error("it broke off")]
+    Broken,
+}
+
 /// Why a server is not released.
 #[derive(Debug, thiserror::Error)]
 enum ReleaseError {
     #[error("the kernel does not do it")]
-    Kernel(#[from] ::containment::Error),
+    Kernel(#[from] KernelError),
     #[error("its file stays")]
     File(#[from] ChangeError),
     #[error("it is done, and could not be written down")]
@@ -79,9 +102,38 @@ fn read(path: &Path) -> Result<Option<State>, ContainmentError> {
     State::parse(Some(&text)).map_err(|source| ContainmentError::Content { path: path.to_owned(), source })
 }
 
-/// What is known of a server beside how it is contained.
-pub fn scene<'a>(config: &'a Config, server: &'a str, now_ms: i64) -> Scene<'a> {
-    Scene { server, own: &config.containment.responders, now_ms }
+/// Has the kernel contain a server as `new` says, in place of `old`: by this process where it is root, else by the helper.
+/// Says what is worth knowing.
+///
+/// # Errors
+/// Where the kernel refuses, or there is no helper for whoever is not root.
+pub async fn contain(
+    config: &Config,
+    server: &str,
+    old: Option<&State>,
+    new: Option<&State>,
+) -> Result<Vec<String>, KernelError> {
+    let reaches_kernel = [old, new].into_iter().flatten().any(State::reaches_kernel);
+    if rustix::process::geteuid().is_root() || !reaches_kernel {
+        let (config, server) = (config.clone(), server.to_owned());
+        let (old, new) = (old.cloned(), new.cloned());
+        let carried = tokio::task::spawn_blocking(move || {
+            let scene = Scene { server: &server, own: &config.containment.responders, now_ms: now_ms() };
+            ::containment::carry_out(scene, old.as_ref(), new.as_ref())
+        });
+        return Ok(carried.await.map_err(|_| KernelError::Broken)??);
+    }
+    let boxed = |state: Option<&State>| state.cloned().map(Box::new);
+    let (server, own) = (server.to_owned(), config.containment.responders.clone());
+    let request = Request::Contain { server, own, to: boxed(new), over: boxed(old) };
+    match helper::ask(Path::new(helper::CONTAIN_SOCKET), helper::OWNER, &request).await {
+        Ok(Answer::Done { before: Before::Told(told) }) => Ok(told),
+        Ok(Answer::Done { .. }) => Ok(Vec::new()),
+        Ok(Answer::Refused { reason, .. }) => Err(KernelError::Refused(reason)),
+        Ok(Answer::Failed { reason, .. }) => Err(KernelError::Failed(reason)),
+        Err(helper::ClientError::Absent(_)) => Err(KernelError::NoHelper),
+        Err(error) => Err(KernelError::Unasked(error)),
+    }
 }
 
 /// In words, how a server is contained, for people; none where it is not.
@@ -151,25 +203,23 @@ impl Flow {
             }
             return self.release(server, state).await.err().map(|error| error_chain(&error));
         }
-        let child = self.fleet.get(server).and_then(|member| member.supervised().child());
-        let child = child.and_then(|child| ProcessId::of(child.pid)).filter(ProcessId::is_alive)?;
-        let (config, server) = (Arc::clone(config), server.to_owned());
-        let kept = tokio::task::spawn_blocking(move || {
-            ::containment::keep(scene(&config, &server, now_ms()), &state, child)
-        });
-        kept.await.ok()?.err().map(|error| error_chain(&error))
+        // The guard says which it is: the main process of a unit is the guard itself.
+        let child = self.fleet.get(server).and_then(|member| member.supervised().status?.child);
+        let child = child.filter(ProcessId::is_alive)?;
+        let Some(::containment::Hold::Group { group, .. }) = &state.hold else { return None };
+        if group.has(Path::new("/"), child) {
+            return None;
+        }
+        // It was started anew: where the rest is held it is as well, and the rest of the state goes on.
+        let mut moved = state.clone();
+        moved.process = Some(child);
+        contain(config, server, Some(&state), Some(&moved)).await.err().map(|error| error_chain(&error))
     }
 
     async fn release(&self, server: &str, state: State) -> Result<(), ReleaseError> {
-        let config = Arc::clone(&self.world.config);
-        let path = containment_path(&config, server);
+        let path = containment_path(&self.world.config, server);
         let Some(change) = Change::plan(What::Containment, server, [(path, None)])? else { return Ok(()) };
-        let name = server.to_owned();
-        let released = tokio::task::spawn_blocking(move || {
-            ::containment::carry_out(scene(&config, &name, now_ms()), Some(&state), None)
-        });
-        // Only a panic keeps it from an answer; the next look tries it again.
-        for told in released.await.unwrap_or_else(|_| Ok(Vec::new()))? {
+        for told in contain(&self.world.config, server, Some(&state), None).await? {
             tracing::info!(server, told, "released");
         }
         change.make()?;

@@ -54,7 +54,7 @@ mod world;
 
 pub use alive::Parent;
 pub use clock::now_ms;
-pub use containment::{ContainmentError, containment_path, read_containment, scene};
+pub use containment::{ContainmentError, KernelError, contain, containment_path, read_containment};
 pub use controls::{BlockKind, Control};
 pub use document::DocumentError;
 pub use evidence::{

@@ -40,7 +40,7 @@ const HOUSE: [Room; 25] = [
     },
     Room { name: "runtimes", floor: 2, may_use: Uses::Only(&["diagnosis", "process", "host"]) },
     Room { name: "containment", floor: 2, may_use: Uses::Only(&["process", "host"]) },
-    Room { name: "helper", floor: 2, may_use: Uses::Only(&["process", "host", "systemd"]) },
+    Room { name: "helper", floor: 2, may_use: Uses::Only(&["process", "host", "systemd", "containment"]) },
     Room { name: "runner", floor: 2, may_use: Uses::Only(&["process", "journal", "runbook"]) },
     Room { name: "evidence", floor: 2, may_use: Uses::Only(&["checksum", "process", "host", "logs"]) },
     Room { name: "intrusion", floor: 2, may_use: Uses::Only(&["checksum", "process", "host", "logs"]) },

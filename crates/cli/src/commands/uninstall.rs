@@ -30,7 +30,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const UNITS: &str = "etc/systemd/system";
 
 /// The units of the helper, and what is in no other unit of these names.
-const HELPER: [(&str, &str); 2] = [
+const HELPER: [(&str, &str); 4] = [
+    ("paramedic-contain.socket", "/run/paramedic-contain.sock"),
+    ("paramedic-contain.service", "/paramedic helper\n"),
     ("paramedic-helper.socket", "/run/paramedic-helper.sock"),
     ("paramedic-helper.service", "/paramedic helper\n"),
 ];

@@ -14,6 +14,8 @@ use crate::machine::Machine;
 const TEMPLATE: &str = include_str!("../../../../deploy/systemd/mcp-server@.service");
 const SERVE: &str = include_str!("../../../../deploy/systemd/paramedic.service");
 const HELPER: &str = include_str!("../../../../deploy/systemd/paramedic-helper.service");
+const CONTAIN: &str = include_str!("../../../../deploy/systemd/paramedic-contain.service");
+const CONTAIN_SOCKET: &str = include_str!("../../../../deploy/systemd/paramedic-contain.socket");
 const HELPER_SOCKET: &str = include_str!("../../../../deploy/systemd/paramedic-helper.socket");
 const FILES: &str = include_str!("../../../../deploy/tmpfiles/paramedic.conf");
 const USERS: &str = include_str!("../../../../deploy/sysusers/paramedic.conf");
@@ -39,6 +41,8 @@ fn installed() -> Option<Machine> {
         ("paramedic.service", SERVE),
         ("paramedic-helper.service", HELPER),
         ("paramedic-helper.socket", HELPER_SOCKET),
+        ("paramedic-contain.service", CONTAIN),
+        ("paramedic-contain.socket", CONTAIN_SOCKET),
     ]);
     Some(machine)
 }
@@ -52,6 +56,8 @@ fn systemd_has_nothing_to_remark_on_the_shipped_units() {
         "paramedic.service",
         "paramedic-helper.service",
         "paramedic-helper.socket",
+        "paramedic-contain.service",
+        "paramedic-contain.socket",
     ] {
         let verify = ["systemd-analyze", "verify", "--man=no", unit];
         let output = machine.try_run(&verify).unwrap();

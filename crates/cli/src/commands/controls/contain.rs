@@ -130,7 +130,7 @@ impl Ward {
         let change = Change::plan(Kind::Containment, &self.name, [place]).map_err(failure)?;
         match change {
             Some(change) => self.with_subject(async |subject| subject.carry_out(&change, self.output).await),
-            None => self.kernel().apply(state, state),
+            None => context::runtime()?.block_on(self.kernel().apply(state, state)),
         }
     }
 

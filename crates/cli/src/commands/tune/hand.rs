@@ -42,7 +42,7 @@ impl Hand<'_> {
         let request = match self {
             Self::Files => return change.make().map_err(failure),
             Self::Guard(door) => return door.make(change).await,
-            Self::Kernel(kernel) => return kernel.make(change),
+            Self::Kernel(kernel) => return kernel.make(change).await,
             Self::Unit(unit) => of_drop_in(unit, change)?,
             Self::Parameter => of_parameter(change)?,
         };

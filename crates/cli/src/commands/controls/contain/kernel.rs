@@ -3,9 +3,9 @@
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
 
+use ::server::KernelError;
 use ::server::config::Config;
-use ::server::{now_ms, scene};
-use containment::State;
+use containment::{FilterError, State};
 use incident::change::{Change, ChangeError, Place, read_place};
 
 use crate::commands::tune::failure;
@@ -22,7 +22,7 @@ pub(in crate::commands) struct Kernel<'a> {
 
 impl Kernel<'_> {
     /// Makes a change: writes it down, then does it. What the kernel refuses is not left written down.
-    pub(in crate::commands) fn make(&self, change: &Change) -> Result<(), Failure> {
+    pub(in crate::commands) async fn make(&self, change: &Change) -> Result<(), Failure> {
         let [Place { path, old, new }] = change.places.as_slice() else {
             return Err(Failure::no(anyhow::anyhow!("a containment is one file")));
         };
@@ -34,18 +34,20 @@ impl Kernel<'_> {
         let (before, after) = (parsed(old.as_deref())?, parsed(new.as_deref())?);
         change.make().map_err(failure)?;
         give(path, &self.config.data_dir).map_err(Failure::no)?;
-        self.apply(before.as_ref(), after.as_ref()).inspect_err(|_| {
+        self.apply(before.as_ref(), after.as_ref()).await.inspect_err(|_| {
             // The first failure is the one to tell of.
             let _ = change.reversed(None).make();
         })
     }
 
     /// Has the kernel do what is to be, and says what is worth knowing.
-    pub(super) fn apply(&self, before: Option<&State>, after: Option<&State>) -> Result<(), Failure> {
-        let scene = scene(self.config, self.name, now_ms());
-        let told = containment::carry_out(scene, before, after).map_err(|error| {
+    pub(super) async fn apply(&self, before: Option<&State>, after: Option<&State>) -> Result<(), Failure> {
+        let told = ::server::contain(self.config, self.name, before, after).await.map_err(|error| {
             let code = match &error {
-                containment::Error::Filter(containment::FilterError::Permission) => Code::Refused,
+                KernelError::Kernel(containment::Error::Filter(FilterError::Permission))
+                | KernelError::NoHelper
+                | KernelError::Unasked(_)
+                | KernelError::Refused(_) => Code::Refused,
                 _ => Code::No,
             };
             Failure::new(code, error)
