@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
-use host::{Connection, Roots};
+use host::{Roots, TcpConnection};
 use rustix::io::Errno;
 use rustix::net::netlink;
 
@@ -26,7 +26,7 @@ const DESCRIPTORS_MAX: usize = 65_536;
 /// Where it takes root, or the kernel cannot end connections.
 pub fn cut(filter: &Filter, pids: &[i32], own: &[Network]) -> Result<usize, FilterError> {
     let inodes: HashSet<u64> = pids.iter().flat_map(|pid| inodes(*pid)).collect();
-    let is_meant = |one: &Connection| {
+    let is_meant = |one: &TcpConnection| {
         let remote = one.remote.ip().to_canonical();
         if remote.is_loopback() || remote.is_unspecified() || own.iter().any(|own| own.has(remote)) {
             return false;
@@ -35,7 +35,7 @@ pub fn cut(filter: &Filter, pids: &[i32], own: &[Network]) -> Result<usize, Filt
             || filter.ports.contains(&one.local.port())
             || inodes.contains(&one.inode)
     };
-    let found = host::connections(&Roots::default());
+    let found = host::tcp_connections(&Roots::default());
     let mut n_cut = 0;
     let socket = wire::open(netlink::SOCK_DIAG).map_err(FilterError::from)?;
     for connection in found.iter().filter(|one| is_meant(one)) {
@@ -50,7 +50,7 @@ pub fn cut(filter: &Filter, pids: &[i32], own: &[Network]) -> Result<usize, Filt
 }
 
 /// The connection as the kernel knows it: family, protocol, then ports, addresses, and no interface and no mark.
-fn request(one: &Connection) -> Vec<u8> {
+fn request(one: &TcpConnection) -> Vec<u8> {
     let mut bytes = vec![if one.is_ipv6 { IPV6 } else { IPV4 }, TCP, 0, 0];
     bytes.extend(u32::MAX.to_ne_bytes());
     bytes.extend(one.local.port().to_be_bytes());
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn how_a_connection_is_named() {
-        let one = Connection {
+        let one = TcpConnection {
             local: "10.0.0.1:8000".parse().unwrap(),
             remote: "10.0.0.2:4000".parse().unwrap(),
             is_ipv6: true,
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(bytes[..4], [IPV6, TCP, 0, 0]);
         assert_eq!(bytes[8..12], [0x1f, 0x40, 0x0f, 0xa0]);
         assert_eq!(bytes[22..28], [0xff, 0xff, 10, 0, 0, 1], "IPv4 on a socket of IPv6");
-        let v4 = request(&Connection { is_ipv6: false, ..one });
+        let v4 = request(&TcpConnection { is_ipv6: false, ..one });
         assert_eq!((v4[0], &v4[12..16], &v4[16..28]), (IPV4, [10, 0, 0, 1].as_slice(), [0; 12].as_slice()));
     }
 }

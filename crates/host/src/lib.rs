@@ -53,7 +53,10 @@ pub use rates::{DiskRate, LinkRate, Rates, Sample};
 pub use roots::Roots;
 pub use runtime::Runtime;
 pub use snapshot::{STUCK_AFTER, Snapshot, TargetTree, snapshot};
-pub use sockets::{Connection, Protocol, Socket, SocketState, Sockets, connection_uid, connections};
+pub use sockets::{
+    Connection, Protocol, Socket, SocketState, Sockets, TcpConnection, connection_uid, connections,
+    tcp_connections,
+};
 pub use tables::{InetSocket, arguments_of, inet_sockets, signs_of_secret};
 pub use tasks::{BlockedTask, User, catches, user_of};
 pub use threads::{Syscall, Thread, Unread};

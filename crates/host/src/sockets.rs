@@ -1,7 +1,7 @@
 //! Owns the sockets of a network namespace: who listens, who is connected, and whose a connection is.
 
-mod connections;
 mod diag;
+mod every;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use connections::{Connection, connections};
+pub use every::{TcpConnection, tcp_connections};
 
 use crate::details::socket_inode;
 use crate::roots::{Roots, read, read_link};

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{LookArguments, TimelineArguments};
-use super::duration;
+use super::{LookArguments, TimelineArguments, duration};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecurityCommand {

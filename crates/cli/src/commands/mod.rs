@@ -86,24 +86,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Incident(command) => incident::run(command, config, output),
         Command::Alert(command) => alert::run(command, config, output),
         Command::Server(command) => server::run(command, config, output),
-        Command::Security(SecurityCommand::Baseline(arguments)) => {
-            let code = controls::baseline(&arguments, config.clone(), output)?;
-            intrusion::learn(&arguments.name, arguments.undo, config, output)?;
-            Ok(code)
-        }
-        Command::Security(SecurityCommand::Check(arguments)) => intrusion::check(&arguments, config, output),
-        Command::Security(SecurityCommand::Timeline(arguments)) => {
-            intrusion::timeline(&arguments, config, output)
-        }
-        Command::Security(SecurityCommand::Contain(arguments)) => {
-            controls::contain(&arguments, config, output)
-        }
-        Command::Security(SecurityCommand::Confirm(arguments)) => {
-            controls::confirm(&arguments, config, output)
-        }
-        Command::Security(SecurityCommand::Release(arguments)) => {
-            controls::release(&arguments, config, output)
-        }
+        Command::Security(command) => security(command, config, output),
         Command::Maintenance(command) => maintenance::run(command, config, output),
         Command::KillSwitch(command) => kill_switch::run(&command, config, output),
         Command::Token(command) => token::run(command, config, output),
@@ -115,6 +98,26 @@ pub(crate) fn run(arguments: Arguments) -> Result<Code, Failure> {
         Command::Man { command, all } => manual::man(&command, all.as_deref()),
         Command::Reference => manual::reference(),
         Command::DemoServer { kind } => roles::demo_server(kind),
+    }
+}
+
+/// Runs one of the commands about attacks.
+fn security(
+    command: SecurityCommand,
+    config: Option<std::path::PathBuf>,
+    output: Output,
+) -> Result<Code, Failure> {
+    match command {
+        SecurityCommand::Baseline(arguments) => {
+            let code = controls::baseline(&arguments, config.clone(), output)?;
+            intrusion::learn(&arguments.name, arguments.undo, config, output)?;
+            Ok(code)
+        }
+        SecurityCommand::Check(arguments) => intrusion::check(&arguments, config, output),
+        SecurityCommand::Timeline(arguments) => intrusion::timeline(&arguments, config, output),
+        SecurityCommand::Contain(arguments) => controls::contain(&arguments, config, output),
+        SecurityCommand::Confirm(arguments) => controls::confirm(&arguments, config, output),
+        SecurityCommand::Release(arguments) => controls::release(&arguments, config, output),
     }
 }
 
