@@ -134,11 +134,16 @@ pub(crate) enum Request {
 
 /// Asks over a connection that stands; the status of the answer.
 pub(crate) fn ask(stream: &mut TcpStream, request: Request) -> io::Result<u16> {
+    ask_with(stream, request, "")
+}
+
+/// The same with more headers.
+pub(crate) fn ask_with(stream: &mut TcpStream, request: Request, headers: &str) -> io::Result<u16> {
     const HELLO: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
     let text = match request {
-        Request::Health => "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        Request::Health => format!("GET /health HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"),
         Request::Initialize => format!(
-            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n{HELLO}",
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n{headers}Content-Length: {}\r\n\r\n{HELLO}",
             HELLO.len()
         ),
     };

@@ -81,3 +81,24 @@ fn a_unit_is_contained_by_whoever_is_not_root() {
     assert_eq!(group(&site, "mcp-server-mem.service"), before);
     site.ready("mem");
 }
+
+#[test]
+fn a_unit_is_shut_off_further_and_back() {
+    let Some(site) = Site::of(CONFIG) else { return };
+    let property =
+        |name: &str| site.machine.run(&["systemctl", "show", "-P", name, "mcp-server-mem"]).trim().to_owned();
+    assert_eq!(property("ProtectHome"), "read-only", "what its own file says");
+    let hardened = site.paramedic(&["security", "harden", "mem", "--restart"]).done();
+    assert!(hardened.contains("+ProtectSystem=strict") && hardened.contains("restart done"), "{hardened}");
+    site.ready("mem");
+    assert_eq!((property("ProtectHome").as_str(), property("NoNewPrivileges").as_str()), ("tmpfs", "yes"));
+    assert!(site.paramedic(&["security", "harden", "mem"]).done().contains("nothing to do"));
+    site.paramedic(&["security", "harden", "mem", "--undo", "--restart"]).done();
+    site.ready("mem");
+    assert_eq!(property("ProtectHome"), "read-only");
+    assert!(
+        !site.machine.path("/run/systemd/system/mcp-server-mem.service.d/50-paramedic-sandbox.conf").exists()
+    );
+    let told = site.paramedic(&["security", "harden", "nobody"]);
+    told.failed(2, &["no server of the configuration"]);
+}

@@ -291,3 +291,41 @@ fn hostile_names_are_names() {
     site.run(&["security", "release", "plain"]).failed(2, &["plain.json", "release that by hand"]);
     assert!(site.status("plain").restriction.unwrap().contains("cannot be used"));
 }
+
+/// Somebody has got hold of a token of a client: it is taken back alone, and then all of them.
+#[test]
+fn a_stolen_token_is_taken_back_and_others_are_served() {
+    let Some(beside) = apart("containing::a_stolen_token_is_taken_back_and_others_are_served") else {
+        return;
+    };
+    let mut site = site(Server::notes("guessed").with("guard_settings = \"guessed.toml\""));
+    let tokens = [("ci", "0123456789abcdef-ci"), ("lab", "0123456789abcdef-lab")];
+    let mut settings = String::new();
+    for (name, token) in tokens {
+        settings += &format!("[clients.{name}]\ntoken_file = \"{name}.token\"\n");
+        let path = site.path(&format!("{name}.token"));
+        fs::write(&path, token).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    fs::write(site.path("guessed.toml"), settings).unwrap();
+    site.serve_until_ready(&["guessed"]);
+    let port = site.port("guessed");
+    let shows = |who: [&str; 2], token: &str| {
+        let mut stream = beside.connect(who[0], SERVER[0], port).unwrap();
+        crate::apart::ask_with(
+            &mut stream,
+            Request::Initialize,
+            &format!("Authorization: Bearer {token}\r\n"),
+        )
+        .unwrap()
+    };
+    // Guessed many times and then right: what was stolen is good for nothing from then on.
+    assert!((0..20).all(|guess| shows(ATTACKER, &format!("0123456789abcdef-{guess}")) == 401));
+    assert_eq!((shows(ATTACKER, tokens[0].1), shows(OTHER, tokens[1].1)), (200, 200));
+    site.run(&["security", "contain", "guessed", "--without-evidence", "--token", "ci"]).done();
+    assert_eq!((shows(ATTACKER, tokens[0].1), shows(OTHER, tokens[1].1)), (401, 200));
+    site.run(&["security", "contain", "guessed", "--without-evidence", "--revoke-tokens"]).done();
+    assert_eq!((shows(ATTACKER, tokens[0].1), shows(OTHER, tokens[1].1)), (401, 401));
+    site.run(&["security", "release", "guessed"]).done();
+    assert_eq!((shows(ATTACKER, tokens[0].1), shows(OTHER, tokens[1].1)), (200, 200));
+}

@@ -45,6 +45,8 @@ pub enum What {
     ServerControls,
     /// That a server is cut off, and how.
     Containment,
+    /// What a server in a unit may not do beside what its file says.
+    ServerSandbox,
     /// A parameter of the kernel.
     KernelParameter,
     /// The file of a unit of systemd. It is for people to put it there.
@@ -194,6 +196,7 @@ impl std::fmt::Display for What {
             Self::ServerTuning => "tuning of server",
             Self::ServerControls => "controls of server",
             Self::Containment => "containment of server",
+            Self::ServerSandbox => "sandbox of server",
             Self::KernelParameter => "kernel parameter",
             Self::UnitFile => "file of unit",
         })

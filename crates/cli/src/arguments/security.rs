@@ -24,6 +24,9 @@ pub(crate) enum SecurityCommand {
     Confirm(ConfirmArguments),
     /// Take back all that `contain` has done, and nothing else, in reverse order
     Release(ReleaseArguments),
+    /// Shut a server in a unit of systemd off further than its file says: no more rights, no devices, no homes, a system that
+    /// it cannot write
+    Harden(HardenArguments),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -97,6 +100,18 @@ pub(crate) struct ReleaseArguments {
     pub(crate) name: String,
     /// Put back what the last change of how it is contained has changed; in a step of `incident undo`, the change that it
     /// is about
+    #[arg(long)]
+    pub(crate) undo: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HardenArguments {
+    /// The server
+    pub(crate) name: String,
+    /// Restart it, so that it holds
+    #[arg(long)]
+    pub(crate) restart: bool,
+    /// Put back what the last of these commands has changed; in a step of `incident undo`, the change that it is about
     #[arg(long)]
     pub(crate) undo: bool,
 }

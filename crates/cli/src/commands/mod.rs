@@ -117,6 +117,7 @@ fn security(
         SecurityCommand::Timeline(arguments) => intrusion::timeline(&arguments, config, output),
         SecurityCommand::Contain(arguments) => controls::contain(&arguments, config, output),
         SecurityCommand::Confirm(arguments) => controls::confirm(&arguments, config, output),
+        SecurityCommand::Harden(arguments) => tune::harden(&arguments, config, output),
         SecurityCommand::Release(arguments) => controls::release(&arguments, config, output),
     }
 }

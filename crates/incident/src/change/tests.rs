@@ -80,6 +80,7 @@ fn the_names_of_what_was_changed_are_kept() {
         (What::ServerTuning, "\"server_tuning\""),
         (What::ServerControls, "\"server_controls\""),
         (What::Containment, "\"containment\""),
+        (What::ServerSandbox, "\"server_sandbox\""),
         (What::KernelParameter, "\"kernel_parameter\""),
         (What::UnitFile, "\"unit_file\""),
     ] {

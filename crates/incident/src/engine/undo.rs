@@ -323,6 +323,7 @@ fn plan_of_change(named: &str, number: u32, change: &Change) -> Result<Plan, Eng
     let statement = match change.what {
         What::ServerTuning => "paramedic server tune \"$TARGET\" --undo",
         What::ServerControls => "paramedic server writes \"$TARGET\" --undo",
+        What::ServerSandbox => "paramedic security harden \"$TARGET\" --undo",
         What::Containment => "paramedic security release \"$TARGET\" --undo",
         What::KernelParameter => "paramedic host tune \"$TARGET\" --undo",
         What::UnitFile => {

@@ -15,8 +15,8 @@ use crate::fail::{Code, Failure};
 pub(in crate::commands) enum Hand<'a> {
     /// This process: the files are its own.
     Files,
-    /// Root: it is the drop-in of a unit.
-    Unit(&'a UnitName),
+    /// Root: it is a drop-in of a unit, about this.
+    Unit(&'a UnitName, Topic),
     /// Root: it is a parameter of the kernel, and this process is not root.
     Parameter,
     /// The guard of a server, whose controls they are.
@@ -43,7 +43,7 @@ impl Hand<'_> {
             Self::Files => return change.make().map_err(failure),
             Self::Guard(door) => return door.make(change).await,
             Self::Kernel(kernel) => return kernel.make(change).await,
-            Self::Unit(unit) => of_drop_in(unit, change)?,
+            Self::Unit(unit, topic) => of_drop_in(unit, *topic, change)?,
             Self::Parameter => of_parameter(change)?,
         };
         let answer = if rustix::process::geteuid().is_root() {
@@ -70,9 +70,13 @@ pub(super) fn desk() -> Desk {
 }
 
 /// The settings of a drop-in of ours; none is no file.
-pub(super) fn settings(unit: &UnitName, text: Option<&str>) -> Result<Option<Vec<Setting>>, Failure> {
+pub(super) fn settings(
+    unit: &UnitName,
+    topic: Topic,
+    text: Option<&str>,
+) -> Result<Option<Vec<Setting>>, Failure> {
     let Some(text) = text else { return Ok(None) };
-    let read = DropIn::parse(unit.clone(), Topic::Tuning.as_str(), text);
+    let read = DropIn::parse(unit.clone(), topic.as_str(), text);
     let settings = read.and_then(|drop_in| helper::settings_of(&drop_in));
     settings.map(Some).ok_or_else(|| {
         let message = format!("the drop-in of `{unit}` is not one of ours, or was edited: it is left alone");
@@ -80,12 +84,13 @@ pub(super) fn settings(unit: &UnitName, text: Option<&str>) -> Result<Option<Vec
     })
 }
 
-fn of_drop_in(unit: &UnitName, change: &Change) -> Result<Request, Failure> {
+fn of_drop_in(unit: &UnitName, topic: Topic, change: &Change) -> Result<Request, Failure> {
     let [Place { old, new, .. }] = change.places.as_slice() else {
         return Err(Failure::no(anyhow::anyhow!("a drop-in is one file")));
     };
-    let (over, settings) = (settings(unit, old.as_deref())?, settings(unit, new.as_deref())?);
-    let (unit, topic) = (unit.to_string(), Topic::Tuning);
+    let over = settings(unit, topic, old.as_deref())?;
+    let settings = settings(unit, topic, new.as_deref())?;
+    let unit = unit.to_string();
     Ok(match (settings, over) {
         (Some(settings), over) => Request::WriteDropIn { unit, topic, settings, over },
         (None, over) => Request::RemoveDropIn { unit, topic, over: over.unwrap_or_default() },

@@ -5,6 +5,7 @@
 
 mod far;
 mod hand;
+mod harden;
 mod host;
 mod server;
 mod unit;
@@ -27,6 +28,7 @@ use crate::fail::{Code, Failure};
 use crate::show;
 
 pub(super) use hand::Hand;
+pub(super) use harden::harden;
 pub(super) use host::{host, leftover, places};
 pub(super) use server::server;
 
@@ -57,6 +59,7 @@ impl Subject<'_> {
         let kind = match (&self.hand, self.server) {
             (Hand::Guard(_), _) => "controls",
             (Hand::Kernel(_), _) => "contained",
+            (Hand::Unit(_, helper::Topic::Sandbox), _) => "sandbox",
             (_, Some(_)) => "server",
             (_, None) => "host",
         };

@@ -48,7 +48,8 @@ pub(super) fn run(
 ) -> Result<Code, Failure> {
     let name = server.name.as_str();
     let places = vec![hand::desk().path(unit, Topic::Tuning)];
-    let subject = Subject { config, client, server: Some(name), name, places, hand: Hand::Unit(unit) };
+    let subject =
+        Subject { config, client, server: Some(name), name, places, hand: Hand::Unit(unit, Topic::Tuning) };
     let runtime = context::runtime()?;
     let Some(change) = runtime.block_on(tune(&subject, unit, arguments, output))? else {
         return Ok(Code::Done);
@@ -78,7 +79,7 @@ async fn tune(
     }
     let path = hand::desk().path(unit, Topic::Tuning);
     let text = read_place(&path).map_err(failure)?;
-    let settings = hand::settings(unit, text.as_deref())?.unwrap_or_default();
+    let settings = hand::settings(unit, Topic::Tuning, text.as_deref())?.unwrap_or_default();
     if !asks_for_something(arguments) {
         match output {
             Output::Table => show::line(text.as_deref().unwrap_or("nothing is tuned").trim_end()),
@@ -115,7 +116,8 @@ fn holds(unit: &UnitName, change: &Change) -> Result<Holds, Failure> {
     let mut at_start = Vec::new();
     for place in &change.places {
         for text in [&place.old, &place.new] {
-            let state = State::of(&hand::settings(unit, text.as_deref())?.unwrap_or_default()).tuning;
+            let state =
+                State::of(&hand::settings(unit, Topic::Tuning, text.as_deref())?.unwrap_or_default()).tuning;
             at_start.push((state.heap, state.open_files, state.environment));
         }
     }
