@@ -47,10 +47,14 @@ impl Parser<'_> {
     fn read_word(&mut self, place: Place) -> Result<Word, Error> {
         let mut word = Word { parts: Vec::new(), span: self.at..self.at };
         let mut parentheses = 0_usize;
+        // In arithmetic they hide parentheses, and nothing else.
+        let mut in_quotes = false;
         while let Some(c) = self.peek() {
             match place {
                 Place::Body(end) if self.at >= end => break,
                 Place::Until(close, _) if c == close => break,
+                Place::Arithmetic if c == '\'' => in_quotes = !in_quotes,
+                Place::Arithmetic if in_quotes => {}
                 Place::Arithmetic if c == ')' && parentheses == 0 => break,
                 Place::Argument if self.ends_word(c) && !self.begins_process() => break,
                 Place::Pattern if parentheses == 0 && (" \t\n;&)".contains(c) || self.starts_with("||")) => {
