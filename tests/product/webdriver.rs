@@ -85,13 +85,17 @@ impl Browser {
 
     #[track_caller]
     fn ask(&self, url: &str, body: &Value) -> Value {
-        let answer: Value = self.runtime.block_on(async {
-            let answer = self.client.post(url).json(body).send().await.unwrap();
-            answer.json().await.unwrap()
-        });
+        let answer = self.answer(url, body);
         let problem = answer["value"]["error"].as_str();
         assert!(problem.is_none(), "{url}: {answer}");
         answer["value"].clone()
+    }
+
+    fn answer(&self, url: &str, body: &Value) -> Value {
+        self.runtime.block_on(async {
+            let answer = self.client.post(url).json(body).send().await.unwrap();
+            answer.json().await.unwrap()
+        })
     }
 
     #[track_caller]
@@ -142,8 +146,15 @@ impl Browser {
     /// Clicks on an element, as a hand does.
     #[track_caller]
     pub(crate) fn click(&self, selector: &str) {
-        let element = self.find(selector);
-        self.post(&format!("element/{element}/click"), &json!({}));
+        // A page that changes at this moment may have another element in its place.
+        eventually(&format!("{selector} takes a click"), || {
+            let element = self.find(selector);
+            let url = format!("{}/element/{element}/click", self.session);
+            let answer = self.answer(&url, &json!({}));
+            let is_gone = answer["value"]["error"] == "stale element reference";
+            assert!(is_gone || answer["value"]["error"].is_null(), "{url}: {answer}");
+            (!is_gone).then_some(())
+        });
     }
 
     /// Types into an element.

@@ -42,7 +42,7 @@ pub(super) async fn alerts(
 }
 
 async fn all(flow: &Flow) -> Vec<AlertStatus> {
-    let alerts: Vec<Alert> = flow.watch.alerts().active().cloned().collect();
+    let alerts: Vec<Alert> = flow.watch.active().to_vec();
     let told = inbound::told(&flow.engine, &flow.fleet, &alerts).await;
     let (opening, quiet): (Vec<&Told>, Vec<&Told>) = told.iter().partition(|one| one.opens_nothing.is_none());
     let (firing, others): (Vec<&Alert>, Vec<&Alert>) =

@@ -34,6 +34,7 @@ pub(crate) async fn evaluate(
         let (changed, errors) = alerts.evaluate_due(&mut store, now_ms, &at_once);
         (alerts.active().cloned().collect::<Vec<Alert>>(), changed, errors)
     };
+    watch.show(active.clone());
     let is_answered = |rule: &str| engine.shelf().for_alert(rule).is_some();
     for one in changed.iter().filter(|one| one.state == AlertState::Firing && !is_answered(&one.rule)) {
         tracing::warn!(alert = one.rule, labels = %one.labels, "an alert fires that no runbook answers");

@@ -13,11 +13,11 @@ mod scraping;
 mod vitals;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::{
-    Alerts, AppendError, Bounds, Labels, Limits, Metadata, Restoring, RuleGroup, RuleSettings, Store,
+    Alert, Alerts, AppendError, Bounds, Labels, Limits, Metadata, Restoring, RuleGroup, RuleSettings, Store,
 };
 use probe::Report;
 use tokio::sync::Notify;
@@ -49,6 +49,7 @@ pub(crate) struct Watch {
     store: Mutex<Store>,
     files: keeping::Files,
     alerts: Mutex<Alerts>,
+    active: Mutex<Arc<Vec<Alert>>>,
     looked: Mutex<BTreeMap<String, Looked>>,
     vitals: Mutex<HashMap<String, Vitals>>,
     metadata: Mutex<BTreeMap<String, Metadata>>,
@@ -103,6 +104,7 @@ impl Watch {
             store: Mutex::new(store),
             files,
             alerts: Mutex::new(Alerts::new(rules, settings(config))),
+            active: Mutex::default(),
             looked: Mutex::default(),
             vitals: Mutex::default(),
             metadata: Mutex::default(),
@@ -166,6 +168,16 @@ impl Watch {
 
     pub(crate) fn alerts(&self) -> MutexGuard<'_, Alerts> {
         self.alerts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The alerts as the last evaluation has left them: whoever only shows them does not wait for the next one.
+    pub(crate) fn active(&self) -> Arc<Vec<Alert>> {
+        Arc::clone(&self.active.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows these alerts from now on.
+    fn show(&self, active: Vec<Alert>) {
+        *self.active.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(active);
     }
 
     /// What the last look at a server said; none before the first.

@@ -91,8 +91,8 @@ fn asked(incident: &Incident) -> Option<Asked> {
 pub(super) fn firing(flow: &Flow, is_for: impl Fn(&str) -> bool) -> Vec<Firing> {
     let of = |alert: &&metrics::Alert| is_for(alert.labels.get("server_name").unwrap_or_default());
     let fires = |alert: &&metrics::Alert| alert.state == AlertState::Firing;
-    let mut alerts: Vec<metrics::Alert> =
-        flow.watch.alerts().active().filter(fires).filter(of).cloned().collect();
+    let active = flow.watch.active();
+    let mut alerts: Vec<metrics::Alert> = active.iter().filter(fires).filter(of).cloned().collect();
     alerts.sort_by_key(|alert| alert.fired_ms);
     let labels: Vec<metrics::Labels> = alerts.iter().map(|alert| alert.labels.clone()).collect();
     let quiet = flow.engine.suppressed(&labels).into_iter().map(|one| {
