@@ -300,3 +300,45 @@ fn a_server_is_diagnosed_tuned_and_kept_from_afar() {
     let none = vic("/api/v1/servers/nobody/logs").problem(404);
     assert!(none.detail.contains("nobody"));
 }
+
+/// What a look at data, backups and the machine says is what the same command says there.
+#[test]
+fn data_backups_and_intruders_are_looked_at_from_afar() {
+    let server = Server::notes("notes").with("[[server.data]]\npath = \"files\"");
+    let mut site = Site::new(&[server]);
+    fs::create_dir(site.path("files")).unwrap();
+    fs::write(site.path("files/one.json"), "[1]").unwrap();
+    site.serve_until_ready(&["notes"]);
+    let (vic, rob) = (token(&site, "vic", &[]), token(&site, "rob", &["--role", "responder"]));
+    let ada = token(&site, "ada", &["--role", "approver"]);
+    let far = |file: &str, words: &[&str]| over(&site, site.command(words), file);
+
+    far(&vic, &["integrity", "check", "notes"]).failed(4, &["takes a responder"]);
+    let checked = far(&rob, &["integrity", "check", "notes", "--deep"]).done();
+    assert!(checked.contains("1 file(s)") && checked.contains("whole"), "{checked}");
+    far(&rob, &["backup", "list", "notes"]).failed(1, &[]);
+    far(&rob, &["backup", "create", "notes"]).failed(4, &["takes an approver"]);
+    far(&ada, &["backup", "create", "notes"]).done();
+    let words = ["backup", "list", "notes", "--verified", "-o", "json"];
+    let backups: Value = parsed(far(&rob, &words));
+    assert_eq!(backups, parsed::<Value>(site.run(&words)));
+    assert_eq!(backups.as_array().unwrap().len(), 1);
+
+    fs::write(site.path("files/one.json"), "[1").unwrap();
+    let ran = far(&rob, &["integrity", "check", "notes", "--deep"]);
+    ran.failed(1, &[]);
+    assert!(ran.stdout.contains("DAMAGED: 1"), "{ran:?}");
+    let history = far(&rob, &["integrity", "history", "notes"]);
+    assert_eq!(history.stdout, site.run(&["integrity", "history", "notes"]).stdout);
+    let scope = far(&rob, &["integrity", "scope", "notes"]);
+    assert!(scope.stdout.contains("backup:") && scope.stdout.contains("one.json"), "{scope:?}");
+
+    site.run(&["security", "baseline", "notes"]).done();
+    assert_eq!(far(&rob, &["security", "check", "notes", "-o", "json"]).done().trim(), "[]");
+    let picture: Value = parsed(far(&rob, &["security", "timeline", "notes", "--since", "1h", "-o", "json"]));
+    let rows = picture["timeline"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["source"] == "data"), "{picture}");
+    far(&rob, &["integrity", "check", "/etc"]).failed(2, &["folders are looked at on their machine"]);
+    far(&rob, &["integrity", "check", "nobody"]).failed(1, &["nobody"]);
+    far(&rob, &["backup", "restore", "notes", "--latest"]).failed(2, &["leave `--server-url` out"]);
+}

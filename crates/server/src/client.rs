@@ -205,6 +205,19 @@ impl Client {
         self.get(&with_query(path, question)?).await
     }
 
+    /// Asks a question for JSON for which much has to be done first.
+    ///
+    /// # Errors
+    /// Where nobody answers in that time, or the answer is a refusal.
+    pub async fn question_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        question: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        self.get_within(&with_query(path, question)?, timeout).await
+    }
+
     /// Asks for an incident, whole.
     ///
     /// # Errors

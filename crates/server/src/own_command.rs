@@ -6,10 +6,12 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use incident::{World as _, error_chain};
 use process::{Bounds, Ending, Launch, Lifeline, Pipes};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::Semaphore;
 
 use crate::api::Failure;
+use crate::api::wire::{Look, LookForm};
 use crate::world::ServeWorld;
 
 /// The longest answer, in bytes.
@@ -33,6 +35,54 @@ pub(crate) struct Said {
     pub(crate) remarks: String,
 }
 
+/// What a command has said whose answer may be no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Looked {
+    said: Said,
+    is_fine: bool,
+}
+
+// === impl Looked ===
+
+impl Looked {
+    pub(crate) fn into_look(self, form: LookForm) -> Result<Look, Failure> {
+        let Self { said: Said { printed, remarks }, is_fine } = self;
+        let (found, text) = match form {
+            LookForm::Table => (None, Some(printed)),
+            // A check of several folders is a document a line.
+            LookForm::Json => match serde_json::from_str(&printed) {
+                Ok(found) => (Some(found), None),
+                Err(_) => {
+                    let lines = printed.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
+                    let strange = |error| {
+                        let words = format!("what it says is not understood: {error}");
+                        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, words)
+                    };
+                    (Some(Value::Array(lines.map_err(strange)?)), None)
+                }
+            },
+        };
+        Ok(Look { is_fine, found, text, remarks })
+    }
+}
+
+/// Runs a command of this program to its end that answers a question: with 1 it says no, where it says anything.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) async fn look(
+    world: &ServeWorld,
+    arguments: Vec<String>,
+    by: &str,
+    within: Duration,
+) -> Result<Looked, Failure> {
+    match to_its_end(world, arguments, by, within).await? {
+        (said, Ending::Exited(0)) => Ok(Looked { said, is_fine: true }),
+        (said, Ending::Exited(1)) if !said.printed.trim().is_empty() => Ok(Looked { said, is_fine: false }),
+        (said, ending) => Err(Failure::new(status(&ending), or_ending(said.remarks, &ending))),
+    }
+}
+
 /// Runs a command of this program to its end.
 ///
 /// # Errors
@@ -43,6 +93,18 @@ pub(crate) async fn run(
     by: &str,
     within: Duration,
 ) -> Result<Said, Failure> {
+    match to_its_end(world, arguments, by, within).await? {
+        (said, Ending::Exited(0)) => Ok(said),
+        (said, ending) => Err(Failure::new(status(&ending), or_ending(said.remarks, &ending))),
+    }
+}
+
+async fn to_its_end(
+    world: &ServeWorld,
+    arguments: Vec<String>,
+    by: &str,
+    within: Duration,
+) -> Result<(Said, Ending), Failure> {
     // It is never closed.
     let _turn = AT_ONCE.acquire().await.ok();
     let launch = Launch {
@@ -74,11 +136,7 @@ pub(crate) async fn run(
         let words = format!("it said more than {PRINTED_BYTES_MAX} bytes");
         return Err(failed(StatusCode::INTERNAL_SERVER_ERROR, words));
     }
-    let remarks = line(&said);
-    match ending {
-        Ending::Exited(0) => Ok(Said { printed: String::from_utf8_lossy(&printed).into_owned(), remarks }),
-        ending => Err(failed(status(&ending), or_ending(remarks, &ending))),
-    }
+    Ok((Said { printed: String::from_utf8_lossy(&printed).into_owned(), remarks: line(&said) }, ending))
 }
 
 /// What a command of ours finds in its environment: this `serve`, and who acts. Nothing of a step of a runbook.

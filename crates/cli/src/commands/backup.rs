@@ -50,6 +50,9 @@ pub(super) fn run(command: &BackupCommand, config: Option<PathBuf>, output: Outp
         );
         return Ok(Code::Done);
     }
+    if let Some(client) = context::far() {
+        return super::looks::backup(&client, command, output);
+    }
     let named = config.clone();
     let (config, _) = context::load(config)?;
     match command {

@@ -35,6 +35,9 @@ pub(super) fn run(
     config: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
+    if let Some(client) = context::far() {
+        return super::looks::integrity(&client, command, output);
+    }
     let (config, _) = context::load_or_default(config)?;
     match command {
         IntegrityCommand::Baseline(arguments) => baseline(arguments, &config, output),

@@ -24,6 +24,9 @@ pub(super) fn check(
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
+    if let Some(client) = context::far() {
+        return super::looks::intruders(&client, arguments, output);
+    }
     let (config, _) = context::load_or_default(named)?;
     let server = find(&config, &arguments.name)?;
     let (_, Look { signs, gaps }) = look(&config, server)?;
@@ -49,6 +52,9 @@ pub(super) fn timeline(
     named: Option<PathBuf>,
     output: Output,
 ) -> Result<Code, Failure> {
+    if let Some(client) = context::far() {
+        return super::looks::timeline(&client, arguments, output);
+    }
     let (config, _) = context::load_or_default(named.clone())?;
     let server = find(&config, &arguments.name)?;
     let since_ms = arguments.since.at_ms(now_ms());

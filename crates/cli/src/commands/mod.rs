@@ -20,6 +20,7 @@ mod intrusion;
 mod journal;
 mod kill_switch;
 mod logs;
+mod looks;
 mod maintenance;
 mod manual;
 mod metrics;
@@ -130,6 +131,10 @@ fn is_of_api(command: &Command) -> bool {
     match command {
         Command::Query(_) | Command::Token(_) | Command::KillSwitch(_) | Command::Maintenance(_) => true,
         Command::Incident(command) => !matches!(command, IncidentCommand::Verify),
+        Command::Integrity(_) | Command::Backup(_) => true,
+        Command::Security(command) => {
+            matches!(command, SecurityCommand::Check(_) | SecurityCommand::Timeline(_))
+        }
         Command::Alert(_) | Command::Diagnose(_) | Command::Evidence(_) | Command::Logs(_) => true,
         Command::Journal(command) => matches!(command, JournalCommand::List(_) | JournalCommand::Verify),
         Command::Runbook(command) => matches!(command, RunbookCommand::List),

@@ -251,15 +251,8 @@ fn take_back(made: Vec<Made>, root: &Path) -> Back {
         Err(error) => anstream::eprintln!("paramedic: {error}"),
     }
     let others: Vec<Made> = others.collect();
-    if root == Path::new("/") && others.iter().any(|one| matches!(one, Made::Unit(_))) {
-        // Without its file systemd would still listen for it.
-        let helper: Result<UnitName, _> = HELPER[1].0.parse();
-        let closed = helper
-            .map_err(|error| error.to_string())
-            .and_then(|helper| ask_systemd(async |systemd: Systemd| systemd.close_socket_of(&helper).await));
-        if let Err(error) = closed {
-            anstream::eprintln!("paramedic: the socket of the helper is still open ({error})");
-        }
+    if root == Path::new("/") {
+        close_sockets(&others);
     }
     let mut is_reload_due = false;
     for one in others {
@@ -279,6 +272,21 @@ fn take_back(made: Vec<Made>, root: &Path) -> Back {
         }
     }
     back
+}
+
+/// Has systemd no longer listen for the helpers whose units are taken back: without their files it would go on.
+fn close_sockets(made: &[Made]) {
+    let is_made =
+        |name: &str| made.iter().any(|one| matches!(one, Made::Unit(change) if change.target == name));
+    for (name, _) in HELPER.iter().filter(|(name, _)| name.ends_with(".service") && is_made(name)) {
+        let unit: Result<UnitName, _> = name.parse();
+        let closed = unit
+            .map_err(|error| error.to_string())
+            .and_then(|unit| ask_systemd(async |systemd: Systemd| systemd.close_socket_of(&unit).await));
+        if let Err(error) = closed {
+            anstream::eprintln!("paramedic: the socket of {name} is still open ({error})");
+        }
+    }
 }
 
 /// Has the systemd of this machine do something; an error is told in words.

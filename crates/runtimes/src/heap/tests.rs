@@ -11,7 +11,10 @@ struct Runs(Child);
 impl Runs {
     /// Starts it; nothing where there is none, which is said.
     fn start(program: &str, args: &[&str], folder: &Path) -> Option<Self> {
-        let spawned = Command::new(program).args(args).current_dir(folder).stdout(Stdio::piped()).spawn();
+        let mut command = Command::new(program);
+        // Some wait for the end of their input.
+        let command = command.args(args).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let spawned = command.spawn();
         let Ok(mut child) = spawned else {
             println!("SKIPPED: there is no {program}");
             return None;

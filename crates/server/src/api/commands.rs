@@ -22,14 +22,14 @@ const DIAGNOSIS_MAX: Duration = Duration::from_secs(120);
 const TUNE_MAX: Duration = Duration::from_secs(60);
 
 /// The name of a server that is known: what follows is made of it.
-fn known(flow: &Flow, name: String) -> Result<String, Failure> {
+pub(super) fn known(flow: &Flow, name: String) -> Result<String, Failure> {
     match flow.fleet.get(&name) {
         Some(member) => Ok(member.config.name.clone()),
         None => Err(OrderError::NoServer(name).into()),
     }
 }
 
-fn name_of(token: Option<&Extension<Token>>) -> &str {
+pub(super) fn name_of(token: Option<&Extension<Token>>) -> &str {
     token.map_or("the local socket", |token| token.name.as_str())
 }
 

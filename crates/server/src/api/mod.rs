@@ -18,6 +18,7 @@ mod inbound;
 mod journal;
 mod listing;
 mod logs;
+mod looks;
 mod once;
 mod openapi;
 mod problem;

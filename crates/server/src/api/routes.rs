@@ -2,7 +2,7 @@
 
 use super::route::{Route, Who, get, of, post};
 use super::{
-    alerts, backend, commands, controls, evidence, handlers, inbound, journal, logs, openapi, reading,
+    alerts, backend, commands, controls, evidence, handlers, inbound, journal, logs, looks, openapi, reading,
     runbooks, settings, switches, tokens, traces, undo,
 };
 use crate::tokens::Role;
@@ -96,6 +96,15 @@ fn responder() -> impl IntoIterator<Item = Route> {
             .says("Looks at a server and its machine from all sides, and says which cause that points to."),
         get("/api/v1/servers/{server}/tuning", commands::tuning)
             .says("What is tuned at a server: how it is started beside its configuration."),
+        get("/api/v1/servers/{server}/data", looks::data).says("What the checks of its data found, and since when they are damaged."),
+        get("/api/v1/servers/{server}/data/scope", looks::scope)
+            .says("Reads all data of a server: what of them is damaged, and what a restore would lose."),
+        post("/api/v1/servers/{server}/data/check", looks::check_data).says("Checks the data of a server."),
+        get("/api/v1/servers/{server}/backups", looks::backups).says("The backups of a server, the newest first."),
+        get("/api/v1/servers/{server}/intruders", looks::intruders)
+            .says("Compares a server and its machine with its baseline."),
+        get("/api/v1/servers/{server}/intruders/timeline", looks::timeline)
+            .says("What all sources tell of an intrusion, in the order of time, and what it comes to."),
         get("/api/v1/servers/{server}/signs", controls::signs)
             .says("Looks whether a server and its data are well: it is asked, and something is read through it."),
         post("/api/v1/kill-switch/throw", switches::throw).says("Lets nothing be changed any more."),
@@ -118,6 +127,8 @@ fn approver() -> impl IntoIterator<Item = Route> {
             .says("Takes back what a unit has changed, and answers when that has ended."),
         post("/api/v1/kill-switch/release", switches::release).says("Lets changes happen again."),
         post("/api/v1/maintenance/{window}/end", switches::end).says("Ends a window of maintenance early."),
+        post("/api/v1/servers/{server}/backups", looks::make_backup)
+            .says("Backs the data of a server up, and proves the backup."),
         post("/api/v1/servers/{server}/controls", controls::order)
             .says("Has the guard of a server do something: read-only, writes by steps, blocks, caches."),
         post("/api/v1/servers/{server}/tuning", commands::tune)

@@ -7,6 +7,7 @@ mod incidents;
 mod journal;
 mod lists;
 mod logs;
+mod looks;
 mod problem;
 mod runbooks;
 mod schemas;
@@ -25,6 +26,7 @@ pub use incidents::{
 pub use journal::{JournalEntry, JournalQuestion, JournalVerification};
 pub use lists::{LIMIT_MAX, ListQuestion};
 pub use logs::{LogLine, LogLines, LogQuestion};
+pub use looks::{CheckData, Look, LookForm, LookQuestion, MakeBackup};
 pub use problem::Problem;
 pub use runbooks::{ProcedureSummary, RunbookDetail, RunbookFinding, RunbookSummary};
 pub use servers::{Done, Health, Made, Order, OrderControl, Outcome, ServerStatus, Signs, SignsRead};
