@@ -43,14 +43,18 @@ pub(crate) fn apart(test: &str) -> Option<Beside> {
         println!("SKIPPED: network namespaces take root, `unshare` and `ip`");
         return None;
     }
-    let status = Command::new("unshare")
+    let output = Command::new("unshare")
         .arg("-n")
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads", "1"])
         .env(APART, "1")
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success(), "{test}, in a namespace of its own");
+    // What it counts is one test, which is counted here.
+    let said =
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    said.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| println!("{line}"));
+    assert!(output.status.success(), "{test}, in a namespace of its own:\n{said}");
     None
 }
 

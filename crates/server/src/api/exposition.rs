@@ -130,7 +130,7 @@ async fn incidents(flow: &Flow, registry: &mut Registry) -> Result<(), EngineErr
 /// Which servers are contained.
 fn contained(flow: &Flow, registry: &mut Registry) {
     let is = Family::<OfServer, Gauge>::default();
-    let members: Vec<_> = flow.fleet.members().collect();
+    let members: Vec<_> = flow.fleet.members().filter(|member| !member.is_absent()).collect();
     let names = members.iter().map(|member| member.config.name.as_str());
     for (server, contained) in containment::all(&flow.world.config, names) {
         is.get_or_create(&OfServer { server_name: server.to_owned() }).set(contained.into());
