@@ -573,3 +573,31 @@ fn the_command_line_does_from_afar_what_it_does_here() {
     let listed = far(&viewer, &["journal", "list", "--limit", "3", "-o", "json"]).done();
     assert!(serde_json::from_str::<Value>(&listed).unwrap().as_array().unwrap().len() <= 3);
 }
+
+/// The kernel says who has connected, whatever became of the socket's mode.
+#[test]
+fn the_local_socket_is_for_root_and_the_user_of_serve() {
+    let site = watched("");
+    let socket = site.path("data/run/paramedic.sock");
+    let places = [site.path("."), site.path("data"), site.path("data/run"), socket.clone()];
+    for place in places {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        fs::set_permissions(place, mode).unwrap();
+    }
+    let ask = |user: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", user, "--clear-groups", "curl", "-sS", "--unix-socket"]).arg(&socket);
+        command.arg("http://localhost/api/v1/servers").output()
+    };
+    let root = ask("0");
+    if !root.as_ref().is_ok_and(|said| said.status.success()) {
+        println!("SKIPPED: it takes root, setpriv and curl: {root:?}");
+        return;
+    }
+    let said = |user: &str| String::from_utf8(ask(user).unwrap().stdout).unwrap();
+    assert!(said("0").contains("\"notes\""), "{}", said("0"));
+    let refused = said("65534");
+    assert!(refused.contains("403") && refused.contains("over the network there are tokens"), "{refused}");
+    let log = site.serve_log();
+    assert!(log.contains("from=the local socket (user 65534, process "), "{log}");
+}

@@ -126,9 +126,10 @@ fn how(old: Option<&Entry>, seen: &Seen) -> Option<(Change, String)> {
             (Change::Written, String::new())
         });
     }
-    let rights = |entry: &Entry| format!("{:04o} {}:{}", entry.mode, entry.uid, entry.gid);
+    let rights = |entry: &Entry| (entry.mode, entry.uid, entry.gid);
     if rights(old) != rights(new) {
-        return Some((Change::Permissions, format!("{} → {}", rights(old), rights(new))));
+        let words = |entry: &Entry| format!("{:04o} {}:{}", entry.mode, entry.uid, entry.gid);
+        return Some((Change::Permissions, format!("{} → {}", words(old), words(new))));
     }
     (old.attributes != new.attributes)
         .then(|| (Change::Permissions, "its extended attributes are others".to_owned()))

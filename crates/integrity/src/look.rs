@@ -89,6 +89,22 @@ impl Look<'_> {
         Seen::Is { entry, format: None }
     }
 
+    /// Whether a thing is as it is known, and `trusted` says that its digests still hold.
+    pub(crate) fn is_as_known(
+        &self,
+        path: &TreePath,
+        known: &Entry,
+        trusted: impl Fn(&Entry) -> bool,
+    ) -> bool {
+        let rights = |entry: &Entry| (entry.mode, entry.uid, entry.gid);
+        match self.without_content(path) {
+            Seen::Is { entry, .. } => {
+                same_thing(known, &entry) && rights(known) == rights(&entry) && trusted(&entry)
+            }
+            _ => false,
+        }
+    }
+
     /// Looks at one thing and does not open it: neither digests nor the target of a link are there.
     pub(crate) fn without_content(&self, path: &TreePath) -> Seen {
         match rustix::fs::statat(self.root.fd(), path.as_path(), AtFlags::SYMLINK_NOFOLLOW) {

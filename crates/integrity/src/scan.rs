@@ -156,9 +156,16 @@ fn next_pair(
 }
 
 fn outcome(look: &Look<'_>, options: Options<'_>, known_since_ns: i64, pair: Pair) -> Outcome {
-    let Pair { path, old, step } = pair;
-    let may_change = options.may_change.hold(&path);
+    let Pair { path, mut old, step } = pair;
     let trusted = |now: &Entry| !options.reads_all && now.changed_ns < known_since_ns.saturating_sub(TICK_NS);
+    // Most of a tree is as it was, whatever may change of it: that is one question to the kernel.
+    if !options.reads_all
+        && matches!(step, Some(Ok(())))
+        && let Some(old) = old.take_if(|old| look.is_as_known(&path, old, trusted))
+    {
+        return Outcome { now: Some(old), difference: None, is_untouched: true, is_database: false };
+    }
+    let may_change = options.may_change.hold(&path);
     let seen = match step {
         None => Seen::Gone,
         Some(_) if may_change => look.without_content(&path),

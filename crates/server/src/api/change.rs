@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::BODY_BYTES_MAX;
 use super::etag::{is_one_of, tag_of};
+use super::local_peer::LocalPeer;
 use super::once::{ANSWER_BYTES_MAX, Answer, End, Known, Name};
 use super::problem::{Failure, blocking};
 use crate::clock;
@@ -87,7 +88,10 @@ pub(super) async fn around(State(flow): State<Arc<Flow>>, request: Request, next
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
     let asked = Asked {
         by: token.map(|token| token.name.clone()).or_else(said).unwrap_or_default(),
-        from: peer.map_or_else(|| "the local socket".to_owned(), |peer| peer.0.to_string()),
+        from: match (peer, head.extensions.get::<ConnectInfo<LocalPeer>>()) {
+            (Some(peer), _) => peer.0.to_string(),
+            (None, local) => local.map_or_else(|| "the local socket".to_owned(), |local| local.0.to_string()),
+        },
         owner: token.map(|token| token.id.clone()).unwrap_or_default(),
         uri: head.uri.clone(),
     };

@@ -17,6 +17,7 @@ mod handlers;
 mod inbound;
 mod journal;
 mod listing;
+mod local_peer;
 mod logs;
 mod looks;
 mod once;
@@ -50,6 +51,7 @@ use route::{Route, Who};
 
 pub(crate) use access::{Closed, Door, peer};
 pub(crate) use handlers::{carry_out, server_status};
+pub(crate) use local_peer::LocalPeer;
 pub use openapi::description;
 pub(crate) use problem::{Failure, blocking};
 
@@ -74,7 +76,7 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
         };
         router.route(route.path, handler)
     };
-    finished(routes.fold(Router::new(), add), flow)
+    finished(routes.fold(Router::new(), add), flow).layer(from_fn(local_peer::admit))
 }
 
 /// What the network address offers: most of it takes a token.

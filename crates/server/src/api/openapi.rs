@@ -166,6 +166,10 @@ fn responses(route: &Route, operation: &Operation) -> Value {
     all.into()
 }
 
+/// The ends of paths behind which a command is run.
+const COMMANDS: [&str; 7] =
+    ["/backups", "/data", "/data/scope", "/diagnosis", "/intruders", "/intruders/timeline", "/tuning"];
+
 /// With which statuses something may be refused.
 fn refusals(route: &Route) -> Vec<u16> {
     let of_all: &[u16] = &[400, 404, 421, 500, 503];
@@ -179,8 +183,13 @@ fn refusals(route: &Route) -> Vec<u16> {
         (&Method::POST, _) => &[403, 408, 413, 415, 422, 429],
         _ => &[],
     };
+    // What a command on this machine is asked, it may refuse.
+    let of_commands: &[u16] = match route.method {
+        Method::GET if COMMANDS.iter().any(|end| route.path.ends_with(end)) => &[409],
+        _ => &[],
+    };
     let of_backend: &[u16] = if route.path.starts_with("/api/v1/backend") { &[502] } else { &[] };
-    [of_all, of_doors, of_posts, of_backend].concat()
+    [of_all, of_doors, of_posts, of_commands, of_backend].concat()
 }
 
 /// Over the network nobody has to say who they are.
