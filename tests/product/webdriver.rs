@@ -28,6 +28,9 @@ pub(crate) struct Browser {
     profile: TempDir,
 }
 
+/// How often Chromium is started.
+const START_TRIES: u32 = 3;
+
 // === impl Browser ===
 
 impl Browser {
@@ -77,8 +80,14 @@ impl Browser {
             "goog:chromeOptions": {"binary": chromium, "args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
-        let made = browser.ask(&format!("{base}/session"), &capabilities);
-        browser.session = format!("{base}/session/{}", made["sessionId"].as_str().unwrap());
+        // On a machine that is busy Chromium ends at its start now and then: that is not what is tested.
+        let mut last = Value::Null;
+        let made = (0..START_TRIES).find_map(|_| {
+            last = browser.answer(&format!("{base}/session"), &capabilities);
+            last["value"]["sessionId"].as_str().map(str::to_owned)
+        });
+        let id = made.unwrap_or_else(|| panic!("Chromium does not start: {last}"));
+        browser.session = format!("{base}/session/{id}");
         browser.wide();
         Some(browser)
     }

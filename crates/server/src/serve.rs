@@ -186,7 +186,6 @@ impl Serve {
         let mut loops = flow.start(inbox);
         loops.spawn(keep_within_budget(Arc::clone(&config), dir));
         let (local_routes, public_routes) = (api::local(Arc::clone(&flow)), web::public(Arc::clone(&flow)));
-        let local_routes = local_routes.into_make_service_with_connect_info::<api::LocalPeer>();
         loops.spawn(async move { drop(axum::serve(local, local_routes).await) });
         loops.spawn(listening::answer(public, public_routes));
         flow.engine.resume().await;

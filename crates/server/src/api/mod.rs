@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::any;
@@ -51,7 +52,7 @@ use route::{Route, Who};
 
 pub(crate) use access::{Closed, Door, peer};
 pub(crate) use handlers::{carry_out, server_status};
-pub(crate) use local_peer::LocalPeer;
+use local_peer::LocalPeer;
 pub use openapi::description;
 pub(crate) use problem::{Failure, blocking};
 
@@ -64,7 +65,7 @@ pub fn socket_path(config: &Config) -> PathBuf {
 }
 
 /// What the local socket offers.
-pub(crate) fn local(flow: Arc<Flow>) -> Router {
+pub(crate) fn local(flow: Arc<Flow>) -> IntoMakeServiceWithConnectInfo<Router, LocalPeer> {
     let routes = routes::table().filter(|route| route.who != Who::Teller);
     let add = |router: Router<Arc<Flow>>, route: Route| {
         let handler = match route.who {
@@ -76,7 +77,8 @@ pub(crate) fn local(flow: Arc<Flow>) -> Router {
         };
         router.route(route.path, handler)
     };
-    finished(routes.fold(Router::new(), add), flow).layer(from_fn(local_peer::admit))
+    let router = finished(routes.fold(Router::new(), add), flow).layer(from_fn(local_peer::admit));
+    router.into_make_service_with_connect_info()
 }
 
 /// What the network address offers: most of it takes a token.
