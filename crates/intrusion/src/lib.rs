@@ -22,4 +22,4 @@ pub use picture::{Assessment, Confidence, Picture, Row};
 pub use processes::{Belonging, Scene};
 pub use sign::{Attack, Certainty, Sign};
 pub use sources::{Events, events};
-pub use traffic::{Flow, Traffic, flows};
+pub use traffic::Traffic;

@@ -3,15 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use host::{Connection, Roots, connections};
+use host::Connection;
 
 use crate::sign::{Attack, Sign};
 
 /// Peers that are kept apart at once.
 const PEERS_MAX: usize = 10_000;
-
-/// How much has gone over a connection that a server has made, or that was made to it.
-pub type Flow = Connection;
 
 /// What has left, to whom, since this was made.
 #[derive(Clone, Debug, Default)]
@@ -21,19 +18,14 @@ pub struct Traffic {
     last: HashMap<(u64, std::net::SocketAddr), u64>,
 }
 
-/// The connections of the process and of all that hold one of these sockets; `None` where the kernel does not tell.
-pub fn flows(roots: &Roots, pid: i32, sockets: &HashSet<u64>) -> Option<Vec<Flow>> {
-    connections(roots, pid, sockets)
-}
-
 // === impl Traffic ===
 
 impl Traffic {
     /// Counts what has gone since the last look. Connections to the `ports` of the server itself are its clients': what they are
     /// answered does not leave. What a connection sends between the last look and its end is not seen.
-    pub fn take(&mut self, flows: &[Flow], ports: &HashSet<u16>) {
+    pub fn take(&mut self, connections: &[Connection], ports: &HashSet<u16>) {
         let mut now = HashMap::new();
-        for flow in flows.iter().filter(|flow| !ports.contains(&flow.local.port())) {
+        for flow in connections.iter().filter(|flow| !ports.contains(&flow.local.port())) {
             let key = (flow.inode, flow.remote);
             let before = self.last.get(&key).copied().unwrap_or(0);
             now.insert(key, flow.sent_bytes);
@@ -43,11 +35,6 @@ impl Traffic {
             }
         }
         self.last = now;
-    }
-
-    /// Bytes that have left, by peer.
-    pub fn sent_bytes(&self) -> &BTreeMap<IpAddr, u64> {
-        &self.sent_bytes
     }
 
     /// What is too much for a peer that is not `known`. A sign names the step that was passed, which doubles each time.
@@ -70,17 +57,17 @@ impl Traffic {
 mod tests {
     use super::*;
 
-    fn flow(inode: u64, local: u16, remote: &str, sent_bytes: u64) -> Flow {
+    fn flow(inode: u64, local: u16, remote: &str, sent_bytes: u64) -> Connection {
         let local = std::net::SocketAddr::from(([10, 0, 0, 1], local));
-        Flow { local, remote: remote.parse().unwrap(), inode, sent_bytes, received_bytes: 0 }
+        Connection { local, remote: remote.parse().unwrap(), inode, sent_bytes, received_bytes: 0 }
     }
 
     #[test]
     fn what_leaves_to_somebody_new_is_a_sign_and_another_when_it_has_doubled() {
         let mut traffic = Traffic::default();
         let (ports, known) = (HashSet::from([8080]), BTreeSet::from(["10.0.0.9".parse().unwrap()]));
-        let mut step = |flows: &[Flow]| {
-            traffic.take(flows, &ports);
+        let mut step = |connections: &[Connection]| {
+            traffic.take(connections, &ports);
             traffic.judge(&known, 1000, 5).iter().map(|sign| sign.what.clone()).collect::<Vec<_>>()
         };
         let none: [&str; 0] = [];

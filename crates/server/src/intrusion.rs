@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ::intrusion::{
-    Baseline, BaselineError, Belonging, Events, Files, Known, Scene, Sign, Traffic, events, flows,
-};
-use host::{Roots, Snapshot, snapshot};
+use ::intrusion::{Baseline, BaselineError, Belonging, Events, Files, Known, Scene, Sign, Traffic, events};
+use host::{Roots, Snapshot, connections, snapshot};
 use process::ProcessId;
 use process::control::{Client, Message};
 use tokio::time::timeout;
@@ -110,8 +108,8 @@ impl Looked<'_> {
         gaps: &mut Vec<String>,
     ) -> Vec<Sign> {
         let pid = self.pid.unwrap_or_default();
-        match flows(&Roots::below(self.root), pid, &scene.sockets()) {
-            Some(flows) => traffic.take(&flows, &scene.ports()),
+        match connections(&Roots::below(self.root), pid, &scene.sockets()) {
+            Some(connections) => traffic.take(&connections, &scene.ports()),
             None => gaps.push("the kernel does not say how much left over which connection".to_owned()),
         }
         traffic.judge(&belonging.peers, self.config.intrusion.leaving_max.0, self.now_ms)

@@ -1,15 +1,18 @@
 //! Owns the handlers of looks at the data, the backups and the machine of a server, as commands on this machine take them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use tokio::task::JoinError;
 
 use super::commands::{known, name_of};
 use super::handlers::Shared;
 use super::problem::Failure;
 use super::wire::{CheckData, Look, LookForm, LookQuestion, MakeBackup};
+use crate::flow::Flow;
 use crate::own_command::look;
 use crate::tokens::Token;
 
@@ -28,7 +31,7 @@ pub(super) async fn data(
     name: Path<String>,
     asked: Query<LookQuestion>,
 ) -> Result<Json<Look>, Failure> {
-    short((shared, token, name, asked), &["integrity", "history"], |_| Vec::new()).await
+    ask((shared, token, name, asked), &["integrity", "history"], |_| Vec::new(), SHORT_MAX).await
 }
 
 /// Which of its data are damaged, and what a restore would lose.
@@ -38,10 +41,7 @@ pub(super) async fn scope(
     name: Path<String>,
     asked: Query<LookQuestion>,
 ) -> Result<Json<Look>, Failure> {
-    let (State(flow), Query(asked)) = (shared, asked);
-    let name = known(&flow, name.0)?;
-    let words = words(&["integrity", "scope"], name, asked.form);
-    Ok(Json(look(&flow.world, words, name_of(token.as_ref()), LONG_MAX).await?.into_look(asked.form)?))
+    ask((shared, token, name, asked), &["integrity", "scope"], |_| Vec::new(), LONG_MAX).await
 }
 
 /// Its backups.
@@ -52,7 +52,7 @@ pub(super) async fn backups(
     asked: Query<LookQuestion>,
 ) -> Result<Json<Look>, Failure> {
     let only = |asked: &LookQuestion| asked.verified.then(|| "--verified".to_owned()).into_iter().collect();
-    short((shared, token, name, asked), &["backup", "list"], only).await
+    ask((shared, token, name, asked), &["backup", "list"], only, SHORT_MAX).await
 }
 
 /// Whether it and its machine are as its baseline has them.
@@ -62,7 +62,7 @@ pub(super) async fn intruders(
     name: Path<String>,
     asked: Query<LookQuestion>,
 ) -> Result<Json<Look>, Failure> {
-    short((shared, token, name, asked), &["security", "check"], |_| Vec::new()).await
+    ask((shared, token, name, asked), &["security", "check"], |_| Vec::new(), SHORT_MAX).await
 }
 
 /// What all sources tell of an intrusion.
@@ -77,7 +77,7 @@ pub(super) async fn timeline(
         let incident = asked.incident.as_ref().map(|incident| format!("--incident={incident}"));
         since.into_iter().chain(incident).collect()
     };
-    short((shared, token, name, asked), &["security", "timeline"], more).await
+    ask((shared, token, name, asked), &["security", "timeline"], more, SHORT_MAX).await
 }
 
 /// Checks its data.
@@ -88,9 +88,7 @@ pub(super) async fn check_data(
 ) -> Result<Json<Look>, Failure> {
     let mut words = words(&["integrity", "check"], known(&flow, name)?, wanted.form);
     words.extend(wanted.deep.then(|| "--deep".to_owned()));
-    // Whoever asks may hang up; what is begun goes on to its end.
-    let checked = tokio::spawn(async move { look(&flow.world, words, &wanted.by, LONG_MAX).await });
-    Ok(Json(checked.await.map_err(|error| broken(&error))??.into_look(wanted.form)?))
+    order(flow, words, wanted.by, wanted.form).await
 }
 
 /// Backs its data up.
@@ -101,21 +99,21 @@ pub(super) async fn make_backup(
 ) -> Result<Json<Look>, Failure> {
     let mut words = words(&["backup", "create"], known(&flow, name)?, wanted.form);
     words.extend(wanted.read_only.then(|| "--read-only".to_owned()));
-    let made = tokio::spawn(async move { look(&flow.world, words, &wanted.by, LONG_MAX).await });
-    Ok(Json(made.await.map_err(|error| broken(&error))??.into_look(wanted.form)?))
+    order(flow, words, wanted.by, wanted.form).await
 }
 
-async fn short(
+async fn ask(
     (State(flow), token, Path(name), Query(asked)): Asked,
     verb: &[&str],
     more: impl Fn(&LookQuestion) -> Vec<String>,
+    within: Duration,
 ) -> Result<Json<Look>, Failure> {
     let mut words = words(verb, known(&flow, name)?, asked.form);
     words.extend(more(&asked));
     if words.iter().any(|word| word.contains('\0')) {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "no value has a byte of zero"));
     }
-    Ok(Json(look(&flow.world, words, name_of(token.as_ref()), SHORT_MAX).await?.into_look(asked.form)?))
+    Ok(Json(look(&flow.world, words, name_of(token.as_ref()), within).await?.into_look(asked.form)?))
 }
 
 fn words(verb: &[&str], name: String, form: LookForm) -> Vec<String> {
@@ -126,6 +124,14 @@ fn words(verb: &[&str], name: String, form: LookForm) -> Vec<String> {
     verb.iter().map(|&word| word.to_owned()).chain([name, form.to_owned()]).collect()
 }
 
-fn broken(error: &tokio::task::JoinError) -> Failure {
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+/// Whoever asks may hang up; what is begun goes on to its end.
+async fn order(
+    flow: Arc<Flow>,
+    words: Vec<String>,
+    by: String,
+    form: LookForm,
+) -> Result<Json<Look>, Failure> {
+    let looked = tokio::spawn(async move { look(&flow.world, words, &by, LONG_MAX).await }).await;
+    let failed = |error: JoinError| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    Ok(Json(looked.map_err(failed)??.into_look(form)?))
 }
