@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ::intrusion::{Baseline, BaselineError, Belonging, Events, Files, Known, Scene, Sign, Traffic, events};
+use ::intrusion::{
+    Baseline, BaselineError, Belonging, Event, Events, Files, Known, Scene, Sign, Traffic, events,
+};
 use host::{Roots, Snapshot, connections, snapshot};
 use process::ProcessId;
 use process::control::{Client, Message};
@@ -16,6 +18,8 @@ const HELLO_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 /// Sign-ins that are learned from, and those that are looked at, are at most this old.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const LEARNED_DAYS: i64 = 30;
+/// What is written down late is read again.
+const OVERLAP_MS: i64 = 10_000;
 
 /// What a look came to.
 #[derive(Debug)]
@@ -41,6 +45,13 @@ pub struct Looked<'a> {
     pub now_ms: i64,
 }
 
+/// The sign-ins of the last day, which are the machine's: read once for all servers, and from look to look only what is new.
+#[derive(Debug, Default)]
+pub struct SignIns {
+    known: Events,
+    until_ms: Option<i64>,
+}
+
 /// Where the baseline of a server is.
 pub fn baseline_path(config: &Config, server: &str) -> PathBuf {
     config.data_dir.join("security").join(format!("{server}.json"))
@@ -58,6 +69,24 @@ pub async fn process_of(config: &Config, server: &str) -> Option<i32> {
     connected.await.ok().flatten()
 }
 
+// === impl SignIns ===
+
+impl SignIns {
+    /// Reads what has come since the last time, from a moment before it on. Blocks.
+    pub fn refresh(&mut self, root: &Path, now_ms: i64) {
+        let since_ms = self.until_ms.unwrap_or(now_ms - DAY_MS);
+        let fresh = events(root, since_ms, now_ms, logs::time_of_machine);
+        self.known.found.retain(|event| event.at_ms >= now_ms - DAY_MS && event.at_ms < since_ms);
+        self.known.found.extend(fresh.found);
+        self.known.gaps = fresh.gaps;
+        self.until_ms = Some(now_ms - OVERLAP_MS);
+    }
+
+    fn since(&self, since_ms: i64) -> Vec<Event> {
+        self.known.found.iter().filter(|event| event.at_ms >= since_ms).cloned().collect()
+    }
+}
+
 // === impl Looked ===
 
 impl Looked<'_> {
@@ -68,14 +97,15 @@ impl Looked<'_> {
         let executables = belonging.iter().flat_map(|belonging| &belonging.executables);
         let own = self.own(executables.map(PathBuf::from));
         let files = Files::look(self.root, &own, None);
-        let events = self.events(self.now_ms - LEARNED_DAYS * DAY_MS);
+        let since_ms = self.now_ms - LEARNED_DAYS * DAY_MS;
+        let events = events(self.root, since_ms, self.now_ms, logs::time_of_machine);
         let access = Known::of(&events.found);
         let gaps = [files.gaps.clone(), events.gaps, self.gap(belonging.is_some())].concat();
         (Baseline::new(&self.server.name, by, self.now_ms, belonging, files, access), gaps)
     }
 
     /// Compares them with the baseline. `traffic` is what was seen to leave so far. Blocks.
-    pub fn judge(&self, baseline: &Baseline, traffic: &mut Traffic) -> Look {
+    pub fn judge(&self, baseline: &Baseline, traffic: &mut Traffic, sign_ins: &SignIns) -> Look {
         let (mut signs, mut gaps) = (Vec::new(), Vec::new());
         let snapshot = self.snapshot();
         let scene = snapshot.as_ref().and_then(Scene::of);
@@ -93,9 +123,8 @@ impl Looked<'_> {
         let files = Files::look(self.root, &own, Some(&baseline.files));
         signs.extend(baseline.files.judge(&files, &own, self.now_ms));
         gaps.extend(files.gaps);
-        let events = self.events(baseline.learned_ms.max(self.now_ms - DAY_MS));
-        signs.extend(baseline.access.judge(&events.found));
-        gaps.extend(events.gaps);
+        signs.extend(baseline.access.judge(&sign_ins.since(baseline.learned_ms)));
+        gaps.extend(sign_ins.known.gaps.clone());
         signs.sort_by_key(|sign| sign.at_ms);
         Look { signs, gaps }
     }
@@ -120,10 +149,6 @@ impl Looked<'_> {
         // It may have ended since somebody said that this was it.
         ProcessId::of(pid)?;
         Some(snapshot(&Roots::below(self.root), Some(pid), self.now_ms))
-    }
-
-    fn events(&self, since_ms: i64) -> Events {
-        events(self.root, since_ms, self.now_ms, logs::time_of_machine)
     }
 
     /// The files that are the server's: what its processes run, what its command names, what the configuration says.

@@ -7,7 +7,7 @@ use diagnosis::{Finding, Severity, kind};
 use intrusion::{Assessment, Baseline, Certainty, Picture, Row, Sign, Traffic};
 use server::config::{Config, Server};
 use server::data::Subject;
-use server::intrusion::{Look, Looked, baseline_path, keep_baseline, process_of, undo_baseline};
+use server::intrusion::{Look, Looked, SignIns, baseline_path, keep_baseline, process_of, undo_baseline};
 use server::now_ms;
 
 use crate::arguments::{LookArguments, Output, TimelineArguments};
@@ -139,7 +139,9 @@ fn look(config: &Config, server: &Server) -> Result<(Option<Baseline>, Look), Fa
     };
     let pid = context::runtime()?.block_on(process_of(config, &server.name));
     let looked = Looked { config, server, pid, root: Path::new("/"), now_ms: now_ms() };
-    let look = looked.judge(&baseline, &mut Traffic::default());
+    let mut sign_ins = SignIns::default();
+    sign_ins.refresh(looked.root, looked.now_ms);
+    let look = looked.judge(&baseline, &mut Traffic::default(), &sign_ins);
     Ok((Some(baseline), look))
 }
 

@@ -15,7 +15,7 @@ use super::Watch;
 use crate::clock;
 use crate::config::Config;
 use crate::fleet::Fleet;
-use crate::intrusion::{Look, Looked, baseline_path};
+use crate::intrusion::{Look, Looked, SignIns, baseline_path};
 use crate::world::ServeWorld;
 
 /// What is exported: how many signs the last look has found.
@@ -36,20 +36,33 @@ struct Course {
 /// Looks at all servers in turn, whenever it is time. Nothing else waits for it.
 pub(crate) async fn watch_for_intruders(world: Arc<ServeWorld>, watch: Arc<Watch>, fleet: Arc<Fleet>) {
     let mut courses: BTreeMap<String, Course> = BTreeMap::new();
+    let mut sign_ins = SignIns::default();
     let mut ticks = tokio::time::interval(world.config.intrusion.every.get());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        let config = Arc::clone(&world.config);
+        let read = tokio::task::spawn_blocking(move || {
+            if config.server.iter().any(|server| baseline_path(&config, &server.name).exists()) {
+                sign_ins.refresh(Path::new("/"), clock::now_ms());
+            }
+            sign_ins
+        });
+        sign_ins = read.await.unwrap_or_default();
         for member in fleet.members() {
             let name = member.config.name.clone();
             let pid = member.child().map(|child| child.pid);
             let (config, mut course) = (Arc::clone(&world.config), courses.remove(&name).unwrap_or_default());
             let server = name.clone();
             let looked = tokio::task::spawn_blocking(move || {
-                let found = look(&config, &server, pid, &mut course);
-                (found, course)
+                let found = look(&config, &server, pid, &mut course, &sign_ins);
+                (found, course, sign_ins)
             });
-            let Ok((found, course)) = looked.await else { continue };
+            let Ok((found, course, read)) = looked.await else {
+                sign_ins = SignIns::default();
+                continue;
+            };
+            sign_ins = read;
             courses.insert(name.clone(), course);
             match found {
                 Ok(Some(signs)) => tell(&watch, &name, &signs),
@@ -66,6 +79,7 @@ fn look(
     server: &str,
     pid: Option<i32>,
     course: &mut Course,
+    sign_ins: &SignIns,
 ) -> Result<Option<Vec<Sign>>, String> {
     let read = Baseline::read(&baseline_path(config, server)).map_err(|error| error_chain(&error))?;
     let Some(baseline) = read else { return Ok(None) };
@@ -75,7 +89,7 @@ fn look(
     }
     let Some(server) = config.server.iter().find(|one| one.name == server) else { return Ok(None) };
     let looked = Looked { config, server, pid, root: Path::new("/"), now_ms: clock::now_ms() };
-    let Look { signs, .. } = looked.judge(&baseline, &mut course.traffic);
+    let Look { signs, .. } = looked.judge(&baseline, &mut course.traffic, sign_ins);
     let news: Vec<&Sign> = signs.iter().filter(|sign| !course.told.contains(&sign.key())).collect();
     if let Err(error) = write_down(&log_path(config), &server.name, &news) {
         // They are told again at the next look.
