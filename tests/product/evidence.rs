@@ -199,10 +199,11 @@ fn a_collection_that_is_killed_leaves_a_bundle_that_says_so() {
     let mut command = site.command(&["evidence", "collect"]);
     let mut child =
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let folder = eventually("a step was sealed", || {
+    let folder = eventually("something was sealed", || {
         let entries = fs::read_dir(site.path("data/evidence")).ok()?.flatten();
-        let steps = |path: &PathBuf| fs::metadata(path.join("steps.jsonl")).is_ok_and(|of| of.len() > 0);
-        entries.map(|entry| entry.path()).find(steps)
+        let sealed =
+            |path: &PathBuf| path.join("seal.json").exists() && !looked_at(&site, path).items.is_empty();
+        entries.map(|entry| entry.path()).find(sealed)
     });
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
@@ -212,11 +213,12 @@ fn a_collection_that_is_killed_leaves_a_bundle_that_says_so() {
     site.run(&["evidence", "verify"]).done();
 }
 
-/// Collects onto a loop device on which a fifth of a megabyte is left beside what is held for the seal.
+/// Collects onto a loop device on which less than a tenth of a megabyte is left beside what is held for the seal, also for
+/// root.
 const FULL_DISK: &str =
-    "truncate -s 6M \"$HOME/image\"; mkfs.ext4 -q \"$HOME/image\"; mount -o loop \"$HOME/image\" \"$MOUNT\"
+    "truncate -s 6M \"$HOME/image\"; mkfs.ext4 -q -m 0 \"$HOME/image\"; mount -o loop \"$HOME/image\" \"$MOUNT\"
     AVAILABLE=$(df --output=avail -B1 \"$MOUNT\" | tail -n 1)
-    head -c $((AVAILABLE - 750000)) /dev/zero > \"$MOUNT/filler\"
+    head -c $((AVAILABLE - 600000)) /dev/zero > \"$MOUNT/filler\"
     \"$EXE\" evidence collect > \"$HOME/said\" 2>&1 || echo \"exit $?\" >> \"$HOME/said\"
     cp -a \"$MOUNT/evidence\" \"$HOME/kept\"";
 

@@ -204,11 +204,13 @@ fn each_alert_fires_in_the_situation_that_it_is_for() {
     processes::signal(bare, Signal::KILL);
     fleet.until(true, "MCPServerDown", "bare", nothing);
 
-    let titles: Vec<String> =
-        fleet.site.incidents().into_iter().map(|one| format!("{} {}", one.server, one.title)).collect();
-    for expected in
-        ["guarded Server Down", "bare Server Down", "guarded Security Incident", "guarded Data Corruption"]
-    {
-        assert!(titles.iter().any(|title| title == expected), "{expected} is not among {titles:?}");
-    }
+    // An incident is opened a moment after its alert fires.
+    let expected =
+        ["guarded Server Down", "bare Server Down", "guarded Security Incident", "guarded Data Corruption"];
+    eventually(&format!("incidents {expected:?}"), || {
+        let incidents = fleet.site.incidents();
+        let is_there =
+            |wanted: &&str| incidents.iter().any(|one| format!("{} {}", one.server, one.title) == **wanted);
+        expected.iter().all(is_there).then_some(())
+    });
 }
