@@ -1,5 +1,7 @@
-//! Owns what a developer runs: `cargo xtask tidy`, `cargo xtask docs`, `cargo xtask pictures`, `cargo xtask promqltest`.
+//! Owns what a developer runs: `cargo xtask tidy`, `cargo xtask licences`, `cargo xtask docs`, `cargo xtask pictures`, `cargo xtask
+//! promqltest`.
 
+mod licences;
 mod pictures;
 mod tidy;
 
@@ -10,6 +12,8 @@ use std::time::SystemTime;
 use anyhow::Context;
 
 const USAGE: &str = "usage: cargo xtask tidy    checks the rules of this workspace that no compiler checks
+       cargo xtask licences
+                           checks licences and sources of all that is built in, as deny.toml says
        cargo xtask docs    writes docs/commands.md and docs/openapi.json anew, from the program itself
        cargo xtask pictures
                            makes docs/pictures anew, of the screenshots of the tests in a browser
@@ -20,6 +24,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tidy"] => run_tidy(),
+        ["licences"] => check_licences(),
         ["docs"] => write_docs(),
         ["pictures"] => pictures::make(root()?, now()),
         ["promqltest", folder] => run_promqltest(folder),
@@ -55,6 +60,15 @@ fn run_tidy() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+fn check_licences() -> anyhow::Result<ExitCode> {
+    let (problems, n_crates) = licences::check(root()?)?;
+    for problem in &problems {
+        println!("{problem}");
+    }
+    println!("{n_crates} crates, {} problems", problems.len());
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The runner belongs to the crate whose tests it is; here are no crates of the product.
