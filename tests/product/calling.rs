@@ -12,7 +12,7 @@ use crate::receiver::{Answer, Receiver};
 use crate::site::{Server, Setup, Site};
 use crate::story::Story;
 
-/// A runbook that calls `on-call`, allows three seconds to take notice, and whose only change waits for a yes. Its second
+/// A runbook that calls `on-call`, allows five seconds to take notice, and whose only change waits for a yes. Its second
 /// alert is about a server of which nothing was heard for five seconds.
 const RUNBOOK: &str = r#"---
 contacts:
@@ -25,7 +25,7 @@ contacts:
 ### Alert: MCPServerDown
 
 **Severity**: Critical\
-**Response Time**: < 3 seconds\
+**Response Time**: < 5 seconds\
 **Contact**: primary\
 **Alert Query**: `mcp_server_up == 0`
 
@@ -213,7 +213,7 @@ fn stopped_for_a_while_it_looks_first_and_what_is_overdue_fires_once() {
     site.incident("notes", "open", |_| true);
     site.signal_serve(Signal::STOP);
     // Longer than the silence that the second alert is about, and than the time to take notice.
-    let woken_ms = server::now_ms() + 7_000;
+    let woken_ms = server::now_ms() + 8_000;
     eventually("the time passes", || (server::now_ms() > woken_ms).then_some(()));
     site.signal_serve(Signal::CONT);
     let story = site.incident("notes", "at level 1", |story| story.has(is_level));

@@ -124,6 +124,7 @@ fn head() -> Head {
         at_ms: 0,
         tiers: Vec::new(),
         place: None,
+        since_ms: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, BufReader, Write as _};
+use std::io::{self, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,14 @@ use serde_json::Value;
 
 use crate::archive;
 use crate::bundle::{ANALYSIS, ARCHIVE, CUSTODY, CUSTODY_LENGTH, MANIFEST, SEAL, STEPS};
+use crate::core_file;
 use crate::custody::{self, Act};
 use crate::error::Error;
 use crate::key::SigningKey;
 use crate::verify::{Verdict, verify};
+
+/// Which address each byte of the memory had.
+const INDEX_OF_MEMORY: &str = "t2/memory/index.jsonl";
 
 /// Why a bundle was not taken elsewhere.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +137,15 @@ fn unpack(folder: &Path, verdict: &Verdict) -> io::Result<()> {
             .map(|bytes| list(&bytes, show))
             .unwrap_or_else(|| format!("{item} is not in the bundle\n"));
         file_at(&analysis.join(name))?.write_all(lines.as_bytes())?;
+    }
+    for (pid, process) in core_file::processes(&read(INDEX_OF_MEMORY).unwrap_or_default()) {
+        let path = analysis.join(format!("core.{pid}"));
+        let written = file_at(&path).and_then(|file| process.write(pid, &read, &mut BufWriter::new(file)));
+        if let Err(error) = written {
+            // The pieces are there all the same.
+            let _ = fs::remove_file(&path);
+            let _ = writeln!(text, "not there: core.{pid}: {error}");
+        }
     }
     file_at(&analysis.join("README"))?.write_all(text.as_bytes())
 }

@@ -17,6 +17,7 @@
 pub mod archive;
 mod bundle;
 mod collect;
+mod core_file;
 pub mod custody;
 mod error;
 mod export;

@@ -51,6 +51,9 @@ pub struct Head {
     pub host: Option<String>,
     /// When the collection began, in milliseconds since the Unix epoch by this machine's clock.
     pub at_ms: i64,
+    /// From when on the journal and what changed on the disk was wanted, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<i64>,
     /// How deep was looked: `t0`, `t1`, `t2`.
     pub tiers: Vec<String>,
     /// Where it was written, and why there.

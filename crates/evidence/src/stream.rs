@@ -167,6 +167,7 @@ mod tests {
             at_ms: 0,
             tiers: Vec::new(),
             place: None,
+            since_ms: None,
         };
         let folder = place.path().join("b");
         let mut writer = Writer::begin(&folder, head, Arc::clone(&key)).unwrap();

@@ -151,6 +151,7 @@ pub(crate) async fn collect(flow: &Arc<Flow>, wanted: Collect) -> Result<Collect
             Depth::T1 => Tier::T1,
             Depth::T2 => Tier::T2,
         },
+        since_ms: wanted.since_ms,
         deep,
         now_ms: clock::now_ms(),
         root: PathBuf::from("/"),

@@ -110,6 +110,7 @@ impl World for ServeWorld {
             incident: Some(incident.to_owned()),
             by: "paramedic serve".to_owned(),
             tier: Tier::T0,
+            since_ms: None,
             deep: Deep::default(),
             now_ms: self.now_ms(),
             root: PathBuf::from("/"),

@@ -21,6 +21,10 @@ pub(crate) enum EvidenceCommand {
         /// How deep to look
         #[arg(long, visible_alias = "tier", value_enum, default_value_t = Depth::T1)]
         depth: Depth,
+        /// From when on the journal, and what changed on the disk, is taken, for example 6h or 2026-11-27T06:00:00Z [default: the
+        /// journal of the machine for half an hour, all else for a day]
+        #[arg(long, value_name = "WHEN", value_parser = since)]
+        since: Option<Since>,
         #[command(flatten)]
         deep: DeepArguments,
     },

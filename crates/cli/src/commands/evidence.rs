@@ -53,7 +53,7 @@ pub(super) fn run(command: EvidenceCommand, named: Option<PathBuf>, output: Outp
     }
     let (config, _) = context::load_or_default(named.clone())?;
     match command {
-        EvidenceCommand::Collect { server, incident, depth, deep } => {
+        EvidenceCommand::Collect { server, incident, depth, since, deep } => {
             let tier = match depth {
                 Depth::T0 => Tier::T0,
                 Depth::T1 => Tier::T1,
@@ -66,6 +66,7 @@ pub(super) fn run(command: EvidenceCommand, named: Option<PathBuf>, output: Outp
                 incident,
                 by: actor(),
                 tier,
+                since_ms: since.map(|since| since.at_ms(now_ms())),
                 deep,
                 now_ms: now_ms(),
                 root: PathBuf::from("/"),

@@ -47,11 +47,11 @@ struct Range<'a> {
 }
 
 pub(super) fn collect(scene: &Scene, out: &Out) {
-    let hours_ms = UNIT_HOURS * 3_600_000;
+    let since = |minutes: i64| scene.since_ms.unwrap_or(scene.now_ms - minutes * 60_000);
     for unit in &scene.subject.units {
-        range(scene, out, Some(unit), scene.now_ms - hours_ms);
+        range(scene, out, Some(unit), since(UNIT_HOURS * 60));
     }
-    range(scene, out, None, scene.now_ms - MACHINE_MINUTES * 60_000);
+    range(scene, out, None, since(MACHINE_MINUTES));
 }
 
 fn range(scene: &Scene, out: &Out, unit: Option<&str>, since_ms: i64) {

@@ -3,10 +3,12 @@
 //!
 //! `t2/memory/PID/NNNN` are pieces, one after the other as they were found, and `t2/memory/index.jsonl` says which address each
 //! byte had. Pages that were never touched, or that a file on the disk has (programs, libraries), are left out and said so.
+//! `t2/memory/PID/auxv` and `threads.jsonl` are what a debugger wants to know besides; an export makes a core of them all.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +16,7 @@ use serde_json::json;
 use super::Scene;
 use super::out::Out;
 use super::processes::folder;
-use super::reading::kernel;
+use super::reading::{kernel, names};
 use crate::bundle::Gathered;
 
 /// A piece, which is held at once.
@@ -23,6 +25,8 @@ const PAGE_BYTES: u64 = 4096;
 const MAPS_BYTES_MAX: u64 = 16 << 20;
 /// Entries of `pagemap` that are read at once: of 256 MiB.
 const PAGES_AT_ONCE: u64 = 1 << 16;
+const AUXV_BYTES_MAX: u64 = 64 << 10;
+const THREADS_MAX: usize = 10_000;
 /// A server has some.
 const PROCESSES_MAX: usize = 64;
 
@@ -88,6 +92,7 @@ pub(super) fn collect(scene: &Scene, out: &Out) {
 
 fn one(scene: &Scene, out: &Out, pid: i32, pieces: &mut Pieces<'_>) -> std::io::Result<()> {
     let folder = folder(scene, pid);
+    threads(&folder, out, pid);
     let maps = kernel(&folder.join("maps"), MAPS_BYTES_MAX)?;
     let memory = File::open(folder.join("mem"))?;
     // Without it nothing is left out; a kernel may keep it to root.
@@ -115,6 +120,32 @@ fn one(scene: &Scene, out: &Out, pid: i32, pieces: &mut Pieces<'_>) -> std::io::
         }
     }
     Ok(())
+}
+
+/// Where each thread stands that waits in the kernel, as that says (`/proc/PID/task/TID/syscall`); of one that runs, only that it
+/// is there.
+fn threads(folder: &Path, out: &Out, pid: i32) {
+    if let Ok(auxv) = kernel(&folder.join("auxv"), AUXV_BYTES_MAX) {
+        out.give(Gathered { keeps_length: true, ..Gathered::whole(format!("t2/memory/{pid}/auxv"), auxv) });
+    }
+    let item = format!("t2/memory/{pid}/threads.jsonl");
+    for name in names(&folder.join("task"), THREADS_MAX).unwrap_or_default() {
+        let Some(tid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let said = |file: &str| {
+            let bytes =
+                kernel(&folder.join("task").join(&name).join(file), AUXV_BYTES_MAX).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).trim().to_owned()
+        };
+        let stands = said("syscall");
+        let mut last = stands.rsplit(' ');
+        // `running`, or the call, its arguments, and these two.
+        let (pc, sp) = (last.next(), last.next());
+        let hexadecimal = |word: Option<&str>| word.filter(|word| word.starts_with("0x")).map(str::to_owned);
+        out.line(
+            &item,
+            &json!({ "tid": tid, "name": said("comm"), "sp": hexadecimal(sp), "pc": hexadecimal(pc) }),
+        );
+    }
 }
 
 /// Why a region is not copied.

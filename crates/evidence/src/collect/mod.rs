@@ -4,6 +4,7 @@
 //! behind: what it had found so far is kept, with a note of what it was doing.
 
 mod attributes;
+mod changes;
 mod command;
 mod deleted;
 mod executables;
@@ -50,6 +51,9 @@ pub struct Scene {
     pub root: PathBuf,
     /// The time, in milliseconds since the Unix epoch.
     pub now_ms: i64,
+    /// From when on the journal, and what changed on the disk, belongs to it, in milliseconds since the Unix epoch; none for what
+    /// each step takes by itself.
+    pub since_ms: Option<i64>,
     /// The server; none where only the machine is looked at.
     pub subject: Subject,
     /// Where sums of files that have not changed since are remembered; none remembers nothing.
@@ -240,6 +244,7 @@ pub fn steps(up_to: Tier) -> Vec<Step> {
             t1("kernel", 20, kernel::collect),
             t1("executables", 20, executables::collect),
             t1("volatile-folders", 10, places::listings),
+            t1("changes", 25, changes::collect),
             t1("units", 10, places::units),
             t1("cron", 5, places::cron),
             t1("access", 10, places::access),

@@ -28,6 +28,7 @@ fn head(tier: Tier) -> Head {
         by: "test".to_owned(),
         host: None,
         at_ms: 0,
+        since_ms: None,
         tiers: vec![tier.name().to_owned()],
         place: None,
     }
@@ -47,6 +48,12 @@ fn run(
     let verdict = verify(folder, key().public());
     assert!(verdict.is_sound(), "{:?}", verdict.problems);
     verdict
+}
+
+fn only(names: &[&str]) -> Vec<Step> {
+    let mut steps = steps(Tier::T2);
+    steps.retain(|step| names.contains(&step.name));
+    steps
 }
 
 fn item(folder: &Path, verdict: &Verdict, name: &str) -> String {
@@ -274,4 +281,5 @@ fn this_machine_with_an_intruder() {
     }
 }
 
+mod changes;
 mod deep;

@@ -31,6 +31,7 @@ fn head() -> Head {
         at_ms: 1_700_000_000_000,
         tiers: vec!["t0".to_owned()],
         place: None,
+        since_ms: None,
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Collection {
     pub by: String,
     /// How deep to look.
     pub tier: Tier,
+    /// From when on the journal, and what changed on the disk, is wanted, in milliseconds since the Unix epoch; none for what is
+    /// usual ([`Scene::since_ms`]).
+    pub since_ms: Option<i64>,
     /// What the deepest tier takes.
     pub deep: Deep,
     /// The time, in milliseconds since the Unix epoch.
@@ -187,6 +190,7 @@ pub async fn collect(
         });
         let mut scene =
             Scene::new(wanted.root.clone(), wanted.now_ms, subject(&config, server.as_ref(), pid));
+        scene.since_ms = wanted.since_ms;
         scene.memory = Some(dir.join(MEMORY));
         scene.deep = wanted.deep.clone();
         let filter = &mut scene.deep.filter;
@@ -352,6 +356,7 @@ fn begin_in(place: &Place, wanted: &Collection, key: &Arc<SigningKey>) -> Result
             .ok()
             .map(|name| name.trim().to_owned()),
         at_ms: wanted.now_ms,
+        since_ms: wanted.since_ms,
         tiers: [Tier::T0, Tier::T1, Tier::T2]
             .into_iter()
             .filter(|tier| *tier <= wanted.tier)

@@ -12,6 +12,7 @@ fn wanted(root: &Path, n: usize) -> Collection {
         incident: Some(format!("I-{n}")),
         by: "test".to_owned(),
         tier: Tier::T0,
+        since_ms: None,
         deep: Deep::default(),
         now_ms: 1_700_000_000_000,
         root: root.to_owned(),

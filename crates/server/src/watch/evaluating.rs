@@ -7,7 +7,6 @@ use metrics::{Alert, AlertState, AtOnce, EvaluationError, QueryError};
 use process::control::{Exit, Phase};
 
 use super::Watch;
-use crate::clock;
 use crate::fleet::Fleet;
 use crate::inbound;
 use crate::world::ServeWorld;
@@ -22,8 +21,7 @@ pub(crate) async fn evaluate(
     watch: &Watch,
     exited: Option<(&str, &Exit)>,
 ) {
-    watch.sees().await;
-    let now_ms = clock::now_ms();
+    let now_ms = watch.sees().await;
     let at_once = AtOnce {
         metric: UP.to_owned(),
         server_names: exited.iter().map(|(server, _)| (*server).to_owned()).collect::<BTreeSet<_>>(),

@@ -146,20 +146,23 @@ impl Watch {
         self.sighted.notify_waiters();
     }
 
-    /// Waits until everybody who missed a look has looked.
-    async fn sees(&self) {
+    /// Waits until everybody who missed a look has looked, and returns the time at which that was so.
+    async fn sees(&self) -> i64 {
         let all = async {
             loop {
                 let sighted = self.sighted.notified();
+                // Read before the pulse: whoever is stopped in between learns of the gap.
+                let now_ms = clock::now_ms();
                 if self.pulse().sees() {
-                    return;
+                    return now_ms;
                 }
                 sighted.await;
             }
         };
-        if tokio::time::timeout(SIGHT_MAX, all).await.is_err() {
+        tokio::time::timeout(SIGHT_MAX, all).await.unwrap_or_else(|_| {
             tracing::error!("not every server was looked at in time; the rules are evaluated all the same");
-        }
+            clock::now_ms()
+        })
     }
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {

@@ -29,7 +29,7 @@ pub(super) fn run(client: &Client, command: EvidenceCommand, output: Output) -> 
             list(&all, output);
             Ok(Code::Done)
         }
-        EvidenceCommand::Collect { server, incident, depth, deep } => {
+        EvidenceCommand::Collect { server, incident, depth, since, deep } => {
             let wanted = Collect {
                 by: actor(),
                 server,
@@ -39,6 +39,7 @@ pub(super) fn run(client: &Client, command: EvidenceCommand, output: Output) -> 
                     arguments::Depth::T1 => Depth::T1,
                     arguments::Depth::T2 => Depth::T2,
                 },
+                since_ms: since.map(|since| since.at_ms(server::now_ms())),
                 memory_bytes_max: Some(deep.memory_max.0),
                 packets_s: Some(u32::try_from(deep.packets.as_secs()).unwrap_or(u32::MAX)),
                 peer: deep.peer,

@@ -6,18 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::*;
+use crate::export::export;
 
 /// A program in place of one of the machine.
 fn program(folder: &Path, name: &str, script: &str) {
     let path = folder.join(name);
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-fn only(names: &[&str]) -> Vec<Step> {
-    let mut steps = steps(Tier::T2);
-    steps.retain(|step| names.contains(&step.name));
-    steps
 }
 
 #[test]
@@ -122,6 +117,31 @@ fn the_memory_of_a_server_without_its_secret() {
     assert!(texts.iter().any(|text| text.contains("what-was-in-its-memory")), "{:?}", found.missing);
     assert!(texts.iter().all(|text| !text.contains("hunter2-hunter2")));
     assert!(texts.iter().any(|text| text.contains("GREETING_TOKEN=***************\0")));
+
+    // Exported, it is a core as well: each byte at the address that it had.
+    let exported = export(&folder, &place.path().join("out"), &key(), "test", 0).unwrap();
+    let core = fs::read(exported.join(format!("analysis/core.{pid}"))).unwrap();
+    let word = |at: usize| usize::try_from(u64::from_le_bytes(core[at..at + 8].try_into().unwrap())).unwrap();
+    let half = |at: usize| usize::from(u16::from_le_bytes(core[at..at + 2].try_into().unwrap()));
+    assert_eq!((&core[..4], half(16)), (&b"\x7fELF"[..], 4));
+    let headers: Vec<usize> = (0..half(56)).map(|n| word(32) + n * half(54)).collect();
+    let loaded: Vec<_> = headers[1..].iter().map(|at| (word(at + 8), word(at + 16), word(at + 32))).collect();
+    let greeting = memchr::memmem::find(&core, b"what-was-in-its-memory").unwrap();
+    let (at, address, _) =
+        loaded.iter().find(|(at, _, bytes)| (*at..at + bytes).contains(&greeting)).unwrap();
+    let stack = index.lines().find(|line| line.contains("[stack]")).unwrap();
+    let stack: serde_json::Value = serde_json::from_str(stack).unwrap();
+    let from = usize::from_str_radix(stack["address"].as_str().unwrap(), 16).unwrap();
+    let bytes = usize::try_from(stack["bytes"].as_u64().unwrap()).unwrap();
+    assert!((from..from + bytes).contains(&(address + greeting - at)));
+    // It waits for its input, and the kernel has said where; the first note is this thread's.
+    let threads = item(&folder, &found, &format!("t2/memory/{pid}/threads.jsonl"));
+    let thread: serde_json::Value = serde_json::from_str(threads.lines().next().unwrap()).unwrap();
+    let note = word(headers[0] + 8) + 20;
+    assert_eq!(core[note + 32..note + 36], pid.to_le_bytes());
+    if let (Some(sp), "x86_64") = (thread["sp"].as_str(), std::env::consts::ARCH) {
+        assert_eq!(format!("{:#x}", word(note + 112 + 19 * 8)), sp);
+    }
 }
 
 #[test]
@@ -132,8 +152,8 @@ fn memory_is_bounded_and_what_is_left_is_said() {
     scene.deep.memory_bytes_max = 100_000;
     let folder = place.path().join("b");
     let found = run(scene, only(&["memory"]), PLENTY, &folder, &|| None);
-    let taken: u64 =
-        found.items.iter().filter(|item| !item.name.ends_with(".jsonl")).map(|item| item.bytes).sum();
+    let is_piece = |name: &str| name.rsplit('/').next().is_some_and(|last| last.parse::<u32>().is_ok());
+    let taken: u64 = found.items.iter().filter(|item| is_piece(&item.name)).map(|item| item.bytes).sum();
     assert_eq!(taken, 100_000);
     assert!(
         found.missing.iter().any(|gap| gap.problem == "more than 100000 bytes of memory"),

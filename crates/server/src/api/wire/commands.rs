@@ -100,6 +100,10 @@ pub struct Collect {
     /// How deep to look.
     #[serde(default)]
     pub depth: Depth,
+    /// From when on the journal, and what changed on the disk, is taken, in milliseconds since the Unix epoch; without it the
+    /// journal of the machine for half an hour, all else for a day.
+    #[serde(default)]
+    pub since_ms: Option<i64>,
     /// With `t2`: the most memory of all of the server's processes together, in bytes; without it 256 MiB.
     #[serde(default)]
     pub memory_bytes_max: Option<u64>,

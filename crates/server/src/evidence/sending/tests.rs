@@ -78,6 +78,7 @@ async fn send(config: &Config, place: &Path) -> (PathBuf, Result<String, String>
         at_ms: 0,
         tiers: Vec::new(),
         place: None,
+        since_ms: None,
     };
     let mut writer = Writer::begin(&folder, head, Arc::clone(&key)).unwrap();
     let stream = config.evidence.stream.as_ref().unwrap();
@@ -141,6 +142,7 @@ async fn a_bundle_that_did_not_arrive_is_sent_once_more() {
         at_ms: 0,
         tiers: Vec::new(),
         place: None,
+        since_ms: None,
     };
     let mut writer = Writer::begin(&folder, head, Arc::new(key)).unwrap();
     writer.take("a", Gathered::whole("t0/a", "what was found")).unwrap();
