@@ -11,6 +11,7 @@ use process::control::{Client, Message};
 use tokio::time::timeout;
 
 use crate::config::{Config, Server};
+use crate::subject::subject;
 use crate::tuning::control_socket;
 
 /// How long a guard may take to say which process its server is.
@@ -37,7 +38,7 @@ pub struct Looked<'a> {
     pub config: &'a Config,
     /// The server.
     pub server: &'a Server,
-    /// Its process; none where it does not run.
+    /// Its process, where that is known; otherwise it is looked for.
     pub pid: Option<i32>,
     /// Where the machine is; `/` but in tests.
     pub root: &'a Path,
@@ -92,7 +93,7 @@ impl SignIns {
 impl Looked<'_> {
     /// Learns what belongs to the server and its machine as they are now. Blocks.
     pub fn learn(&self, by: &str) -> (Baseline, Vec<String>) {
-        let snapshot = self.snapshot();
+        let snapshot = self.process().map(|pid| self.snapshot(pid));
         let belonging = snapshot.as_ref().and_then(Scene::of).map(|scene| scene.belonging());
         let executables = belonging.iter().flat_map(|belonging| &belonging.executables);
         let own = self.own(executables.map(PathBuf::from));
@@ -107,13 +108,14 @@ impl Looked<'_> {
     /// Compares them with the baseline. `traffic` is what was seen to leave so far. Blocks.
     pub fn judge(&self, baseline: &Baseline, traffic: &mut Traffic, sign_ins: &SignIns) -> Look {
         let (mut signs, mut gaps) = (Vec::new(), Vec::new());
-        let snapshot = self.snapshot();
+        let process = self.process();
+        let snapshot = process.map(|pid| self.snapshot(pid));
         let scene = snapshot.as_ref().and_then(Scene::of);
         gaps.extend(self.gap(scene.is_some()));
-        match (&baseline.belonging, &scene) {
-            (Some(belonging), Some(scene)) => {
+        match (&baseline.belonging, process.zip(scene.as_ref())) {
+            (Some(belonging), Some((pid, scene))) => {
                 signs.extend(belonging.judge(scene));
-                signs.extend(self.traffic(scene, belonging, traffic, &mut gaps));
+                signs.extend(self.traffic(pid, scene, belonging, traffic, &mut gaps));
             }
             (None, Some(_)) => gaps.push("the server did not run when its baseline was learned".to_owned()),
             (_, None) => {}
@@ -131,12 +133,12 @@ impl Looked<'_> {
 
     fn traffic(
         &self,
+        pid: i32,
         scene: &Scene<'_>,
         belonging: &Belonging,
         traffic: &mut Traffic,
         gaps: &mut Vec<String>,
     ) -> Vec<Sign> {
-        let pid = self.pid.unwrap_or_default();
         match connections(&Roots::below(self.root), pid, &scene.sockets()) {
             Some(connections) => traffic.take(&connections, &scene.ports()),
             None => gaps.push("the kernel does not say how much left over which connection".to_owned()),
@@ -144,11 +146,14 @@ impl Looked<'_> {
         traffic.judge(&belonging.peers, self.config.intrusion.leaving_max.0, self.now_ms)
     }
 
-    fn snapshot(&self) -> Option<Snapshot> {
-        let pid = self.pid?;
-        // It may have ended since somebody said that this was it.
-        ProcessId::of(pid)?;
-        Some(snapshot(&Roots::below(self.root), Some(pid), self.now_ms))
+    /// Its process: the one that is known, if it has not ended since, or whoever is found to be it.
+    fn process(&self) -> Option<i32> {
+        let known = self.pid.filter(|pid| ProcessId::of(*pid).is_some());
+        known.or_else(|| Some(subject(self.config, self.server).process_now(&Roots::below(self.root))?.pid))
+    }
+
+    fn snapshot(&self, pid: i32) -> Snapshot {
+        snapshot(&Roots::below(self.root), Some(pid), self.now_ms)
     }
 
     /// The files that are the server's: what its processes run, what its command names, what the configuration says.

@@ -93,7 +93,7 @@ pub(super) fn collect(scene: &Scene, out: &Out) {
 /// What changed at this moment or later, in nanoseconds since the Unix epoch.
 fn changed_since(scene: &Scene, out: &Out, since_ns: i64) -> Vec<(Times, PathBuf)> {
     let mut changed = Vec::new();
-    let own = scene.subject.folders.iter().cloned();
+    let own = scene.subject.watched.iter().cloned();
     for place in PLACES.iter().map(|place| scene.path(place)).chain(own) {
         out.doing(format!("`{}`", place.display()));
         let mut each = |path: &Path| {

@@ -73,8 +73,8 @@ pub struct Subject {
     pub pid: Option<i32>,
     /// Its logs, and other files of its own, such as its configuration.
     pub files: Vec<PathBuf>,
-    /// Folders of its own, such as those with its settings; at most 200 files below each are taken.
-    pub folders: Vec<PathBuf>,
+    /// Folders, such as those of its programs and its data, in which is looked for what has changed.
+    pub watched: Vec<PathBuf>,
     /// The units of systemd that it lives in.
     pub units: Vec<String>,
 }

@@ -16,7 +16,6 @@ const TEXT_BYTES_MAX: u64 = 1 << 20;
 const LOG_BYTES_MAX: u64 = 16 << 20;
 /// The units of an operator are some hundreds.
 const UNITS_MAX: usize = 2000;
-const SERVER_FILES_MAX: usize = 200;
 const LISTED_MAX: usize = 20_000;
 const USERS_MAX: usize = 2000;
 const PRIVILEGED_MAX: usize = 200_000;
@@ -36,7 +35,6 @@ pub(super) fn of_server(scene: &Scene, out: &Out) {
         out.doing(format!("`{}`", path.display()));
         out.give(copy(&scene.root, path, Keep::End, As::Text, LOG_BYTES_MAX));
     }
-    copy_all(scene, out, &scene.subject.folders, SERVER_FILES_MAX, TEXT_BYTES_MAX);
 }
 
 /// What systemd starts: the units that were added on this machine and while it runs, and their drop-ins.

@@ -19,10 +19,12 @@ use ::evidence::{
     Budget, Deep, End, Error, Extent, Progress, PublicKey, Scene, Sealed, SigningKey, Subject, Tier, Writer,
 };
 use chrono::DateTime;
+use host::Roots;
 use incident::Preserved;
 use tokio::sync::Semaphore;
 
 use crate::config::{Config, Server};
+use crate::subject::subject;
 pub(crate) use checks::{checks, note_check};
 use place::Place;
 use sending::Sending;
@@ -188,8 +190,8 @@ pub async fn collect(
             writer.on_seal(sending.teller());
             sending
         });
-        let mut scene =
-            Scene::new(wanted.root.clone(), wanted.now_ms, subject(&config, server.as_ref(), pid));
+        let about = about(&config, server.as_ref(), pid, &wanted.root);
+        let mut scene = Scene::new(wanted.root.clone(), wanted.now_ms, about);
         scene.since_ms = wanted.since_ms;
         scene.memory = Some(dir.join(MEMORY));
         scene.deep = wanted.deep.clone();
@@ -375,15 +377,21 @@ fn begin_in(place: &Place, wanted: &Collection, key: &Arc<SigningKey>) -> Result
     }
 }
 
-fn subject(config: &Config, server: Option<&Server>, pid: Option<i32>) -> Subject {
+fn about(config: &Config, server: Option<&Server>, pid: Option<i32>, root: &Path) -> Subject {
     let Some(server) = server else { return Subject { pid, ..Subject::default() } };
+    let looked_at = subject(config, server);
     let mut files = vec![config.log_dir.join(format!("{}.log", server.name))];
     let rotated = (1..=9).map(|number| config.log_dir.join(format!("{}.log.{number}", server.name)));
     files.extend(rotated.filter(|path| path.exists()));
     files.extend(server.guard_settings.clone());
     let unit = server.unit.as_ref().map(|unit| unit.to_string());
     let units = vec![unit.unwrap_or_else(|| format!("mcp-server-{}.service", server.name))];
-    Subject { pid, files, folders: Vec::new(), units }
+    // A server without a guard is whoever listens for it.
+    let found = || Some(looked_at.process_now(&Roots::below(root))?.pid);
+    let pid = pid.or_else(found);
+    let places = looked_at.places.iter().map(|place| place.path.clone());
+    let watched = places.chain(config.intrusion.own.clone()).filter(|path| path.is_dir()).collect();
+    Subject { pid, files, watched, units }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ fn what_changed_within_the_window_is_there_in_the_order_of_time_and_new_programs
     put(root.path(), "usr/local/bin/tool", "abc");
     put(root.path(), "home/ann/implant", "\x7fELF\0token=\u{fffd}");
     put(root.path(), "home/ann/notes", "no program");
+    put(root.path(), "data/of/server/rows", "others");
     symlink("/etc/shadow", root.path().join("tmp/link")).unwrap();
     fs::set_permissions(root.path().join("usr/local/bin/tool"), fs::Permissions::from_mode(0o755)).unwrap();
     // Its content is as old as it likes.
@@ -38,6 +39,7 @@ fn what_changed_within_the_window_is_there_in_the_order_of_time_and_new_programs
         .unwrap();
     let mut scene = scene(root.path());
     scene.since_ms = Some(since_ms);
+    scene.subject.watched = vec![root.path().join("data/of/server")];
     let folder = place.path().join("b");
     let found = run(scene, only(&["changes"]), PLENTY, &folder, &|| None);
     let changes = item(&folder, &found, "t1/changes.jsonl");
@@ -45,8 +47,14 @@ fn what_changed_within_the_window_is_there_in_the_order_of_time_and_new_programs
         changes.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let at = |path: &str| lines.iter().position(|line| line["path"] == path);
     assert_eq!(at("/etc/before"), None, "{changes}");
-    for path in ["/usr/local/bin", "/tmp/x/.hidden", "/usr/local/bin/tool", "/home/ann/implant", "/tmp/link"]
-    {
+    for path in [
+        "/usr/local/bin",
+        "/tmp/x/.hidden",
+        "/usr/local/bin/tool",
+        "/home/ann/implant",
+        "/tmp/link",
+        "/data/of/server/rows",
+    ] {
         assert!(at(path).is_some(), "{path} is not in {changes}");
     }
     let planted = &lines[at("/etc/cron.d/new").unwrap()];
