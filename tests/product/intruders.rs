@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -11,8 +11,9 @@ use process::Signal;
 use serde_json::{Value, json};
 
 use crate::client::ask;
+use crate::foreign::Foreign;
 use crate::poll::eventually;
-use crate::site::{EXE, Server, Setup, Site, clean, run};
+use crate::site::{EXE, Server, Setup, Site, clean, free_port, run};
 
 /// A server that has a hole: whatever comes through a pipe is run by a shell that it does not have otherwise.
 fn weak(site_tables: &str) -> (Site, tempfile::TempDir) {
@@ -165,6 +166,25 @@ fn guessing_and_then_a_success_are_one_picture_with_what_the_guard_refused() {
 }
 
 /// A day of ordinary work, as fast as it goes: calls, restarts, a person who mistypes, files that are written.
+#[test]
+fn a_server_without_a_guard_is_whoever_listens_for_it() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let port = address.rsplit_once(':').unwrap().1;
+    let far = format!("[[server]]\nname = \"far\"\nport = {port}\nupstream = \"http://{address}/mcp\"\n");
+    let site = Site::of(&Setup { servers: &[Server::notes("notes").with(&far)], ..Setup::default() });
+    let _far = Foreign::start(&site, "far", "sums", &address);
+    let _peer = eventually("it listens", || TcpStream::connect(&address).ok());
+    let learned = site.run(&["security", "baseline", "far"]).done();
+    assert!(learned.contains("programs") && !learned.contains("no process"), "{learned}");
+    let checked = site.run(&["security", "check", "far"]);
+    assert!(checked.code == Some(0) && !checked.stderr.contains("no process"), "{checked:?}");
+    let collected = site.run(&["evidence", "collect", "far", "--depth", "t0", "-o", "json"]).done();
+    let collected: Value = serde_json::from_str(&collected).unwrap();
+    let folder = collected[0]["folder"].as_str().unwrap();
+    let manifest = fs::read_to_string(format!("{folder}/manifest.jsonl")).unwrap();
+    assert!(manifest.contains("t0/server/peers.jsonl"), "{manifest}");
+}
+
 #[test]
 fn ordinary_work_is_no_intrusion() {
     let (mut site, _folder) = weak("[intrusion]\nevery = \"100ms\"");

@@ -22,8 +22,8 @@ fn write_book(site: &Site) {
         ("until=\"1h\" every=1m", "until=\"2s\" every=1s"),
         // The rest of it is tested elsewhere, and takes a while.
         (
-            "evidence collect \"$SERVER_NAME\" --incident \"$INCIDENT_ID\"\n",
-            "evidence collect \"$SERVER_NAME\" --incident \"$INCIDENT_ID\" --depth t0\n",
+            "evidence collect \"$SERVER_NAME\" --incident \"$INCIDENT_ID\" --since 24h\n",
+            "evidence collect \"$SERVER_NAME\" --incident \"$INCIDENT_ID\" --since 24h --depth t0\n",
         ),
         ("find /etc /usr/local -xdev", "find /etc/apt /usr/local/etc -xdev"),
     ] {

@@ -89,6 +89,18 @@ pub(super) fn timeline(
     Ok(Code::Done)
 }
 
+/// Whether a server of the configuration has none that stands between it and its clients, and says so.
+pub(super) fn is_without_guard(name: &str, named: Option<PathBuf>) -> Result<bool, Failure> {
+    let (config, _) = context::load_or_default(named)?;
+    let is_without = find(&config, name).is_ok_and(|server| !server.has_guard());
+    if is_without {
+        anstream::eprintln!(
+            "paramedic: `{name}` has no guard, so its tools are not approved, only what is on its machine"
+        );
+    }
+    Ok(is_without)
+}
+
 /// Learns what belongs to a server and its machine, or puts the baseline before back.
 pub(super) fn learn(name: &str, undo: bool, named: Option<PathBuf>, output: Output) -> Result<(), Failure> {
     let (config, _) = context::load_or_default(named)?;
