@@ -78,6 +78,18 @@ fn a_shell_with_a_live_connection_and_what_leaves_over_it() {
     // It is no error of security, which would page somebody: a person decides that.
     let counted = site.run(&["query", "mcp_server_errors_total{error_type=\"security\"} > 0", "-o", "json"]);
     assert!(!counted.stdout.contains("\"notes\""), "{counted:?}");
+    // What is over is in the picture all the same, with how much has left.
+    site.kill("notes");
+    let picture = eventually("the shell is gone", || {
+        let ran = site.run(&["security", "timeline", "notes", "--since", "1h", "-o", "json"]);
+        let picture: Value =
+            serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        (!rules(&site).contains(&"certain shell".to_owned())).then_some(picture)
+    });
+    let reached =
+        |what: &str| picture["impact"].as_array().unwrap().iter().find(|one| one["what"] == what).unwrap();
+    assert!(reached("data_left")["bytes"].as_u64().unwrap() >= 33_000_000, "{picture}");
+    assert_eq!((&reached("processes")["is_certain"], &reached("files")["signs"]), (&json!(true), &json!(0)));
     site.end_serve(Signal::TERM);
 }
 
@@ -165,7 +177,6 @@ fn guessing_and_then_a_success_are_one_picture_with_what_the_guard_refused() {
     site.end_serve(Signal::TERM);
 }
 
-/// A day of ordinary work, as fast as it goes: calls, restarts, a person who mistypes, files that are written.
 #[test]
 fn a_server_without_a_guard_is_whoever_listens_for_it() {
     let address = format!("127.0.0.1:{}", free_port());
@@ -185,6 +196,7 @@ fn a_server_without_a_guard_is_whoever_listens_for_it() {
     assert!(manifest.contains("t0/server/peers.jsonl"), "{manifest}");
 }
 
+/// A day of ordinary work, as fast as it goes: calls, restarts, a person who mistypes, files that are written.
 #[test]
 fn ordinary_work_is_no_intrusion() {
     let (mut site, _folder) = weak("[intrusion]\nevery = \"100ms\"");

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::impact::{self, Impact};
 use crate::sign::{Certainty, Sign};
 
 /// The newest are kept.
@@ -27,6 +28,9 @@ pub struct Row {
     pub attack: Option<String>,
     /// Whether nobody does this whose work it is.
     pub is_certain: bool,
+    /// How much it was, where that is known, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// What shows it: the line, or the place of it.
     pub reference: String,
 }
@@ -69,6 +73,8 @@ pub struct Picture {
     pub timeline: Vec<Row>,
     /// The surest first.
     pub attacks: Vec<Assessment>,
+    /// What may have been reached.
+    pub impact: Vec<Impact>,
     /// What could not be known, a sentence each.
     pub not_known: Vec<String>,
 }
@@ -99,6 +105,7 @@ impl From<&Sign> for Row {
             what: sign.what.clone(),
             attack: Some(sign.attack.name().to_owned()),
             is_certain: sign.certainty == Certainty::Certain,
+            bytes: sign.bytes,
             reference: sign.raw.clone(),
         }
     }
@@ -124,7 +131,8 @@ impl Picture {
         let mut attacks: Vec<Assessment> =
             by_attack.iter().map(|(attack, own)| assess(attack, own, &by_attack)).collect();
         attacks.sort_by(|one, two| (two.confidence, one.first_ms).cmp(&(one.confidence, two.first_ms)));
-        Self { timeline: rows, attacks, not_known }
+        let impact = impact::of(&rows);
+        Self { timeline: rows, attacks, impact, not_known }
     }
 }
 
@@ -176,6 +184,7 @@ mod tests {
             what: "x".to_owned(),
             attack: (!attack.is_empty()).then(|| attack.to_owned()),
             is_certain,
+            bytes: None,
             reference: String::new(),
         }
     }

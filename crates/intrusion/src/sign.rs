@@ -63,6 +63,9 @@ pub struct Sign {
     /// The address that took part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
+    /// How much it was, where that is known, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 // === impl Attack ===
@@ -127,6 +130,7 @@ impl Sign {
             pid: None,
             user: None,
             peer: None,
+            bytes: None,
         }
     }
 

@@ -47,7 +47,8 @@ impl Traffic {
             let what =
                 format!("more than {passed} bytes have left to {peer}, to which it never was connected");
             let sign = Sign::new(now_ms, "traffic", "data_to_a_new_peer", Attack::DataLeaving, what);
-            Sign { peer: Some(*peer), ..sign.with_raw(format!("{sent} bytes to {peer}, confirmed by it")) }
+            let sign = sign.with_raw(format!("{sent} bytes to {peer}, confirmed by it"));
+            Sign { peer: Some(*peer), bytes: Some(*sent), ..sign }
         };
         too_much.map(sign).collect()
     }

@@ -58,6 +58,11 @@ pub fn baseline_path(config: &Config, server: &str) -> PathBuf {
     config.data_dir.join("security").join(format!("{server}.json"))
 }
 
+/// The log of security incidents, in which `serve` writes down each sign once: beside the folder of exported bundles.
+pub fn signs_log(config: &Config) -> PathBuf {
+    config.evidence.export_dir.with_extension("log")
+}
+
 /// The process of a server, as its guard says; none where there is no guard, or no process.
 pub async fn process_of(config: &Config, server: &str) -> Option<i32> {
     let connected = timeout(HELLO_MAX, async {

@@ -1,5 +1,6 @@
 //! Owns `paramedic security check|timeline`, and what `baseline` learns of a server and its machine: looking for an intruder.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use ::logs::{Entry, Filter, Search, redact, time_of_machine};
@@ -7,7 +8,9 @@ use diagnosis::{Finding, Severity, kind};
 use intrusion::{Assessment, Baseline, Certainty, Picture, Row, Sign, Traffic};
 use server::config::{Config, Server};
 use server::data::Subject;
-use server::intrusion::{Look, Looked, SignIns, baseline_path, keep_baseline, process_of, undo_baseline};
+use server::intrusion::{
+    Look, Looked, SignIns, baseline_path, keep_baseline, process_of, signs_log, undo_baseline,
+};
 use server::now_ms;
 
 use crate::arguments::{LookArguments, Output, TimelineArguments};
@@ -60,8 +63,12 @@ pub(super) fn timeline(
     let since_ms = arguments.since.at_ms(now_ms());
     let (baseline, Look { signs, mut gaps }) = look(&config, server)?;
     let mut rows: Vec<Row> = signs.iter().map(Row::from).collect();
+    let known: BTreeSet<(String, String)> =
+        rows.iter().map(|row| (row.source.clone(), row.what.clone())).collect();
+    let before = of_serve(&config, &server.name, since_ms, &mut gaps);
+    rows.extend(before.into_iter().filter(|row| !known.contains(&(row.source.clone(), row.what.clone()))));
     rows.extend(of_guard(&config, &server.name, since_ms, &mut gaps));
-    rows.extend(of_data(&config, &server.name, since_ms));
+    rows.extend(of_data(&config, &server.name, since_ms, &mut gaps));
     if let Some(id) = &arguments.incident {
         rows.extend(super::incident::timeline(named, id)?.into_iter().map(|(at_ms, what)| Row {
             at_ms,
@@ -70,6 +77,7 @@ pub(super) fn timeline(
             what,
             attack: None,
             is_certain: false,
+            bytes: None,
             reference: format!("incident {id}"),
         }));
     }
@@ -160,18 +168,57 @@ fn look(config: &Config, server: &Server) -> Result<(Option<Baseline>, Look), Fa
 /// What the guard has written down as security.
 fn of_guard(config: &Config, name: &str, since_ms: i64, gaps: &mut Vec<String>) -> Vec<Row> {
     let path = config.log_dir.join(format!("{name}.log"));
+    security_of(&path, since_ms, gaps, |_| true).iter().map(|entry| row(entry, &path)).collect()
+}
+
+/// What `serve` has seen on the machine, which may be over by now.
+fn of_serve(config: &Config, name: &str, since_ms: i64, gaps: &mut Vec<String>) -> Vec<Row> {
+    let path = signs_log(config);
+    if !path.exists() {
+        return Vec::new();
+    }
+    let of_server = |entry: &Entry| entry.text("server") == Some(name);
+    security_of(&path, since_ms, gaps, of_server).iter().map(row_of_serve).collect()
+}
+
+/// The newest lines about security of a log.
+fn security_of(
+    path: &Path,
+    since_ms: i64,
+    gaps: &mut Vec<String>,
+    wanted: impl Fn(&Entry) -> bool,
+) -> VecDeque<Entry> {
     let filter = Filter { since_ms: Some(since_ms), ..Filter::default() };
-    let mut search = Search::log(&path, &filter, time_of_machine, now_ms());
-    let mut rows = Vec::new();
-    for mut entry in search.by_ref().filter(|entry| entry.event == "security") {
+    let mut search = Search::log(path, &filter, time_of_machine, now_ms());
+    let mut found = VecDeque::new();
+    for mut entry in search.by_ref().filter(|entry| entry.event == "security" && wanted(entry)) {
         redact::entry(&mut entry);
-        if rows.len() == LINES_MAX {
-            rows.remove(0);
+        if found.len() == LINES_MAX {
+            found.pop_front();
         }
-        rows.push(row(&entry, &path));
+        found.push_back(entry);
     }
     gaps.extend(search.take_notes());
-    rows
+    found
+}
+
+fn row_of_serve(entry: &Entry) -> Row {
+    let text = |name: &str| entry.text(name).unwrap_or_default().to_owned();
+    let who = [
+        entry.text("peer").map(str::to_owned),
+        entry.text("user").map(|user| format!("user {user}")),
+        entry.number("pid").map(|pid| format!("process {pid}")),
+    ];
+    Row {
+        at_ms: entry.at_ms.unwrap_or_default(),
+        source: text("source"),
+        who: who.into_iter().flatten().collect(),
+        what: entry.message.clone(),
+        attack: Some(text("attack")),
+        is_certain: entry.text("certainty") == Some("certain"),
+        bytes: entry.number("bytes").map(|bytes| bytes as u64),
+        reference: text("raw"),
+    }
 }
 
 fn row(entry: &Entry, path: &Path) -> Row {
@@ -190,6 +237,7 @@ fn row(entry: &Entry, path: &Path) -> Row {
         // What the guard refuses as an attack is a sure sign.
         is_certain: entry.text("class").is_some() && entry.message.starts_with("refused: "),
         attack,
+        bytes: None,
         reference: path.display().to_string(),
     }
 }
@@ -210,9 +258,16 @@ fn refused_as(message: &str) -> Option<String> {
 }
 
 /// What checks of its data have found damaged.
-fn of_data(config: &Config, name: &str, since_ms: i64) -> Vec<Row> {
-    let Ok(subject) = Subject::of_server(config, name) else { return Vec::new() };
-    let pasts = subject.history().read().unwrap_or_default();
+fn of_data(config: &Config, name: &str, since_ms: i64, gaps: &mut Vec<String>) -> Vec<Row> {
+    let subject = Subject::of_server(config, name).ok();
+    let pasts = subject.map(|subject| subject.history().read().unwrap_or_default()).unwrap_or_default();
+    match pasts.iter().rev().find(|past| past.is_whole() == Some(true)) {
+        Some(whole) => gaps.push(format!(
+            "what was changed of its data after {} UTC, when they were last found whole, is known only from the next check",
+            show::time(whole.at_ms)
+        )),
+        None => gaps.push("its data were never found whole, so nobody can say whether they were changed".to_owned()),
+    }
     let damaged = pasts.iter().filter(|past| past.at_ms >= since_ms && past.is_whole() == Some(false));
     let row = |past: &integrity::Past| Row {
         at_ms: past.at_ms,
@@ -224,6 +279,7 @@ fn of_data(config: &Config, name: &str, since_ms: i64) -> Vec<Row> {
         ),
         attack: None,
         is_certain: false,
+        bytes: None,
         reference: format!("paramedic integrity history {name}"),
     };
     damaged.map(row).collect()
@@ -260,6 +316,16 @@ fn for_people(picture: &Picture) {
             },
         );
     }
+    show::line("");
+    show::rows(Output::Table, &picture.impact, &["reached", "signs", "certain", "bytes", "which"], |one| {
+        vec![
+            one.what.to_owned(),
+            one.signs.to_string(),
+            if one.is_certain { "yes" } else { "" }.to_owned(),
+            one.bytes.map_or_else(String::new, |bytes| bytes.to_string()),
+            show::harmless(&one.shown.join("; ")),
+        ]
+    });
     show::line("\nnot known:");
     picture.not_known.iter().for_each(|gap| show::line(&format!("  {}", show::harmless(gap))));
 }

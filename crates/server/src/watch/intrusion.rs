@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ::intrusion::{Attack, Baseline, Certainty, Sign, Traffic};
@@ -15,7 +15,7 @@ use super::Watch;
 use crate::clock;
 use crate::config::Config;
 use crate::fleet::Fleet;
-use crate::intrusion::{Look, Looked, SignIns, baseline_path};
+use crate::intrusion::{Look, Looked, SignIns, baseline_path, signs_log};
 use crate::world::ServeWorld;
 
 /// What is exported: how many signs the last look has found.
@@ -91,9 +91,9 @@ fn look(
     let looked = Looked { config, server, pid, root: Path::new("/"), now_ms: clock::now_ms() };
     let Look { signs, .. } = looked.judge(&baseline, &mut course.traffic, sign_ins);
     let news: Vec<&Sign> = signs.iter().filter(|sign| !course.told.contains(&sign.key())).collect();
-    if let Err(error) = write_down(&log_path(config), &server.name, &news) {
+    if let Err(error) = write_down(&signs_log(config), &server.name, &news) {
         // They are told again at the next look.
-        return Err(format!("`{}` cannot be written: {error}", log_path(config).display()));
+        return Err(format!("`{}` cannot be written: {error}", signs_log(config).display()));
     }
     for sign in &news {
         tracing::warn!(server = server.name, attack = %sign.attack, certainty = %sign.certainty, rule = sign.rule, what = sign.what, "a sign of an intrusion");
@@ -115,11 +115,6 @@ fn tell(watch: &Watch, server: &str, signs: &[Sign]) {
             watch.sample(SIGNS, &labels, n as f64);
         }
     }
-}
-
-/// The log of security incidents: beside the folder of exported bundles.
-fn log_path(config: &Config) -> PathBuf {
-    config.evidence.export_dir.with_extension("log")
 }
 
 /// Appends a line of JSON for each.
@@ -150,6 +145,7 @@ fn write_down(path: &Path, server: &str, signs: &[&Sign]) -> io::Result<()> {
             "pid": sign.pid,
             "user": sign.user,
             "peer": sign.peer,
+            "bytes": sign.bytes,
             "raw": sign.raw,
         });
         lines.extend(line.to_string().into_bytes());
