@@ -16,6 +16,7 @@ mod open;
 mod pattern;
 pub mod redact;
 mod search;
+pub mod secrets;
 mod stamp;
 mod tail;
 

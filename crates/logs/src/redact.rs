@@ -4,12 +4,14 @@
 //! `tokens_used` counts something.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::{Captures, Match, Regex};
 use serde_json::Value;
 
 use crate::entry::Entry;
+use crate::secrets;
 
 /// What stands in place of a secret.
 pub const REDACTED: &str = "[REDACTED]";
@@ -21,35 +23,96 @@ const DEPTH_MAX: usize = 32;
 const NAMES: [&str; 9] =
     ["passw", "passphrase", "token", "secret", "credential", "auth", "key", "cookie", "dsn"];
 
-/// Of `name = value` and its like the value; then what looks like a secret by itself.
+/// Of `name = value` and its like the value; then what has the form of a secret (`secrets`).
 static TEXTS: LazyLock<Regex> = LazyLock::new(|| {
     let name = concat!(
         r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|credentials?|token|api[_-]?key|private[_-]?key|access[_-]?key",
         r#"|authorization|cookie)[\w.-]*\\?["']?\s*[=:]\s*"#
     );
     let rules = [
-        &format!(r#"(?P<double>{name}\\?")[^"\\]+"#),
-        &format!(r"(?P<single>{name}\\?')[^'\\]+"),
-        &format!(r#"(?P<name>{name}(?:(?:bearer|basic)\s+)?)[^\s"'\\,;&)}}\]]+"#),
-        r#"(?P<flag>--?[\w-]*(?:passw(?:or)?d|passphrase|secret|token|api-?key)[\w-]*\s+)[^\s"'-][^\s"']*"#,
-        r"(?P<scheme>\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}",
-        r"(?P<url>[a-z][a-z0-9+.-]*://)[^\s/@?#]+@",
-        r"\b(?:gh[pousr]_[a-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{16,}|xox[abprs]-[\w-]{10,})",
-        r"\bAKIA[0-9A-Z]{16}\b",
-        r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
-        r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*",
+        // What is written in code may go on behind a line feed: keys do.
+        format!(r#"(?P<double>{name}\\?")(?:[^"\\]|\\[nrtu/])+"#),
+        format!(r"(?P<single>{name}\\?')[^'\\]+"),
+        format!(r#"(?P<name>{name}(?:(?:bearer|basic)\s+)?)[^\s"'\\,;&)}}\]]+"#),
+        r#"(?P<flag>--?[\w-]*(?:passw(?:or)?d|passphrase|secret|token|api-?key)[\w-]*\s+)[^\s"'-][^\s"']*"#
+            .to_owned(),
+        r"(?P<scheme>\b(?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}".to_owned(),
+        r"(?P<url>[a-z][a-z0-9+.-]*://)[^\s/@?#]+@".to_owned(),
     ];
-    Regex::new(&format!("(?i){}", rules.join("|"))).expect("the rules are tested")
+    let all = secrets::hidden().fold(rules.join("|"), |all, looks| all + "|" + looks);
+    Regex::new(&format!("(?i){all}")).expect("the rules are tested")
 });
+
+/// Without one of these in it, in lower case, no rule takes hold of a line, nor of the one after it.
+const HINTS: [&str; 41] = [
+    "passw",
+    "passphrase",
+    "secret",
+    "credential",
+    "token",
+    "key",
+    "authorization",
+    "cookie",
+    "bearer",
+    "basic",
+    "://",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "npm_",
+    "pypi-",
+    "glpat-",
+    "glptt-",
+    "gldt-",
+    "glrt-",
+    "glcbt-",
+    "glft-",
+    "glsoat-",
+    "glagent-",
+    "sk-",
+    "k_live_",
+    "k_test_",
+    "xox",
+    "xapp-",
+    "hooks.slack",
+    "akia",
+    "asia",
+    "aiza",
+    "gocspx",
+    "_v1_",
+    "sg.",
+    "eyj",
+    "-----begin",
+];
+
+/// Whether a rule can take hold of a line, which is given in lower case, or of the one after it: a look at the bytes.
+pub fn is_hinted(lower: &str) -> bool {
+    HINTS.iter().any(|hint| lower.contains(hint))
+}
 
 /// Hides secrets in a text.
 pub fn text(text: &str) -> Cow<'_, str> {
     TEXTS.replace_all(text, |found: &Captures<'_>| {
-        let kept =
-            ["double", "single", "name", "flag", "scheme", "url"].iter().find_map(|name| found.name(name));
         let at = if found.name("url").is_some() { "@" } else { "" };
-        format!("{}{REDACTED}{at}", kept.map_or("", |kept| kept.as_str()))
+        format!("{}{REDACTED}{at}", kept(found).map_or("", |kept| kept.as_str()))
     })
+}
+
+/// Where a text has what is hidden, in bytes, in order.
+pub fn spans(text: &str) -> Vec<Range<usize>> {
+    let span = |found: Captures<'_>| {
+        let (whole, at) = (found.get(0).expect("it is the whole"), usize::from(found.name("url").is_some()));
+        kept(&found).map_or(whole.start(), |kept| kept.end())..whole.end() - at
+    };
+    TEXTS.captures_iter(text).map(span).collect()
+}
+
+/// What stays before a secret: its name, or the beginning of a URL.
+fn kept<'t>(found: &Captures<'t>) -> Option<Match<'t>> {
+    ["double", "single", "name", "flag", "scheme", "url"].iter().find_map(|name| found.name(name))
 }
 
 /// Hides secrets in all that an entry says.
@@ -107,12 +170,24 @@ mod tests {
             ("AKIAABCDEFGHIJKLMNOP", "[REDACTED]"),
             ("eyJhbGciOiJI.eyJzdWIiOiIx.abc", "[REDACTED]"),
             ("?access_token=hunter2&x=1", "?access_token=[REDACTED]&x=1"),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nab+/=\n-----END RSA PRIVATE KEY-----\nx",
+                "[REDACTED]\nx",
+            ),
+            (
+                r#"{"private_key": "-----BEGIN PRIVATE KEY-----\nMIIE\nab"}"#,
+                r#"{"private_key": "[REDACTED]"}"#,
+            ),
+            (r"-----BEGIN PRIVATE KEY-----\nMIIE\nab", "[REDACTED]"),
+            ("x rk_live_abcdefghijklmnop1 y", "x [REDACTED] y"),
             // No secrets.
             ("KeyError: 'x'", "KeyError: 'x'"),
             ("auth: failed at http://h/@scope/pkg", "auth: failed at http://h/@scope/pkg"),
             ("the author of monkey: me", "the author of monkey: me"),
         ] {
             assert_eq!(text(said), expect);
+            let is_hidden = said != expect;
+            assert!(!is_hidden || super::is_hinted(&said.to_ascii_lowercase()), "{said}");
         }
     }
 

@@ -88,39 +88,17 @@ pub fn hide_text(bytes: Vec<u8>) -> (Vec<u8>, Option<Digest>) {
     (hidden.into_bytes(), Some(original))
 }
 
-/// Without one of these in it no rule of redaction takes hold of a line, nor of the one after it.
-const HINTS: [&str; 22] = [
-    "passw",
-    "passphrase",
-    "secret",
-    "credential",
-    "token",
-    "key",
-    "authorization",
-    "cookie",
-    "bearer",
-    "basic",
-    "://",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "sk-",
-    "xox",
-    "akia",
-    "eyj",
-];
-
 /// Redacts the lines that may need it, each with the one after it, where the value of a name may stand: a log of megabytes has
 /// few of them, and the rules take a hundred times longer than this look.
 fn hide_hinted(text: &str) -> String {
     let (mut hidden, mut part, mut was_hinted) = (String::with_capacity(text.len()), String::new(), false);
+    // A key goes on over many lines that say nothing of it.
+    let mut is_in_key = false;
     for line in text.split_inclusive('\n') {
         let lower = line.to_ascii_lowercase();
-        let is_hinted = HINTS.iter().any(|hint| lower.contains(hint));
+        is_in_key |= lower.contains("-----begin") && lower.contains("private key");
+        let is_hinted = is_in_key || logs::redact::is_hinted(&lower);
+        is_in_key &= !lower.contains("-----end");
         if is_hinted || was_hinted {
             part.push_str(line);
         } else {
@@ -182,6 +160,10 @@ mod tests {
             ("nothing\n", "nothing\n"),
             ("a\npassword:\nhunter2\nb", "a\npassword:\n[REDACTED]\nb"),
             ("a\nAKIAABCDEFGHIJKLMNOP b\n\n", "a\n[REDACTED] b\n\n"),
+            (
+                "a\n-----BEGIN PRIVATE KEY-----\nMIIE\nab+/\ncd==\n-----END PRIVATE KEY-----\nb\n",
+                "a\n[REDACTED]\nb\n",
+            ),
         ] {
             let (hidden, original) = hide_text(text.as_bytes().to_vec());
             assert_eq!(
