@@ -18,6 +18,7 @@ use crate::cache::Wanted;
 use crate::envelope::{self, Outcome, SERVER_ERROR};
 use crate::limits::Slot;
 use crate::metrics::{Failure, Method};
+use crate::outgoing::{self, Answering};
 use crate::questions::Whom;
 use crate::session::{Running, Session};
 use crate::state::Guard;
@@ -318,8 +319,15 @@ impl Entry {
             Ok(result) => Outcome::Result(result),
             Err(error) => Outcome::Error(error),
         });
-        let too_long = taken::too_long(guard, outcome);
-        let (outcome, meaning) = match &too_long {
+        let answering = Answering {
+            method: Some(self.method),
+            tool: client.tool.as_deref(),
+            client: &client.asked.client,
+            session: session.shown(),
+        };
+        let instead =
+            taken::too_long(guard, outcome).or_else(|| outgoing::held_back(guard, answering, outcome));
+        let (outcome, meaning) = match &instead {
             Some(error) => (Outcome::Error(error), Meaning::Lost),
             None => (outcome, meaning),
         };

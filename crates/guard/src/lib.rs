@@ -35,6 +35,7 @@ mod mcp;
 mod metrics;
 mod oom;
 mod origin;
+mod outgoing;
 mod own;
 mod package;
 mod parting;
@@ -59,6 +60,7 @@ mod test_read;
 mod tls;
 mod tree;
 mod tuned;
+mod unusual;
 mod upstream;
 mod usage;
 

@@ -6,6 +6,15 @@
 //! block = ["path_traversal", "command_injection", "tool_poisoning", "rug_pull"]    # kinds whose sure signs are refused
 //! shell_tools = ["run"]          # tools that rightly take commands
 //! roots = ["/srv/data"]          # folders that absolute paths have to be in
+//! results = true                 # answers are looked at for secrets; with `secret_exposure` in `block` such ones stay
+//!
+//! [security.usual]               # what is more than that is told; 0 turns one off
+//! calls_per_minute = 600         # of one client, where ten times as many as it usually makes are fewer
+//! argument_bytes = 1048576
+//! result_bytes = 8388608
+//! tools_per_minute = 50          # different ones, of one client
+//! paths_per_minute = 300
+//! refusals_per_minute = 10
 //! ```
 //!
 //! Without it nothing is refused. A sign is a line `security` in the log, and counts in `paramedic_guard_signs_total`; only
@@ -16,12 +25,15 @@ use std::sync::Arc;
 
 use checksum::Digest;
 use serde::Deserialize;
-use threats::{Allowed, Certainty, Change, Class, Pins, Sign};
+use threats::{Allowed, Certainty, Change, Class, Pins, Sign, Usual};
 
 use crate::catalogue::Listing;
 use crate::controls::Refused;
-use crate::envelope;
+use crate::envelope::{self, Outcome};
+use crate::metrics::Method;
 
+/// Why something is refused that a client or a server says.
+const ATTACK: &str = "it looks like an attack";
 /// Tools that are remembered by name.
 const TOOLS_MAX: usize = 1000;
 /// Lists that were looked at, and are not told of again: the pages of one server.
@@ -29,12 +41,16 @@ const LISTS_MAX: usize = 200;
 
 /// What the settings say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Table")]
+#[serde(try_from = "Table")]
 pub struct SecuritySettings {
     /// Kinds of attacks whose sure signs are refused.
     pub block: BTreeSet<Class>,
     /// What is honest here.
     pub allowed: Allowed,
+    /// Whether answers are looked at as well.
+    pub results: bool,
+    /// From what on it is told how much a client asks for.
+    pub usual: Usual,
 }
 
 #[derive(Deserialize, Default)]
@@ -43,6 +59,8 @@ struct Table {
     block: BTreeSet<Class>,
     shell_tools: BTreeSet<String>,
     roots: Vec<String>,
+    results: bool,
+    usual: Usual,
 }
 
 /// The signs of one message, and why it is refused, where it is.
@@ -72,10 +90,13 @@ struct Known {
 
 // === impl SecuritySettings, Seen ===
 
-impl From<Table> for SecuritySettings {
-    fn from(table: Table) -> Self {
-        let Table { block, shell_tools, roots } = table;
-        Self { block, allowed: Allowed { shell_tools, roots } }
+impl TryFrom<Table> for SecuritySettings {
+    type Error = String;
+
+    fn try_from(table: Table) -> Result<Self, String> {
+        let Table { block, shell_tools, roots, results, usual } = table;
+        usual.check()?;
+        Ok(Self { block, allowed: Allowed { shell_tools, roots }, results, usual })
     }
 }
 
@@ -83,7 +104,23 @@ impl SecuritySettings {
     /// What the arguments of a call show; none where that is nothing.
     pub(crate) fn in_call(&self, tool: &str, params: Option<&str>) -> Option<Seen> {
         let arguments = envelope::member(params?, "arguments").ok()??;
-        self.seen(threats::in_call(tool, arguments, &self.allowed))
+        self.seen(threats::in_call(tool, arguments, &self.allowed), ATTACK)
+    }
+
+    /// What an answer shows; none where that is nothing, or answers are not looked at. Nothing is known of the method where
+    /// nobody waits for it.
+    pub(crate) fn in_result(&self, method: Option<Method>, outcome: Outcome<'_>) -> Option<Seen> {
+        // Without these there would be no talk at all.
+        if !self.results || matches!(method, Some(Method::INITIALIZE | Method::PING)) {
+            return None;
+        }
+        let (Outcome::Result(json) | Outcome::Error(json)) = outcome;
+        self.seen(threats::in_result(json), "it was carried out, and its answer is not passed on")
+    }
+
+    /// Whether answers stay here that give a secret away.
+    pub(crate) fn refuses_results(&self) -> bool {
+        self.results && self.block.contains(&Class::SecretExposure)
     }
 
     /// Whether tools may be withheld.
@@ -91,16 +128,22 @@ impl SecuritySettings {
         [Class::ToolPoisoning, Class::RugPull].iter().any(|class| self.block.contains(class))
     }
 
-    fn seen(&self, mut signs: Vec<Sign>) -> Option<Seen> {
+    /// `why` begins the reason of a refusal.
+    fn seen(&self, mut signs: Vec<Sign>, why: &str) -> Option<Seen> {
         signs.sort_by_key(|sign| std::cmp::Reverse(sign.certainty));
         let is_refused =
             |sign: &&Sign| sign.certainty == Certainty::Certain && self.block.contains(&sign.class);
-        let refused = signs.iter().find(is_refused).map(|sign| format!("it looks like an attack: {sign}"));
+        let refused = signs.iter().find(is_refused).map(|sign| format!("{why}: {sign}"));
         (!signs.is_empty()).then_some(Seen { signs, refused })
     }
 }
 
 impl Seen {
+    /// What honest ones do as well; none where that is nothing.
+    pub(crate) fn likely(signs: Vec<Sign>) -> Option<Self> {
+        (!signs.is_empty()).then_some(Self { signs, refused: None })
+    }
+
     /// What is told of it: which sign, and how many more there are.
     pub(crate) fn words(&self) -> String {
         let outcome = if self.refused.is_some() { "refused" } else { "seen, and let through" };
@@ -126,10 +169,10 @@ impl Tools {
         let mut told = Vec::new();
         for one in threats::definitions(result) {
             let mut signs = threats::in_definition(&one);
-            let poisoned = settings.seen(signs.clone()).and_then(|seen| seen.refused);
+            let poisoned = settings.seen(signs.clone(), ATTACK).and_then(|seen| seen.refused);
             let change = approved.and_then(|pins| pins.judge(&one.name, Some(one.sha256)));
             signs.extend(change.as_ref().map(|change| threats::in_change(change, &one.name)));
-            told.extend(settings.seen(signs).map(|seen| (one.name.clone(), seen)));
+            told.extend(settings.seen(signs, ATTACK).map(|seen| (one.name.clone(), seen)));
             if self.known.len() < TOOLS_MAX || self.known.contains_key(&one.name) {
                 self.known.insert(one.name, Known { sha256: one.sha256, poisoned });
             }
@@ -178,6 +221,8 @@ mod tests {
 
     use super::{SecuritySettings, Tools};
     use crate::controls::Refused;
+    use crate::envelope::Outcome;
+    use crate::metrics::Method;
 
     fn settings(text: &str) -> SecuritySettings {
         toml::from_str(text).unwrap()
@@ -206,6 +251,22 @@ mod tests {
         assert!(!call("block = ['command_injection']", "../../etc/passwd").unwrap().1);
         assert!(toml::from_str::<SecuritySettings>("block = ['everything']").is_err());
         assert!(toml::from_str::<SecuritySettings>("blok = []").is_err());
+        assert!(toml::from_str::<SecuritySettings>("[usual]\npaths_per_minute = 5000").is_err());
+    }
+
+    #[test]
+    fn an_answer_is_looked_at_and_stays_where_the_settings_say_so() {
+        let secret = "gh^p_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17".replace('^', "");
+        let result = serde_json::json!({"content": [{"type": "text", "text": secret}]}).to_string();
+        let seen = |text: &str, method| settings(text).in_result(method, Outcome::Result(&result));
+        let (call, block) = (Some(Method::TOOLS_CALL), "block = ['secret_exposure']");
+        assert_eq!((seen("", call), seen(block, call)), (None, None));
+        assert_eq!(seen("results = true", call).unwrap().refused, None);
+        let refused = seen(&format!("results = true\n{block}"), call).unwrap().refused.unwrap();
+        assert!(refused.contains("not passed on: secret_exposure (secret-in-result)"), "{refused}");
+        assert!(!refused.contains(&secret), "{refused}");
+        assert_eq!(seen("results = true", Some(Method::INITIALIZE)), None);
+        assert!(seen("results = true", None).is_some());
     }
 
     #[test]

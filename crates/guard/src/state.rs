@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use process::ProcessId;
 use process::control::{DependencyStatus, Event, Exit, Package, Phase, Status};
 use serde_json::Value;
+use threats::Usage;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::asked::Asked;
@@ -58,6 +59,8 @@ pub(crate) struct Guard {
     pub(crate) cache: Cache,
     /// What the tools of the server show of attacks.
     tools: Mutex<Tools>,
+    /// What clients have asked for lately.
+    clients_usage: Mutex<Usage>,
     /// What clients have taken.
     pub(crate) held: Arc<Held>,
     /// The settings of this one server, which may be read anew.
@@ -156,6 +159,7 @@ impl Guard {
             catalogue: Catalogue::default(),
             cache: Cache::default(),
             tools: Mutex::default(),
+            clients_usage: Mutex::default(),
             held: Arc::default(),
             own: RwLock::new(Arc::new(settings.own.clone())),
             port: Port::new(),
@@ -182,6 +186,11 @@ impl Guard {
     /// What the tools of the server show. Never held across an await.
     pub(crate) fn tools(&self) -> MutexGuard<'_, Tools> {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What clients have asked for lately. Never held across an await.
+    pub(crate) fn clients_usage(&self) -> MutexGuard<'_, Usage> {
+        self.clients_usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether something may not come through, so that what cannot be read may not either.

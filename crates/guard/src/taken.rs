@@ -1,5 +1,6 @@
 //! Owns asking the limits for one request, and what a client hears where it is over one.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +14,7 @@ use crate::log::{About, Level};
 use crate::mcp::problem::Problem;
 use crate::own::Own;
 use crate::state::Guard;
+use crate::unusual;
 
 /// Who takes something.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,19 @@ pub(crate) struct Taker<'a> {
     pub(crate) client: &'a Arc<str>,
     /// The beginning of the session's id.
     pub(crate) session: &'a str,
+}
+
+// === impl Taker ===
+
+impl Taker<'_> {
+    /// Who it is, as far as that is not its own choice: the token that it has shown, or its address.
+    pub(crate) fn key(&self) -> Cow<'_, str> {
+        match (self.user, self.address) {
+            (Some(user), _) => Cow::Borrowed(&**user),
+            (None, Some(address)) => Cow::Owned(of_address(address)),
+            (None, None) => Cow::Borrowed(""),
+        }
+    }
 }
 
 /// Takes the place and the tokens that one request needs; none where nothing is limited.
@@ -43,16 +58,7 @@ pub(crate) fn take(
     if !limits.counts() {
         return Ok(None);
     }
-    let address;
-    let client = match (taker.user, taker.address) {
-        (Some(user), _) => &**user,
-        (None, Some(of)) => {
-            address = of_address(of);
-            &*address
-        }
-        (None, None) => "",
-    };
-    guard.held.take(&limits, client, tool, Instant::now()).map_err(|reached| {
+    guard.held.take(&limits, &taker.key(), tool, Instant::now()).map_err(|reached| {
         note(guard, &reached, taker, method, tool);
         let reason = format!("server `{}`: {}", guard.settings.name, reached.words);
         Problem::limited(reason, reached.limit, reached.again)
@@ -61,6 +67,7 @@ pub(crate) fn take(
 
 /// A client that is over its limit comes again and again: its lines would fill the log, so only some are written.
 fn note(guard: &Guard, reached: &Reached, taker: Taker<'_>, method: &str, tool: Option<&str>) {
+    unusual::refused(guard, taker, tool);
     let rate = reached.again.is_some();
     guard.metrics.refused(if rate { Refused::Rate } else { Refused::Concurrency });
     let Some(unsaid) = guard.held.say(Instant::now()) else { return };

@@ -233,7 +233,7 @@ async fn hold(
     Heard { session, headers, bytes }: Heard<'_>,
     messages: Result<Vec<Message<'_>>, (i32, &'static str)>,
 ) -> Result<Option<running::Request>, Problem> {
-    let who = gate::Asker { client: &session.client, place: session.place, session: &session.shown };
+    let who = gate::Asker { taker: session.taker(), place: session.place };
     let messages = match messages {
         Ok(messages) => messages,
         // The upstream says what is wrong with it, unless it might take it for something else than it looks like.

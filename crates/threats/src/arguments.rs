@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use logs::secrets;
 use serde_json::Value;
 
-use crate::parameter::{Takes, takes};
+use crate::parameter::{Takes, takes, takes_secret};
 use crate::sign::{Certainty, Class, Sign};
 use crate::{path, shell};
 
@@ -35,7 +36,7 @@ pub(crate) fn is_worth_a_look(json: &str) -> bool {
         || has("file:")
         || has("/.")
         || is_deep(bytes)
-        || ["token", "secret", "ghp_", "sk-", "AKIA", "eyJ", "://", "earer"].iter().any(|word| has(word))
+        || secrets::may_hold(json)
 }
 
 /// Whether it may be nested more deeply than is read.
@@ -57,10 +58,17 @@ pub fn in_call(tool: &str, arguments: &str, allowed: &Allowed) -> Vec<Sign> {
     let mut look = Look { allowed, is_shell: allowed.shell_tools.contains(tool), signs: Vec::new() };
     if let Value::Object(members) = &value {
         for (name, value) in members {
-            look.value(value, takes(name), &format!("/{}", escaped(name)));
+            look.value(value, Place { takes: takes(name), name }, &format!("/{}", escaped(name)));
         }
     }
     look.signs
+}
+
+/// Where a value stands: what it is for, and the name of its member.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    takes: Takes,
+    name: &'a str,
 }
 
 struct Look<'a> {
@@ -72,39 +80,39 @@ struct Look<'a> {
 // === impl Look ===
 
 impl Look<'_> {
-    fn value(&mut self, value: &Value, takes_what: Takes, at: &str) {
+    fn value(&mut self, value: &Value, place: Place<'_>, at: &str) {
         match value {
-            Value::String(text) => self.text(text, takes_what, at),
+            Value::String(text) => self.text(text, place, at),
             Value::Array(items) => items
                 .iter()
                 .enumerate()
-                .for_each(|(idx, item)| self.value(item, takes_what, &format!("{at}/{idx}"))),
+                .for_each(|(idx, item)| self.value(item, place, &format!("{at}/{idx}"))),
             Value::Object(members) => members.iter().for_each(|(name, member)| {
                 // What is in a path or in a text is one as well, unless its own name says more.
-                let inner = match takes(name) {
-                    Takes::Name => takes_what,
+                let takes = match takes(name) {
+                    Takes::Name => place.takes,
                     known => known,
                 };
-                self.value(member, inner, &format!("{at}/{}", escaped(name)));
+                self.value(member, Place { takes, name }, &format!("{at}/{}", escaped(name)));
             }),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
-    fn text(&mut self, text: &str, takes_what: Takes, at: &str) {
+    fn text(&mut self, text: &str, place: Place<'_>, at: &str) {
         let mut seen = Vec::new();
-        match takes_what {
+        match place.takes {
             Takes::Path => {
                 seen.extend(path::look(text, &self.allowed.roots));
-                seen.extend(shell::look(text));
+                seen.extend(shell::look(text, place.takes));
             }
             Takes::Name => {
                 // A name may be a path too; only what no name has is one for sure.
                 let paths = path::look(text, &[]).into_iter();
                 seen.extend(paths.filter(|((_, _, certainty), _)| *certainty == Certainty::Certain));
-                seen.extend(shell::look(text));
+                seen.extend(shell::look(text, place.takes));
             }
-            Takes::Command if !self.is_shell => seen.extend(shell::look(text)),
+            Takes::Command if !self.is_shell => seen.extend(shell::look(text, place.takes)),
             Takes::Command | Takes::Text => {}
         }
         for (what, found) in seen {
@@ -113,9 +121,11 @@ impl Look<'_> {
                 self.add(Sign::new(what, at, text, found));
             }
         }
-        if let std::borrow::Cow::Owned(_) = logs::redact::text(text) {
-            let what = ("secret-in-arguments", Class::SecretExposure, Certainty::Likely);
-            self.add(Sign::new(what, at, text, 0..0));
+        for secret in secrets::find_in(place.name, text) {
+            // A tool that asks for one gets one.
+            let is_certain = secret.is_certain && !takes_secret(place.name, secret.form);
+            let certainty = if is_certain { Certainty::Certain } else { Certainty::Likely };
+            self.add(Sign::of_secret("secret-in-arguments", certainty, at, &secret));
         }
     }
 

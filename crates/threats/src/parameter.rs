@@ -29,7 +29,7 @@ const PATHS: [&str; 12] = [
     "cwd",
 ];
 const COMMANDS: [&str; 7] = ["command", "commands", "cmd", "shell", "script", "bash", "exec"];
-const TEXTS: [&str; 33] = [
+const TEXTS: [&str; 41] = [
     "content",
     "contents",
     "text",
@@ -63,6 +63,14 @@ const TEXTS: [&str; 33] = [
     "thought",
     "observations",
     "question",
+    "insight",
+    "insights",
+    "reason",
+    "details",
+    "feedback",
+    "answer",
+    "instructions",
+    "snippet",
 ];
 
 /// What a parameter takes, by its name, whose last word decides: `output_path`, `fileContents`.
@@ -79,6 +87,30 @@ pub(crate) fn takes(name: &str) -> Takes {
         _ if has(&COMMANDS) => Takes::Command,
         _ => Takes::Name,
     }
+}
+
+/// Whether a parameter takes a secret of this form, by its name: then whoever calls does what the tool asks for.
+pub(crate) fn takes_secret(name: &str, form: &str) -> bool {
+    const SECRETS: [&str; 14] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
+        "tokens",
+        "jwt",
+        "credential",
+        "credentials",
+        "auth",
+        "authorization",
+        "bearer",
+        "apikey",
+        "key",
+    ];
+    const URLS: [&str; 6] = ["url", "uri", "dsn", "connection", "database", "db"];
+    let words = words(name);
+    let has = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
+    has(&SECRETS) || form == "database-url" && has(&URLS)
 }
 
 /// The words of a name, in lower case: of `repo_path`, `repo-path`, `repoPath`.

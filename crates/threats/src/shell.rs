@@ -5,14 +5,18 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::parameter::Takes;
 use crate::path::Seen;
 use crate::prose::regex;
 use crate::sign::{Certainty, Class};
 
 /// Programs that follow a separator where somebody attacks.
-const PROGRAMS: &str = "(?:/(?:usr/)?s?bin/)?(?:bash|sh|zsh|dash|cat|curl|wget|nc|ncat|socat|python3?|perl|ruby|node|php|rm|chmod|chown|id|whoami|env|printenv|eval|exec|sudo|kill|touch|mkfifo|base64|ssh|scp|ping|sleep|reboot|powershell|cmd)";
+const PROGRAMS: &str = "(?:/(?:usr/)?s?bin/)?(?:bash|sh|zsh|dash|cat|curl|wget|nc|ncat|socat|python3?|perl|ruby|node|php|rm|chmod|chown|id|whoami|env|printenv|eval|exec|sudo|kill|touch|mkfifo|base64|ssh|scp|ping|sleep|reboot|powershell|cmd|nslookup|dig|telnet)";
 
-static SUBSTITUTED: LazyLock<Regex> = LazyLock::new(|| regex(r"\$\([^)]*\)|`[^`]+`|\$\{?IFS\b|<\([^)]*\)"));
+static SUBSTITUTED: LazyLock<Regex> = LazyLock::new(|| regex(r"\$\([^)]*\)|\$\{?IFS\b|<\([^)]*\)"));
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| regex("`[^`]+`"));
+/// A program with something to do.
+static RUN: LazyLock<Regex> = LazyLock::new(|| regex(&format!(r"^`\s*{PROGRAMS}\s+\S")));
 static CHAINED: LazyLock<Regex> =
     LazyLock::new(|| regex(&format!(r"(?:;|\|\|?|&&?|\n|\r|%0a)\s*{PROGRAMS}(?:\s|$|;|\||&|<|>|\$)")));
 static REDIRECTED: LazyLock<Regex> =
@@ -25,8 +29,11 @@ static OPTIONS: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+/// In more words than these people write about code, where nothing says what a value is, and put it in such quotes.
+const WORDS_MAX: usize = 3;
+
 /// Everything that a value shows which is to be a name, a path or an address.
-pub(crate) fn look(value: &str) -> Vec<Seen> {
+pub(crate) fn look(value: &str, takes: Takes) -> Vec<Seen> {
     use Certainty::{Certain, Likely};
     let mut seen = Vec::new();
     let mut add = |rule, certainty, at| seen.push(((rule, Class::CommandInjection, certainty), at));
@@ -35,6 +42,12 @@ pub(crate) fn look(value: &str) -> Vec<Seen> {
     }
     if let Some(found) = SUBSTITUTED.find(value) {
         add("shell-substitution", Certain, found.range());
+    }
+    if let Some(found) = QUOTED.find(value) {
+        let is_prose = takes == Takes::Name && value.split_whitespace().count() > WORDS_MAX;
+        let run = QUOTED.find_iter(value).find(|one| !is_prose || RUN.is_match(one.as_str()));
+        let (certainty, found) = run.map_or((Likely, found), |run| (Certain, run));
+        add("shell-substitution", certainty, found.range());
     }
     if let Some(found) = REDIRECTED.find(value) {
         add("shell-redirection", Likely, found.range());

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use logs::secrets::Secret;
 use serde::{Deserialize, Serialize};
 
 /// The longest excerpt that a sign shows, in characters.
 const SHOWN_CHARS: usize = 120;
+
+/// So far around an excerpt it is looked for secrets that it cuts through: a long private key.
+const AROUND_BYTES: usize = 8 << 10;
 
 /// A kind of attack on an MCP server or its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,6 +28,8 @@ pub enum Class {
     SecretExposure,
     /// Something is made to take a reader's time or memory, or to have it fetch something.
     ResourceAbuse,
+    /// Somebody looks for what there is, or for what they may.
+    Probing,
 }
 
 /// How sure a sign is.
@@ -55,13 +61,14 @@ pub struct Sign {
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RugPull,
         Self::ToolPoisoning,
         Self::PathTraversal,
         Self::CommandInjection,
         Self::SecretExposure,
         Self::ResourceAbuse,
+        Self::Probing,
     ];
 
     /// Its name, as settings, logs and metrics have it.
@@ -73,6 +80,7 @@ impl Class {
             Self::CommandInjection => "command_injection",
             Self::SecretExposure => "secret_exposure",
             Self::ResourceAbuse => "resource_abuse",
+            Self::Probing => "probing",
         }
     }
 }
@@ -94,6 +102,12 @@ impl Sign {
     ) -> Self {
         Self { rule, class, certainty, at: at.to_owned(), shown: shown(text, found) }
     }
+
+    /// The sign of a secret, which shows nothing of it but its form and how long it is.
+    pub(crate) fn of_secret(rule: &'static str, certainty: Certainty, at: &str, secret: &Secret) -> Self {
+        let shown = format!("{} of {} bytes", secret.form, secret.at.len());
+        Self { rule, class: Class::SecretExposure, certainty, at: at.to_owned(), shown }
+    }
 }
 
 impl fmt::Display for Sign {
@@ -102,18 +116,36 @@ impl fmt::Display for Sign {
     }
 }
 
-/// What stands around what was found. What is not seen on a screen is written as its number.
+/// What stands around what was found. What is not seen on a screen is written as its number, and secrets are hidden, also
+/// those that the excerpt cuts through.
 fn shown(text: &str, found: std::ops::Range<usize>) -> String {
     let before = text[..found.start].chars().rev().take(SHOWN_CHARS / 4).map(char::len_utf8).sum::<usize>();
-    let excerpt: String = text[found.start - before..].chars().take(SHOWN_CHARS).collect();
-    let excerpt = logs::redact::text(&excerpt);
-    let mut out = String::with_capacity(excerpt.len());
-    for c in excerpt.chars() {
-        if c.is_control() || crate::prose::is_hidden(c) {
-            out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
-        } else {
-            out.push(c);
+    let from = found.start - before;
+    let around = near(text, from.saturating_sub(AROUND_BYTES))..near(text, from + AROUND_BYTES);
+    let spans: Vec<_> = logs::redact::spans(&text[around.clone()]);
+    let hidden = |at: usize| spans.iter().position(|span| span.contains(&(at - around.start)));
+    let mut out = String::with_capacity(SHOWN_CHARS);
+    let mut last = None;
+    for (at, c) in text[from..around.end].char_indices().take(SHOWN_CHARS) {
+        match hidden(from + at) {
+            Some(span) if last == Some(span) => {}
+            Some(span) => {
+                out.push_str(logs::redact::REDACTED);
+                last = Some(span);
+            }
+            None if c.is_control() || crate::prose::is_hidden(c) => {
+                out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
+            }
+            None => out.push(c),
         }
     }
     out
+}
+
+/// The place of a character at this byte or after it.
+fn near(text: &str, mut at: usize) -> usize {
+    while at < text.len() && !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at.min(text.len())
 }

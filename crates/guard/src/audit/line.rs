@@ -8,9 +8,11 @@ use super::Asked;
 use crate::clock;
 use crate::envelope::{self, Outcome};
 use crate::log::{About, Field, Level, Log, clip};
+use crate::mcp::gate::Told;
 use crate::metrics::{Method, Metrics, Status};
 use crate::spans::{Failed, Over, Spans};
 use crate::state::Guard;
+use crate::unusual;
 
 /// An answer that took longer is marked in the log.
 pub(crate) const SLOW: Duration = Duration::from_secs(5);
@@ -42,6 +44,9 @@ impl Line<'_> {
     /// Writes it down.
     pub(crate) fn write(&self, guard: &Guard, outcome: Outcome<'_>, status: Status) {
         let answer = Summary::of(self.method, outcome, status);
+        let about =
+            Told { tool: self.tool.unwrap_or_default(), client: &self.asked.client, session: self.session };
+        unusual::answered(guard, self.asked, about, answer.bytes);
         self.tell((&guard.spans, &guard.metrics), Some(&guard.log), &answer);
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde_json::Value;
 use threats::Class;
 
 use super::problem::Problem;
@@ -17,6 +18,8 @@ use crate::log::{About, Field, Level, clip};
 use crate::security::Seen;
 use crate::session::Session;
 use crate::state::Guard;
+use crate::taken::Taker;
+use crate::unusual;
 
 /// Names of clients are short; what is longer is not one.
 const CLIENT_NAME_CHARS: usize = 120;
@@ -33,7 +36,7 @@ pub(super) async fn pass(
     if guard.is_draining() {
         return Err(draining(guard));
     }
-    let who = Asker { client: &session.client, place: session.place, session: session.shown() };
+    let who = Asker { taker: session.taker(), place: session.place };
     let tool = call.params.and_then(tool_name);
     inspect(guard, who, tool.as_deref().filter(|_| call.method == "tools/call"), call.params).await?;
     for _ in 0..LOOKS_MAX {
@@ -68,9 +71,17 @@ pub(crate) fn admit(guard: &Guard, client: &str) -> Result<(), Problem> {
 /// Who asks, as far as the controls and the log are concerned.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
-    pub(crate) client: &'a str,
+    pub(crate) taker: Taker<'a>,
     pub(crate) place: u8,
-    /// The beginning of the session's id.
+}
+
+/// What something is told of that shows signs of an attack.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    /// Empty where it is no tool.
+    pub(crate) tool: &'a str,
+    /// What the client calls itself, and the beginning of its session's id; empty where it is the server's own doing.
+    pub(crate) client: &'a str,
     pub(crate) session: &'a str,
 }
 
@@ -82,18 +93,19 @@ pub(crate) async fn check(
     method: &str,
     tool: Option<&str>,
 ) -> Result<(), Problem> {
-    let ask = Ask { client: who.client, place: who.place, method, tool };
+    let ask = Ask { client: who.taker.client, place: who.place, method, tool };
     let is_read = match tool {
         Some(tool) if controls.must_know(ask) => is_read(guard, tool).await,
         Some(_) | None => false,
     };
     let Some((refused, reason)) = controls.refusal(ask, is_read, clock::now_ms()) else { return Ok(()) };
     guard.metrics.refused(refused);
+    unusual::refused(guard, who.taker, tool);
     let fields = [
         ("method", method.into()),
         ("tool", tool.into()),
-        ("session", who.session.into()),
-        ("client", who.client.into()),
+        ("session", who.taker.session.into()),
+        ("client", (**who.taker.client).into()),
     ];
     guard.note(Level::Warning, About::Security, &format!("refused: {reason}"), fields);
     Err(Problem::refused(format!("server `{}`: {reason}", guard.settings.name)))
@@ -112,14 +124,16 @@ pub(crate) async fn inspect(
     if approved.is_some() && own.security.block.contains(&Class::RugPull) {
         learn(guard).await;
     }
+    unusual::called(guard, &own, who.taker, tool, params);
     let withheld = guard.tools().refusal(&own.security, approved, tool);
     let seen = own.security.in_call(tool, params);
     if let Some(seen) = &seen {
-        told(guard, seen, tool, Some(who));
+        tell(guard, seen, Told { tool, client: who.taker.client, session: who.taker.session });
     }
     let attack = |seen: Seen| Some((Refused::Attack, seen.refused?));
     let Some((refused, reason)) = withheld.or_else(|| attack(seen?)) else { return Ok(()) };
     guard.metrics.refused(refused);
+    unusual::refused(guard, who.taker, Some(tool));
     Err(Problem::refused(format!("server `{}`: {reason}", guard.settings.name)))
 }
 
@@ -145,7 +159,7 @@ pub(crate) fn inspect_list(guard: &Guard, result: &str) -> BTreeSet<String> {
     let approved = controls.approved.as_ref().map(|approved| &approved.tools);
     let mut tools = guard.tools();
     for (tool, seen) in tools.listed(&own.security, approved, result) {
-        told(guard, &seen, &tool, None);
+        tell(guard, &seen, Told { tool: &tool, client: "", session: "" });
         if seen.refused.is_some() {
             guard.metrics.refused(Refused::Attack);
         }
@@ -153,14 +167,16 @@ pub(crate) fn inspect_list(guard: &Guard, result: &str) -> BTreeSet<String> {
     tools.withheld(&own.security, approved)
 }
 
-fn told(guard: &Guard, seen: &Seen, tool: &str, who: Option<Asker<'_>>) {
+/// Writes down what shows signs of an attack, and counts it.
+pub(crate) fn tell(guard: &Guard, seen: &Seen, told: Told<'_>) {
     guard.metrics.signs(seen);
+    let said = |text: &str| Some(text).filter(|text| !text.is_empty()).map_or(Value::Null, Value::from);
     let fields = [
-        ("tool", tool.into()),
+        ("tool", said(told.tool)),
         ("class", seen.signs[0].class.name().into()),
         ("rule", seen.signs[0].rule.into()),
-        ("session", who.map(|who| who.session).into()),
-        ("client", who.map(|who| who.client).into()),
+        ("session", said(told.session)),
+        ("client", said(told.client)),
     ];
     guard.note(Level::Warning, About::Security, &seen.words(), fields);
 }

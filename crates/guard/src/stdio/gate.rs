@@ -5,18 +5,25 @@
 //! What the server says of its tools is learned from the lists that its client asks for.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::json;
+use threats::{Asking, Usage};
 
 use crate::controls::{Ask, BlockKind, EVERYBODY, Kept, Refused};
-use crate::envelope::{self, SERVER_ERROR};
+use crate::envelope::{self, Outcome, SERVER_ERROR};
+use crate::metrics::Method;
 use crate::own::Own;
 use crate::reads::{self, Hints, Reads};
 use crate::security::{SecuritySettings, Seen, Tools};
 use crate::session::place;
+use crate::unusual;
 
 /// What names the client in a request of the era without a handshake.
 const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+
+/// There is one client at a pipe.
+const CLIENT_AT_PIPE: &str = "stdio";
 
 /// What stands between the two.
 #[derive(Debug)]
@@ -32,6 +39,8 @@ pub(crate) struct Gate {
     now_ms: fn() -> i64,
     security: SecuritySettings,
     tools: Tools,
+    /// What the client has asked for lately.
+    usage: Usage,
     /// What was seen in tools, and is not told yet.
     untold: Vec<(String, Seen)>,
 }
@@ -43,7 +52,8 @@ impl Gate {
     pub(crate) fn new(kept: Arc<Kept>, own: &Own, word: u128, now_ms: fn() -> i64) -> Self {
         let (reads, security) = (own.reads.clone(), own.security.clone());
         let (hints, client, place, tools) = (Hints::default(), String::new(), place(word), Tools::default());
-        Self { kept, reads, hints, client, place, now_ms, security, tools, untold: Vec::new() }
+        let usage = Usage::default();
+        Self { kept, reads, hints, client, place, now_ms, security, tools, usage, untold: Vec::new() }
     }
 
     #[cfg(test)]
@@ -68,6 +78,35 @@ impl Gate {
         let withheld = self.tools.refusal(&self.security, approved, tool);
         let refused = withheld.or_else(|| Some((Refused::Attack, seen.as_ref()?.refused.clone()?)));
         (seen, refused)
+    }
+
+    /// What is unusual in how much the client asks for, with this call.
+    pub(crate) fn called(&mut self, tool: &str, params: Option<&str>, now: Instant) -> Option<Seen> {
+        let asking = Asking { tool, arguments: unusual::arguments(params) };
+        Seen::likely(self.usage.called(&self.security.usual, CLIENT_AT_PIPE, asking, now))
+    }
+
+    /// The same with a refusal.
+    pub(crate) fn refused(&mut self, now: Instant) -> Option<Seen> {
+        let sign = self.usage.refused(&self.security.usual, CLIENT_AT_PIPE, now);
+        Seen::likely(sign.into_iter().collect())
+    }
+
+    /// What an answer shows, and how unusual it is.
+    pub(crate) fn answered(
+        &mut self,
+        method: Option<Method>,
+        outcome: Outcome<'_>,
+        now: Instant,
+    ) -> (Option<Seen>, Option<Seen>) {
+        let (Outcome::Result(json) | Outcome::Error(json)) = outcome;
+        let sign = self.usage.answered(&self.security.usual, CLIENT_AT_PIPE, json.len(), now);
+        (self.security.in_result(method, outcome), Seen::likely(sign.into_iter().collect()))
+    }
+
+    /// Whether answers stay here that give a secret away, and so those that cannot be read.
+    pub(crate) fn refuses_results(&self) -> bool {
+        self.security.refuses_results()
     }
 
     /// What was seen in the tools that the server has listed, once.

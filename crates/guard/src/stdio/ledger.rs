@@ -195,15 +195,19 @@ impl Ledger {
                     self.gate.meets(params);
                 }
                 if let Some((refused, reason)) = self.gate.refusal(&method, params, tool.as_deref()) {
+                    self.unusual(tool.as_deref(), now, notes);
                     let (id, method) = (id.to_owned(), Method::of(&method));
                     notes.push(Note::Refused { id, method, tool, refused, reason });
                     return Verdict::Drop;
                 }
                 if let Some(tool) = &tool {
+                    let much = self.gate.called(tool, params, now).filter(|_| tries == Tries::First);
+                    notes.extend(much.map(|seen| Note::Suspicious { tool: tool.clone(), seen }));
                     let (seen, refused) = self.gate.inspect(tool, params);
                     let seen = seen.filter(|_| tries == Tries::First);
                     notes.extend(seen.map(|seen| Note::Suspicious { tool: tool.clone(), seen }));
                     if let Some((refused, reason)) = refused {
+                        self.unusual(Some(tool), now, notes);
                         let (id, method, tool) = (id.to_owned(), Method::of(&method), Some(tool.clone()));
                         notes.push(Note::Refused { id, method, tool, refused, reason });
                         return Verdict::Drop;
@@ -250,6 +254,12 @@ impl Ledger {
             Err(malformed) => return self.unread(words(malformed), notes),
         }
         Verdict::Pass
+    }
+
+    /// The client is refused something, and told of where that happens again and again.
+    fn unusual(&mut self, tool: Option<&str>, now: Instant, notes: &mut Vec<Note>) {
+        let tool = tool.unwrap_or_default().to_owned();
+        notes.extend(self.gate.refused(now).map(|seen| Note::Suspicious { tool, seen }));
     }
 
     /// Something of the client that is no message: a server may take it for one all the same.

@@ -146,6 +146,7 @@ impl Record {
                     }
                 }
                 Note::Malformed(why) => self.garbage(frame, why, "passed on"),
+                Note::Withheld(why) => self.withheld(frame.len(), why),
                 _ => {}
             }
         }
@@ -177,6 +178,13 @@ impl Record {
         let message =
             format!("{what} from the server's standard output, though it is no message ({why}): {text}");
         self.note(Level::Warning, About::Error, &message, [("bytes", frame.len().into())]);
+    }
+
+    /// Something of the server is no message, and might give something away.
+    fn withheld(&self, bytes: usize, why: &str) {
+        self.metrics.failed(Failure::Protocol);
+        let message = format!("withheld from the client, because it is no message: {why}");
+        self.note(Level::Warning, About::Security, &message, [("bytes", bytes.into())]);
     }
 
     /// A request found no server.

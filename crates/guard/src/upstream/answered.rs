@@ -17,6 +17,7 @@ use crate::http::{Body, Streamed};
 use crate::inflight::{Who, narrowed};
 use crate::mcp::problem::Problem;
 use crate::metrics::{Failure, Method};
+use crate::outgoing;
 use crate::state::Guard;
 use crate::taken;
 
@@ -53,6 +54,9 @@ impl Answered<'_> {
             head.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
             return Ok(Response::from_parts(head, Either::Right(Streamed::Relayed(Box::new(relayed)))));
         }
+        if !is_json && request.is_some() && outgoing::holds_unread(self.guard) {
+            return Err(self.stays(&mut request, "it is neither JSON nor a stream of events"));
+        }
         if !is_json || request.is_none() {
             unanswered(&mut request, head.status);
             return Ok(self.unread(head, Relayed::raw(self.guard, body, self.session)));
@@ -64,6 +68,9 @@ impl Answered<'_> {
                 let reason = "the server's list of tools is too long to be narrowed";
                 fail(&mut request, reason, Failure::Protocol);
                 return Err(Problem::lost(reason.to_owned()));
+            }
+            Ok(Ok(Gathered::More(..))) if outgoing::holds_unread(self.guard) => {
+                return Err(self.stays(&mut request, "it is longer than 16 MiB"));
             }
             Ok(Ok(Gathered::More(first, rest))) => {
                 // An error is shorter.
@@ -95,6 +102,12 @@ impl Answered<'_> {
         Response::from_parts(head, Either::Right(Streamed::Relayed(Box::new(relayed))))
     }
 
+    /// An answer that cannot be read along is not passed on.
+    fn stays(&self, request: &mut Option<running::Request>, why: &str) -> Problem {
+        fail(request, why, Failure::Protocol);
+        Problem::lost(outgoing::unread(self.guard, why))
+    }
+
     fn must_narrow(&self, request: Option<&running::Request>) -> bool {
         let lists = request.is_some_and(|request| request.method == Method::TOOLS_LIST);
         lists && self.guard.narrows_lists()
@@ -106,13 +119,20 @@ impl Answered<'_> {
             (Ok(Incoming::Response { id, outcome }), Some(request)) if *id == *request.id => (id, outcome),
             _ => {
                 unanswered(&mut request, status);
-                return body;
+                return match request.filter(|_| outgoing::holds_unread(self.guard)) {
+                    Some(request) => {
+                        let words = outgoing::unread(self.guard, "it is not the answer to this request");
+                        envelope::response(&request.id, Outcome::Error(&outgoing::error(&words))).into()
+                    }
+                    None => body,
+                };
             }
         };
         let Some(mut request) = request else { return body };
         let who = Who { client: &self.session.client, place: self.session.place };
         let narrowed = narrowed(self.guard, request.method, who, outcome);
-        if let Some(error) = taken::too_long(self.guard, outcome) {
+        let instead = taken::too_long(self.guard, outcome).or_else(|| request.held_back(outcome));
+        if let Some(error) = instead {
             request.answered(Outcome::Error(&error));
             return envelope::response(id, Outcome::Error(&error)).into();
         }
@@ -137,6 +157,8 @@ impl Answered<'_> {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(_)) | Err(_) => Bytes::new(),
         };
+        let gives_away = outgoing::gives_away(self.guard, &String::from_utf8_lossy(&body));
+        let body = if gives_away { Bytes::new() } else { body };
         let error = envelope::parse(&body).ok().and_then(|message| match message {
             Incoming::Response { outcome: Outcome::Error(error), .. } => Some(error.to_owned()),
             _ => None,

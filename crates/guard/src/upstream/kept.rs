@@ -81,6 +81,10 @@ pub(super) fn answer(guard: &Guard, session: &Session, request: &mut Request) ->
     let kept = kept?;
     let outcome = Outcome::Result(&kept);
     request.wanted = None;
+    if let Some(error) = request.held_back(outcome) {
+        request.answered(Outcome::Error(&error));
+        return Some(envelope::response(&request.id, Outcome::Error(&error)));
+    }
     request.answered(outcome);
     let who = Who { client: &session.client, place: session.place };
     Some(match narrowed(guard, request.method, who, outcome) {

@@ -22,6 +22,7 @@ use super::wire::{Broken, Flow};
 use crate::envelope::{self, Incoming, SERVER_ERROR};
 use crate::inflight::{Who, narrowed};
 use crate::metrics::Failure;
+use crate::outgoing::{self, Answering};
 use crate::state::Guard;
 use crate::{sse, taken};
 
@@ -82,7 +83,8 @@ impl Relayed {
         let lists =
             request.as_ref().is_some_and(|request| request.method == crate::metrics::Method::TOOLS_LIST);
         let is_bounded = request.is_some() && guard.own().limits.answer_bytes.is_some();
-        let held = (is_bounded || (lists && guard.narrows_lists())).then(BytesMut::new);
+        let holds = is_bounded || (lists && guard.narrows_lists()) || outgoing::holds_unread(guard);
+        let held = holds.then(BytesMut::new);
         let deadline = request.is_some().then(|| Box::pin(tokio::time::sleep_until(deadline)));
         Self { events: Some(Events::default()), request, held, deadline, ..Self::raw(guard, body, session) }
     }
@@ -94,7 +96,9 @@ impl Relayed {
         session: &Arc<Session>,
         announcements: Option<mpsc::Receiver<Bytes>>,
     ) -> Self {
-        Self { events: Some(Events::default()), announcements, ..Self::raw(guard, body, session) }
+        // Answers come by it as well, to who has come back for them.
+        let held = outgoing::holds_unread(guard).then(BytesMut::new);
+        Self { events: Some(Events::default()), announcements, held, ..Self::raw(guard, body, session) }
     }
 
     /// Takes in a part of the body; returns what goes on now.
@@ -128,14 +132,19 @@ impl Relayed {
     fn read(&mut self, data: &[u8]) -> Option<Bytes> {
         match envelope::parse(data) {
             Ok(Incoming::Response { id, outcome }) => {
-                let request = self.request.as_mut().filter(|request| &*request.id == id)?;
+                let is_awaited = self.request.as_ref().is_some_and(|request| &*request.id == id);
+                if !is_awaited {
+                    return self.unawaited(id, outcome);
+                }
+                let request = self.request.as_mut()?;
                 let who = Who { client: &self.session.client, place: self.session.place };
                 let narrowed = narrowed(&self.guard, request.method, who, outcome);
                 self.deadline = None;
                 // Only what is held can be changed.
                 let too_long = self.held.as_ref().and_then(|_| taken::too_long(&self.guard, outcome));
-                request.answered(too_long.as_deref().map_or(outcome, envelope::Outcome::Error));
-                let changed = too_long.map(Err).or(narrowed).filter(|_| self.held.is_some())?;
+                let instead = too_long.or_else(|| request.held_back(outcome));
+                request.answered(instead.as_deref().map_or(outcome, envelope::Outcome::Error));
+                let changed = instead.map(Err).or(narrowed).filter(|_| self.held.is_some())?;
                 let outcome = match &changed {
                     Ok(result) => envelope::Outcome::Result(result),
                     Err(error) => envelope::Outcome::Error(error),
@@ -149,8 +158,20 @@ impl Relayed {
                 self.guard.cache.announced(&method);
                 None
             }
+            Err(_) if self.held.is_some() && outgoing::holds_unread(&self.guard) => {
+                // Several messages in one event, or none: nobody can say what is in it.
+                Some(Bytes::from_static(b": an event that is no single message was not passed on\n\n"))
+            }
             Ok(Incoming::Request { .. }) | Err(_) => None,
         }
+    }
+
+    /// An answer that nobody is known to wait for here: one that was asked for before a stream broke off.
+    fn unawaited(&self, id: &str, outcome: envelope::Outcome<'_>) -> Option<Bytes> {
+        let answering =
+            Answering { client: &self.session.client, session: &self.session.shown, ..Answering::default() };
+        let error = outgoing::held_back(&self.guard, answering, outcome).filter(|_| self.held.is_some())?;
+        Some(sse::event(&envelope::response(id, envelope::Outcome::Error(&error))))
     }
 
     /// Ends the stream with an error in the place of the answer, if that has not come.
@@ -197,6 +218,11 @@ impl Body for Relayed {
                 return Poll::Ready(Some(Ok(Frame::data(ready))));
             }
             let Some(body) = &mut this.body else { return Poll::Ready(None) };
+            // An upstream that never stops to speak would never be waited for.
+            if this.deadline.as_ref().is_some_and(|at| at.deadline() <= Instant::now()) {
+                this.ready = this.cut("it has not answered in time");
+                continue;
+            }
             match Pin::new(body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(part) => this.ready = this.part(part),

@@ -11,6 +11,7 @@ use crate::envelope::Outcome;
 use crate::inflight::{Meaning, meaning};
 use crate::limits::Slot;
 use crate::metrics::{Failure, Method};
+use crate::outgoing::{self, Answering};
 use crate::state::Guard;
 
 /// More running requests than this mean that the upstream does not keep up; their clients should hear so.
@@ -133,6 +134,20 @@ impl Request {
             self.guard.cache.keep(wanted, result, Instant::now());
         }
         self.finish(outcome, meaning(self.method, outcome));
+    }
+
+    /// The error in the place of an answer that stays here; none where it goes on.
+    pub(crate) fn held_back(&self, outcome: Outcome<'_>) -> Option<String> {
+        let table = self.guard.upstream.as_ref().map(|upstream| upstream.running.lock());
+        let tool = table.as_ref().and_then(|table| table.entries.get(&self.number)?.tool.clone());
+        drop(table);
+        let answering = Answering {
+            method: Some(self.method),
+            tool: tool.as_deref(),
+            client: &self.session.client,
+            session: &self.session.shown,
+        };
+        outgoing::held_back(&self.guard, answering, outcome)
     }
 
     /// It will not be answered, for this reason.

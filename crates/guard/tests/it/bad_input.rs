@@ -17,7 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("without_descriptors_it_goes_on_when_there_are_some", without_descriptors),
 ];
 
-fn rss_bytes(guarded: &Guarded) -> u64 {
+pub(crate) fn rss_bytes(guarded: &Guarded) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", guarded.process.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
@@ -33,7 +33,7 @@ fn connect(guarded: &Guarded, text: &str) -> TcpStream {
     stream
 }
 
-async fn is_served(guarded: &Guarded, session: &str) {
+pub(crate) async fn is_served(guarded: &Guarded, session: &str) {
     let answer = guarded.call(session, &json!(1), "echo", json!({"n": 1})).await;
     assert!(answer.contains("\\\"n\\\":1"), "{answer}");
 }

@@ -152,6 +152,10 @@ impl Server<'_> {
                 exit();
             }
             "poisoned" => text(id, "called"),
+            "hostile" => {
+                hostile();
+                text(id, "after all of that");
+            }
             "pid" => text(id, &std::process::id().to_string()),
             "garbage" => {
                 println!("Server started!\n{{\"level\":\"info\"}}\n{{\"jsonrpc\":\"2.0\",\"id\":\n");
@@ -205,7 +209,7 @@ impl Server<'_> {
             "log" => {
                 let params = json!({"level": "info", "data": "about what was asked"});
                 say(&json!({"jsonrpc":"2.0","method":"notifications/message","params":params}));
-                text(id, "logged");
+                text(id, arguments["token"].as_str().unwrap_or("logged"));
             }
             "update" => {
                 say(&json!({"jsonrpc":"2.0","method":"notifications/resources/updated","params":arguments}));
@@ -233,6 +237,29 @@ impl Server<'_> {
             "heard" => text(id, &Value::from(self.heard.clone()).to_string()),
             tool => panic!("no tool {tool}"),
         }
+    }
+}
+
+/// Says what nobody who means well says: answers that nobody waits for, announcements without end, what is no message.
+fn hostile() {
+    for number in 0..20_000 {
+        let ids = [json!(1_000_000 + number), json!(format!("paramedic-{number}")), Value::Null];
+        let result = json!({"content": [{"type": "text", "text": "for nobody"}]});
+        say(&json!({"jsonrpc": "2.0", "id": ids[number % 3], "result": result}));
+    }
+    let long = "x".repeat(1 << 20);
+    for _ in 0..64 {
+        let params = json!({"level": "info", "data": long});
+        say(&json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params}));
+        say(&json!({"jsonrpc": "2.0", "method": "notifications/made/up", "params": {"a": long}}));
+        say(&json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}));
+    }
+    let mut stdout = std::io::stdout();
+    let deep = "[".repeat(100_000);
+    for line in
+        [&*deep, "\u{0}\u{1b}[2J", "{\"jsonrpc\":\"2.0\",\"id\":7,\"id\":8,\"result\":{}}", "null", "{}"]
+    {
+        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
     }
 }
 
@@ -266,6 +293,7 @@ fn tools(mode: &str) -> Vec<Value> {
         "heard",
         "log",
         "update",
+        "hostile",
     ];
     let others = others.map(|name| json!({"name": name, "inputSchema": schema}));
     let poisoned = (mode == "poisoned").then(|| {

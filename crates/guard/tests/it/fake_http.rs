@@ -194,7 +194,66 @@ async fn answer(shared: &Mutex<Seen>, request: Request<Incoming>) -> Response<Pa
             events(receiver)
         }
         "batch" => whole(200, &json!([])),
-        _ => whole(202, &Value::Null),
+        what => hostile(what, &message, &head.method),
+    }
+}
+
+/// What nobody who means well answers.
+fn hostile(what: &str, message: &Value, verb: &Method) -> Response<Parts> {
+    let (sender, receiver) = mpsc::channel(16);
+    let text = |length: usize| "x".repeat(length);
+    let id = &message["id"];
+    match what {
+        // Says whatever it was told to.
+        "give" => {
+            let content = json!([{"type": "text", "text": message["params"]["arguments"]["token"]}]);
+            whole(200, &json!({"jsonrpc": "2.0", "id": id, "result": {"content": content}}))
+        }
+        // Says something for ever, and never the answer.
+        "endless" => {
+            let params = json!({"level": "info", "data": text(60_000)});
+            let message = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params});
+            let event = Bytes::from(format!("data: {message}\n\n"));
+            tokio::spawn(async move { while sender.send(event.clone()).await.is_ok() {} });
+            events(receiver)
+        }
+        // One event that never ends.
+        "endless-event" => {
+            tokio::spawn(async move { while sender.send(text(60_000).into()).await.is_ok() {} });
+            events(receiver)
+        }
+        "endless-body" => {
+            tokio::spawn(async move { while sender.send(text(60_000).into()).await.is_ok() {} });
+            let mut response = events(receiver);
+            response.headers_mut().insert("content-type", "application/json".parse().unwrap());
+            response
+        }
+        // A byte now and then.
+        "drip" => {
+            tokio::spawn(async move {
+                let mut every = tokio::time::interval(std::time::Duration::from_millis(10));
+                while sender.send(Bytes::from_static(b" ")).await.is_ok() {
+                    every.tick().await;
+                }
+            });
+            let mut response = events(receiver);
+            response.headers_mut().insert("content-type", "application/json".parse().unwrap());
+            response
+        }
+        "huge-header" => {
+            let mut response = whole(200, &json!({"jsonrpc": "2.0", "id": id, "result": {}}));
+            response.headers_mut().insert("x-big", text(1 << 20).parse().unwrap());
+            response
+        }
+        "another-id" => whole(200, &json!({"jsonrpc": "2.0", "id": 987_654, "result": {"content": []}})),
+        "not-json" => {
+            sender.try_send(Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"id\":")).unwrap();
+            let mut response = events(receiver);
+            response.headers_mut().insert("content-type", "application/json".parse().unwrap());
+            response
+        }
+        _ if *verb == Method::POST => whole(202, &Value::Null),
+        _ => whole(404, &Value::Null),
     }
 }
 

@@ -17,6 +17,7 @@ mod fixture;
 mod guarded;
 mod half_open;
 mod handover;
+mod hostile;
 mod http_sse;
 mod limits;
 mod operations;
@@ -65,6 +66,7 @@ fn all() -> Vec<tests_main::Test> {
         operations::TESTS,
         limits::TESTS,
         security::TESTS,
+        hostile::TESTS,
         spans::TESTS,
         clients::TESTS,
         handover::TESTS,

@@ -8,6 +8,7 @@ use crate::audit::Summary;
 use crate::envelope::{self, Incoming, Outcome};
 use crate::inflight::{Meaning, meaning};
 use crate::metrics::{Method, Status};
+use crate::outgoing;
 use crate::stdio::batch::{Verdict, messages, rebuilt};
 
 // === impl Ledger ===
@@ -19,6 +20,7 @@ impl Ledger {
             || !(self.left.is_empty() && self.late.is_empty())
             || self.gate.is_restricting()
             || self.terms.bounds_answers()
+            || self.gate.refuses_results()
     }
 
     /// The server has said this.
@@ -28,11 +30,18 @@ impl Ledger {
                 let verdicts = texts.into_iter().map(|text| (text, self.server_message(text, now, notes)));
                 rebuilt(frame, verdicts.collect())
             }
-            Err(why) => {
-                notes.push(Note::Malformed(why));
-                Verdict::Pass
-            }
+            Err(why) => self.server_unread(why, notes),
         }
+    }
+
+    /// Something of the server that is no message: a client may take it for one all the same.
+    fn server_unread(&self, why: &'static str, notes: &mut Vec<Note>) -> Verdict {
+        if self.gate.refuses_results() {
+            notes.push(Note::Withheld(why));
+            return Verdict::Drop;
+        }
+        notes.push(Note::Malformed(why));
+        Verdict::Pass
     }
 
     fn server_message(&mut self, text: &str, now: Instant, notes: &mut Vec<Note>) -> Verdict {
@@ -60,10 +69,7 @@ impl Ledger {
                 }
                 Verdict::Pass
             }
-            Err(malformed) => {
-                notes.push(Note::Malformed(words(malformed)));
-                Verdict::Pass
-            }
+            Err(malformed) => self.server_unread(words(malformed), notes),
         }
     }
 
@@ -109,10 +115,16 @@ impl Ledger {
         }
         let Some(mut entry) = self.answered(&key) else {
             // It was answered in the server's place, because it took too long.
-            return if self.late.remove(&*key) { Verdict::Drop } else { Verdict::Pass };
+            if self.late.remove(&*key) {
+                return Verdict::Drop;
+            }
+            let held_back = self.held_back((None, None), outcome, now, notes);
+            return held_back.map_or(Verdict::Pass, |error| Verdict::Instead(line(id, &error)));
         };
         let took = now.saturating_duration_since(entry.since);
-        if let Some(error) = self.cut(entry.method, outcome, notes) {
+        let about = (Some(entry.method), entry.tool.as_deref());
+        let instead = self.cut(entry.method, outcome, notes);
+        if let Some(error) = instead.or_else(|| self.held_back(about, outcome, now, notes)) {
             let summary = Summary::of(entry.method, Outcome::Error(&error), Status::Error);
             notes.push(Note::Answered(entry, Meaning::Lost, took, summary));
             return Verdict::Instead(line(id, &error));
@@ -133,6 +145,22 @@ impl Ledger {
         let summary = Summary::of(entry.method, outcome, meaning.status());
         notes.push(Note::Answered(entry, meaning, took, summary));
         verdict
+    }
+
+    /// The error in the place of an answer that gives something away; none where it goes on.
+    fn held_back(
+        &mut self,
+        (method, tool): (Option<Method>, Option<&str>),
+        outcome: Outcome<'_>,
+        now: Instant,
+        notes: &mut Vec<Note>,
+    ) -> Option<String> {
+        let (seen, much) = self.gate.answered(method, outcome, now);
+        let error = seen.as_ref().and_then(|seen| seen.refused.as_deref()).map(outgoing::error);
+        let tool = tool.unwrap_or_default();
+        let told = seen.into_iter().chain(much);
+        notes.extend(told.map(|seen| Note::Suspicious { tool: tool.to_owned(), seen }));
+        error
     }
 
     /// A list of tools, with those that may be called.

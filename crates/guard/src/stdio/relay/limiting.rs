@@ -41,7 +41,7 @@ impl Relay {
     /// be meant.
     pub(crate) fn withholds_parts(&self) -> bool {
         let mut inner = self.lock();
-        if !inner.ledger.terms.bounds_answers() {
+        if !inner.ledger.terms.bounds_answers() && !inner.ledger.gate.refuses_results() {
             return false;
         }
         let waiting = inner.ledger.only_one();
