@@ -5,6 +5,7 @@ mod first_line;
 mod floors;
 mod guard_links;
 mod manifest;
+mod named_tests;
 mod rust_code;
 mod unfinished;
 mod white_space;
@@ -47,6 +48,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Problem>> {
         first_line::check,
         unfinished::check,
         white_space::check,
+        named_tests::check,
         manifest::check_lints,
         manifest::check_test_binaries,
     ];

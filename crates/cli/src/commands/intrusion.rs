@@ -245,7 +245,8 @@ fn row(entry: &Entry, path: &Path) -> Row {
 /// What a refusal at the door is one of.
 fn refused_as(message: &str) -> Option<String> {
     let lower = message.to_lowercase();
-    let attack = if lower.contains("`origin`") || lower.contains("`host`") {
+    let is_of_page = ["origin ", "host "].iter().any(|begin| lower.starts_with(begin));
+    let attack = if is_of_page && lower.contains(" is not allowed") {
         "dns_rebinding"
     } else if lower.contains("token") || lower.contains("authoriz") {
         "guessing"
@@ -355,7 +356,8 @@ mod tests {
     #[test]
     fn refusals_at_the_door_have_a_name() {
         for (message, expect) in [
-            ("refused: `Origin` is `https://evil.example`", Some("dns_rebinding")),
+            ("origin \"http://evil.example:8101\" is not allowed", Some("dns_rebinding")),
+            ("host \"evil.example\" is not allowed on a loopback address", Some("dns_rebinding")),
             ("refused: the token is unknown", Some("guessing")),
             ("refused: the server is in read-only mode", Some("write_in_read_only")),
             ("seen, and let through", None),
