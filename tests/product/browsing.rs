@@ -123,6 +123,12 @@ fn see(site: &Site, browser: &Browser) {
     browser.until("document.querySelector('.cards p.warn')?.innerText.includes('yes or no')");
     browser.is_accessible("incidents");
     browser.pictures("incidents");
+    // What is typed is looked for at once.
+    browser.fill("#q", "nothing has this");
+    browser.until("!document.querySelector('.cards li') && document.getElementById('open-title').innerText.includes('with')");
+    browser.js("(document.getElementById('q').value = '', 1)");
+    browser.fill("#q", "NOTES");
+    browser.until("document.querySelectorAll('.cards li').length == 1 && document.activeElement.id == 'q'");
     browser.click(".cards a");
 }
 

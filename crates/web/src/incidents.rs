@@ -15,8 +15,8 @@ pub struct IncidentRow {
     pub state: State,
     /// The server that it is about.
     pub server: String,
-    /// How many other servers it is about.
-    pub others: usize,
+    /// The other servers that it is about.
+    pub others: Vec<String>,
     /// The title of its procedure.
     pub title: String,
     /// What was wrong.
@@ -40,7 +40,7 @@ impl IncidentRow {
             id: incident.id.clone(),
             state: incident.state,
             server: incident.server.clone(),
-            others: incident.members().count(),
+            others: incident.members().map(str::to_owned).collect(),
             title: incident.title.clone(),
             summary: incident.alarm.summary.clone(),
             opened_ms: incident.opened_ms,
@@ -53,6 +53,16 @@ impl IncidentRow {
     /// Whether it is open.
     pub fn is_open(&self) -> bool {
         self.state.is_open()
+    }
+
+    /// Whether its name, its servers, its title, what was wrong or where it stands has this text, in any case.
+    pub fn has(&self, text: &str) -> bool {
+        let (text, state) = (text.trim().to_lowercase(), self.state.to_string());
+        let words = [self.id.as_str(), &self.server, &self.title, &self.summary, &state];
+        words
+            .into_iter()
+            .chain(self.others.iter().map(String::as_str))
+            .any(|one| one.to_lowercase().contains(&text))
     }
 
     /// What is asked of people, in few words.
@@ -71,32 +81,54 @@ impl IncidentRow {
     }
 }
 
-/// The list of incidents: those that are open, and the others below.
-pub fn incidents(rows: &[IncidentRow]) -> Vec<Part> {
+/// The list of incidents: those that are open, and the others below. `text` is what they were looked for with.
+pub fn incidents(rows: &[IncidentRow], text: &str) -> Vec<Part> {
     let (open, over): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.is_open());
-    let open = html! {
+    vec![part_of_open(&open, text), find(text), part_of_over(&over)]
+}
+
+fn part_of_open(open: &[&IncidentRow], text: &str) -> Part {
+    let found = if text.is_empty() { String::new() } else { format!(" with “{}”", plain(text)) };
+    let content = html! {
         section #open aria-labelledby="open-title" {
             h1 #open-title {
                 @match open.len() { 0 => "No incident is open", 1 => "1 incident is open", n => { (n) " incidents are open" } }
+                (found)
             }
-            @if open.is_empty() {
+            @if !open.is_empty() {
+                ul.cards { @for row in open { (card(row)) } }
+            } @else if text.is_empty() {
                 p.soft { "When a server is down or an alert fires, the incident stands here within a second." }
-            } @else {
-                ul.cards { @for row in &open { (card(row)) } }
             }
         }
     };
-    let over = html! {
+    Part::new("open", content)
+}
+
+fn find(text: &str) -> Part {
+    let content = html! {
+        form.find #find method="get" role="search" data-live="true" {
+            label for="q" { "Find " }
+            input #q type="search" name="q" value=(text) placeholder="server, what was wrong, or state";
+            " " button { "Find" }
+            @if !text.is_empty() { " " a href="/incidents" { "All incidents" } }
+        }
+    };
+    Part::new("find", content)
+}
+
+fn part_of_over(over: &[&IncidentRow]) -> Part {
+    let content = html! {
         section #over aria-labelledby="over-title" {
             h2 #over-title { "Over" }
             @if over.is_empty() {
-                p.soft { "None yet." }
+                p.soft { "None." }
             } @else {
-                div.wide.over tabindex="0" role="region" aria-label="Table of incidents that are over" { (table(&over)) }
+                div.wide.over tabindex="0" role="region" aria-label="Table of incidents that are over" { (table(over)) }
             }
         }
     };
-    vec![Part::new("open", open), Part::new("over", over)]
+    Part::new("over", content)
 }
 
 fn card(row: &IncidentRow) -> Markup {
@@ -135,7 +167,7 @@ fn table(rows: &[&IncidentRow]) -> Markup {
 
 fn place(row: &IncidentRow) -> String {
     let server = if row.server.is_empty() { "no server".to_owned() } else { plain(&row.server) };
-    if row.others == 0 { server } else { format!("{server} and {} more", row.others) }
+    if row.others.is_empty() { server } else { format!("{server} and {} more", row.others.len()) }
 }
 
 /// Where an incident stands, as a word that is seen at a glance.
@@ -147,4 +179,49 @@ pub(crate) fn state(state: State) -> Markup {
         State::Closed => "soft",
     };
     html! { " " span.state.(tone) { (state) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use incident::{Control, IncidentId, State};
+
+    use super::{IncidentRow, incidents};
+
+    fn row(id: (i64, u16), state: State, server: &str, others: &[&str]) -> IncidentRow {
+        IncidentRow {
+            id: IncidentId::new(id.0, id.1),
+            state,
+            server: server.to_owned(),
+            others: others.iter().map(|one| (*one).to_owned()).collect(),
+            title: "Server Down".to_owned(),
+            summary: "connection refused".to_owned(),
+            opened_ms: 0,
+            waiting: 0,
+            person_needed: None,
+            control: Control::Machine,
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, expect: bool) {
+        let row = row((0, 0xabcd), State::Acknowledged, "notes", &["Store"]);
+        assert_eq!(row.has(text), expect, "{text}");
+    }
+
+    #[test]
+    fn incidents_are_found_by_what_people_know_of_them() {
+        for text in ["", "NOTES", " store ", "refused", "server down", "abcd", "acknowledged"] {
+            check(text, true);
+        }
+        for text in ["other", "closed", "<b>"] {
+            check(text, false);
+        }
+    }
+
+    #[test]
+    fn what_was_looked_for_is_text() {
+        let shown = crate::all(&incidents(&[], "<script>")).into_string();
+        assert!(shown.contains("No incident is open with “&lt;script&gt;”"), "{shown}");
+        assert!(!shown.contains("<script>") && shown.contains("value=\"&lt;script&gt;\""), "{shown}");
+    }
 }

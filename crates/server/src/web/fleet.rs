@@ -10,13 +10,10 @@ use web::fleet::{Asked, Firing, Fleet, Health, Ordering, Query, Server};
 
 use super::Web;
 use super::asking::Last;
-use super::pages::{Eye, View};
+use super::pages::{Eye, View, typed};
 use crate::api::{Failure, server_status};
 use crate::clock;
 use crate::flow::Flow;
-
-/// The longest text that is looked for, in characters.
-const TEXT_CHARS_MAX: usize = 200;
 
 /// The query of the page's address; what is not understood is the usual.
 #[derive(Debug, Default, Deserialize)]
@@ -32,7 +29,7 @@ pub(super) async fn page(web: &Web, query: &str, eye: &Eye) -> Result<View, Fail
     let asking: Asking = serde_urlencoded::from_str(query).unwrap_or_default();
     let query = Query {
         ordering: Ordering::of(&asking.sort),
-        text: asking.q.chars().take(TEXT_CHARS_MAX).collect(),
+        text: typed(&asking.q),
         page: asking.page.parse().unwrap_or(1),
     };
     let (flow, now_ms) = (&web.flow, clock::now_ms());

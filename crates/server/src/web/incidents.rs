@@ -9,11 +9,12 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use incident::{Incident, IncidentId, UnitEnd, Word};
+use serde::Deserialize;
 use web::{IncidentRow, Place};
 
 use super::Web;
 use super::door::{Fields, Guest, see_other};
-use super::pages::{Eye, View};
+use super::pages::{Eye, View, typed};
 use super::shown;
 use crate::api::Failure;
 use crate::api::wire::{BundleCheck, BundleQuestion, BundleSummary};
@@ -30,15 +31,25 @@ const LONG_WAIT: Duration = Duration::from_secs(5);
 /// A report stands for itself: nothing is loaded, sent or run.
 const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; sandbox";
 
+/// What somebody looks for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asking {
+    q: String,
+}
+
 /// The list: those that are open first.
-pub(super) async fn list(flow: &Flow, eye: &Eye) -> Result<View, Failure> {
+pub(super) async fn list(flow: &Flow, query: &str, eye: &Eye) -> Result<View, Failure> {
+    let asking: Asking = serde_urlencoded::from_str(query).unwrap_or_default();
+    let text = typed(&asking.q);
     let mut rows: Vec<IncidentRow> =
         flow.engine.look(|all| all.filter(|one| eye.may_see(one)).map(IncidentRow::of).collect()).await?;
+    rows.retain(|row| row.has(&text));
     rows.sort_by_key(|row| (!row.is_open(), std::cmp::Reverse(row.opened_ms)));
     let open = rows.iter().filter(|row| row.is_open()).count();
     rows.truncate(open + OVER_MAX);
     let title = if open == 0 { "Incidents".to_owned() } else { format!("({open}) Incidents") };
-    Ok(of_parts(title, web::incidents(&rows)))
+    Ok(of_parts(title, web::incidents(&rows, &text)))
 }
 
 /// One incident, where they may see it; to others there is none.

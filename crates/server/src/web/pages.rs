@@ -36,6 +36,14 @@ pub(super) struct Eye {
     pub(super) csrf: String,
 }
 
+/// A longer text is looked for as far as this.
+const TEXT_CHARS_MAX: usize = 200;
+
+/// What somebody looks for, as it was typed.
+pub(super) fn typed(text: &str) -> String {
+    text.chars().take(TEXT_CHARS_MAX).collect()
+}
+
 /// What stands at a path.
 ///
 /// Another page is another line here: parts of one function, for a path of words.
@@ -48,7 +56,7 @@ pub(super) async fn view(web: &Web, path: &str, query: &str, eye: &Eye) -> Resul
         ["runbooks"] => library::list(&web.flow, eye).await,
         ["runbooks", name] => library::one(&web.flow, name, eye).await,
         ["journal"] => journal::page(web, query, eye).await,
-        ["incidents"] => incidents::list(&web.flow, eye).await,
+        ["incidents"] => incidents::list(&web.flow, query, eye).await,
         ["incidents", typed] => incidents::one(&web.flow, typed, eye).await,
         _ => Err(Failure::new(StatusCode::NOT_FOUND, format!("there is no page `{path}`"))),
     }
