@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 
 use incident::{Record, State};
 use process::Signal;
@@ -155,6 +156,62 @@ fn what_nobody_answers_is_kept_and_opens_nothing() {
     // Nobody tells of them again.
     eventually("they count as over", || alerts(&site).iter().all(|one| one.from == "runbooks").then_some(()));
     site.incident("notes", "resolved", |story| story.has(|record| matches!(record, Record::Resolved {})));
+}
+
+/// A procedure that asks for a value which the alert of another system brings along.
+const FULL: &str = r#"# Troubles
+
+## Volume Full
+
+### Alert: Full
+
+**Severity**: Warning\
+**Alert Query**: `volume_full > 0`
+
+### Response (0-5 minutes)
+
+1. **Look**
+
+   ```bash {id=look}
+   printf '<%s>\n' "$VOLUME"
+   ```
+"#;
+
+/// Everything below a folder with this name.
+fn files_named(folder: &Path, name: &str, found: &mut Vec<PathBuf>) {
+    for path in fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
+        match path.is_dir() {
+            true => files_named(&path, name, found),
+            false if path.file_name().is_some_and(|one| one == name) => found.push(path),
+            false => {}
+        }
+    }
+}
+
+#[test]
+fn a_hostile_label_reaches_a_command_as_data() {
+    let mut site = site(&["notes"], "");
+    fs::write(site.path("troubles.md"), FULL).unwrap();
+    site.serve_until_ready(&["notes"]);
+    let hacked = site.path("hacked");
+    let touch = format!("touch {}", hacked.display());
+    let value = format!("--help $({touch}) `{touch}` \"; {touch} #' ; {touch}\n{touch}\n${{IFS}}%s\\n é *");
+    let labels =
+        json!({"alertname": "Full", "server_name": "notes", "volume": value, "$(reboot)": "x", "-rf": "/"});
+    let starts = "2026-01-01T00:00:00Z";
+    assert_eq!(tell(&site, &[json!({"status": "firing", "labels": labels, "startsAt": starts})]), [1, 0, 0]);
+    let story = site
+        .incident("notes", "looked at", |story| story.has(|record| matches!(record, Record::Outcome { .. })));
+    let is_whole =
+        |record: &Record| matches!(record, Record::Intent { values, .. } if values["VOLUME"] == value);
+    assert!(story.has(is_whole), "{story}");
+    let mut printed = Vec::new();
+    files_named(&site.path("data"), "stdout", &mut printed);
+    let printed: Vec<String> = printed.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    assert!(printed.contains(&format!("<{value}>\n")), "{printed:?}");
+    assert!(!hacked.exists());
+    let shown = site.run(&["incident", "show", story.id()]).done();
+    assert!(shown.contains("Volume Full"), "{shown}");
 }
 
 #[test]

@@ -278,6 +278,55 @@ mod tests {
     }
 
     #[test]
+    fn what_gives_a_secret_away_stays_and_so_does_what_nobody_can_read() {
+        let secret = "gh^p_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ0mLq17".replace('^', "");
+        let result = format!("{{\"content\":[{{\"type\":\"text\",\"text\":\"{secret}\"}}]}}");
+        let settings = "[security]\nresults = true\n";
+        for (block, stays) in [("", false), ("block = ['secret_exposure']", true)] {
+            let mut talk = Talk::new(&format!("{settings}{block}"));
+            assert_eq!(talk.ledger.must_look(), stays);
+            talk.client(1, "tools/call", "{\"name\":\"a\"}");
+            // One that was asked for, one that nobody has asked for, and both in one frame.
+            let batch = format!("[{{\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{result}}}]");
+            for (verdict, notes) in [talk.answers(1, &result), talk.answers(7, &result), talk.server(&batch)]
+            {
+                assert!(
+                    notes.iter().any(|note| matches!(note, Note::Suspicious { seen, .. } if seen.refused.is_some() == stays)),
+                    "{notes:?}"
+                );
+                match verdict {
+                    Verdict::Instead(line) if stays => {
+                        let line = String::from_utf8(line).unwrap();
+                        assert!(
+                            line.contains("github-token of 40 bytes") && !line.contains(&secret),
+                            "{line}"
+                        );
+                    }
+                    verdict => assert!(!stays && verdict == Verdict::Pass, "{verdict:?}"),
+                }
+            }
+            for garbage in ["Token: x", "[[]]", "{\"jsonrpc\":\"2.0\"}"] {
+                let is_dropped = talk.server(garbage).0 == Verdict::Drop;
+                assert_eq!(is_dropped, stays, "{garbage}");
+            }
+        }
+    }
+
+    #[test]
+    fn refusals_again_and_again_are_told_once() {
+        let mut talk =
+            Talk::new("[security]\nblock = ['path_traversal']\n[security.usual]\nrefusals_per_minute = 3");
+        let attack = "{\"name\":\"a\",\"arguments\":{\"path\":\"../../etc/passwd\"}}";
+        let told: Vec<_> = (0..10).flat_map(|id| talk.client(id, "tools/call", attack).1).collect();
+        let of = |rule: &str| {
+            let is_it =
+                |note: &&Note| matches!(note, Note::Suspicious { seen, .. } if seen.signs[0].rule == rule);
+            told.iter().filter(is_it).count()
+        };
+        assert_eq!((of("path-climbs"), of("refused-again")), (10, 1));
+    }
+
+    #[test]
     fn lists_are_kept_until_they_change() {
         let mut talk = Talk::new("[cache]\nlists_seconds = 60");
         assert_eq!(talk.client(1, "tools/list", "{}").0, Verdict::Pass);
