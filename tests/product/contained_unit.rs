@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use helper::{Request, Setting, Topic};
+
 use crate::helper::{LIST, Site};
 use crate::machine::within;
 use crate::poll::DEADLINE;
@@ -88,17 +90,127 @@ fn a_unit_is_shut_off_further_and_back() {
     let property =
         |name: &str| site.machine.run(&["systemctl", "show", "-P", name, "mcp-server-mem"]).trim().to_owned();
     assert_eq!(property("ProtectHome"), "read-only", "what its own file says");
-    let hardened = site.paramedic(&["security", "harden", "mem", "--restart"]).done();
+    let hardened = site.paramedic(&["security", "harden", "mem", "--restart"]);
+    assert_eq!(hardened.code, Some(0), "{hardened:?}\n{}", site.log("mcp-server-mem"));
+    let hardened = hardened.done();
     assert!(hardened.contains("+ProtectSystem=strict") && hardened.contains("restart done"), "{hardened}");
     site.ready("mem");
     assert_eq!((property("ProtectHome").as_str(), property("NoNewPrivileges").as_str()), ("tmpfs", "yes"));
     assert!(site.paramedic(&["security", "harden", "mem"]).done().contains("nothing to do"));
+    assert!(property("IPAddressDeny").contains("0.0.0.0/0"), "{}", property("IPAddressDeny"));
     site.paramedic(&["security", "harden", "mem", "--undo", "--restart"]).done();
     site.ready("mem");
+    assert_eq!(property("IPAddressDeny"), "");
     assert_eq!(property("ProtectHome"), "read-only");
     assert!(
         !site.machine.path("/run/systemd/system/mcp-server-mem.service.d/50-paramedic-sandbox.conf").exists()
     );
     let told = site.paramedic(&["security", "harden", "nobody"]);
     told.failed(2, &["no server of the configuration"]);
+}
+
+/// A unit of somebody else, whose file says nothing of what its server may do.
+fn open_unit(server: &str) -> String {
+    let template = crate::two_units::plain_unit(server);
+    let (before, rest) = template.split_once("# What a server has no business with.").unwrap();
+    format!("{before}{}", &rest[rest.find("[Install]").unwrap()..])
+}
+
+/// A machine whose two servers live in such units: one writes where its unit has it, the other where nobody has declared it.
+fn open_site() -> Option<Site> {
+    let site = Site::of(CONFIG)?;
+    for (name, port, place) in [("mem", 7801, "/var/lib/mcp-servers/mem"), ("mem-2", 7802, "/srv/own")] {
+        let script = format!(
+            "#!/bin/sh\necho started >>{place}/starts || exit 3\nexec /usr/bin/paramedic demo-server notes\n"
+        );
+        site.machine.write(&format!("/usr/local/bin/{name}-server"), &script);
+        site.machine.run(&["chmod", "755", &format!("/usr/local/bin/{name}-server")]);
+        let settings = format!("LISTEN=127.0.0.1:{port}\nCOMMAND=/usr/local/bin/{name}-server\n");
+        site.machine.write(&format!("/etc/paramedic/servers/{name}.env"), &settings);
+    }
+    site.machine.run(&["install", "-d", "-o", "paramedic", "/srv/own"]);
+    let instance = open_unit("mem-2");
+    site.machine
+        .install(&[("mcp-server-mem.service", &open_unit("mem")), ("mcp-server@mem-2.service", &instance)]);
+    site.machine.run(&["systemctl", "restart", "mcp-server-mem", "mcp-server@mem-2"]);
+    site.ready("mem");
+    site.ready("mem-2");
+    Some(site)
+}
+
+fn property(site: &Site, name: &str, unit: &str) -> String {
+    site.machine.run(&["systemctl", "show", "-P", name, unit]).trim().to_owned()
+}
+
+#[test]
+fn a_unit_that_declares_nothing_is_shut_off_and_one_that_cannot_live_so_is_put_back() {
+    let Some(site) = open_site() else { return };
+    let starts = |path: &str| fs::read_to_string(site.machine.path(path)).unwrap_or_default().lines().count();
+    let before = starts("/var/lib/mcp-servers/mem/starts");
+
+    let hardened = site.paramedic(&["security", "harden", "mem", "--restart", "--allow", "192.0.2.9"]);
+    assert!(
+        hardened.stderr.contains("it talks with this machine and 192.0.2.9, and nobody else"),
+        "{hardened:?}"
+    );
+    hardened.done();
+    site.ready("mem");
+    assert_eq!(starts("/var/lib/mcp-servers/mem/starts"), before + 1, "what its unit declares it writes");
+    assert_eq!(property(&site, "ProtectSystem", "mcp-server-mem"), "strict");
+    let allowed = property(&site, "IPAddressAllow", "mcp-server-mem");
+    for address in ["127.0.0.0/8", "::1/128", "192.0.2.9/32"] {
+        assert!(allowed.contains(address), "{allowed}");
+    }
+    let denied = property(&site, "SystemCallFilter", "mcp-server-mem");
+    for call in ["mount", "reboot", "init_module", "swapon", "ptrace", "clock_settime"] {
+        assert!(
+            denied.starts_with('~')
+                && denied.split(['~', ' ']).any(|one| one.split(':').next() == Some(call)),
+            "{call}: {denied}"
+        );
+    }
+    let families = property(&site, "RestrictAddressFamilies", "mcp-server-mem");
+    assert!(families.starts_with('~') && families.contains("AF_PACKET"), "{families}");
+    // The kernel holds it to that: the processes have filters, and get no such socket.
+    let script = "for pid in $(pgrep -f mem-server; pgrep -f 'demo-server notes'); do grep -h Seccomp: /proc/$pid/status; done";
+    assert!(site.machine.run(&["sh", "-c", script]).contains("Seccomp:\t2"));
+    if fs::exists(site.machine.path("/sys/fs/cgroup/cgroup.controllers")).unwrap() {
+        assert!(!site.log("mcp-server-mem").contains("does not support"), "{}", site.log("mcp-server-mem"));
+    }
+
+    let told = site.paramedic(&["security", "harden", "mem-2", "--restart"]);
+    told.failed(1, &["`mem-2` is not ready so", "all of it was taken back", "it is ready again"]);
+    site.ready("mem-2");
+    assert_eq!(property(&site, "ProtectSystem", "mcp-server@mem-2"), "no");
+    assert!(
+        !site
+            .machine
+            .path("/run/systemd/system/mcp-server@mem-2.service.d/50-paramedic-sandbox.conf")
+            .exists()
+    );
+}
+
+#[test]
+fn what_a_unit_says_of_its_network_is_not_added_to() {
+    let Some(site) = open_site() else { return };
+    // What a unit's own file says of its network is not added to.
+    let narrow =
+        open_unit("mem").replace("[Service]\n", "[Service]\nIPAddressDeny=any\nIPAddressAllow=localhost\n");
+    site.machine.install(&[("mcp-server-mem.service", &narrow)]);
+    // Whoever goes round the command gets no more from the helper.
+    let allow = Setting::AllowNetwork(vec!["198.51.100.0/24".parse().unwrap()]);
+    for (settings, why) in [
+        (vec![Setting::DenyNetwork, allow.clone()], "says in its own file with whom it talks"),
+        (vec![allow], "only allowed where all others are denied"),
+    ] {
+        let (unit, topic) = ("mcp-server-mem.service".to_owned(), Topic::Sandbox);
+        let request = Request::WriteDropIn { unit, topic, settings, over: None };
+        let answer = site.send("paramedic", request.to_line().as_bytes());
+        assert!(answer.contains("refused") && answer.contains(why), "{answer}");
+    }
+    let told = site.paramedic(&["security", "harden", "mem", "--allow", "198.51.100.0/24"]);
+    assert!(told.stderr.contains("the file of its unit says already"), "{told:?}");
+    told.done();
+    let allowed = property(&site, "IPAddressAllow", "mcp-server-mem");
+    assert!(!allowed.contains("198.51.100.0"), "{allowed}");
 }

@@ -127,7 +127,7 @@ impl Site {
     }
 
     /// Sends bytes to the helper as a user of the machine; gives what came back. It is the kernel that says who it is.
-    fn send(&self, user: &str, bytes: &[u8]) -> String {
+    pub(crate) fn send(&self, user: &str, bytes: &[u8]) -> String {
         let ids = self.machine.run(&["sh", "-c", &format!("id -u {user}; id -g {user}")]);
         let ids: Vec<u32> = ids.lines().map(|line| line.parse().unwrap()).collect();
         let (bytes, run) = (bytes.to_vec(), self.machine.path("/run"));

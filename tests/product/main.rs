@@ -64,6 +64,7 @@ mod querying;
 mod real;
 mod receiver;
 mod reclaim;
+mod recovering;
 mod reports;
 mod restoring;
 mod right;

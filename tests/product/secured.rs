@@ -98,6 +98,7 @@ fn the_runbook_for_an_attack_is_carried_out_to_its_end() {
         "System Hardening",
         "paramedic evidence verify",
         "paramedic security baseline",
+        "paramedic security rotate",
         "paramedic security release",
     ];
     assert_eq!(asked, wanted, "{story}");
@@ -109,6 +110,8 @@ fn the_runbook_for_an_attack_is_carried_out_to_its_end() {
         "trace list",
         "server restart",
         "security baseline",
+        "security rotate",
+        "security watch",
         "security release",
         "incident verify",
         "incident report",
@@ -116,12 +119,12 @@ fn the_runbook_for_an_attack_is_carried_out_to_its_end() {
         assert!(is_done(&story, words), "{words}: {story}");
     }
     assert_eq!(story.restarts(), 1, "{story}");
-    // What was laid down is taken back, beside the tools that were approved on purpose.
+    // What was laid down is taken back, beside the approved tools and the day of watching.
     assert_eq!(ruleset(), before);
     assert_eq!(from(OTHER, Request::Initialize).unwrap(), 200);
     assert!(!site.path("data/contained/docs.json").exists());
     let controls = fs::read_to_string(site.path("data/controls/docs.json")).unwrap();
-    assert!(controls.contains("approved") && !controls.contains("everybody"), "{controls}");
+    assert!(controls.contains("\"watched\"") && !controls.contains("everybody"), "{controls}");
     let report = site.run(&["incident", "report", &id]).done();
     for words in ["security contain", "contained/docs.json", "sealed: ", "security release", "path_traversal"]
     {

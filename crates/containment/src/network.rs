@@ -64,6 +64,16 @@ impl Network {
         Self { address, bits }
     }
 
+    /// Its first address.
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// How many bits it has in common with all in it.
+    pub fn bits(self) -> u8 {
+        self.bits
+    }
+
     /// Whether it is of IPv4.
     pub fn is_v4(self) -> bool {
         self.address.is_ipv4()

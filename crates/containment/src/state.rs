@@ -124,6 +124,11 @@ impl State {
         !self.filter().is_empty() || self.hold.is_some()
     }
 
+    /// Whether nothing is done by it any more.
+    pub fn is_nothing(&self) -> bool {
+        self.refused.is_empty() && !self.isolated && !self.reaches_kernel()
+    }
+
     /// What the packet filter holds back; of the group what is known once it is there.
     pub(crate) fn filter(&self) -> Filter {
         Filter { blocked: self.blocked.clone(), ports: self.ports.clone(), group: None, user: self.user }

@@ -1,7 +1,7 @@
 //! Owns `/admin`: what an operator may have a guard do, the same in front of HTTP and inside a client's configuration.
 //!
 //! `POST readonly-mode`, `enable-writes` (`percent`, `client`), `clear-cache`, `drain` (`off`), `block` and `unblock`
-//! (`address`, `client` or `tool`; `for`), `limits` (`per_second`, `at_once`, `off`), `GET status`, and `GET tools`, `GET resources`, `GET prompts`: what the server says of them, for evidence. Parameters stand in the query string, in a form, or in an object of JSON; `by`
+//! (`address`, `client` or `tool`; `for`), `limits` (`per_second`, `at_once`, `off`), `watch` (`for`, `off`), `settings` (reads them anew), `GET status`, and `GET tools`, `GET resources`, `GET prompts`: what the server says of them, for evidence. Parameters stand in the query string, in a form, or in an object of JSON; `by`
 //! and `reason` say who and why, `wait` how long is waited for what still runs. Answers are JSON. `POST controls` is for
 //! `paramedic server`, which writes down what it changes: it names what it expects to find.
 //!
@@ -22,7 +22,7 @@ use crate::clock;
 use crate::controls::{Block, BlockKind, Controls, Exchanged, Kept, Set};
 use crate::log::Level;
 use parameters::Parameters;
-use taking::{drain, drained, limits};
+use taking::{drain, drained, limits, watch};
 
 /// How long is waited for writes and calls that run, unless told otherwise.
 const WAIT: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 pub(crate) const BODY_BYTES_MAX: usize = 512 << 10;
 
 /// The paths, below `/admin/`.
-pub(crate) const VERBS: [(&str, Verb); 13] = [
+pub(crate) const VERBS: [(&str, Verb); 15] = [
     ("readonly-mode", Verb::ReadOnlyMode),
     ("enable-writes", Verb::EnableWrites),
     ("clear-cache", Verb::ClearCache),
@@ -41,6 +41,8 @@ pub(crate) const VERBS: [(&str, Verb); 13] = [
     ("block", Verb::Block),
     ("unblock", Verb::Unblock),
     ("limits", Verb::Limits),
+    ("watch", Verb::Watch),
+    ("settings", Verb::Settings),
     ("status", Verb::Status),
     ("tools", Verb::Tools),
     ("resources", Verb::Resources),
@@ -59,6 +61,8 @@ pub(crate) enum Verb {
     Block,
     Unblock,
     Limits,
+    Watch,
+    Settings,
     Status,
     Tools,
     Resources,
@@ -82,6 +86,11 @@ pub(crate) trait Governed: Sync {
     fn in_flight(&self) -> usize;
     /// Takes no new requests, or takes them again. False where it cannot do without them.
     fn set_draining(&self, draining: bool) -> bool;
+    /// Reads its settings anew and takes them; says who has a token by them.
+    ///
+    /// # Errors
+    /// Why they are not taken: those from before hold on.
+    fn reread(&self) -> impl Future<Output = Result<Vec<String>, String>> + Send;
     /// Whether clients are held to what an operator lays down for how much they take.
     fn limits_clients(&self) -> bool;
     /// Empties what is cached. Returns what was freed, by kind.
@@ -216,6 +225,11 @@ async fn attempt<G: Governed>(
             unblock(guard, kind, &name, now_ms)
         }
         Verb::Limits => limits(guard, &form, set),
+        Verb::Watch => watch(guard, &form, now_ms, set),
+        Verb::Settings => match guard.reread().await {
+            Ok(clients) => Ok((StatusCode::OK, json!({ "clients": clients }))),
+            Err(reason) => Err((StatusCode::CONFLICT, reason)),
+        },
         Verb::ClearCache => {
             let freed = guard.clear_caches();
             let bytes: usize = freed.iter().map(|one| one.bytes).sum();

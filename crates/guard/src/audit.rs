@@ -59,12 +59,21 @@ pub(crate) struct Asked {
     pub(crate) arguments: Option<Box<str>>,
 }
 
+/// Of which calls the arguments are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Of those that the settings name.
+    AsSet,
+    /// Of all.
+    All,
+}
+
 // === impl Audit, Asked ===
 
 impl Audit {
     /// The arguments of a call as they may stand in the log; none where they may not.
-    pub(crate) fn shown(&self, tool: &str, params: &str) -> Option<Box<str>> {
-        if self.arguments.is_empty() || !(self.arguments.contains(tool) || self.arguments.contains(ALL)) {
+    pub(crate) fn shown(&self, extent: Extent, tool: &str, params: &str) -> Option<Box<str>> {
+        if extent == Extent::AsSet && !(self.arguments.contains(tool) || self.arguments.contains(ALL)) {
             return None;
         }
         let arguments = envelope::member(params, "arguments").ok()??;
@@ -117,24 +126,25 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
-    use super::Audit;
+    use super::{Audit, Extent};
 
     #[test]
     fn arguments_are_written_down_where_asked_and_without_secrets() {
         let params =
             r#"{"name":"a","arguments":{"q":"x","Patient":{"n":1},"api_key":"k","l":[{"patient":2}]}}"#;
-        assert_eq!(Audit::default().shown("a", params), None);
+        assert_eq!(Audit::default().shown(Extent::AsSet, "a", params), None);
         let some = |tools: &[&str]| Audit {
             arguments: tools.iter().map(ToString::to_string).collect(),
             hide: ["patient".to_owned()].into(),
         };
-        assert_eq!(some(&["b"]).shown("a", params), None);
+        assert_eq!(some(&["b"]).shown(Extent::AsSet, "a", params), None);
         let expect =
             r#"{"Patient":"[REDACTED]","api_key":"[REDACTED]","l":[{"patient":"[REDACTED]"}],"q":"x"}"#;
-        assert_eq!(some(&["a"]).shown("a", params).as_deref(), Some(expect));
-        assert_eq!(some(&["*"]).shown("a", params).as_deref(), Some(expect));
-        assert_eq!(some(&["*"]).shown("a", "{}"), None);
+        assert_eq!(some(&["a"]).shown(Extent::AsSet, "a", params).as_deref(), Some(expect));
+        assert_eq!(some(&["*"]).shown(Extent::AsSet, "a", params).as_deref(), Some(expect));
+        assert_eq!(some(&["b"]).shown(Extent::All, "a", params).as_deref(), Some(expect));
+        assert_eq!(some(&["*"]).shown(Extent::AsSet, "a", "{}"), None);
         let long = format!("{{\"arguments\":\"{}\"}}", "x".repeat(3000));
-        assert!(some(&["*"]).shown("a", &long).unwrap().len() < 2010);
+        assert!(some(&["*"]).shown(Extent::AsSet, "a", &long).unwrap().len() < 2010);
     }
 }

@@ -31,6 +31,7 @@ use crate::mcp::problem::Problem;
 use crate::metrics::Failure;
 use crate::origin::admitted;
 use crate::own::OwnError;
+use crate::rotation::Before;
 use crate::secret::{Secret, Shown};
 use crate::state::Guard;
 
@@ -39,7 +40,15 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// Who may come, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Clients(Vec<(Arc<str>, Secret)>);
+pub(crate) struct Clients(Vec<Client>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Client {
+    name: Arc<str>,
+    secret: Secret,
+    /// The token before this one, which may still be taken.
+    before: Option<Before>,
+}
 
 /// The table `[clients]`.
 #[derive(Debug, Default, Deserialize)]
@@ -69,18 +78,24 @@ impl Table {
         self.0.is_empty()
     }
 
+    /// Who is named, and the file of each token. `base` is where the settings are.
+    pub(crate) fn files(self, base: &Path) -> Vec<(String, PathBuf)> {
+        self.0.into_iter().map(|(name, table)| (name, base.join(table.token_file))).collect()
+    }
+
     /// Reads the tokens. `base` is where the settings are.
     pub(crate) fn read(self, base: &Path, wrong: impl Fn(String) -> OwnError) -> Result<Clients, OwnError> {
-        let mut clients: Vec<(Arc<str>, Secret)> = Vec::new();
+        let mut clients: Vec<Client> = Vec::new();
         for (name, table) in self.0 {
             if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(char::is_control) {
                 return Err(wrong(format!("[clients]: a name has 1 to {NAME_BYTES_MAX} visible characters")));
             }
-            let secret = Secret::read(&base.join(table.token_file))?;
-            if let Some((other, _)) = clients.iter().find(|(_, known)| *known == secret) {
-                return Err(wrong(format!("clients `{other}` and `{name}` have the same token")));
+            let file = base.join(table.token_file);
+            let secret = Secret::read(&file)?;
+            if let Some(other) = clients.iter().find(|known| known.secret == secret) {
+                return Err(wrong(format!("clients `{}` and `{name}` have the same token", other.name)));
             }
-            clients.push((name.into(), secret));
+            clients.push(Client { name: name.into(), secret, before: Before::beside(&file)? });
         }
         Ok(Clients(clients))
     }
@@ -91,10 +106,18 @@ impl Clients {
         self.0.is_empty()
     }
 
-    /// Whose token this is. Looks at all of them, whichever it is.
-    fn of(&self, token: &str) -> Option<&Arc<str>> {
+    /// Their names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|client| &*client.name)
+    }
+
+    /// Whose token this is by then. Looks at all of them, whichever it is.
+    pub(crate) fn of(&self, token: &str, now_ms: i64) -> Option<&Arc<str>> {
         let shown = Shown::of(token);
-        self.0.iter().fold(None, |found, (name, secret)| if secret.is(&shown) { Some(name) } else { found })
+        self.0.iter().fold(None, |found, client| {
+            let was = client.before.as_ref().is_some_and(|before| before.is(&shown, now_ms));
+            if client.secret.is(&shown) | was { Some(&client.name) } else { found }
+        })
     }
 }
 
@@ -146,7 +169,7 @@ pub(crate) async fn who(
         return Ok(None);
     }
     match access::token(&head.headers) {
-        Some(shown) => match shown.and_then(|shown| own.clients.of(shown)) {
+        Some(shown) => match shown.and_then(|shown| own.clients.of(shown, clock::now_ms())) {
             Some(name) => match guard.controls.now().blocked(BlockKind::Token, name, clock::now_ms()) {
                 Some(block) => {
                     guard.metrics.refused(Refused::Token);

@@ -2,7 +2,7 @@
 //!
 //! It is a JSON file, so that it survives every restart: `{"version": 1, "writes": {"percent": 0, "clients": {NAME:
 //! PERCENT}, "set": {"by", "at_ms", "reason"}, "until_ms"}, "blocks": [{"kind": "address"|"client"|"tool"|"token"|"everybody", "name", "until_ms",
-//! "set"}], "approved": {"tools": {NAME: SHA-256}, "set"}, "pace": {"per_second", "at_once", "set"}}`. No file is no restriction. A file that cannot be read or is not understood makes the server read-only:
+//! "set"}], "approved": {"tools": {NAME: SHA-256}, "set"}, "pace": {"per_second", "at_once", "set"}, "watched": {"until_ms", "set"}}`. No file is no restriction. A file that cannot be read or is not understood makes the server read-only:
 //! whoever wrote it meant something.
 //!
 //! A ramp lets a part of the sessions write: each session has a place from 0 to 99 for its whole life, and may write
@@ -16,6 +16,7 @@ mod pace;
 mod refused;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,6 +28,7 @@ pub use block::{Block, BlockKind, EVERYBODY};
 pub(crate) use kept::{Exchanged, Kept, write_whole};
 pub use pace::Pace;
 pub(crate) use refused::{Ask, Refused};
+pub use watched::Watched;
 
 /// The one version that there is.
 const VERSION: u32 = 1;
@@ -55,6 +57,9 @@ pub struct Controls {
     /// How much clients may take; none for what the settings allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace: Option<Pace>,
+    /// Until when it is looked at more closely; none where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
 }
 
 /// Which sessions may write.
@@ -101,6 +106,9 @@ pub enum ControlsError {
     /// A percentage above 100.
     #[error("`{0}` is no percentage: 0 to 100")]
     Percent(u8),
+    /// A time to watch that has no end worth the name.
+    #[error("a server is watched for at least a second, and at most 30 days")]
+    Watch,
     /// A name that is empty, too long, or has control characters.
     #[error("`{0}` is no name: it has 1 to {TEXT_BYTES_MAX} bytes, and no control characters")]
     Name(String),
@@ -153,7 +161,14 @@ impl Set {
 
 impl Default for Controls {
     fn default() -> Self {
-        Self { version: VERSION, writes: Writes::default(), blocks: Vec::new(), approved: None, pace: None }
+        Self {
+            version: VERSION,
+            writes: Writes::default(),
+            blocks: Vec::new(),
+            approved: None,
+            pace: None,
+            watched: None,
+        }
     }
 }
 
@@ -187,7 +202,8 @@ impl Controls {
         let is_open = self.writes.are_open()
             && self.blocks.is_empty()
             && self.approved.is_none()
-            && self.pace.is_none();
+            && self.pace.is_none()
+            && self.watched.is_none();
         (!is_open).then(|| serde_json::to_string_pretty(self).expect("all keys are strings") + "\n")
     }
 

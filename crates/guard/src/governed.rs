@@ -12,6 +12,7 @@ use crate::controls::Kept;
 use crate::envelope;
 use crate::log::{About, Level};
 use crate::reads::Hints;
+use crate::reload;
 use crate::sse;
 use crate::state::Guard;
 
@@ -76,6 +77,12 @@ impl Governed for Guard {
         true
     }
 
+    async fn reread(&self) -> Result<Vec<String>, String> {
+        let path = self.settings.own.path.clone().ok_or("this guard was started without settings")?;
+        reload::again(self, path).await?;
+        Ok(self.own().clients.names().map(str::to_owned).collect())
+    }
+
     fn limits_clients(&self) -> bool {
         true
     }
@@ -95,6 +102,7 @@ impl Governed for Guard {
         status["writes"] = json!(controls.writes);
         status["blocks"] = json!(controls.blocks);
         status["pace"] = json!(controls.pace);
+        status["watched"] = json!(controls.watched);
         status["controls_problem"] = json!(self.controls.problem());
         status["restarts"] = json!(self.restarts.now().told());
         status["draining"] = self.is_draining().into();

@@ -46,6 +46,7 @@ mod reads;
 mod reload;
 mod restarts;
 mod revision;
+mod rotation;
 mod secret;
 mod security;
 mod session;
@@ -80,11 +81,14 @@ use tokio::task::JoinHandle;
 pub use admin::Exchange;
 pub use audit::Audit;
 pub use cache::CacheSettings;
-pub use controls::{Approved, Block, BlockKind, Controls, ControlsError, EVERYBODY, Pace, Set, Writes};
+pub use controls::{
+    Approved, Block, BlockKind, Controls, ControlsError, EVERYBODY, Pace, Set, Watched, Writes,
+};
 pub use handover::HandoverError;
 pub use limits::{Limits, Rate, ToolLimits};
 pub use own::{Own, OwnError, Read, SessionSettings, Sharing, TestRead};
 pub use reads::Reads;
+pub use rotation::{Made, Rotation, RotationError};
 pub use security::SecuritySettings;
 pub use settings::{INSTALL_TIMEOUT, REQUEST_TIMEOUT, START_TIMEOUT, Settings};
 pub use spans::TraceSettings;

@@ -29,7 +29,7 @@ use request::Accepts;
 use stream::{Arrivals, BEFORE_MAX, JSON_PATIENCE, wait};
 
 use crate::admin::access::Ends;
-use crate::audit::Asked;
+use crate::audit::{Asked, Extent};
 use crate::envelope::{
     self, INVALID_PARAMS, INVALID_REQUEST, Incoming, METHOD_NOT_FOUND, Malformed, Outcome, PARSE_ERROR,
     SERVER_ERROR,
@@ -148,13 +148,14 @@ fn heard(guard: &Guard, session: &Session, told: &Incoming<'_>) {
     }
 }
 
-/// Passes a request on to the child; `named` is the name in its parameters.
+/// Passes a request on to the child; `named` is the name in its parameters, `extent` what is written down of it.
 fn begin(
     guard: &Guard,
     session: &Arc<Session>,
     call: Call<'_>,
     named: Option<String>,
     accepts: Accepts,
+    extent: Extent,
 ) -> Result<Arrivals, Problem> {
     let link = link_of(guard, session).ok_or_else(|| Problem::unavailable(guard))?;
     if call.method == "server/discover" {
@@ -187,7 +188,7 @@ fn begin(
     if let Some(tool) = &tool {
         gate::note_call(guard, session.shown(), tool);
     }
-    let arguments = tool.as_deref().and_then(|tool| own.audit.shown(tool, call.params?));
+    let arguments = tool.as_deref().and_then(|tool| own.audit.shown(extent, tool, call.params?));
     let asked = Asked { bytes: call.bytes, part: call.part, arguments, ..Asked::of(taker) };
     let initialized = link.initialized().unwrap_or_default();
     let wanted = guard.cache.wanted(&own.cache, link.generation, initialized, call.method, call.params);

@@ -251,6 +251,18 @@ impl Own {
         Ok(own)
     }
 
+    /// The names of the clients in the file, and where the token of each stands. Everything that it names is read, and has to
+    /// be as a guard would take it.
+    ///
+    /// # Errors
+    /// When something cannot be read or makes no sense.
+    pub(crate) fn token_files(path: &Path) -> Result<Vec<(String, PathBuf)>, OwnError> {
+        Self::read(path)?;
+        let fail = |source| OwnError::Read { path: path.to_owned(), source };
+        let (_, apart) = Self::parse(path, &fs::read_to_string(path).map_err(fail)?)?;
+        Ok(apart.clients.files(path.parent().unwrap_or(Path::new("."))))
+    }
+
     fn parse(path: &Path, text: &str) -> Result<(Self, Apart), OwnError> {
         let fail = |source| OwnError::Content { path: path.to_owned(), source };
         let file: File = toml::from_str(text).map_err(fail)?;

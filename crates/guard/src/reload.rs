@@ -4,7 +4,7 @@
 //! What is wrong is not taken, and what was holds on: the log says which. Connections that are there keep their certificate.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,20 +30,30 @@ pub(crate) async fn at_hangup(guard: Arc<Guard>) {
         Err(error) => return tracing::warn!(%error, "settings cannot be read anew at SIGHUP"),
     };
     while hangup.recv().await.is_some() {
-        let from = path.clone();
-        let read = tokio::task::spawn_blocking(move || Own::read(&from)).await;
-        let (level, message) = match read {
-            Ok(Ok(own)) => {
-                guard.set_own(own);
-                (Level::Info, format!("the settings were read anew from `{}`", path.display()))
-            }
-            Ok(Err(error)) => {
-                let error = crate::http::chain(&error);
-                (Level::Error, format!("the settings are not taken, those from before hold: {error}"))
-            }
-            Err(error) => (Level::Error, format!("the settings cannot be read anew: {error}")),
+        let (level, message) = match again(&guard, path.clone()).await {
+            Ok(()) => (Level::Info, format!("the settings were read anew from `{}`", path.display())),
+            Err(error) => (Level::Error, error),
         };
         guard.note(level, About::Audit, &message, []);
+    }
+}
+
+/// Reads the settings anew from there, and takes them.
+///
+/// # Errors
+/// Why they are not taken: those from before hold on.
+pub(crate) async fn again(guard: &Guard, path: PathBuf) -> Result<(), String> {
+    let read = tokio::task::spawn_blocking(move || Own::read(&path)).await;
+    match read {
+        Ok(Ok(own)) => {
+            guard.set_own(own);
+            Ok(())
+        }
+        Ok(Err(error)) => {
+            let error = crate::http::chain(&error);
+            Err(format!("the settings are not taken, those from before hold: {error}"))
+        }
+        Err(error) => Err(format!("the settings cannot be read anew: {error}")),
     }
 }
 

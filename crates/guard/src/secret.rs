@@ -38,6 +38,16 @@ impl Secret {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
+    /// The hash of a token, as it is written down.
+    pub(crate) fn from_digits(digits: &str) -> Option<Self> {
+        checksum::hex::read_array(digits).map(Self)
+    }
+
+    /// The hash, as it is written down.
+    pub(crate) fn digits(&self) -> String {
+        checksum::hex::write(&self.0)
+    }
+
     /// Whether this is what is shown. Equal hashes are equal secrets, and how far two are equal is not to be seen.
     pub(crate) fn is(&self, shown: &Shown) -> bool {
         self.0.ct_eq(&shown.0).into()

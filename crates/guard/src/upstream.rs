@@ -39,6 +39,7 @@ pub(crate) use watch::run;
 
 use crate::admin::access::Ends;
 use crate::audit::Asked;
+use crate::clock;
 use crate::http::{Body, Streamed, json};
 use crate::mcp::SESSION;
 use crate::mcp::gate;
@@ -265,7 +266,8 @@ async fn hold(
             let wanted =
                 is_alone.then(|| kept::wanted(guard, upstream, &own.cache, (session, headers), &one));
             let part = guard.spans.begin(one.params, headers);
-            let arguments = one.tool.as_deref().and_then(|tool| own.audit.shown(tool, one.params?));
+            let extent = held.extent(clock::now_ms());
+            let arguments = one.tool.as_deref().and_then(|tool| own.audit.shown(extent, tool, one.params?));
             let asked = Asked { bytes, part, arguments, ..Asked::of(taker) };
             if one.method == "tools/call" {
                 gate::note_call(guard, &session.shown, one.tool.as_deref().unwrap_or_default());

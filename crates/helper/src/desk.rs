@@ -115,7 +115,7 @@ impl Desk {
             let reason = format!("the drop-in of `{unit}` was changed since; nothing was done");
             return Answer::Refused { reason, before: Some(before) };
         }
-        match self.write(unit, topic, new, allowed).await {
+        match self.write(unit, topic, new, now.as_ref(), allowed).await {
             Ok(()) => Answer::Done { before },
             Err(Trouble::Refused(reason)) => Answer::Refused { reason, before: Some(before) },
             Err(Trouble::Failed(reason)) => Answer::Failed { reason, before: Some(before) },
@@ -127,6 +127,7 @@ impl Desk {
         unit: &UnitName,
         topic: Topic,
         new: Option<&DropIn>,
+        now: Option<&DropIn>,
         allowed: &Allowed,
     ) -> Result<(), Trouble> {
         let failed = |error: systemd::Error| match error {
@@ -144,6 +145,7 @@ impl Desk {
         }
         if let Some(new) = new {
             self.check_variables(unit, new, allowed).await?;
+            self.check_addresses(unit, new, now).await?;
         }
         let root = self.runtime();
         let change = match new {
@@ -165,6 +167,41 @@ impl Desk {
             )),
             Err(error) => failed(error),
         })
+    }
+
+    /// Refuses addresses that would be added to those of the unit's own file: no unit gets more by it than it has.
+    async fn check_addresses(
+        &self,
+        unit: &UnitName,
+        new: &DropIn,
+        now: Option<&DropIn>,
+    ) -> Result<(), Trouble> {
+        let Some(wanted) = addresses(new) else { return Ok(()) };
+        let denies = |drop_in: &DropIn| {
+            drop_in.settings().iter().any(|one| matches!(one, drop_in::Setting::IpAddressDeny(_)))
+        };
+        if !denies(new) {
+            return Err(Trouble::Refused(
+                "addresses are only allowed where all others are denied".to_owned(),
+            ));
+        }
+        if let Some(now) = now.filter(|now| denies(now)) {
+            let known = addresses(now).unwrap_or_default();
+            if wanted.iter().all(|one| known.contains(one)) {
+                return Ok(());
+            }
+            let reason = format!("`{unit}` may talk to fewer already: take that back first (--undo)");
+            return Err(Trouble::Refused(reason));
+        }
+        match self.systemd.limits_addresses(unit).await {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                let reason =
+                    format!("`{unit}` says in its own file with whom it talks, and would get more by this");
+                Err(Trouble::Refused(reason))
+            }
+            Err(error) => Err(Trouble::Failed(chain(&error))),
+        }
     }
 
     /// Refuses variables that could make a server run something else, and those that would have no effect.
@@ -224,6 +261,14 @@ impl Desk {
             }
         }
     }
+}
+
+/// With whom a unit may talk by a drop-in; none where it does not say.
+fn addresses(drop_in: &DropIn) -> Option<&[drop_in::Network]> {
+    drop_in.settings().iter().find_map(|one| match one {
+        drop_in::Setting::IpAddressAllow(networks) => Some(networks.as_slice()),
+        _ => None,
+    })
 }
 
 fn read(path: &Path) -> io::Result<String> {

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use containment::Network;
 use serde::{Deserialize, Serialize};
 use systemd::Limit;
-use systemd::drop_in::{self, Network, ProtectHome, ProtectSystem};
+use systemd::drop_in::{self, Network as Addresses, ProtectHome, ProtectSystem};
 
 /// A setting, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,12 @@ pub enum Setting {
     RestrictSuidSgid,
     /// It talks to nobody over IP, but for whom its own file allows.
     DenyNetwork,
+    /// Beside that it talks to this machine, and to these: only where its own file says nothing of it.
+    AllowNetwork(Vec<Network>),
+    /// It calls nothing of the kernel that only whoever administers a machine calls.
+    DenySystemCalls,
+    /// It has no sockets of families that servers have no use for.
+    DenyAddressFamilies,
 }
 
 // === impl Setting ===
@@ -62,7 +69,14 @@ impl Setting {
             Self::ProtectHome => Theirs::ProtectHome(ProtectHome::Hidden),
             Self::ProtectKernelTunables => Theirs::ProtectKernelTunables,
             Self::RestrictSuidSgid => Theirs::RestrictSuidSgid,
-            Self::DenyNetwork => Theirs::IpAddressDeny(vec![Network::Any]),
+            Self::DenyNetwork => Theirs::IpAddressDeny(vec![Addresses::Any]),
+            Self::AllowNetwork(networks) => {
+                let networks =
+                    networks.iter().map(|network| Addresses::Prefix(network.address(), network.bits()));
+                Theirs::IpAddressAllow(std::iter::once(Addresses::Localhost).chain(networks).collect())
+            }
+            Self::DenySystemCalls => Theirs::DenySystemCalls,
+            Self::DenyAddressFamilies => Theirs::DenyAddressFamilies,
         }
     }
 
@@ -83,7 +97,17 @@ impl Setting {
             Theirs::ProtectHome(ProtectHome::Hidden) => Self::ProtectHome,
             Theirs::ProtectKernelTunables => Self::ProtectKernelTunables,
             Theirs::RestrictSuidSgid => Self::RestrictSuidSgid,
-            Theirs::IpAddressDeny(networks) if networks == &[Network::Any] => Self::DenyNetwork,
+            Theirs::IpAddressDeny(networks) if networks == &[Addresses::Any] => Self::DenyNetwork,
+            Theirs::IpAddressAllow(networks) => {
+                let (Addresses::Localhost, rest) = networks.split_first()? else { return None };
+                let network = |one: &Addresses| match one {
+                    Addresses::Prefix(address, bits) => Some(Network::around(*address, *bits)),
+                    Addresses::Any | Addresses::Localhost => None,
+                };
+                Self::AllowNetwork(rest.iter().map(network).collect::<Option<_>>()?)
+            }
+            Theirs::DenySystemCalls => Self::DenySystemCalls,
+            Theirs::DenyAddressFamilies => Self::DenyAddressFamilies,
             _ => return None,
         };
         Some(own)

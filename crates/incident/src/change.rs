@@ -47,6 +47,8 @@ pub enum What {
     Containment,
     /// What a server in a unit may not do beside what its file says.
     ServerSandbox,
+    /// Which tokens of its clients were made anew; no token is in it.
+    ServerTokens,
     /// A parameter of the kernel.
     KernelParameter,
     /// The file of a unit of systemd. It is for people to put it there.
@@ -190,6 +192,20 @@ impl Change {
 
 // === impl What ===
 
+impl What {
+    /// Why a change of this kind is not taken back by the machine; none where it is.
+    pub fn stays(self) -> Option<&'static str> {
+        match self {
+            Self::ServerTokens => Some(
+                "a token that was replaced does not come back, for whoever attacked may know it: `paramedic security rotate` \
+                 makes another",
+            ),
+            Self::UnitFile => Some("the files of units are for people to put there"),
+            _ => None,
+        }
+    }
+}
+
 impl std::fmt::Display for What {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -197,6 +213,7 @@ impl std::fmt::Display for What {
             Self::ServerControls => "controls of server",
             Self::Containment => "containment of server",
             Self::ServerSandbox => "sandbox of server",
+            Self::ServerTokens => "tokens of server",
             Self::KernelParameter => "kernel parameter",
             Self::UnitFile => "file of unit",
         })

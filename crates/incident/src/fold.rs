@@ -6,6 +6,7 @@ mod lead;
 mod trouble;
 mod undo;
 mod unit;
+mod unwind;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub use undo::{Made, Takeback};
 pub(crate) use undo::{is_undo, undo_of_change, undo_of_unit};
 use unit::unit_of;
 pub use unit::{Approved, Asked, Ended, Intended, UnitView, Watched};
+pub use unwind::Fate;
 
 /// An incident as its records tell it.
 #[derive(Debug, Clone)]

@@ -44,8 +44,8 @@ pub use escalation::{Answerer, Called, Calling, CallingEvent, Escalating, Escala
 pub use findings::findings_of_exit;
 pub use flapping::Flapping;
 pub use fold::{
-    Approved, Asked, Ended, FollowUp, Incident, Intended, Job, Made, Place, StepView, Takeback, Tracked,
-    UnitView, Watched,
+    Approved, Asked, Ended, Fate, FollowUp, Incident, Intended, Job, Made, Place, StepView, Takeback,
+    Tracked, UnitView, Watched,
 };
 pub use id::IncidentId;
 pub use inbound::{STANDING_MAX, Standing, Verdict};

@@ -87,6 +87,15 @@ pub enum Control {
     },
     /// Clients send what the guard's own settings allow.
     Unlimit,
+    /// It is looked at more closely: probes, looks for intruders and checks of its data come more often, and arguments of calls
+    /// are written down.
+    Watch {
+        /// For how many seconds.
+        #[schemars(range(min = 1, max = 2_592_000))]
+        for_s: u32,
+    },
+    /// It is looked at as always.
+    Unwatch,
     /// What the last of these has changed is put back.
     TakeBack,
 }
@@ -291,6 +300,14 @@ impl Control {
                 say("off", &true);
                 "limits"
             }
+            Self::Watch { for_s } => {
+                say("for", &format!("{for_s}s"));
+                "watch"
+            }
+            Self::Unwatch => {
+                say("off", &true);
+                "watch"
+            }
             // It names what it expects to find: that is no form.
             Self::TakeBack => "controls",
         };
@@ -337,6 +354,8 @@ mod tests {
             "limits",
             json!({ "per_second": "5", "at_once": "2" }),
         );
+        check(json!({ "control": "watch", "for_s": 60 }), "watch", json!({ "for": "60s" }));
+        check(json!({ "control": "unwatch" }), "watch", json!({ "off": "true" }));
         check(json!({ "control": "unlimit" }), "limits", json!({ "off": "true" }));
         check(json!({ "control": "writes", "percent": 10 }), "enable-writes", json!({ "percent": "10" }));
         check(

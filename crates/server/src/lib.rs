@@ -49,6 +49,7 @@ mod trust;
 mod tuning;
 pub mod unit_log;
 mod watch;
+mod watched;
 mod web;
 mod world;
 
@@ -86,5 +87,5 @@ pub use tokens::{
 };
 pub use traces::kept_traces;
 pub use trust::{Trust, TrustError};
-pub use tuning::{control_socket, controls_path, last_change_path, tuning_path};
+pub use tuning::{control_socket, controls_path, last_change_path, rotated_path, tuning_path};
 pub use world::{ServeWorld, base_environment, places_of_product, policy, server_parameters};

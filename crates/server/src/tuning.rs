@@ -14,13 +14,18 @@ pub fn controls_path(config: &Config, server: &str) -> PathBuf {
     config.controls_dir.join(format!("{server}.json"))
 }
 
+/// Which tokens of a server's clients were made anew, when and by whom; none of their words.
+pub fn rotated_path(config: &Config, server: &str) -> PathBuf {
+    config.data_dir.join("rotated").join(format!("{server}.json"))
+}
+
 /// The control socket of the guard of a configured server.
 pub fn control_socket(config: &Config, server: &str) -> PathBuf {
     config.run_dir.join("guards").join(format!("{server}.sock"))
 }
 
-/// Where the last change of something that is tuned is kept, for whoever takes it back. `kind` is `server`, `controls` or
-/// `host`.
+/// Where the last change of something that is tuned is kept, for whoever takes it back. `kind` is `server`, `controls`,
+/// `contained`, `sandbox`, `tokens` or `host`.
 pub fn last_change_path(config: &Config, kind: &str, name: &str) -> PathBuf {
     config.data_dir.join("tuning/last").join(format!("{kind}-{}.json", name.replace('/', ".")))
 }

@@ -126,12 +126,16 @@ pub(crate) enum IncidentCommand {
         #[arg(long, default_value = "no reason given")]
         reason: String,
     },
-    /// Take back what a unit or a change did; `show` says what can be
+    /// Take back what a unit or a change did, or all that was done; `show` says what can be
     Undo {
         /// Its name, or enough of it
         id: String,
         /// What: a unit, for example 6.1, or a change, for example c1
-        what: String,
+        #[arg(required_unless_present = "all")]
+        what: Option<String>,
+        /// Everything that can be, the last first; says what stays, and why
+        #[arg(long, conflicts_with = "what")]
+        all: bool,
     },
     /// Print the report, whether its duties are met, or what would have been done
     Report(ReportArguments),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use containment::Network;
 
 use super::{LookArguments, TimelineArguments, duration};
 
@@ -24,6 +25,12 @@ pub(crate) enum SecurityCommand {
     Confirm(ConfirmArguments),
     /// Take back all that `contain` has done, and nothing else, in reverse order
     Release(ReleaseArguments),
+    /// Make new tokens for the clients of a server, in the files that the settings of its guard name: those before are refused,
+    /// at once or after `--overlap`, and what `contain` refuses of them is lifted. No word is shown, and none comes back
+    Rotate(RotateArguments),
+    /// Look at a server more closely for a while: probes, looks for intruders and checks of its data four times as often, and
+    /// the arguments of every call in its log. It ends by itself
+    Watch(WatchArguments),
     /// Shut a server in a unit of systemd off further than its file says: no more rights, no devices, no homes, a system that
     /// it cannot write
     Harden(HardenArguments),
@@ -102,16 +109,57 @@ pub(crate) struct ReleaseArguments {
     /// is about
     #[arg(long)]
     pub(crate) undo: bool,
+    /// Take back all else that was done in the incident as well, the last first: limits, blocks, watching, hardening. Tokens
+    /// that were made anew stay
+    #[arg(long, conflicts_with = "undo")]
+    pub(crate) all: bool,
+    /// The incident whose changes `--all` takes back [default: that of the containment, or the newest open one of the server]
+    #[arg(long, value_name = "ID", requires = "all")]
+    pub(crate) incident: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HardenArguments {
     /// The server
     pub(crate) name: String,
-    /// Restart it, so that it holds
+    /// Restart it, so that it holds. Where it is not ready again within a minute, all of it is taken back and it is started as before
     #[arg(long)]
     pub(crate) restart: bool,
+    /// An address or network with which it talks beside this machine and what the configuration declares as its dependencies;
+    /// where clients come from elsewhere, theirs
+    #[arg(long, value_name = "NETWORK", conflicts_with_all = ["undo", "keep_network"])]
+    pub(crate) allow: Vec<Network>,
+    /// Leave it the network as it is
+    #[arg(long, conflicts_with = "undo")]
+    pub(crate) keep_network: bool,
     /// Put back what the last of these commands has changed; in a step of `incident undo`, the change that it is about
     #[arg(long)]
+    pub(crate) undo: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RotateArguments {
+    /// The server
+    pub(crate) name: String,
+    /// The client, by its name in the settings of the guard; several may be named [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client: Vec<String>,
+    /// For how long the token before is taken as well; not for one that was revoked. At most a day
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) overlap: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WatchArguments {
+    /// The server
+    pub(crate) name: String,
+    /// For how long from now on, at most 30 days
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, default_value = "24h")]
+    pub(crate) duration: Duration,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Look at it as always
+    #[arg(long, conflicts_with_all = ["duration", "reason"])]
     pub(crate) undo: bool,
 }

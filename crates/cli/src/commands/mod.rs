@@ -125,6 +125,8 @@ fn security(
         SecurityCommand::Confirm(arguments) => controls::confirm(&arguments, config, output),
         SecurityCommand::Harden(arguments) => tune::harden(&arguments, config, output),
         SecurityCommand::Release(arguments) => controls::release(&arguments, config, output),
+        SecurityCommand::Rotate(arguments) => controls::rotate(&arguments, config, output),
+        SecurityCommand::Watch(arguments) => controls::watch(&arguments, config, output),
     }
 }
 
@@ -138,7 +140,10 @@ fn is_of_api(command: &Command) -> bool {
         Command::Incident(command) => !matches!(command, IncidentCommand::Verify),
         Command::Integrity(_) | Command::Backup(_) => true,
         Command::Security(command) => {
-            matches!(command, SecurityCommand::Check(_) | SecurityCommand::Timeline(_))
+            matches!(
+                command,
+                SecurityCommand::Check(_) | SecurityCommand::Timeline(_) | SecurityCommand::Watch(_)
+            )
         }
         Command::Alert(_) | Command::Diagnose(_) | Command::Evidence(_) | Command::Logs(_) => true,
         Command::Journal(command) => matches!(command, JournalCommand::List(_) | JournalCommand::Verify),

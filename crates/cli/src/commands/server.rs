@@ -146,6 +146,7 @@ fn show_status(status: &ServerStatus, output: Output) {
         ),
         ("starts", status.starts.map(|n| n.to_string())),
         ("restricted", status.restriction.clone()),
+        ("watched", status.watched.clone()),
         ("stopped by", status.stopped_by.clone()),
         (
             "last exit",

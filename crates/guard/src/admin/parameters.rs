@@ -88,7 +88,9 @@ impl Parameters {
             Verb::Block => &["address", "client", "tool", "for"],
             Verb::Unblock => &["address", "client", "tool"],
             Verb::Limits => &["per_second", "at_once", "off"],
+            Verb::Watch => &["for", "off"],
             Verb::ClearCache
+            | Verb::Settings
             | Verb::Status
             | Verb::Tools
             | Verb::Resources

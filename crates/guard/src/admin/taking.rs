@@ -1,4 +1,5 @@
-//! Owns how much is taken of clients: nothing new while a guard is drained, and no more than an operator says.
+//! Owns how much is taken of clients: nothing new while a guard is drained, and no more than an operator says; and that what
+//! they ask is looked at more closely for a while.
 
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,36 @@ pub(super) fn limits<G: Governed>(
         "kept": changed.not_kept.is_none(),
         "problem": changed.not_kept,
         "pace": guard.kept().now().pace,
+    });
+    Ok((StatusCode::OK, document))
+}
+
+/// Has the server looked at more closely for so long, or as always.
+pub(super) fn watch<G: Governed>(
+    guard: &G,
+    form: &Parameters,
+    now_ms: i64,
+    set: Set,
+) -> Result<Answer, (StatusCode, String)> {
+    let wrong = |reason: String| (StatusCode::BAD_REQUEST, reason);
+    let length = match (form.off, form.duration) {
+        (true, None) => None,
+        (false, Some(length)) => Some(length),
+        _ => return Err(wrong("say for how long (`for`), or `off`".to_owned())),
+    };
+    let changed = change(guard, |controls| match length {
+        Some(length) => controls.watch(now_ms.saturating_add(clock::millis(length)), set),
+        None => {
+            controls.unwatch();
+            Ok(())
+        }
+    });
+    let changed = changed.map_err(wrong)?;
+    let document = json!({
+        "changed": changed.anew,
+        "kept": changed.not_kept.is_none(),
+        "problem": changed.not_kept,
+        "watched": guard.kept().now().watched,
     });
     Ok((StatusCode::OK, document))
 }

@@ -23,10 +23,12 @@ impl Controls {
         held
     }
 
-    /// The controls as they are by then: a hold may be over.
+    /// The controls as they are by then: a hold may be over, or a watch.
     #[must_use]
     pub fn at(self, now_ms: i64) -> Self {
-        if self.is_over(now_ms) { self.without_hold() } else { self }
+        let mut by_then = if self.is_over(now_ms) { self.without_hold() } else { self };
+        by_then.watched = by_then.watched.filter(|watched| now_ms < watched.until_ms);
+        by_then
     }
 
     /// Whether a hold is over by then.

@@ -47,7 +47,8 @@ pub(super) async fn pass(
         // Held from the last look until it is in the table: whoever changes them afterwards finds it there.
         let held = guard.controls.hold();
         if Arc::ptr_eq(&held, &controls) {
-            return begin(guard, session, call, tool, accepts);
+            let extent = held.extent(clock::now_ms());
+            return begin(guard, session, call, tool, accepts, extent);
         }
     }
     Err(Problem::overloaded(guard, "what is allowed changes all the time"))

@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde_json::json;
 use threats::{Asking, Usage};
 
+use crate::audit::Extent;
 use crate::controls::{Ask, BlockKind, EVERYBODY, Kept, Refused};
 use crate::envelope::{self, Outcome, SERVER_ERROR};
 use crate::metrics::Method;
@@ -117,6 +118,11 @@ impl Gate {
     /// What is laid down, in words.
     pub(crate) fn restriction(&self) -> Option<String> {
         self.kept.hold().restriction((self.now_ms)())
+    }
+
+    /// What is written down of calls.
+    pub(crate) fn extent(&self) -> Extent {
+        self.kept.hold().extent((self.now_ms)())
     }
 
     /// The client says who it is.

@@ -43,6 +43,10 @@ impl Governed for Shared {
         false
     }
 
+    async fn reread(&self) -> Result<Vec<String>, String> {
+        Err("a guard in a client's configuration reads its settings once".to_owned())
+    }
+
     /// It reads its settings once, and holds its one client to them.
     fn limits_clients(&self) -> bool {
         false
@@ -57,6 +61,7 @@ impl Governed for Shared {
         let mut status = json!(Shared::status(self));
         status["writes"] = json!(controls.writes);
         status["blocks"] = json!(controls.blocks);
+        status["watched"] = json!(controls.watched);
         status["controls_problem"] = json!(self.kept.problem());
         status["restarts"] = json!(self.restarts.now().told());
         status["requests_in_flight"] = self.in_flight().into();

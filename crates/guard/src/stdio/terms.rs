@@ -9,7 +9,7 @@ use http::HeaderMap;
 use serde_json::json;
 
 use crate::admin::Freed;
-use crate::audit::{Asked, Audit};
+use crate::audit::{Asked, Audit, Extent};
 use crate::cache::{Cache, CacheSettings, Wanted};
 use crate::controls::Refused;
 use crate::envelope::SERVER_ERROR;
@@ -120,12 +120,12 @@ impl Terms {
     /// What is known of a request, for its line in the log and its span.
     pub(crate) fn asked(
         &self,
+        extent: Extent,
         client: &str,
-        tool: Option<&str>,
-        params: Option<&str>,
+        (tool, params): (Option<&str>, Option<&str>),
         bytes: usize,
     ) -> Asked {
-        let arguments = tool.zip(params).and_then(|(tool, params)| self.audit.shown(tool, params));
+        let arguments = tool.zip(params).and_then(|(tool, params)| self.audit.shown(extent, tool, params));
         let part = self.spans.begin(params, &HeaderMap::new());
         Asked { client: client.into(), user: None, address: None, bytes, part, arguments }
     }

@@ -91,6 +91,9 @@ fn settings() -> impl Strategy<Value = Vec<Setting>> {
         Just(Setting::ProtectSystem),
         Just(Setting::ProtectHome),
         Just(Setting::DenyNetwork),
+        Just(Setting::DenySystemCalls),
+        Just(Setting::DenyAddressFamilies),
+        Just(Setting::AllowNetwork(vec!["192.0.2.7".parse().unwrap(), "2001:db8::/32".parse().unwrap()])),
     ];
     proptest::collection::vec(one, 1..6)
 }
@@ -134,9 +137,18 @@ fn check_order(order: &Order) -> Result<(), TestCaseError> {
         "ProtectKernelTunables",
         "RestrictSUIDSGID",
         "IPAddressDeny",
+        "IPAddressAllow",
+        "SystemCallFilter",
+        "SystemCallErrorNumber",
+        "RestrictAddressFamilies",
     ];
     for line in text.lines().skip(2) {
         prop_assert!(line.split_once('=').is_some_and(|(name, _)| names.contains(&name)), "{}", line);
+        // These would add to what a unit allows, if they said what is allowed.
+        let takes_away = ["SystemCallFilter=", "RestrictAddressFamilies="]
+            .iter()
+            .all(|name| line.strip_prefix(name).is_none_or(|value| value.starts_with('~')));
+        prop_assert!(takes_away, "{}", line);
     }
     // And it can be taken back: what was written is read as what it is.
     let read = DropIn::parse(unit.clone(), topic.as_str(), &text);

@@ -81,6 +81,7 @@ fn the_names_of_what_was_changed_are_kept() {
         (What::ServerControls, "\"server_controls\""),
         (What::Containment, "\"containment\""),
         (What::ServerSandbox, "\"server_sandbox\""),
+        (What::ServerTokens, "\"server_tokens\""),
         (What::KernelParameter, "\"kernel_parameter\""),
         (What::UnitFile, "\"unit_file\""),
     ] {

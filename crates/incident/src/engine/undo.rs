@@ -326,8 +326,8 @@ fn plan_of_change(named: &str, number: u32, change: &Change) -> Result<Plan, Eng
         What::ServerSandbox => "paramedic security harden \"$TARGET\" --undo",
         What::Containment => "paramedic security release \"$TARGET\" --undo",
         What::KernelParameter => "paramedic host tune \"$TARGET\" --undo",
-        What::UnitFile => {
-            return Err(cannot(named, "the files of units are for people to put there".to_owned()));
+        What::ServerTokens | What::UnitFile => {
+            return Err(cannot(named, change.what.stays().unwrap_or_default().to_owned()));
         }
     };
     let (effect, reason) = effect_of(statement);

@@ -28,6 +28,7 @@ use crate::fleet::{Asked, Member, OrderError, Source, Verb};
 use crate::flow::Flow;
 use crate::remote_write::RemoteWrite;
 use crate::tokens::Token;
+use crate::watched::Watched;
 
 pub(super) type Shared = State<Arc<Flow>>;
 
@@ -310,6 +311,7 @@ pub(crate) fn server_status(flow: &Flow, member: &Member) -> ServerStatus {
         stderr: last_exit.map(|exit| exit.stderr.clone()).unwrap_or_default(),
         stopped_by: supervised.stopped_by().map(str::to_owned),
         restriction: restriction(flow, member, status),
+        watched: Watched::of(&flow.world.config, &member.config.name, clock::now_ms()).map(|one| one.words()),
         outdated: supervised.outdated,
     }
 }

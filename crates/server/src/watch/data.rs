@@ -13,6 +13,7 @@ use super::Watch;
 use super::noticing::Noticed;
 use crate::clock;
 use crate::data::{DataError, Manner, Subject, is_full_due, is_over};
+use crate::watched::{TIMES, Watched};
 use crate::world::ServeWorld;
 
 /// What is exported: 1 is whole, 0 is damaged.
@@ -101,7 +102,8 @@ fn next(world: &ServeWorld, known: &BTreeMap<String, Known>, noticed: &Noticed) 
     let least_ms = integrity.quick.ms() / CHANGES_PER_QUICK;
     let is_due = |server: &str, known: &Known| {
         let quick_ms = if noticed.has_settled(server, now_ms) { least_ms } else { integrity.quick.ms() };
-        due(&known.pasts, now_ms, quick_ms, integrity.full.ms())
+        let times = Watched::of(&world.config, server, now_ms).map_or(1, |_| i64::from(TIMES));
+        due(&known.pasts, now_ms, quick_ms / times, integrity.full.ms() / times)
     };
     let all = known.iter().filter_map(|(server, known)| Some((server, known, is_due(server, known)?)));
     let (server, _, reads_all) = all.min_by_key(|(_, known, _)| known.pasts.last().map(|past| past.at_ms))?;

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::intrusion::{Attack, Baseline, Certainty, Sign, Traffic};
 use incident::error_chain;
@@ -16,12 +17,15 @@ use crate::clock;
 use crate::config::Config;
 use crate::fleet::Fleet;
 use crate::intrusion::{Look, Looked, SignIns, baseline_path, signs_log};
+use crate::watched::{TIMES, Watched};
 use crate::world::ServeWorld;
 
 /// What is exported: how many signs the last look has found.
 const SIGNS: &str = "paramedic_intrusion_signs";
 /// The log becomes that long, and one that was full is kept.
 const LOG_BYTES_MAX: u64 = 16 << 20;
+/// The least time between two turns.
+const TURN_MIN: Duration = Duration::from_millis(10);
 /// Signs that are remembered as told, of one server.
 const TOLD_MAX: usize = 10_000;
 
@@ -37,10 +41,17 @@ struct Course {
 pub(crate) async fn watch_for_intruders(world: Arc<ServeWorld>, watch: Arc<Watch>, fleet: Arc<Fleet>) {
     let mut courses: BTreeMap<String, Course> = BTreeMap::new();
     let mut sign_ins = SignIns::default();
-    let mut ticks = tokio::time::interval(world.config.intrusion.every.get());
+    // Servers that are watched have a turn at each of these, and others at each so many of them.
+    let mut ticks = tokio::time::interval((world.config.intrusion.every.get() / TIMES).max(TURN_MIN));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for turn in (0..TIMES).cycle() {
         ticks.tick().await;
+        let config = Arc::clone(&world.config);
+        let is_due = move |server: &str| turn == 0 || Watched::of(&config, server, clock::now_ms()).is_some();
+        let due: Vec<_> = fleet.members().filter(|one| is_due(&one.config.name)).collect();
+        if due.is_empty() {
+            continue;
+        }
         let config = Arc::clone(&world.config);
         let read = tokio::task::spawn_blocking(move || {
             if config.server.iter().any(|server| baseline_path(&config, &server.name).exists()) {
@@ -49,7 +60,7 @@ pub(crate) async fn watch_for_intruders(world: Arc<ServeWorld>, watch: Arc<Watch
             sign_ins
         });
         sign_ins = read.await.unwrap_or_default();
-        for member in fleet.members() {
+        for member in due {
             let name = member.config.name.clone();
             let pid = member.child().map(|child| child.pid);
             let (config, mut course) = (Arc::clone(&world.config), courses.remove(&name).unwrap_or_default());

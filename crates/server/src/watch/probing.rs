@@ -13,6 +13,7 @@ use crate::clock;
 use crate::fleet::Member;
 use crate::flow::Flow;
 use crate::traces::Probed;
+use crate::watched::{Watched, pace};
 
 /// How often a server that is gone with its client is forgotten: a page that was being read needs its deadline.
 const FORGET_TIMES: u32 = 3;
@@ -52,8 +53,12 @@ pub(crate) async fn probe_server(flow: Arc<Flow>, member: Arc<Member>) {
                 break;
             }
         }
-        if let Some(later) = first.take() {
-            ticks.reset_after(later.max(LEAST_WAIT));
+        let usual = world.config.probe.interval.get();
+        let watched = Watched::of(&world.config, &member.config.name, clock::now_ms());
+        match (first.take(), &watched) {
+            (Some(later), _) => ticks.reset_after(later.max(LEAST_WAIT)),
+            (None, Some(_)) => ticks.reset_after(pace(usual, watched.as_ref()).max(LEAST_WAIT)),
+            (None, None) => {}
         }
     }
 }

@@ -117,6 +117,7 @@ fn facts(status: &ServerStatus) -> Vec<(&'static str, String)> {
         ("Starts", status.starts.map(|starts| starts.to_string())),
         ("Stopped by", status.stopped_by.clone()),
         ("Laid down", status.restriction.clone()),
+        ("Watched", status.watched.clone()),
         (
             "Guard",
             status.outdated.then(|| "runs with other arguments than the configuration has now".to_owned()),

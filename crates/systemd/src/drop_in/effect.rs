@@ -45,6 +45,24 @@ impl Systemd {
     }
 }
 
+impl Systemd {
+    /// Whether something of a unit says already with which addresses it talks.
+    ///
+    /// # Errors
+    /// When systemd cannot be reached, does not answer in time, or says something else.
+    pub async fn limits_addresses(&self, unit: &UnitName) -> Result<bool, Error> {
+        for property in ["IPAddressAllow", "IPAddressDeny"] {
+            let found = self.bus.property(&unit.object_path(), SERVICE, property).await?;
+            let found: Vec<(i32, Vec<u8>, u32)> =
+                found.try_into().map_err(|error| Error::answer(property, &error))?;
+            if !found.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// The property that shows a setting, and its value, where that is a number.
 fn number(setting: &Setting) -> Option<(&'static str, u64)> {
     let bytes = |limit: Limit| match limit {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::setting::{FAMILIES_DENIED, SYSTEM_CALL_ERROR, SYSTEM_CALLS_DENIED};
 use super::{Network, ProtectHome, ProtectSystem, Setting};
 use crate::unit::Limit;
 
@@ -11,6 +12,12 @@ pub(super) fn settings(lines: &str) -> Option<Vec<Setting>> {
     let mut settings: Vec<Setting> = Vec::new();
     for line in lines.lines() {
         let (name, value) = line.split_once('=')?;
+        // The second line of one setting.
+        if (name, value, settings.last())
+            == ("SystemCallErrorNumber", SYSTEM_CALL_ERROR, Some(&Setting::DenySystemCalls))
+        {
+            continue;
+        }
         if name != "Environment" {
             settings.push(setting(name, value)?);
             continue;
@@ -40,9 +47,23 @@ fn setting(name: &str, value: &str) -> Option<Setting> {
         "RestrictSUIDSGID" => flag(Setting::RestrictSuidSgid),
         "ProtectSystem" => (value == "strict").then_some(Setting::ProtectSystem(ProtectSystem::Strict)),
         "ProtectHome" => (value == "tmpfs").then_some(Setting::ProtectHome(ProtectHome::Hidden)),
+        "SystemCallFilter" => (value == SYSTEM_CALLS_DENIED).then_some(Setting::DenySystemCalls),
+        "RestrictAddressFamilies" => (value == FAMILIES_DENIED).then_some(Setting::DenyAddressFamilies),
+        "IPAddressAllow" => {
+            let networks: Option<Vec<Network>> = value.split(' ').map(network).collect();
+            networks.map(Setting::IpAddressAllow)
+        }
         "IPAddressDeny" => (value == "any").then(|| Setting::IpAddressDeny(vec![Network::Any])),
         _ => None,
     }
+}
+
+fn network(text: &str) -> Option<Network> {
+    if text == "localhost" {
+        return Some(Network::Localhost);
+    }
+    let (address, bits) = text.split_once('/')?;
+    Some(Network::Prefix(address.parse().ok()?, bits.parse().ok()?))
 }
 
 fn limit(value: &str) -> Option<Limit> {

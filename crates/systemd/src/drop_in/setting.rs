@@ -27,6 +27,21 @@ const ITEMS_MAX: usize = 64;
 /// The longest value of a variable, or path, in bytes.
 const VALUE_BYTES_MAX: usize = 4096;
 
+/// What `@system-service` leaves out. As a list of what is denied it takes away from whatever a unit's own file says: a list
+/// of what is allowed would be added to one that stands there, and so give more. What is denied fails, and kills nobody.
+pub(super) const SYSTEM_CALLS_DENIED: &str =
+    "~@clock @cpu-emulation @debug @module @mount @obsolete @raw-io @reboot @swap";
+
+/// What a denied call answers. An error behind each name (`@clock:EPERM`) would make a unit that allows by a list of its own, and
+/// denies with the same error, start no more: systemd makes a rule of it that the kernel's library refuses.
+pub(super) const SYSTEM_CALL_ERROR: &str = "EPERM";
+
+/// Families beside `AF_UNIX`, `AF_INET`, `AF_INET6` and `AF_NETLINK` in which there is something to be attacked; a list of what is
+/// denied for the same reason.
+pub(super) const FAMILIES_DENIED: &str = "~AF_ALG AF_APPLETALK AF_ATMPVC AF_AX25 AF_BLUETOOTH AF_CAIF AF_CAN AF_IB AF_IPX \
+     AF_KCM AF_KEY AF_LLC AF_NETROM AF_NFC AF_PACKET AF_PHONET AF_PPPOX AF_QIPCRTR AF_RDS AF_ROSE AF_RXRPC AF_TIPC AF_VSOCK \
+     AF_X25 AF_XDP";
+
 /// A setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
@@ -60,6 +75,10 @@ pub enum Setting {
     ReadWritePaths(Vec<PathBuf>),
     /// It has sockets of these families only.
     RestrictAddressFamilies(Vec<AddressFamily>),
+    /// It calls nothing of the kernel that only whoever administers a machine calls.
+    DenySystemCalls,
+    /// It has no sockets of families that servers have no use for.
+    DenyAddressFamilies,
     /// It sends nothing there, and hears nothing from there.
     IpAddressDeny(Vec<Network>),
     /// It does all the same, with these.
@@ -140,6 +159,11 @@ impl Setting {
             Self::RestrictAddressFamilies(families) => {
                 vec![format!("RestrictAddressFamilies={}", joined(families))]
             }
+            Self::DenySystemCalls => vec![
+                format!("SystemCallFilter={SYSTEM_CALLS_DENIED}"),
+                format!("SystemCallErrorNumber={SYSTEM_CALL_ERROR}"),
+            ],
+            Self::DenyAddressFamilies => vec![format!("RestrictAddressFamilies={FAMILIES_DENIED}")],
             Self::IpAddressDeny(networks) => vec![format!("IPAddressDeny={}", joined(networks))],
             Self::IpAddressAllow(networks) => vec![format!("IPAddressAllow={}", joined(networks))],
         }
@@ -173,6 +197,8 @@ impl Setting {
             Self::RestrictSuidSgid => "RestrictSUIDSGID",
             Self::ReadWritePaths(_) => "ReadWritePaths",
             Self::RestrictAddressFamilies(_) => "RestrictAddressFamilies",
+            Self::DenySystemCalls => "SystemCallFilter",
+            Self::DenyAddressFamilies => "RestrictAddressFamilies",
             Self::IpAddressDeny(_) => "IPAddressDeny",
             Self::IpAddressAllow(_) => "IPAddressAllow",
         }

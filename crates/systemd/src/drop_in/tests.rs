@@ -69,6 +69,37 @@ fn settings_are_written_as_systemd_reads_them() {
 }
 
 #[test]
+fn what_shuts_something_off_is_read_back() {
+    let settings = vec![
+        Setting::NoNewPrivileges,
+        Setting::DenySystemCalls,
+        Setting::DenyAddressFamilies,
+        Setting::IpAddressDeny(vec![Network::Any]),
+        Setting::IpAddressAllow(vec![
+            Network::Localhost,
+            Network::Prefix("192.0.2.7".parse().unwrap(), 32),
+            Network::Prefix("2001:db8::".parse().unwrap(), 32),
+        ]),
+    ];
+    let text = DropIn::new(unit(), "sandbox", settings.clone()).unwrap().text();
+    assert!(
+        text.contains("\nSystemCallFilter=~@clock ") && text.contains("\nSystemCallErrorNumber=EPERM\n"),
+        "{text}"
+    );
+    assert!(text.contains("\nRestrictAddressFamilies=~AF_ALG "), "only what takes away: {text}");
+    assert_eq!(DropIn::parse(unit(), "sandbox", &text).unwrap().settings(), settings);
+    // A list of what is allowed, or an error alone, is none of ours.
+    for (ours, theirs) in [
+        ("=~@clock", "=@clock"),
+        ("SystemCallFilter=~@clock", "SystemCallErrorNumber=EPERM\nSystemCallFilter=~@clock"),
+        ("localhost ", "any "),
+    ] {
+        assert!(text.contains(ours));
+        assert_eq!(DropIn::parse(unit(), "sandbox", &text.replacen(ours, theirs, 1)), None, "{theirs}");
+    }
+}
+
+#[test]
 fn a_change_and_its_undo_are_exact_and_leave_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let first = memory(64 << 20).plan(folder.path()).unwrap().unwrap();

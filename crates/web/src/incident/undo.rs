@@ -1,7 +1,7 @@
 //! Owns what can be taken back of what was done in an incident: changes of which the value before is kept, and statements
 //! whose author says how.
 
-use ::incident::change::{Change, What};
+use ::incident::change::Change;
 use ::incident::{Takeback, plain};
 use maud::{Markup, html};
 
@@ -29,8 +29,8 @@ fn item(page: &IncidentPage<'_>, one: &Takeback<'_>) -> Markup {
         Takeback::Change(made) => html! {
             strong { (made.change.what.to_string()) } " " code { (plain(&made.change.target)) } ", by " (plain(made.by))
             pre tabindex="0" { (diff(made.change)) }
-            @if made.change.what == What::UnitFile {
-                p.soft { "The files of units are put back by people." }
+            @if let Some(why) = made.change.what.stays() {
+                p.soft { "It is not taken back here: " (why) "." }
             } @else { (form(page, &one.name())) }
         },
         Takeback::Unit { unit, statement } => html! {

@@ -3,18 +3,20 @@
 mod gate;
 mod guarded;
 mod kernel;
+mod rotate;
 mod wanted;
 
 use std::path::PathBuf;
 
+use ::incident::change::{Change, What as Kind};
+use ::incident::error_chain;
 use ::server::config::Config;
 use ::server::{containment_path, now_ms, read_containment};
 use containment::State;
-use incident::change::{Change, What as Kind};
-use incident::error_chain;
 
 use super::far;
 use crate::arguments::{ConfirmArguments, ContainArguments, Output, ReleaseArguments, millis};
+use crate::commands::incident;
 use crate::commands::tune::{Hand, Subject, failure, may_change};
 use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
@@ -24,6 +26,7 @@ use guarded::Guarded;
 use wanted::Wanted;
 
 pub(in crate::commands) use kernel::Kernel;
+pub(in crate::commands) use rotate::{Tokens, rotate};
 
 /// A server that is contained or released.
 struct Ward {
@@ -93,16 +96,20 @@ pub(in crate::commands) fn release(
         return Ok(Code::Done);
     }
     let state = ward.state()?;
-    if state.is_some() {
-        ward.become_(None)?;
+    if arguments.all {
+        let of = arguments.incident.as_deref().or(state.as_ref().and_then(|state| state.incident.as_deref()));
+        let unwound = incident::of_server(ward.named.clone(), &ward.name, of, output)?;
+        if unwound.is_none() {
+            anstream::eprintln!(
+                "paramedic: `{}` has no open incident: name the one that is meant (--incident)",
+                ward.name
+            );
+        }
+        // What was laid down outside of the incident is taken back below.
+        let rest = ward.let_go(ward.state()?.as_ref())?;
+        return Ok(if rest == Code::Done { unwound.unwrap_or(Code::Done) } else { rest });
     }
-    let opened = Guarded::find(&ward)?.let_in(&ward, state.as_ref())?;
-    if state.is_none() && !opened {
-        show::line(&format!("{}: nothing to do, it is not contained", ward.name));
-        return Ok(Code::Done);
-    }
-    show::line(&format!("{}: released", ward.name));
-    Ok(Code::Done)
+    ward.let_go(state.as_ref())
 }
 
 // === impl Ward ===
@@ -115,6 +122,20 @@ impl Ward {
         let (config, _) = context::load_or_default(named.clone())?;
         may_change(&config)?;
         Ok(Self { config, named, name: name.to_owned(), output })
+    }
+
+    /// Releases it, whatever holds it.
+    fn let_go(&self, state: Option<&State>) -> Result<Code, Failure> {
+        if state.is_some() {
+            self.become_(None)?;
+        }
+        let opened = Guarded::find(self)?.let_in(self, state)?;
+        if state.is_none() && !opened {
+            show::line(&format!("{}: nothing to do, it is not contained", self.name));
+            return Ok(Code::Done);
+        }
+        show::line(&format!("{}: released", self.name));
+        Ok(Code::Done)
     }
 
     fn state(&self) -> Result<Option<State>, Failure> {

@@ -7,6 +7,7 @@ mod far;
 mod hold;
 mod ramp;
 mod signs;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,10 +29,11 @@ use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
 
-pub(super) use contain::{Kernel, confirm, contain, release};
+pub(super) use contain::{Kernel, Tokens, confirm, contain, release, rotate};
 pub(super) use door::Door;
 pub(super) use hold::Hold;
 use signs::Signs;
+pub(super) use watch::watch;
 
 /// A server whose controls are changed.
 struct Place {

@@ -2,6 +2,7 @@
 
 mod desk;
 mod report;
+mod unwind;
 mod verify;
 mod watch;
 
@@ -15,6 +16,7 @@ use crate::context::{self, actor};
 use crate::fail::{Code, Failure};
 use crate::show;
 use desk::Desk;
+pub(super) use unwind::of_server;
 
 pub(super) fn run(
     command: IncidentCommand,
@@ -83,7 +85,8 @@ async fn answer(command: IncidentCommand, config: Option<PathBuf>, output: Outpu
         IncidentCommand::Approve { id, unit, question, parameters } => {
             approve(&desk, &id, unit, question, parameters).await?;
         }
-        IncidentCommand::Undo { id, what } => return undo(&desk, &id, what, output).await,
+        IncidentCommand::Undo { id, what: Some(what), .. } => return undo(&desk, &id, what, output).await,
+        IncidentCommand::Undo { id, what: None, .. } => return unwind::all(&desk, &id, output).await,
         IncidentCommand::Reject { id, unit, reason } => {
             let word = Reject { unit, by: actor(), reason };
             drop(desk.word(&id, "reject", &word).await?);
@@ -227,7 +230,12 @@ fn show_one(detail: &Detail, output: Output) {
             Takeback::Unit { unit, statement } => format!("unit {}, by `{statement}`", unit.unit),
         };
         show::line(&format!("\nwhat can be taken back: {what}"));
-        show::line(&format!("  paramedic incident undo {} {}", incident.id, one.name()));
+        match &one {
+            Takeback::Change(made) if made.change.what.stays().is_some() => {
+                show::line(&format!("  it stays: {}", made.change.what.stays().unwrap_or_default()));
+            }
+            _ => show::line(&format!("  paramedic incident undo {} {}", incident.id, one.name())),
+        }
     }
     for line in
         incident.open_questions().flat_map(|(unit, view, asked)| question(&incident, unit, view, asked))

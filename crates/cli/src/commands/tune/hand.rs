@@ -8,7 +8,7 @@ use incident::change::{Change, Place, read_place};
 use systemd::{CALL_TIMEOUT, DropIn, SYSTEM_BUS, Systemd, UnitName};
 
 use super::failure;
-use crate::commands::controls::{Door, Kernel};
+use crate::commands::controls::{Door, Kernel, Tokens};
 use crate::fail::{Code, Failure};
 
 /// Who makes a change.
@@ -23,6 +23,8 @@ pub(in crate::commands) enum Hand<'a> {
     Guard(&'a Door),
     /// The kernel: it is how a server is contained.
     Kernel(Kernel<'a>),
+    /// This process, which makes tokens anew.
+    Tokens(Tokens<'a>),
 }
 
 // === impl Hand ===
@@ -43,6 +45,7 @@ impl Hand<'_> {
             Self::Files => return change.make().map_err(failure),
             Self::Guard(door) => return door.make(change).await,
             Self::Kernel(kernel) => return kernel.make(change).await,
+            Self::Tokens(tokens) => return tokens.make(change),
             Self::Unit(unit, topic) => of_drop_in(unit, *topic, change)?,
             Self::Parameter => of_parameter(change)?,
         };

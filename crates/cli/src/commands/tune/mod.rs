@@ -7,6 +7,7 @@ mod far;
 mod hand;
 mod harden;
 mod host;
+mod reach;
 mod server;
 mod unit;
 
@@ -59,6 +60,7 @@ impl Subject<'_> {
         let kind = match (&self.hand, self.server) {
             (Hand::Guard(_), _) => "controls",
             (Hand::Kernel(_), _) => "contained",
+            (Hand::Tokens(_), _) => "tokens",
             (Hand::Unit(_, helper::Topic::Sandbox), _) => "sandbox",
             (_, Some(_)) => "server",
             (_, None) => "host",

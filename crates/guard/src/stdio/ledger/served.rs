@@ -59,7 +59,8 @@ impl Ledger {
             Some((wanted, Some(result))) => {
                 if let Some(result) = self.shown(method, &result) {
                     let (id, method) = (id.to_owned(), Method::of(method));
-                    let asked = self.terms.asked(self.gate.client(), tool, params, bytes);
+                    let (extent, client) = (self.gate.extent(), self.gate.client());
+                    let asked = self.terms.asked(extent, client, (tool, params), bytes);
                     notes.push(Note::Kept { id, method, kind: wanted.kind(), result, asked });
                     return Err(Verdict::Drop);
                 }
@@ -69,7 +70,7 @@ impl Ledger {
             None => None,
         };
         notes.extend(wanted.as_ref().map(|wanted| Note::NotKept(wanted.kind())));
-        let asked = self.terms.asked(self.gate.client(), tool, params, bytes);
+        let asked = self.terms.asked(self.gate.extent(), self.gate.client(), (tool, params), bytes);
         Ok(Served { asked, deadline: self.terms.deadline(method, tool, now), slot, wanted })
     }
 

@@ -100,6 +100,9 @@ pub struct ServerStatus {
     /// What operators have laid down that clients notice.
     #[serde(default)]
     pub restriction: Option<String>,
+    /// That it is looked at more closely, until when and by whose word.
+    #[serde(default)]
+    pub watched: Option<String>,
     /// Whether its guard runs with other arguments than the configuration has for it now.
     #[serde(default)]
     pub outdated: bool,

@@ -21,7 +21,7 @@ const HELLO_MAX: Duration = Duration::from_secs(5);
 /// The guard of a server, if there can be one.
 pub(super) struct Guarded {
     /// None for an upstream that stands alone.
-    place: Option<Place>,
+    pub(super) place: Option<Place>,
     /// Its server, where it runs one.
     pub(super) child: Option<ProcessId>,
 }

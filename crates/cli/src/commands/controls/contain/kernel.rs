@@ -62,7 +62,7 @@ fn parsed(text: Option<&str>) -> Result<Option<State>, Failure> {
 }
 
 /// The file belongs to whoever owns the data directory: root contains too, and `serve` has to release it.
-fn give(path: &Path, data_dir: &Path) -> std::io::Result<()> {
+pub(super) fn give(path: &Path, data_dir: &Path) -> std::io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
