@@ -111,7 +111,8 @@ impl Usage {
         let mut seen = Vec::new();
         let is_above = |count: usize, most: u32| most > 0 && count > most as usize;
         let burst = f64::from(one.calls) > one.usual * TIMES;
-        if burst && is_above(one.calls as usize, usual.calls_per_minute) {
+        // Whoever is in a burst is asked this with every call.
+        if burst && is_above(one.calls as usize, usual.calls_per_minute) && one.is_due("call-burst", now) {
             let words = format!("{} calls within a minute, and usually {:.0}", one.calls, one.usual);
             seen.push(("call-burst", Class::ResourceAbuse, words));
         }
@@ -201,9 +202,13 @@ impl Client {
         (self.tools, self.paths) = (HashSet::new(), HashSet::new());
     }
 
+    /// Whether it was not told of lately.
+    fn is_due(&self, rule: &str, now: Instant) -> bool {
+        self.told.get(rule).is_none_or(|at| now.saturating_duration_since(*at) >= TOLD_EVERY)
+    }
+
     fn tell(&mut self, rule: &'static str, class: Class, shown: String, now: Instant) -> Option<Sign> {
-        let is_due = self.told.get(rule).is_none_or(|at| now.saturating_duration_since(*at) >= TOLD_EVERY);
-        is_due.then(|| {
+        self.is_due(rule, now).then(|| {
             self.told.insert(rule, now);
             Sign { rule, class, certainty: Certainty::Likely, at: String::new(), shown }
         })
