@@ -136,6 +136,11 @@ impl InFlight {
         Ok(number)
     }
 
+    /// Whether a request has ever had this number.
+    pub(crate) fn has_given(&self, number: u64) -> bool {
+        (1..=self.table().last).contains(&number)
+    }
+
     pub(crate) fn take(&self, number: u64) -> Option<Entry> {
         self.table().entries.remove(&number)
     }
@@ -412,6 +417,7 @@ mod tests {
         assert_eq!(table.overdue(now + Duration::from_secs(9)).len(), 2);
         assert!(matches!(table.callers(), Callers::Nobody));
         assert!(table.take(1).is_none());
+        assert_eq!([0, 1, 2, 3, 9].map(|number| table.has_given(number)), [false, true, true, true, false]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! be about; and requests, of which `ping` is answered here and any other goes to `questions`. Whatever is none of
 //! these is dropped, counted, and logged.
 
+mod noise;
 mod waits;
 
 use std::collections::VecDeque;
@@ -27,12 +28,13 @@ use crate::envelope::{self, Incoming, Malformed, Outcome};
 use crate::inflight::{Answer, Callers, Entry, InFlight, Refusal, Waiter};
 use crate::lines::{Line, next_line};
 use crate::log::{About, Level, clip};
-use crate::metrics::{Failure, Method};
+use crate::metrics::Method;
 use crate::private::is_private;
 use crate::questions::{self, Questions};
 use crate::revision::Revision;
 use crate::session::subscriptions;
 use crate::state::Guard;
+use noise::Noise;
 pub(crate) use waits::leave;
 
 /// An image or a file in a tool's result may be this long as Base64, and no longer.
@@ -41,8 +43,6 @@ const STDERR_LINE_BYTES_MAX: usize = 16 << 10;
 /// What an exit shows: a stack trace's end, which is where the reason stands.
 const TAIL_LINES: usize = 20;
 const TAIL_LINE_CHARS: usize = 1000;
-/// Garbage is shown in the log as far as it helps to recognise it.
-const GARBAGE_CHARS: usize = 300;
 /// What a server logs is as long as a line of standard error.
 const LOGGED_CHARS: usize = 1000;
 /// Twice the requests that may run: only a child that reads nothing fills it.
@@ -66,6 +66,7 @@ pub(crate) struct Link {
     closing: Notify,
     initialized: OnceLock<String>,
     tail: Mutex<VecDeque<String>>,
+    noise: Noise,
 }
 
 /// The tasks that read what the child says; they end when it can say no more.
@@ -99,6 +100,7 @@ impl Link {
             closing: Notify::new(),
             initialized: OnceLock::new(),
             tail: Mutex::default(),
+            noise: Noise::default(),
         });
         let Pipes { stdin, stdout, stderr } = pipes;
         tokio::spawn(write(link.clone(), stdin, lines));
@@ -220,7 +222,7 @@ async fn read(guard: Arc<Guard>, link: Arc<Link>, stdout: impl AsyncRead + Unpin
         match next_line(&mut stdout, &mut line, LINE_BYTES_MAX).await {
             Ok(Line::Whole) if line.trim_ascii().is_empty() => {}
             Ok(Line::Whole) => receive(&guard, &link, &line),
-            Ok(Line::Cut) => garbage(&guard, &line, "a line longer than 16 MiB"),
+            Ok(Line::Cut) => link.noise.garbage(&guard, &line, "a line longer than 16 MiB"),
             Ok(Line::End) => break,
             Err(error) => {
                 tracing::warn!(%error, "the child's output cannot be read");
@@ -237,13 +239,17 @@ async fn read(guard: Arc<Guard>, link: Arc<Link>, stdout: impl AsyncRead + Unpin
 fn receive(guard: &Guard, link: &Link, line: &[u8]) {
     match envelope::parse(line) {
         Ok(Incoming::Response { id, outcome }) => {
-            let entry = id.parse().ok().and_then(|number| link.in_flight.take(number));
+            let number = id.parse().ok();
+            let entry = number.and_then(|number| link.in_flight.take(number));
             match entry {
                 Some(entry) => {
                     if let (Outcome::Error(error), Some(whom)) = (outcome, entry.whom()) {
                         link.questions.elicited.refused(error, &whom);
                     }
                     entry.answer(guard, outcome);
+                }
+                None if !number.is_some_and(|number| link.in_flight.has_given(number)) => {
+                    link.noise.stray(guard, id);
                 }
                 // The answer to something that nobody waits for any more.
                 None => tracing::debug!(id, "an answer came too late"),
@@ -291,9 +297,9 @@ fn receive(guard: &Guard, link: &Link, line: &[u8]) {
             }
         }
         Ok(Incoming::Request { id, method, params }) => questions::ask(guard, link, id, &method, params),
-        Err(Malformed::NotJson) => garbage(guard, line, "not JSON"),
+        Err(Malformed::NotJson) => link.noise.garbage(guard, line, "not JSON"),
         Err(Malformed::Batch) => batch(guard, link, line),
-        Err(Malformed::Invalid(reason)) => garbage(guard, line, reason),
+        Err(Malformed::Invalid(reason)) => link.noise.garbage(guard, line, reason),
     }
 }
 
@@ -303,14 +309,14 @@ fn batch(guard: &Guard, link: &Link, line: &[u8]) {
         link.initialized().and_then(|result| envelope::member(result, "protocolVersion").ok().flatten());
     let version = version.and_then(|json| json.strip_prefix('"')?.strip_suffix('"'));
     if !version.and_then(Revision::of).is_some_and(Revision::has_batches) {
-        return garbage(guard, line, "a batch");
+        return link.noise.garbage(guard, line, "a batch");
     }
     let Ok(messages) = serde_json::from_slice::<Vec<&RawValue>>(line) else {
-        return garbage(guard, line, "not JSON");
+        return link.noise.garbage(guard, line, "not JSON");
     };
     for message in messages {
         match message.get().as_bytes() {
-            inner @ [b'[', ..] => garbage(guard, inner, "a batch in a batch"),
+            inner @ [b'[', ..] => link.noise.garbage(guard, inner, "a batch in a batch"),
             inner => receive(guard, link, inner),
         }
     }
@@ -340,13 +346,6 @@ fn logged(guard: &Guard, link: &Link, params: &str) {
             guard.note(Level::Info, About::System, &text, fields);
         }
     }
-}
-
-fn garbage(guard: &Guard, line: &[u8], reason: &str) {
-    guard.metrics.failed(Failure::Protocol);
-    let text = clip(&String::from_utf8_lossy(&line[..line.len().min(4 * GARBAGE_CHARS)]), GARBAGE_CHARS);
-    let message = format!("dropped from the server's standard output ({reason}): {text}");
-    guard.note(Level::Warning, About::Error, &message, [("bytes", line.len().into())]);
 }
 
 async fn read_errors(guard: Arc<Guard>, link: Arc<Link>, stderr: impl AsyncRead + Unpin) {

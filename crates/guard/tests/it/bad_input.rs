@@ -18,7 +18,11 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 pub(crate) fn rss_bytes(guarded: &Guarded) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", guarded.process.id())).unwrap();
+    rss_bytes_of(i32::try_from(guarded.process.id()).unwrap())
+}
+
+pub(crate) fn rss_bytes_of(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }

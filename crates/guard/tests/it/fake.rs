@@ -293,7 +293,6 @@ fn tools(mode: &str) -> Vec<Value> {
         "heard",
         "log",
         "update",
-        "hostile",
     ];
     let others = others.map(|name| json!({"name": name, "inputSchema": schema}));
     let poisoned = (mode == "poisoned").then(|| {

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::bad_input::{is_served, rss_bytes};
+use super::bad_input::{is_served, rss_bytes, rss_bytes_of};
 use super::fake_http::FakeHttp;
 use super::guarded::{DEFAULT, Guarded, block_on, call, initialize};
 use super::limits::with;
+use super::stdio_client::StdioClient;
 use super::tests_main::Test;
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_hostile_server_on_a_pipe_is_bounded_and_others_are_served", a_hostile_server_on_a_pipe),
+    ("stdio_a_hostile_server_is_bounded_and_its_client_is_served", a_hostile_server_at_a_terminal),
     ("a_hostile_upstream_is_bounded_and_others_are_served", a_hostile_upstream),
 ];
 
@@ -42,8 +44,42 @@ fn a_hostile_server_on_a_pipe() {
         let is_told =
             |line: &&serde_json::Value| line["message"].as_str().unwrap().starts_with("dropped from");
         guarded.logged("what was no message", |log| log.iter().filter(is_told).count() >= 4);
-        assert!(guarded.metric(&["mcp_server_errors_total", "\"protocol\""]).await >= 4.0);
+        let is_of_nobody = |line: &&serde_json::Value| {
+            line["message"].as_str().unwrap().contains("nobody has asked for") && line["so_far"] == 8192
+        };
+        guarded.logged("answers to nobody", |log| log.iter().filter(is_of_nobody).count() == 1);
+        assert!(guarded.log().len() < 300, "they do not fill the log: {}", guarded.log().len());
+        assert!(guarded.metric(&["mcp_server_errors_total", "\"protocol\""]).await >= 20_004.0);
     });
+}
+
+fn a_hostile_server_at_a_terminal() {
+    // Everything goes to the client, which is the only one, but for answers that nobody can say what is in.
+    for (settings, reads_all) in
+        [("", true), ("[security]\nresults = true\nblock = ['secret_exposure']\n", false)]
+    {
+        let mut client = StdioClient::with_settings(settings);
+        client.initialize();
+        let before = rss_bytes_of(client.id().pid);
+        let id = client.call("hostile", &json!({}));
+        let mut n_garbage = 0;
+        let answer = loop {
+            let line = client.line();
+            match serde_json::from_slice::<serde_json::Value>(&line) {
+                Ok(message) if message["id"] == id && message["method"].is_null() => break message,
+                Ok(message) => n_garbage += usize::from(!message["jsonrpc"].is_string()),
+                Err(_) => n_garbage += 1,
+            }
+        };
+        assert!(answer.to_string().contains("after all of that"), "{answer}");
+        assert_eq!(n_garbage > 0, reads_all, "{n_garbage}");
+        let grown = rss_bytes_of(client.id().pid).saturating_sub(before);
+        println!("grown by {grown} bytes");
+        assert!(grown < GROWN_MAX, "{grown} bytes more");
+        assert!(client.text("echo", &json!({"a": 1})).contains("\"a\":1"));
+        client.logged("no message");
+        assert_eq!(client.leave(), Some(0));
+    }
 }
 
 /// Calls a tool of the upstream; returns how long its answer is, and its end.
