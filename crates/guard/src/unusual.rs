@@ -28,10 +28,14 @@ pub(crate) fn refused(guard: &Guard, taker: Taker<'_>, tool: Option<&str>) {
 
 /// A client is answered with so many bytes.
 pub(crate) fn answered(guard: &Guard, asked: &Asked, about: Told<'_>, bytes: usize) {
+    let own = guard.own();
+    // Nearly every answer ends here.
+    if !own.security.usual.is_large(bytes) {
+        return;
+    }
     let taker =
         Taker { user: asked.user.as_ref(), address: asked.address, client: &asked.client, session: "" };
-    let sign =
-        guard.clients_usage().answered(&guard.own().security.usual, &taker.key(), bytes, Instant::now());
+    let sign = guard.clients_usage().answered(&own.security.usual, &taker.key(), bytes, Instant::now());
     told(guard, sign.into_iter().collect(), about);
 }
 

@@ -87,6 +87,11 @@ impl Default for Usual {
 }
 
 impl Usual {
+    /// Whether a result of so many bytes is told of.
+    pub fn is_large(&self, bytes: usize) -> bool {
+        self.result_bytes > 0 && bytes > self.result_bytes
+    }
+
     /// Whether all of it can be counted.
     ///
     /// # Errors
@@ -108,50 +113,38 @@ impl Usage {
     pub fn called(&mut self, usual: &Usual, client: &str, asking: Asking<'_>, now: Instant) -> Vec<Sign> {
         let one = self.of(client, now);
         one.calls = one.calls.saturating_add(1);
-        let mut seen = Vec::new();
-        let is_above = |count: usize, most: u32| most > 0 && count > most as usize;
-        let burst = f64::from(one.calls) > one.usual * TIMES;
-        // Whoever is in a burst is asked this with every call.
-        if burst && is_above(one.calls as usize, usual.calls_per_minute) && one.is_due("call-burst", now) {
-            let words = format!("{} calls within a minute, and usually {:.0}", one.calls, one.usual);
-            seen.push(("call-burst", Class::ResourceAbuse, words));
+        let mut signs = Vec::new();
+        let (calls, usually, bytes) = (one.calls, one.usual, asking.arguments.len());
+        let is_burst = is_above(calls as usize, usual.calls_per_minute) && f64::from(calls) > usually * TIMES;
+        if is_burst {
+            let words = || format!("{calls} calls within a minute, and usually {usually:.0}");
+            signs.extend(one.tell("call-burst", Class::ResourceAbuse, words, now));
         }
-        let bytes = asking.arguments.len();
         if usual.argument_bytes > 0 && bytes > usual.argument_bytes {
-            seen.push(("large-arguments", Class::ResourceAbuse, format!("{bytes} bytes of arguments")));
+            let words = || format!("{bytes} bytes of arguments");
+            signs.extend(one.tell("large-arguments", Class::ResourceAbuse, words, now));
         }
-        for (set, most, is_one, rule, what) in [
-            (&mut one.tools, usual.tools_per_minute, true, "tool-sweep", "different tools"),
-            (
-                &mut one.paths,
-                usual.paths_per_minute,
-                names_path(asking.arguments),
-                "path-sweep",
-                "different paths",
-            ),
-        ] {
-            let mark = if rule == "tool-sweep" {
-                mark(asking.tool, "")
-            } else {
-                mark(asking.tool, asking.arguments)
-            };
-            if most > 0 && is_one && set.len() <= most as usize {
-                set.insert(mark);
-            }
-            if is_above(set.len(), most) {
-                seen.push((rule, Class::Probing, format!("more than {most} {what} within a minute")));
-            }
+        let most = usual.tools_per_minute;
+        if is_swept(&mut one.tools, most, || mark(asking.tool, "")) {
+            let words = || format!("more than {most} different tools within a minute");
+            signs.extend(one.tell("tool-sweep", Class::Probing, words, now));
         }
-        seen.into_iter().filter_map(|(rule, class, words)| one.tell(rule, class, words, now)).collect()
+        let most = usual.paths_per_minute;
+        if names_path(asking.arguments)
+            && is_swept(&mut one.paths, most, || mark(asking.tool, asking.arguments))
+        {
+            let words = || format!("more than {most} different paths within a minute");
+            signs.extend(one.tell("path-sweep", Class::Probing, words, now));
+        }
+        signs
     }
 
     /// A client is answered with so many bytes.
     pub fn answered(&mut self, usual: &Usual, client: &str, bytes: usize, now: Instant) -> Option<Sign> {
-        // Nearly every answer ends here.
-        if usual.result_bytes == 0 || bytes <= usual.result_bytes {
+        if !usual.is_large(bytes) {
             return None;
         }
-        let words = format!("an answer of {bytes} bytes");
+        let words = || format!("an answer of {bytes} bytes");
         self.of(client, now).tell("large-result", Class::ResourceAbuse, words, now)
     }
 
@@ -159,10 +152,11 @@ impl Usage {
     pub fn refused(&mut self, usual: &Usual, client: &str, now: Instant) -> Option<Sign> {
         let one = self.of(client, now);
         one.refusals = one.refusals.saturating_add(1);
-        if usual.refusals_per_minute == 0 || one.refusals <= usual.refusals_per_minute {
+        let refusals = one.refusals;
+        if !is_above(refusals as usize, usual.refusals_per_minute) {
             return None;
         }
-        let words = format!("{} refusals within a minute", one.refusals);
+        let words = || format!("{refusals} refusals within a minute");
         one.tell("refused-again", Class::Probing, words, now)
     }
 
@@ -202,24 +196,42 @@ impl Client {
         (self.tools, self.paths) = (HashSet::new(), HashSet::new());
     }
 
-    /// Whether it was not told of lately.
-    fn is_due(&self, rule: &str, now: Instant) -> bool {
-        self.told.get(rule).is_none_or(|at| now.saturating_duration_since(*at) >= TOLD_EVERY)
-    }
-
-    fn tell(&mut self, rule: &'static str, class: Class, shown: String, now: Instant) -> Option<Sign> {
-        self.is_due(rule, now).then(|| {
+    /// Says it, unless it was told of lately. Whoever is in a burst is asked this with every call, so nothing is put in
+    /// words before.
+    fn tell(
+        &mut self,
+        rule: &'static str,
+        class: Class,
+        words: impl FnOnce() -> String,
+        now: Instant,
+    ) -> Option<Sign> {
+        let is_due = self.told.get(rule).is_none_or(|at| now.saturating_duration_since(*at) >= TOLD_EVERY);
+        is_due.then(|| {
             self.told.insert(rule, now);
-            Sign { rule, class, certainty: Certainty::Likely, at: String::new(), shown }
+            Sign { rule, class, certainty: Certainty::Likely, at: String::new(), shown: words() }
         })
     }
 }
 
-/// Whether there is a parameter for a path: a look at the bytes.
+/// Whether something is counted, and there is more of it.
+fn is_above(count: usize, most: u32) -> bool {
+    most > 0 && count > most as usize
+}
+
+/// Takes note of one more, as far as that is counted; whether there are too many.
+fn is_swept(set: &mut HashSet<u64>, most: u32, mark: impl FnOnce() -> u64) -> bool {
+    if most > 0 && set.len() <= most as usize {
+        set.insert(mark());
+    }
+    is_above(set.len(), most)
+}
+
+/// Whether there is a parameter for a path: a look at the first bytes.
 fn names_path(arguments: &str) -> bool {
+    let bytes = &arguments.as_bytes()[..arguments.len().min(HASHED_BYTES)];
     ["path", "\"file", "\"dir", "\"uri", "\"folder"]
         .iter()
-        .any(|word| memchr::memmem::find(arguments.as_bytes(), word.as_bytes()).is_some())
+        .any(|word| memchr::memmem::find(bytes, word.as_bytes()).is_some())
 }
 
 fn mark(tool: &str, arguments: &str) -> u64 {
