@@ -48,6 +48,9 @@ const DEPTH_MAX: usize = 6;
 const BYTES_MAX: u64 = 1 << 30;
 const HOMES_MAX: usize = 2000;
 
+/// What known changes have written last, by path.
+pub type Written = BTreeMap<String, Digest>;
+
 /// Files at one moment, by their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Files {
@@ -93,10 +96,14 @@ impl Files {
         files
     }
 
-    /// What became of them: `own` are the server's. The time of a sign is that of the last change, which nobody sets back easily.
-    pub fn judge(&self, now: &Self, own: &[PathBuf], now_ms: i64) -> Vec<Sign> {
+    /// What became of them: `own` are the server's, and what a change of our own has written, by `written`, is no sign. The time
+    /// of a sign is that of the last change, which nobody sets back easily.
+    pub fn judge(&self, now: &Self, own: &[PathBuf], written: &Written, now_ms: i64) -> Vec<Sign> {
         let mut signs = Vec::new();
-        for (path, is) in &now.known {
+        let is_ours = |path: &str, is: &Known| {
+            is.digest.is_some_and(|digest| written.get(path) == Some(&digest)) && is.rights.0 & 0o022 == 0
+        };
+        for (path, is) in now.known.iter().filter(|(path, is)| !is_ours(path, is)) {
             let how = match self.known.get(path) {
                 None => "was put there",
                 Some(was) if was.digest != is.digest => "is another",
@@ -265,15 +272,34 @@ mod tests {
         assert_eq!((before.known.len(), before.gaps.len()), (3, 0), "{before:?}");
         change(root);
         let now = Files::look(root, &own, Some(&before));
-        let signs = before.judge(&now, &[PathBuf::from("/opt/server")], 5);
+        let signs = before.judge(&now, &[PathBuf::from("/opt/server")], &Written::new(), 5);
         let mut got: Vec<_> = signs.iter().map(|sign| (sign.rule.as_str(), sign.what.as_str())).collect();
         got.sort_unstable();
         assert_eq!(got, expect);
         // What was read once and what is read now are told alike.
         assert_eq!(
-            before.judge(&Files::look(root, &own, None), &[PathBuf::from("/opt/server")], 5).len(),
+            before
+                .judge(&Files::look(root, &own, None), &[PathBuf::from("/opt/server")], &Written::new(), 5)
+                .len(),
             signs.len()
         );
+    }
+
+    #[test]
+    fn what_a_known_change_has_written_is_no_sign_as_long_as_it_is_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let before = Files::look(root, &[], None);
+        let (name, text) = ("/run/systemd/system/a.service.d/50-paramedic-sandbox.conf", "[Service]\n");
+        let written = Written::from([(name.to_owned(), Digest::of(text.as_bytes()))]);
+        let signs = |text: &str, mode: u32| {
+            write(root, &name[1..], text);
+            fs::set_permissions(root.join(&name[1..]), fs::Permissions::from_mode(mode)).unwrap();
+            before.judge(&Files::look(root, &[], None), &[], &written, 5).len()
+        };
+        assert_eq!(signs(text, 0o644), 0);
+        assert_eq!(signs("[Service]\nExecStartPre=/tmp/x\n", 0o644), 1);
+        assert_eq!(signs(text, 0o666), 1, "anybody may write to it");
     }
 
     #[test]

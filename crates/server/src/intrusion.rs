@@ -1,24 +1,30 @@
 //! Owns looking at a server and its machine for an intruder, beside the baseline that a person has approved.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ::intrusion::{
-    Baseline, BaselineError, Belonging, Event, Events, Files, Known, Scene, Sign, Traffic, events,
+    Baseline, BaselineError, Belonging, Event, Events, Files, Known, Scene, Sign, Traffic, Written, events,
 };
+use checksum::Digest;
 use host::{Roots, Snapshot, connections, snapshot};
+use incident::change::Change;
 use process::ProcessId;
 use process::control::{Client, Message};
 use tokio::time::timeout;
 
 use crate::config::{Config, Server};
 use crate::subject::subject;
-use crate::tuning::control_socket;
+use crate::tuning::{control_socket, last_changes};
 
 /// How long a guard may take to say which process its server is.
 const HELLO_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 /// Sign-ins that are learned from, and those that are looked at, are at most this old.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const LEARNED_DAYS: i64 = 30;
+/// A change of eight places of 64 KiB before and after, as JSON, and so many of them.
+const CHANGE_BYTES_MAX: u64 = 4 << 20;
+const CHANGES_MAX: usize = 10_000;
 /// What is written down late is read again.
 const OVERLAP_MS: i64 = 10_000;
 
@@ -128,7 +134,7 @@ impl Looked<'_> {
         let executables = baseline.belonging.iter().flat_map(|belonging| &belonging.executables);
         let own = self.own(executables.map(PathBuf::from));
         let files = Files::look(self.root, &own, Some(&baseline.files));
-        signs.extend(baseline.files.judge(&files, &own, self.now_ms));
+        signs.extend(baseline.files.judge(&files, &own, &written(self.config), self.now_ms));
         gaps.extend(files.gaps);
         signs.extend(baseline.access.judge(&sign_ins.since(baseline.learned_ms)));
         gaps.extend(sign_ins.known.gaps.clone());
@@ -178,6 +184,20 @@ impl Looked<'_> {
     }
 }
 
+/// What tuning and hardening have written last, which is known: they are journaled, and their files say no more than they do.
+fn written(config: &Config) -> Written {
+    let entries = fs::read_dir(last_changes(config)).into_iter().flatten().flatten();
+    let read = |entry: fs::DirEntry| {
+        entry.metadata().ok().filter(|of| of.len() <= CHANGE_BYTES_MAX)?;
+        Change::parse(&fs::read_to_string(entry.path()).ok()?)
+    };
+    let changes = entries.take(CHANGES_MAX).filter_map(read);
+    let places = changes.flat_map(|change| change.places);
+    places
+        .filter_map(|place| Some((place.path.display().to_string(), Digest::of(place.new?.as_bytes()))))
+        .collect()
+}
+
 /// Keeps a baseline; the one before it stays beside it, for whoever takes this back.
 ///
 /// # Errors
@@ -198,10 +218,42 @@ pub fn undo_baseline(path: &Path) -> Result<bool, BaselineError> {
     let Some(old) = Baseline::read(&before)? else { return Ok(false) };
     old.keep(path)?;
     // What cannot be removed is put back once more, which changes nothing.
-    let _ = std::fs::remove_file(before);
+    let _ = fs::remove_file(before);
     Ok(true)
 }
 
 fn before_of(path: &Path) -> PathBuf {
     path.with_extension("before.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use incident::change::{Place, What};
+
+    use super::*;
+    use crate::config::parse;
+    use crate::tuning::last_change_path;
+
+    #[test]
+    fn what_was_tuned_last_is_known_and_what_is_no_change_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = parse("").unwrap();
+        config.data_dir = folder.path().to_owned();
+        assert!(written(&config).is_empty());
+        let path = "/run/systemd/system/a.service.d/50-paramedic-sandbox.conf";
+        let place = Place { path: path.into(), old: None, new: Some("[Service]\n".to_owned()) };
+        let gone = Place { path: "/gone".into(), old: Some("x".to_owned()), new: None };
+        let change = Change {
+            what: What::ServerSandbox,
+            target: "a".to_owned(),
+            places: vec![place, gone],
+            diff: String::new(),
+            undoes: None,
+        };
+        let last = last_change_path(&config, "sandbox", "a");
+        fs::create_dir_all(last.parent().unwrap()).unwrap();
+        fs::write(&last, change.to_line()).unwrap();
+        fs::write(last_change_path(&config, "server", "b"), "{\"what\":").unwrap();
+        assert_eq!(written(&config), Written::from([(path.to_owned(), Digest::of(b"[Service]\n"))]));
+    }
 }

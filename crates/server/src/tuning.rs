@@ -24,8 +24,13 @@ pub fn control_socket(config: &Config, server: &str) -> PathBuf {
     config.run_dir.join("guards").join(format!("{server}.sock"))
 }
 
+/// The folder with the last change of each thing that is tuned.
+pub(crate) fn last_changes(config: &Config) -> PathBuf {
+    config.data_dir.join("tuning/last")
+}
+
 /// Where the last change of something that is tuned is kept, for whoever takes it back. `kind` is `server`, `controls`,
 /// `contained`, `sandbox`, `tokens` or `host`.
 pub fn last_change_path(config: &Config, kind: &str, name: &str) -> PathBuf {
-    config.data_dir.join("tuning/last").join(format!("{kind}-{}.json", name.replace('/', ".")))
+    last_changes(config).join(format!("{kind}-{}.json", name.replace('/', ".")))
 }
