@@ -338,7 +338,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let before = Files::look(folder.path(), &[], None);
         write(folder.path(), "etc/ld.so.preload", "/tmp/evil.so\n");
-        let [sign] = before.judge(&Files::look(folder.path(), &[], None), &[], 5).try_into().unwrap();
+        let [sign] =
+            before.judge(&Files::look(folder.path(), &[], None), &[], &Written::new(), 5).try_into().unwrap();
         assert_eq!(sign.certainty, crate::Certainty::Certain);
     }
 
