@@ -58,6 +58,7 @@ mod network;
 mod ordinary;
 mod original;
 mod pages;
+mod patches;
 mod poll;
 mod processes;
 mod querying;

@@ -25,6 +25,7 @@ fn write_book(site: &Site) {
             "evidence collect \"$SERVER_NAME\" --incident \"$INCIDENT_ID\" --since 24h\n",
             "evidence collect \"$SERVER_NAME\" --incident \"$INCIDENT_ID\" --since 24h --depth t0\n",
         ),
+        ("security patches \"$SERVER_NAME\"\n", "security patches \"$SERVER_NAME\" --offline\n"),
         ("find /etc /usr/local -xdev", "find /etc/apt /usr/local/etc -xdev"),
     ] {
         assert_eq!(text.matches(before).count(), 1, "{before}");

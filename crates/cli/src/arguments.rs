@@ -51,8 +51,8 @@ pub(crate) use metrics::MetricsArguments;
 pub(crate) use query::{QueryArguments, Repeat};
 pub(crate) use rule::{ExportFormat, RuleCommand, RuleTestArguments};
 pub(crate) use security::{
-    ApproveArguments, ConfirmArguments, ContainArguments, HardenArguments, ReleaseArguments, RotateArguments,
-    SecurityCommand, WatchArguments,
+    ApproveArguments, ConfirmArguments, ContainArguments, HardenArguments, PatchesArguments,
+    ReleaseArguments, RotateArguments, SecurityCommand, WatchArguments,
 };
 pub(crate) use server::ServerCommand;
 pub(crate) use token::TokenCommand;

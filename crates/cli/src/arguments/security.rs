@@ -1,5 +1,6 @@
 //! Owns the words of `paramedic security`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -28,6 +29,9 @@ pub(crate) enum SecurityCommand {
     /// Make new tokens for the clients of a server, in the files that the settings of its guard name: those before are refused,
     /// at once or after `--overlap`, and what `contain` refuses of them is lifted. No word is shown, and none comes back
     Rotate(RotateArguments),
+    /// Say whether the package that a server runs is the newest, what is known to be wrong with it, and which command would
+    /// install the newest; runs none. Exit 1 where there is a newer one or an advisory, 3 where that is not known
+    Patches(PatchesArguments),
     /// Look at a server more closely for a while: probes, looks for intruders and checks of its data four times as often, and
     /// the arguments of every call in its log. It ends by itself
     Watch(WatchArguments),
@@ -162,4 +166,22 @@ pub(crate) struct WatchArguments {
     /// Look at it as always
     #[arg(long, conflicts_with_all = ["duration", "reason"])]
     pub(crate) undo: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PatchesArguments {
+    /// The server, which has to run
+    pub(crate) name: String,
+    /// Ask nobody over the network; `--advisories` and the lists of apt are looked at
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// A folder with advisories as OSV has them, a file of JSON each
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) advisories: Option<PathBuf>,
+    /// The registry of npm
+    #[arg(long, value_name = "URL", env = "npm_config_registry", default_value = patches::NPM)]
+    pub(crate) npm: String,
+    /// The index of Python
+    #[arg(long, value_name = "URL", env = "PIP_INDEX_URL", default_value = patches::PYPI)]
+    pub(crate) pypi: String,
 }

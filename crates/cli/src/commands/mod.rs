@@ -24,6 +24,7 @@ mod looks;
 mod maintenance;
 mod manual;
 mod metrics;
+mod patches;
 mod query;
 mod reclaim;
 mod repeat;
@@ -125,6 +126,7 @@ fn security(
         SecurityCommand::Confirm(arguments) => controls::confirm(&arguments, config, output),
         SecurityCommand::Harden(arguments) => tune::harden(&arguments, config, output),
         SecurityCommand::Release(arguments) => controls::release(&arguments, config, output),
+        SecurityCommand::Patches(arguments) => patches::run(&arguments, config, output),
         SecurityCommand::Rotate(arguments) => controls::rotate(&arguments, config, output),
         SecurityCommand::Watch(arguments) => controls::watch(&arguments, config, output),
     }
