@@ -212,6 +212,34 @@ fn probes_come_more_often_while_a_server_is_watched() {
     });
 }
 
+/// So do looks for intruders and checks of its data: as always there are two or three in twelve seconds of either.
+#[test]
+fn looks_and_checks_come_more_often_while_a_server_is_watched() {
+    let data = tempfile::tempdir().unwrap();
+    fs::write(data.path().join("a.txt"), "hello").unwrap();
+    let mut site = Site::of(&Setup {
+        tables: "[intrusion]\nevery = \"6s\"\n[integrity]\nquick = \"6s\"\n",
+        servers: &[Server::notes("notes").with(&format!("[[server.data]]\npath = {:?}\n", data.path()))],
+        ..Setup::default()
+    });
+    site.serve_until_ready(&["notes"]);
+    site.run(&["security", "baseline", "notes"]).done();
+    site.run(&["security", "watch", "notes", "--for", "1h"]).done();
+    let query = "count_over_time(paramedic_intrusion_signs{attack=\"foreign_process\",certainty=\"certain\"}[12s]) >= 6";
+    eventually("six looks within twelve seconds", || {
+        site.run(&["query", query, "-o", "json"]).stdout.contains("\"notes\"").then_some(())
+    });
+    eventually("five checks within twelve seconds", || {
+        let history = fs::read_to_string(site.path("data/integrity/notes/checks.jsonl")).ok()?;
+        let times: Vec<i64> = history
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["at_ms"].as_i64())
+            .collect();
+        let last = times.last()?;
+        (times.iter().filter(|at_ms| last - **at_ms <= 12_000).count() >= 5).then_some(())
+    });
+}
+
 #[test]
 fn everything_is_taken_back_by_one_command() {
     let (site, [ci, _]) = site();
