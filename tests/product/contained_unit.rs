@@ -214,3 +214,28 @@ fn what_a_unit_says_of_its_network_is_not_added_to() {
     let allowed = property(&site, "IPAddressAllow", "mcp-server-mem");
     assert!(!allowed.contains("198.51.100.0"), "{allowed}");
 }
+
+#[test]
+fn a_tighter_unit_and_its_tuning_are_taken_back_by_one_command() {
+    let config = format!("runbooks = [\"/etc/paramedic/tune.md\"]\n{CONFIG}");
+    let Some(site) = Site::of(&config) else { return };
+    let file = |topic: &str| {
+        site.machine.path(&format!("/run/systemd/system/mcp-server-mem.service.d/50-paramedic-{topic}.conf"))
+    };
+    let open = ["incident", "open", "--server", "mem", "--procedure", "TooMuchMemory", "--reason", "a drill"];
+    let id = site.paramedic(&open).done().trim().to_owned();
+    site.paramedic(&["security", "harden", "mem"]).done();
+    // The procedure of the incident tunes it.
+    let tuned = within(DEADLINE, || fs::exists(file("tuning")).unwrap().then_some(()));
+    assert!(tuned.is_some() && fs::exists(file("sandbox")).unwrap(), "{}", site.log("paramedic"));
+    let told = within(DEADLINE, || {
+        let told = site.paramedic(&["incident", "undo", &id, "--all"]);
+        // The unit that tunes has to have ended.
+        told.stdout.contains("tuning of server `mem`").then_some(told)
+    });
+    let told = told.expect("the change of the runbook is written down").done();
+    assert!(!told.contains("NOT taken back"), "{told}");
+    assert!(!fs::exists(file("sandbox")).unwrap() && !fs::exists(file("tuning")).unwrap(), "{told}");
+    let again = site.paramedic(&["incident", "undo", &id, "--all"]).done();
+    assert!(again.contains("nothing to take back"), "{again}");
+}
