@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::io::BufReader;
 
 use crate::admin::access;
-use crate::audit::Audit;
+use crate::audit::{Audit, Extent};
 use crate::envelope::{self, Incoming, Outcome};
 use crate::lines::{Line, next_line};
 use crate::mcp::gate;
@@ -95,7 +95,7 @@ fn understood(json: &str) {
     let _ = (gate::tool_name(json), gate::client_name(json), subscriptions::uri(json), Offers::of(json));
     let _ = spans::given(Some(json), &HeaderMap::new());
     let all = Audit { arguments: ["*".to_owned()].into(), hide: ["a".to_owned()].into() };
-    let _ = all.shown("tool", json);
+    let _ = (all.shown(Extent::AsSet, "tool", json), all.shown(Extent::All, "tool", json));
     if let Some(promised) = gate::announcing(json) {
         assert!(gate::announcing(&promised).is_none(), "it is promised once");
     }

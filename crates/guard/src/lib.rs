@@ -18,7 +18,8 @@ mod controls;
 mod counted;
 mod endpoint;
 mod envelope;
-#[cfg(feature = "fuzzing")]
+// With the tests as well, so that it goes on to fit.
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod governed;
 mod handover;
