@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use events::Events;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use headers::forwarded as forwarded_headers;
 pub(crate) use headers::is_stream;
 pub(crate) use relayed::Relayed;
@@ -54,7 +54,7 @@ use message::{Message, read};
 use own::Own;
 use seen::Session;
 pub(crate) use wire::Broken;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use wire::read_whole;
 use wire::{Flow, Unsent, Wire};
 

@@ -22,7 +22,7 @@ use http::{HeaderName, HeaderValue, Method, Response, Uri};
 use tokio::net::TcpStream;
 
 pub(crate) use flow::{Broken, Flow};
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use whole::read as read_whole;
 
 use crate::keepalive::notice_its_end;
