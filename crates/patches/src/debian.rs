@@ -107,8 +107,7 @@ fn candidate(text: &str) -> Option<(String, bool)> {
     let version = text.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?.trim();
     let mut lines = text.lines().skip_while(|line| line.trim() != "Version table:").skip(1);
     let is_it = |line: &str| {
-        line.trim_start_matches([' ', '*']).split(' ').next() == Some(version)
-            && line[..5.min(line.len())].len() == 5
+        line.trim_start_matches([' ', '*']).split(' ').next() == Some(version) && line.len() >= 5
     };
     lines.find(|line| is_it(line))?;
     // Below each version stand its places, further to the right.
