@@ -261,20 +261,26 @@ fn a_list_is_read_in_parts_while_it_grows() {
     let part = admin.get(&format!("/api/v1/incidents{next}"));
     assert_eq!((ids(&part), part.header("link")), (vec![third], ""));
 
-    // The records of an incident, in parts, are what they are whole.
-    let whole: Detail = serde_json::from_str(&admin.get(&format!("/api/v1/incidents/{first}")).body).unwrap();
-    let (mut parts, mut query) = (Vec::new(), "?limit=2".to_owned());
-    loop {
-        let part = admin.get(&format!("/api/v1/incidents/{first}{query}"));
-        let detail: Detail = serde_json::from_str(&part.body).unwrap();
-        assert!(detail.timeline.len() <= 2);
-        parts.extend(detail.timeline);
-        match part.header("link").strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")) {
-            Some(next) => query = next.to_owned(),
-            None => break,
+    // The records of an incident, in parts, are what they are whole, where none comes meanwhile.
+    let path = format!("/api/v1/incidents/{first}");
+    let whole = || -> Detail { serde_json::from_str(&admin.get(&path).body).unwrap() };
+    let (before, parts) = eventually("no record comes while they are read", || {
+        let before = whole();
+        let (mut parts, mut query) = (Vec::new(), "?limit=2".to_owned());
+        loop {
+            let part = admin.get(&format!("{path}{query}"));
+            let detail: Detail = serde_json::from_str(&part.body).unwrap();
+            assert!(detail.timeline.len() <= 2);
+            parts.extend(detail.timeline);
+            match part.header("link").strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""))
+            {
+                Some(next) => query = next.to_owned(),
+                None => break,
+            }
         }
-    }
-    assert_eq!(json!(parts), json!(whole.timeline));
+        (whole().timeline.len() == before.timeline.len()).then_some((before, parts))
+    });
+    assert_eq!(json!(parts), json!(before.timeline));
 
     // The journal, the newest first, and its chain.
     let entries = admin.get(&format!("/api/v1/journal?incident={first}&limit=1"));

@@ -173,7 +173,7 @@ fn what_was_done_can_be_taken_back_and_what_is_left_to_do_be_done() {
         "Take back c1",
         "name=\"what\" value=\"6.1\"",
         "controls of server</strong>",
-        "The files of units are put back by people.",
+        "It is not taken back here: the files of units are for people to put there.",
         "id=\"follow-up-1-more\"",
         "name=\"number\" value=\"1\"",
     ] {
