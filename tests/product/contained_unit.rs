@@ -90,6 +90,15 @@ fn a_unit_is_shut_off_further_and_back() {
     let property =
         |name: &str| site.machine.run(&["systemctl", "show", "-P", name, "mcp-server-mem"]).trim().to_owned();
     assert_eq!(property("ProtectHome"), "read-only", "what its own file says");
+    site.paramedic(&["security", "baseline", "mem"]).done();
+    let planted = || {
+        let ran = site.paramedic(&["security", "check", "mem", "-o", "json"]);
+        let signs: serde_json::Value =
+            serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        let of_files = signs.as_array().unwrap().iter().filter(|sign| sign["source"] == "files");
+        of_files.map(|sign| sign["what"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(planted(), [""; 0]);
     let hardened = site.paramedic(&["security", "harden", "mem", "--restart"]);
     assert_eq!(hardened.code, Some(0), "{hardened:?}\n{}", site.log("mcp-server-mem"));
     let hardened = hardened.done();
@@ -98,6 +107,14 @@ fn a_unit_is_shut_off_further_and_back() {
     assert_eq!((property("ProtectHome").as_str(), property("NoNewPrivileges").as_str()), ("tmpfs", "yes"));
     assert!(site.paramedic(&["security", "harden", "mem"]).done().contains("nothing to do"));
     assert!(property("IPAddressDeny").contains("0.0.0.0/0"), "{}", property("IPAddressDeny"));
+    // That is known, and a unit that somebody plants is not.
+    assert_eq!(planted(), [""; 0]);
+    let evil = "/etc/systemd/system/evil.service";
+    site.machine.write(evil, "[Service]\nExecStart=/tmp/x\n");
+    let drop_in = "/run/systemd/system/mcp-server-mem.service.d/99-own.conf";
+    site.machine.write(drop_in, "[Service]\nExecStartPre=-/tmp/x\n");
+    assert_eq!(planted(), [format!("`{evil}` was put there"), format!("`{drop_in}` was put there")]);
+    site.machine.run(&["rm", evil, drop_in]);
     site.paramedic(&["security", "harden", "mem", "--undo", "--restart"]).done();
     site.ready("mem");
     assert_eq!(property("IPAddressDeny"), "");
