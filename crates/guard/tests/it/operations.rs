@@ -66,6 +66,7 @@ fn what_a_server_lists_is_told_to_evidence() {
     block_on(async {
         let exe = std::env::current_exe().unwrap();
         let guarded = DEFAULT.run(&[exe.to_str().unwrap(), "fixture"]).await;
+        guarded.settled().await;
         for (list, key, member, first) in [
             ("resources", "resources", "uri", "test://static-text"),
             ("templates", "resourceTemplates", "uriTemplate", "test://template/{id}/data"),
