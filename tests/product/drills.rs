@@ -23,7 +23,7 @@ use crate::six::SHIPPED;
 
 /// How long it may take from an attack to its incident: the scrape and the evaluation that every site here is configured
 /// with, and what a busy machine adds.
-const SEEN_WITHIN: Duration = Duration::from_millis(1000 + 250 + 8000);
+const SEEN_WITHIN: Duration = Duration::from_millis(1000 + 250 + 30_000);
 
 /// All kinds are refused, answers are looked at.
 const ALL: &str = "[security]\nresults = true\nblock = [\"path_traversal\", \"command_injection\", \"tool_poisoning\", \
