@@ -129,11 +129,19 @@ fn the_memory_of_a_server_without_its_secret() {
     let greeting = memchr::memmem::find(&core, b"what-was-in-its-memory").unwrap();
     let (at, address, _) =
         loaded.iter().find(|(at, _, bytes)| (*at..at + bytes).contains(&greeting)).unwrap();
-    let stack = index.lines().find(|line| line.contains("[stack]")).unwrap();
-    let stack: serde_json::Value = serde_json::from_str(stack).unwrap();
-    let from = usize::from_str_radix(stack["address"].as_str().unwrap(), 16).unwrap();
-    let bytes = usize::try_from(stack["bytes"].as_u64().unwrap()).unwrap();
-    assert!((from..from + bytes).contains(&(address + greeting - at)));
+    let is_there = |line: &str| {
+        let run: serde_json::Value = serde_json::from_str(line).unwrap();
+        let (Some(from), Some(bytes)) = (run["address"].as_str(), run["bytes"].as_u64()) else {
+            return false;
+        };
+        let from = usize::from_str_radix(from, 16).unwrap();
+        let is_in = (from..from + usize::try_from(bytes).unwrap()).contains(&(address + greeting - at));
+        is_in && run["item"].is_string()
+    };
+    let place = index.lines().find(|line| is_there(line)).unwrap_or_else(|| panic!("{index}"));
+    let place: serde_json::Value = serde_json::from_str(place).unwrap();
+    let piece = item(&folder, &found, place["item"].as_str().unwrap());
+    assert!(piece.contains("what-was-in-its-memory"), "{place}");
     // It waits for its input, and the kernel has said where; the first note is this thread's.
     let threads = item(&folder, &found, &format!("t2/memory/{pid}/threads.jsonl"));
     let thread: serde_json::Value = serde_json::from_str(threads.lines().next().unwrap()).unwrap();
