@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ::server::{Control, now_ms};
+use ::server::Control;
 use guard::Set;
 
 use super::{Place, far, seconds};
@@ -26,12 +26,14 @@ pub(in crate::commands) fn watch(
         return far::order(&client, name, arguments.reason.as_deref(), order, output);
     }
     let place = Place::find(name, named, Duration::ZERO)?;
-    let until_ms = now_ms().saturating_add(millis(arguments.duration));
+    let mut until_ms = 0;
     let changed = place.is_changed(output, |controls, now_ms| {
         if arguments.undo {
             controls.unwatch();
             return Ok(());
         }
+        // From the same moment on: a second that has begun before would be less than one.
+        until_ms = now_ms.saturating_add(millis(arguments.duration));
         controls.watch(until_ms, Set::new(&actor(), now_ms, arguments.reason.as_deref()))
     })?;
     if output == Output::Table {
