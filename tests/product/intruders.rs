@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::client::ask;
 use crate::foreign::Foreign;
 use crate::poll::eventually;
-use crate::site::{EXE, Server, Setup, Site, clean, free_port, run};
+use crate::site::{EXE, Ran, Server, Setup, Site, clean, free_port, run};
 
 /// A server that has a hole: whatever comes through a pipe is run by a shell that it does not have otherwise.
 fn weak(site_tables: &str) -> (Site, tempfile::TempDir) {
@@ -116,6 +116,25 @@ fn files_of_a_server_are_compared_until_a_person_says_that_they_are_right() {
     site.run(&["security", "check", "nobody"]).failed(2, &["`nobody` is no server"]);
 }
 
+/// Runs a command where the log of sign-ins is this one; nothing where that cannot be done here.
+pub(crate) fn with_sign_ins(site: &Site, log: &str, args: &str) -> Option<Ran> {
+    fs::write(site.path("auth.log"), log).unwrap();
+    let script = format!(
+        "mount --make-rprivate / && mount -t tmpfs none /var/log && cp {} /var/log/auth.log && exec {EXE} {args} --config {}",
+        site.path("auth.log").display(),
+        site.config().display()
+    );
+    let mut command = Command::new("unshare");
+    clean(&mut command, &site.path("."));
+    command.args(["--mount", "sh", "-c", &script]).stdin(Stdio::null());
+    let ran = run(command);
+    if ran.stderr.contains("unshare") || ran.stderr.contains("mount:") {
+        println!("SKIPPED: no mount namespace: {}", ran.stderr);
+        return None;
+    }
+    Some(ran)
+}
+
 /// Guessing, then a success, then root: in the log of a machine that is this one in all but its log.
 #[test]
 fn guessing_and_then_a_success_are_one_picture_with_what_the_guard_refused() {
@@ -136,25 +155,8 @@ fn guessing_and_then_a_success_are_one_picture_with_what_the_guard_refused() {
         .collect();
     log += &line(7, "sshd[7]: Accepted password for deploy from 203.0.113.7 port 40000 ssh2");
     log += &line(8, "sudo:   deploy : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/bash");
-    fs::write(site.path("auth.log"), log).unwrap();
-    let inside = |args: &str| {
-        let script = format!(
-            "mount --make-rprivate / && mount -t tmpfs none /var/log && cp {} /var/log/auth.log && exec {EXE} {args} --config {}",
-            site.path("auth.log").display(),
-            site.config().display()
-        );
-        let mut command = Command::new("unshare");
-        clean(&mut command, &site.path("."));
-        run({
-            command.args(["--mount", "sh", "-c", &script]).stdin(Stdio::null());
-            command
-        })
-    };
-    let ran = inside("security timeline notes --since 1h -o json");
-    if ran.stderr.contains("unshare") || ran.stderr.contains("mount:") {
-        println!("SKIPPED: no mount namespace: {}", ran.stderr);
-        return;
-    }
+    let inside = |args: &str| with_sign_ins(&site, &log, args);
+    let Some(ran) = inside("security timeline notes --since 1h -o json") else { return };
     let picture: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
     let attacks: Vec<String> = picture["attacks"]
         .as_array()
@@ -172,7 +174,7 @@ fn guessing_and_then_a_success_are_one_picture_with_what_the_guard_refused() {
     assert!(sources.contains(&"guard") && sources.contains(&"/var/log/auth.log"), "{sources:?}");
     assert!(!picture["not_known"].as_array().unwrap().is_empty());
     // For people as well, and nothing of it moves their cursor.
-    let shown = inside("security timeline notes --since 1h");
+    let shown = inside("security timeline notes --since 1h").unwrap();
     assert!(shown.stdout.contains("not known:") && shown.stdout.contains("203.0.113.7"), "{shown:?}");
     site.end_serve(Signal::TERM);
 }

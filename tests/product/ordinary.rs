@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -18,8 +17,9 @@ use tempfile::TempDir;
 use crate::client::transport;
 use crate::drills::site;
 use crate::installed::installed;
+use crate::intruders::with_sign_ins;
 use crate::poll::eventually;
-use crate::site::{EXE, Server, Site, block_on, clean, run};
+use crate::site::{Server, Site, block_on};
 
 /// The files of labelled calls and answers that the rules are held to.
 const CALLS: &str = include_str!("../../crates/threats/src/labelled.txt");
@@ -134,25 +134,6 @@ fn session(site: &Site, server: &str, folder: &Path, n: usize, texts: &[String])
         client.cancel().await.unwrap();
         went_well
     })
-}
-
-/// Runs a command where the log of sign-ins is this one; nothing where that cannot be done here.
-fn with_sign_ins(site: &Site, log: &str, args: &str) -> Option<crate::site::Ran> {
-    fs::write(site.path("auth.log"), log).unwrap();
-    let script = format!(
-        "mount --make-rprivate / && mount -t tmpfs none /var/log && cp {} /var/log/auth.log && exec {EXE} {args} --config {}",
-        site.path("auth.log").display(),
-        site.config().display()
-    );
-    let mut command = Command::new("unshare");
-    clean(&mut command, &site.path("."));
-    command.args(["--mount", "sh", "-c", &script]).stdin(Stdio::null());
-    let ran = run(command);
-    if ran.stderr.contains("unshare") || ran.stderr.contains("mount:") {
-        println!("SKIPPED: no mount namespace: {}", ran.stderr);
-        return None;
-    }
-    Some(ran)
 }
 
 /// People whose work it is: they mistype now and then, and come from where they always come.
