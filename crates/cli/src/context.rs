@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use anyhow::Context as _;
 use server::Secrets;
 use server::client::Client;
-use server::config::{self, Config, Place, Secret};
+use server::config::{self, Config, Place, Secret, Server};
 
 use crate::fail::Failure;
 
@@ -31,6 +31,15 @@ pub(crate) fn load_or_default(named: Option<PathBuf>) -> Result<(Config, PathBuf
 
 /// The `serve` of another place, where the command line names one: for every client of this process.
 static FAR: OnceLock<Client> = OnceLock::new();
+
+/// A server of the configuration, or which ones there are.
+pub(crate) fn server<'c>(config: &'c Config, name: &str) -> Result<&'c Server, Failure> {
+    config.server.iter().find(|server| server.name == name).ok_or_else(|| {
+        let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
+        let words = format!("`{name}` is no server of the configuration; there are: {}", known.join(", "));
+        Failure::usage(anyhow::anyhow!(words))
+    })
+}
 
 /// Lets every client of this process speak with the `serve` at `url`, by the word in a file.
 pub(crate) fn go_far(url: &str, file: PathBuf) -> Result<(), Failure> {

@@ -31,7 +31,7 @@ pub(super) fn check(
         return super::looks::intruders(&client, arguments, output);
     }
     let (config, _) = context::load_or_default(named)?;
-    let server = find(&config, &arguments.name)?;
+    let server = context::server(&config, &arguments.name)?;
     let (_, Look { signs, gaps }) = look(&config, server)?;
     show::rows(output, &signs, &["time", "certainty", "attack", "what", "shown by"], |sign| {
         vec![
@@ -59,7 +59,7 @@ pub(super) fn timeline(
         return super::looks::timeline(&client, arguments, output);
     }
     let (config, _) = context::load_or_default(named.clone())?;
-    let server = find(&config, &arguments.name)?;
+    let server = context::server(&config, &arguments.name)?;
     let since_ms = arguments.since.at_ms(now_ms());
     let (baseline, Look { signs, mut gaps }) = look(&config, server)?;
     let mut rows: Vec<Row> = signs.iter().map(Row::from).collect();
@@ -100,7 +100,7 @@ pub(super) fn timeline(
 /// Whether a server of the configuration has none that stands between it and its clients, and says so.
 pub(super) fn is_without_guard(name: &str, named: Option<PathBuf>) -> Result<bool, Failure> {
     let (config, _) = context::load_or_default(named)?;
-    let is_without = find(&config, name).is_ok_and(|server| !server.has_guard());
+    let is_without = context::server(&config, name).is_ok_and(|server| !server.has_guard());
     if is_without {
         anstream::eprintln!(
             "paramedic: `{name}` has no guard, so its tools are not approved, only what is on its machine"
@@ -112,7 +112,7 @@ pub(super) fn is_without_guard(name: &str, named: Option<PathBuf>) -> Result<boo
 /// Learns what belongs to a server and its machine, or puts the baseline before back.
 pub(super) fn learn(name: &str, undo: bool, named: Option<PathBuf>, output: Output) -> Result<(), Failure> {
     let (config, _) = context::load_or_default(named)?;
-    let Ok(server) = find(&config, name) else { return Ok(()) };
+    let Ok(server) = context::server(&config, name) else { return Ok(()) };
     let path = baseline_path(&config, name);
     if undo {
         let was_undone = undo_baseline(&path).map_err(Failure::no)?;
@@ -138,14 +138,6 @@ pub(super) fn learn(name: &str, undo: bool, named: Option<PathBuf>, output: Outp
         say_gaps(&gaps);
     }
     Ok(())
-}
-
-fn find<'c>(config: &'c Config, name: &str) -> Result<&'c Server, Failure> {
-    let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
-    config.server.iter().find(|server| server.name == name).ok_or_else(|| {
-        let words = format!("`{name}` is no server of the configuration; there are: {}", known.join(", "));
-        Failure::usage(anyhow::anyhow!(words))
-    })
 }
 
 /// The signs of now. Without a baseline there are none, and that is said.

@@ -94,11 +94,7 @@ impl Place {
 }
 
 fn check_server(config: &Config, server: Option<&String>) -> Result<(), Failure> {
-    let is_known = |name: &String| config.server.iter().any(|server| server.name == *name);
-    let Some(name) = server.filter(|name| !is_known(name)) else { return Ok(()) };
-    let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
-    let message = format!("`{name}` is no server of the configuration; there are: {}", known.join(", "));
-    Err(Failure::usage(anyhow::anyhow!(message)))
+    server.map_or(Ok(()), |name| context::server(config, name).map(drop))
 }
 
 fn start(place: &Place, arguments: StartArguments) -> Result<(), Failure> {

@@ -50,11 +50,7 @@ pub(in crate::commands) fn harden(
     let client = context::client(named.clone())?;
     let (config, _) = context::load(named)?;
     let name = arguments.name.as_str();
-    let Some(server) = config.server.iter().find(|server| server.name == name) else {
-        let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
-        let words = format!("`{name}` is no server of the configuration; there are: {}", known.join(", "));
-        return Err(Failure::usage(anyhow::anyhow!(words)));
-    };
+    let server = context::server(&config, name)?;
     let Some(unit) = &server.unit else {
         let words = format!("`{name}` lives in no unit of systemd: what it may do is what its starter may");
         return Err(Failure::new(Code::Refused, anyhow::anyhow!(words)));

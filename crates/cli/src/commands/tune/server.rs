@@ -46,14 +46,7 @@ pub(in crate::commands) fn server(
     }
     let client = context::client(named.clone())?;
     let (config, _) = context::load(named)?;
-    let Some(server) = config.server.iter().find(|server| server.name == arguments.name) else {
-        let known: Vec<_> = config.server.iter().map(|server| server.name.as_str()).collect();
-        return Err(Failure::usage(anyhow::anyhow!(
-            "`{}` is no server of the configuration; there are: {}",
-            arguments.name,
-            known.join(", ")
-        )));
-    };
+    let server = context::server(&config, &arguments.name)?;
     if let Some(name) = &server.unit {
         return unit::run(&config, &client, server, name, arguments, output);
     }

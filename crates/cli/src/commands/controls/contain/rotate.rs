@@ -188,13 +188,7 @@ fn tell(made: &[Made], until_ms: Option<i64>, output: Output) {
 impl Ward {
     /// The settings of its guard.
     fn settings(&self) -> Result<Option<PathBuf>, Failure> {
-        let Some(server) = self.config.server.iter().find(|server| server.name == self.name) else {
-            let known: Vec<_> = self.config.server.iter().map(|server| server.name.as_str()).collect();
-            let words =
-                format!("`{}` is no server of the configuration; there are: {}", self.name, known.join(", "));
-            return Err(Failure::usage(anyhow::anyhow!(words)));
-        };
-        Ok(server.guard_settings.clone())
+        Ok(context::server(&self.config, &self.name)?.guard_settings.clone())
     }
 
     fn write(&self, rotation: &Rotation, made: &[Made], until_ms: Option<i64>) -> Result<(), Failure> {
