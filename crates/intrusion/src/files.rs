@@ -48,9 +48,6 @@ const DEPTH_MAX: usize = 6;
 const BYTES_MAX: u64 = 1 << 30;
 const HOMES_MAX: usize = 2000;
 
-/// What known changes have written last, by path.
-pub type Written = BTreeMap<String, Digest>;
-
 /// Files at one moment, by their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Files {
@@ -96,20 +93,30 @@ impl Files {
         files
     }
 
-    /// What became of them: `own` are the server's, and what a change of our own has written, by `written`, is no sign. The time
-    /// of a sign is that of the last change, which nobody sets back easily.
-    pub fn judge(&self, now: &Self, own: &[PathBuf], written: &Written, now_ms: i64) -> Vec<Sign> {
+    /// What became of them: `own` are the server's, and what a change of our own has written last at a path, by `written`, is no
+    /// sign; that is asked only where something differs. The time of a sign is that of the last change, which nobody sets back
+    /// easily.
+    pub fn judge(
+        &self,
+        now: &Self,
+        own: &[PathBuf],
+        written: impl Fn(&str) -> Option<Digest>,
+        now_ms: i64,
+    ) -> Vec<Sign> {
         let mut signs = Vec::new();
         let is_ours = |path: &str, is: &Known| {
-            is.digest.is_some_and(|digest| written.get(path) == Some(&digest)) && is.rights.0 & 0o022 == 0
+            is.digest.is_some_and(|digest| written(path) == Some(digest)) && is.rights.0 & 0o022 == 0
         };
-        for (path, is) in now.known.iter().filter(|(path, is)| !is_ours(path, is)) {
+        for (path, is) in &now.known {
             let how = match self.known.get(path) {
                 None => "was put there",
                 Some(was) if was.digest != is.digest => "is another",
                 Some(was) if was.rights != is.rights => "has other permissions",
                 Some(_) => continue,
             };
+            if is_ours(path, is) {
+                continue;
+            }
             let at_ms = is.state.4 / 1_000_000;
             let raw = format!("{path}: {}, {:o} {}:{}", digest_of(is), is.rights.0, is.rights.1, is.rights.2);
             signs.push(sign(path, how, own, at_ms).with_raw(raw));
@@ -272,15 +279,13 @@ mod tests {
         assert_eq!((before.known.len(), before.gaps.len()), (3, 0), "{before:?}");
         change(root);
         let now = Files::look(root, &own, Some(&before));
-        let signs = before.judge(&now, &[PathBuf::from("/opt/server")], &Written::new(), 5);
+        let signs = before.judge(&now, &[PathBuf::from("/opt/server")], |_| None, 5);
         let mut got: Vec<_> = signs.iter().map(|sign| (sign.rule.as_str(), sign.what.as_str())).collect();
         got.sort_unstable();
         assert_eq!(got, expect);
         // What was read once and what is read now are told alike.
         assert_eq!(
-            before
-                .judge(&Files::look(root, &own, None), &[PathBuf::from("/opt/server")], &Written::new(), 5)
-                .len(),
+            before.judge(&Files::look(root, &own, None), &[PathBuf::from("/opt/server")], |_| None, 5).len(),
             signs.len()
         );
     }
@@ -291,11 +296,11 @@ mod tests {
         let root = folder.path();
         let before = Files::look(root, &[], None);
         let (name, text) = ("/run/systemd/system/a.service.d/50-paramedic-sandbox.conf", "[Service]\n");
-        let written = Written::from([(name.to_owned(), Digest::of(text.as_bytes()))]);
+        let written = |path: &str| (path == name).then(|| Digest::of(text.as_bytes()));
         let signs = |text: &str, mode: u32| {
             write(root, &name[1..], text);
             fs::set_permissions(root.join(&name[1..]), fs::Permissions::from_mode(mode)).unwrap();
-            before.judge(&Files::look(root, &[], None), &[], &written, 5).len()
+            before.judge(&Files::look(root, &[], None), &[], written, 5).len()
         };
         assert_eq!(signs(text, 0o644), 0);
         assert_eq!(signs("[Service]\nExecStartPre=/tmp/x\n", 0o644), 1);
@@ -339,7 +344,7 @@ mod tests {
         let before = Files::look(folder.path(), &[], None);
         write(folder.path(), "etc/ld.so.preload", "/tmp/evil.so\n");
         let [sign] =
-            before.judge(&Files::look(folder.path(), &[], None), &[], &Written::new(), 5).try_into().unwrap();
+            before.judge(&Files::look(folder.path(), &[], None), &[], |_| None, 5).try_into().unwrap();
         assert_eq!(sign.certainty, crate::Certainty::Certain);
     }
 

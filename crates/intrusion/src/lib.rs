@@ -18,7 +18,7 @@ mod traffic;
 pub use access::Known;
 pub use baseline::{Baseline, BaselineError};
 pub use event::{Event, What, classify};
-pub use files::{Files, PLACES, Written};
+pub use files::{Files, PLACES};
 pub use impact::Impact;
 pub use picture::{Assessment, Confidence, Picture, Row};
 pub use processes::{Belonging, Scene};

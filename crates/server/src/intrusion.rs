@@ -1,10 +1,12 @@
 //! Owns looking at a server and its machine for an intruder, beside the baseline that a person has approved.
 
+use std::cell::LazyCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use ::intrusion::{
-    Baseline, BaselineError, Belonging, Event, Events, Files, Known, Scene, Sign, Traffic, Written, events,
+    Baseline, BaselineError, Belonging, Event, Events, Files, Known, Scene, Sign, Traffic, events,
 };
 use checksum::Digest;
 use host::{Roots, Snapshot, connections, snapshot};
@@ -134,7 +136,10 @@ impl Looked<'_> {
         let executables = baseline.belonging.iter().flat_map(|belonging| &belonging.executables);
         let own = self.own(executables.map(PathBuf::from));
         let files = Files::look(self.root, &own, Some(&baseline.files));
-        signs.extend(baseline.files.judge(&files, &own, &written(self.config), self.now_ms));
+        // Nearly every look finds the files as they were, and reads no changes.
+        let changes = LazyCell::new(|| written(self.config));
+        let written_at = |path: &str| changes.get(path).copied();
+        signs.extend(baseline.files.judge(&files, &own, written_at, self.now_ms));
         gaps.extend(files.gaps);
         signs.extend(baseline.access.judge(&sign_ins.since(baseline.learned_ms)));
         gaps.extend(sign_ins.known.gaps.clone());
@@ -185,7 +190,7 @@ impl Looked<'_> {
 }
 
 /// What tuning and hardening have written last, which is known: they are journaled, and their files say no more than they do.
-fn written(config: &Config) -> Written {
+fn written(config: &Config) -> BTreeMap<String, Digest> {
     let entries = fs::read_dir(last_changes(config)).into_iter().flatten().flatten();
     let read = |entry: fs::DirEntry| {
         entry.metadata().ok().filter(|of| of.len() <= CHANGE_BYTES_MAX)?;
@@ -254,6 +259,6 @@ mod tests {
         fs::create_dir_all(last.parent().unwrap()).unwrap();
         fs::write(&last, change.to_line()).unwrap();
         fs::write(last_change_path(&config, "server", "b"), "{\"what\":").unwrap();
-        assert_eq!(written(&config), Written::from([(path.to_owned(), Digest::of(b"[Service]\n"))]));
+        assert_eq!(written(&config), BTreeMap::from([(path.to_owned(), Digest::of(b"[Service]\n"))]));
     }
 }

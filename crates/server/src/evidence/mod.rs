@@ -388,7 +388,7 @@ fn about(config: &Config, server: Option<&Server>, pid: Option<i32>, root: &Path
     let units = vec![unit.unwrap_or_else(|| format!("mcp-server-{}.service", server.name))];
     // A server without a guard is whoever listens for it.
     let found = || Some(looked_at.process_now(&Roots::below(root))?.pid);
-    let pid = pid.or_else(found);
+    let pid = if server.has_guard() { pid } else { pid.or_else(found) };
     let places = looked_at.places.iter().map(|place| place.path.clone());
     let watched = places.chain(config.intrusion.own.clone()).filter(|path| path.is_dir()).collect();
     Subject { pid, files, watched, units }
